@@ -1,0 +1,95 @@
+"""Advantage estimators. Pure: tensors in, tensors out. Shapes: B responses, T tokens."""
+
+import torch
+from torch import Tensor
+
+
+def gae(rewards: Tensor, values: Tensor, mask: Tensor, lam: Tensor | float, gamma: float = 1.0) -> Tensor:
+    """Generalised advantage estimates, A_t = sum_k (gamma lambda)^k delta_{t+k}.
+
+    delta_t = r_t + gamma V_{t+1} - V_t with V = 0 after the last token (Schulman et al. 2016, arXiv:1506.02438,
+    eq. 11-16). A masked token, wherever it stands, is skipped as if it had been removed from the response.
+
+    Args:
+        rewards: [B, T], reward received after each token.
+        values: [B, T], value of the prefix before each token.
+        mask: [B, T] bool, true on response tokens.
+        lam: [B] or float in [0, 1].
+        gamma: discount in [0, 1].
+
+    Returns:
+        [B, T] advantages in reward units, 0 where masked.
+
+    Raises:
+        ValueError: if the shapes disagree.
+    """
+    if not rewards.shape == values.shape == mask.shape or rewards.ndim != 2:
+        raise ValueError(f"gae needs equal [B, T] shapes, got {rewards.shape}, {values.shape}, {mask.shape}")
+    mask = mask.bool()
+    order = torch.argsort(~mask, dim=1, stable=True)  # valid tokens first, their order kept
+    packed = mask.gather(1, order)
+    value = values.gather(1, order).where(packed, 0.0)
+    following = torch.nn.functional.pad(value[:, 1:], (0, 1))
+    delta = (rewards.gather(1, order) + gamma * following - value).where(packed, 0.0)
+    decay = gamma * torch.as_tensor(lam, dtype=delta.dtype, device=delta.device).expand(len(delta))
+    packed_advantages = _discounted_suffix_sums(delta, decay)
+    return torch.zeros_like(delta).scatter(1, order, packed_advantages).where(mask, 0.0)
+
+
+def _discounted_suffix_sums(x: Tensor, decay: Tensor) -> Tensor:
+    """sum_k decay^k x_{t+k} for every t by recursive doubling: log2(T) vector passes instead of T steps.
+
+    After the pass with shift s the entry t holds its first 2s terms. x: [B, T]; decay: [B] in [0, 1].
+    """
+    factor, shift = decay[:, None], 1
+    while shift < x.shape[1]:
+        x = torch.cat([x[:, :-shift] + factor * x[:, shift:], x[:, -shift:]], dim=1)
+        factor, shift = factor * factor, 2 * shift
+    return x
+
+
+def returns_to_go(rewards: Tensor, mask: Tensor, gamma: float = 1.0) -> Tensor:
+    """Monte-Carlo return from each token on, [B, T]; equals gae with lambda 1 and zero values."""
+    return gae(rewards, torch.zeros_like(rewards), mask, 1.0, gamma)
+
+
+def whiten(x: Tensor, mask: Tensor) -> Tensor:
+    """(x - mean) / sqrt(var + 1e-8) over valid tokens, variance with n - 1 as in verl; 0 where masked. [B, T].
+
+    Raises:
+        ValueError: with fewer than two valid tokens, where the variance does not exist.
+    """
+    mask = mask.bool()
+    count = mask.sum()
+    if count < 2:
+        raise ValueError(f"whiten needs at least 2 valid tokens, got {int(count)}")
+    mean = x.where(mask, 0.0).sum() / count
+    centred = (x - mean).where(mask, 0.0)
+    variance = centred.square().sum() / (count - 1)
+    return centred * torch.rsqrt(variance + 1e-8)
+
+
+def group_relative(rewards: Tensor, group: Tensor, epsilon: float = 1e-6) -> Tensor:
+    """GRPO's advantage per response, (r - mean) / (std + epsilon) within its prompt (arXiv:2402.03300, section 4.1.2).
+
+    The standard deviation has n - 1, as in TRL and verl.
+
+    Args:
+        rewards: [B].
+        group: [B] int, prompt of each response; every prompt needs two responses or more.
+        epsilon: guards groups whose rewards are all equal (their advantage is 0).
+
+    Returns:
+        [B] in units of the group's standard deviation.
+
+    Raises:
+        ValueError: if a group has a single response.
+    """
+    counts = torch.bincount(group)
+    if (counts[counts > 0] < 2).any():
+        raise ValueError("group_relative needs at least 2 answers per prompt")
+    size = counts.clamp(min=1).to(rewards)
+    mean = torch.zeros_like(size).index_add(0, group, rewards) / size
+    centred = rewards - mean[group]
+    variance = torch.zeros_like(size).index_add(0, group, centred.square()) / (size - 1).clamp(min=1)
+    return centred / (variance.sqrt()[group] + epsilon)

@@ -1,0 +1,110 @@
+"""Tiny base models: a Hugging Face transformer with a character tokenizer, pretrained here on noisy demonstrations."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+
+from vapo_core.files import whole_folder
+from vapo_core.seeds import child
+from vapo_core.tasks.base import Task
+
+SIZES: dict[str, dict[str, int]] = {
+    "tiny": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4},
+}
+PRETRAINING = {"steps": 200, "batch": 64, "lr": 3e-3}
+
+
+def content_key(content: Any) -> str:
+    """First 16 hex digits of the SHA-256 of canonical JSON."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def base_identity(task_name: str, dials: dict[str, Any], alphabet: str, size: str, init: int) -> dict[str, Any]:
+    """Everything a base model depends on."""
+    return {
+        "task": task_name, "dials": dials, "alphabet": alphabet, "size": size, **SIZES[size], **PRETRAINING, "init": init,
+    }  # fmt: skip
+
+
+def ensure_base(identity: dict[str, Any], task: Task, alphabet: str, cache: Path) -> Path:
+    """Folder of the base model with this identity, pretrained once and then reused; safe with many processes."""
+    home = cache / "bases" / content_key(identity)
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{home}.lock"):
+        if not home.exists():
+            model, tokenizer = pretrain(identity, task, alphabet)
+            with whole_folder(home) as scratch:
+                model.save_pretrained(scratch)
+                tokenizer.save_pretrained(scratch)
+                (scratch / "identity.json").write_text(json.dumps(identity, indent=2))
+    return home
+
+
+def character_tokenizer(alphabet: str) -> Any:
+    """One token per character, plus padding, stop and unknown; saved and loaded in Hugging Face's format."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    special = {"pad_token": "<pad>", "eos_token": "<eos>", "unk_token": "<unk>"}
+    vocabulary = {token: i for i, token in enumerate([*special.values(), *sorted(set(alphabet))])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
+    tokenizer.decoder = decoders.Fuse()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, padding_side="left", **special)
+
+
+def build_model(size: str, tokenizer: Any, init: int) -> Any:
+    """A randomly initialised Llama-like model with untied embeddings."""
+    from transformers import AutoModelForCausalLM, LlamaConfig
+
+    torch.manual_seed(init)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer), max_position_embeddings=512, tie_word_embeddings=False,
+        pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
+        initializer_range=0.1, **SIZES[size],
+    )  # fmt: skip
+    return AutoModelForCausalLM.from_config(config)
+
+
+def pretrain(identity: dict[str, Any], task: Task, alphabet: str) -> tuple[Any, Any]:
+    """Next-token training on demonstrations of training problems; the loss counts response tokens only."""
+    tokenizer = character_tokenizer(alphabet)
+    model = build_model(identity["size"], tokenizer, child(identity["init"], 0))
+    rng = np.random.default_rng(child(identity["init"], 1))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=identity["lr"], weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, identity["lr"], total_steps=identity["steps"])
+    model.train()
+    for _ in range(identity["steps"]):
+        problems = task.sample(rng, identity["batch"], "train")
+        ids, labels = _demonstrations(problems, task, tokenizer, rng)
+        loss = model(input_ids=ids, attention_mask=ids != tokenizer.pad_token_id, labels=labels).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        schedule.step()
+    return model.eval(), tokenizer
+
+
+def _demonstrations(
+    problems: list, task: Task, tokenizer: Any, rng: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Right-padded token ids and labels, [batch, L]; prompt and padding are not learned."""
+    rows, labels = [], []
+    for problem in problems:
+        prompt = tokenizer(problem.prompt)["input_ids"]
+        answer = [*tokenizer(task.demonstration(problem, rng))["input_ids"], tokenizer.eos_token_id]
+        rows.append([*prompt, *answer])
+        labels.append([*[-100] * len(prompt), *answer])
+    width = max(map(len, rows))
+    pad = tokenizer.pad_token_id
+    return (
+        torch.tensor([row + [pad] * (width - len(row)) for row in rows]),
+        torch.tensor([row + [-100] * (width - len(row)) for row in labels]),
+    )

@@ -1,0 +1,66 @@
+"""Group-sampling: few prompts, many answers each, the same number of responses (VAPO, section 4.3).
+
+Slot: a `Plan` (prompts, answers). Off: every response has a prompt of its own. The limitations paper (Shao et al.) reads
+the component otherwise, as batches grouped by problem type or difficulty; that reading is in VARIANTS.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from vapo_core.settings import Settings
+from vapo_core.types import Problem
+
+
+class Plan(NamedTuple):
+    """P prompts and G answers each; B = P * G."""
+
+    prompts: int
+    answers: int
+
+    def order(self, pool: Sequence[Problem], rng: np.random.Generator) -> np.ndarray:
+        """One pass over the pool as indices; steps take consecutive prompts from consecutive passes."""
+        return rng.permutation(len(pool))
+
+
+def on(settings: Settings) -> Plan:
+    """512 prompts x 16 answers in the paper."""
+    return Plan(settings.responses_per_step // settings.group_size, settings.group_size)
+
+
+def off(settings: Settings) -> Plan:
+    """8192 prompts x 1 answer in the paper."""
+    return Plan(settings.responses_per_step, 1)
+
+
+def _grouped(settings: Settings, label: Callable[[Sequence[Problem]], np.ndarray]) -> Plan:
+    """A plan whose pass over the pool keeps problems of one label together, labels in random order."""
+
+    class Grouped(Plan):
+        def order(self, pool: Sequence[Problem], rng: np.random.Generator) -> np.ndarray:
+            shuffled = rng.permutation(len(pool))
+            names, labels = np.unique(label(pool), return_inverse=True)
+            rank = rng.permutation(len(names))
+            return shuffled[np.argsort(rank[labels[shuffled]], kind="stable")]
+
+    return Grouped(*on(settings))
+
+
+def by_type(settings: Settings) -> Plan:
+    """The limitations paper's reading: consecutive prompts share a problem type (`Problem.kind`)."""
+    return _grouped(settings, lambda pool: np.array([problem.kind for problem in pool]))
+
+
+def by_difficulty(settings: Settings) -> Plan:
+    """The limitations paper's reading: consecutive prompts share a band of `Problem.difficulty`."""
+
+    def band(pool: Sequence[Problem]) -> np.ndarray:
+        difficulty = np.array([problem.difficulty for problem in pool])
+        cuts = np.quantile(difficulty, np.linspace(0, 1, settings.difficulty_bands + 1)[1:-1])
+        return np.searchsorted(cuts, difficulty, side="left")
+
+    return _grouped(settings, band)
+
+
+VARIANTS = {"by_type": by_type, "by_difficulty": by_difficulty}

@@ -1,0 +1,93 @@
+"""Who gets the credit: slots besides the seven components. Each has an identity, so the update asks nothing.
+
+Shapes: B responses, T tokens.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from vapo_core.advantages import gae, group_relative, whiten
+from vapo_core.settings import Settings
+from vapo_core.types import Batch
+
+Assign = Callable[[Batch, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+class CreditRule(NamedTuple):
+    """How advantages and value targets come from rewards and values."""
+
+    assign: Assign
+    """(batch, values [B, T], lambda_policy [B], lambda_value [B]) -> (advantages, targets), both [B, T]."""
+    needs_critic: bool
+    """False where a `NoCritic` of zero values serves."""
+
+
+def terminal_rewards(batch: Batch) -> Tensor:
+    """[B, T], each response's reward on its last valid token, 0 elsewhere."""
+    last = batch.mask.shape[1] - 1 - batch.mask.flip(1).int().argmax(1)
+    rewards = torch.zeros_like(batch.logp_old)
+    rewards[torch.arange(len(rewards)), last] = batch.rewards.to(rewards)
+    return rewards
+
+
+def critic_gae(batch: Batch, values: Tensor, lam_policy: Tensor, lam_value: Tensor) -> tuple[Tensor, Tensor]:
+    """GAE with the critic's values; targets are lambda-returns, GAE(lambda_value) + V."""
+    rewards = terminal_rewards(batch)
+    targets = gae(rewards, values, batch.mask, lam_value) + values.where(batch.mask, 0.0)
+    return gae(rewards, values, batch.mask, lam_policy), targets
+
+
+def group_credit(batch: Batch, values: Tensor, lam_policy: Tensor, lam_value: Tensor) -> tuple[Tensor, Tensor]:
+    """GRPO: every token of a response carries its standing within the group; targets leave the critic as it is."""
+    standing = group_relative(batch.rewards.to(values), batch.group)
+    return standing[:, None].expand_as(values).where(batch.mask, 0.0), values
+
+
+def keep_all(rewards: Tensor) -> Tensor:
+    """[P, G] -> [P] bool: every group is used."""
+    return torch.ones(len(rewards), dtype=torch.bool)
+
+
+def dynamic_sampling(rewards: Tensor) -> Tensor:
+    """DAPO's dynamic sampling: [P, G] -> [P] bool, false where all answers got the same reward (arXiv:2503.14476)."""
+    return rewards.amax(1) > rewards.amin(1)
+
+
+def no_shaping(lengths: Tensor, max_tokens: int) -> Tensor:
+    """[B] zeros: the verifier's word is the whole reward."""
+    return torch.zeros(len(lengths))
+
+
+def soft_overlong(settings: Settings) -> Callable[[Tensor, int], Tensor]:
+    """DAPO's soft overlong punishment: 0 up to (1 - share) L, then linear to -1 at the limit L (arXiv:2503.14476, eq. 13)."""
+
+    def penalty(lengths: Tensor, max_tokens: int) -> Tensor:
+        start = (1 - settings.overlong_share) * max_tokens
+        return -((lengths - start) / (max_tokens - start)).clamp(0.0, 1.0)
+
+    return penalty
+
+
+def unwhitened(x: Tensor, mask: Tensor) -> Tensor:
+    """Advantages as they are."""
+    return x
+
+
+CREDIT = {"critic": CreditRule(critic_gae, True), "group_relative": CreditRule(group_credit, False)}
+
+DEFAULTS: Mapping[str, Callable[[Settings], object]] = {
+    "credit": lambda settings: CREDIT["critic"],
+    "select_groups": lambda settings: keep_all,
+    "shape_reward": lambda settings: no_shaping,
+    "whiten": lambda settings: whiten if settings.whitening else unwhitened,
+}
+
+VARIANTS: Mapping[str, Mapping[str, Callable[[Settings], object]]] = {
+    "credit": {name: (lambda settings, rule=rule: rule) for name, rule in CREDIT.items()},
+    "select_groups": {"dynamic_sampling": lambda settings: dynamic_sampling},
+    "shape_reward": {"soft_overlong": soft_overlong},
+    "whiten": {"none": lambda settings: unwhitened},
+}

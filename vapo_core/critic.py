@@ -1,0 +1,44 @@
+"""Critics: a separate language model with one value per token, and the critic that is not there."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vapo_core.policy import positions
+from vapo_core.types import Batch
+
+
+class LanguageCritic(nn.Module):
+    """Token classification with one label; its own weights, started from the policy's backbone with a fresh head."""
+
+    def __init__(self, policy_model: Any, bias: float) -> None:
+        """Args: policy_model, a transformers causal LM; bias, added to the head's output in reward units."""
+        super().__init__()
+        from transformers import AutoConfig, AutoModelForTokenClassification
+
+        config = AutoConfig.for_model(**{**policy_model.config.to_dict(), "num_labels": 1, "classifier_dropout": 0.0})
+        self.model = AutoModelForTokenClassification.from_config(config)
+        self.model.base_model.load_state_dict(policy_model.base_model.state_dict())
+        nn.init.normal_(self.model.score.weight, std=0.02)
+        nn.init.constant_(self.model.score.bias, bias)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """[B, T] value of the prefix before each response token, in reward units; 0 where masked."""
+        ids, attention = batch.inputs["ids"], batch.inputs["attention"]
+        logits = self.model(
+            input_ids=ids, attention_mask=attention, position_ids=positions(attention), use_cache=False
+        ).logits
+        return logits[:, -batch.mask.shape[1] - 1 : -1, 0].float().where(batch.mask, 0.0)
+
+
+class NoCritic(nn.Module):
+    """Zero values, so its loss against zero targets is zero. The parameter lets a learner step it like any other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.zero = nn.Parameter(torch.zeros(()))
+
+    def forward(self, batch: Batch) -> Tensor:
+        """[B, T] zeros."""
+        return self.zero * 0.0 + torch.zeros_like(batch.logp_old)

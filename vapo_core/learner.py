@@ -1,0 +1,63 @@
+"""A network with its optimiser, rate schedule and gradient clip: what the update steps and a checkpoint keeps."""
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from vapo_core.settings import Settings
+
+
+class Learner:
+    """One trained network."""
+
+    def __init__(self, module: nn.Module, lr: float, settings: Settings, total_steps: int, warmup_steps: int = 0) -> None:
+        """Args: lr, the peak AdamW rate; total_steps and warmup_steps, in RL steps."""
+        self.module = module
+        self.max_grad_norm = settings.max_grad_norm
+        self.optimizer = torch.optim.AdamW(
+            [p for p in module.parameters() if p.requires_grad],
+            lr=lr,
+            betas=(settings.adam_beta1, settings.adam_beta2),
+            weight_decay=settings.weight_decay,
+        )
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda step: rate_factor(step, settings.lr_schedule, warmup_steps, total_steps)
+        )
+
+    @property
+    def lr(self) -> float:
+        """The rate of the next optimiser step."""
+        return float(self.schedule.get_last_lr()[0])
+
+    def step(self) -> float:
+        """Clip, step, clear; returns the gradient norm before clipping (not finite: nothing is stepped)."""
+        parameters = self.optimizer.param_groups[0]["params"]
+        norm = float(nn.utils.clip_grad_norm_(parameters, self.max_grad_norm))
+        if math.isfinite(norm):
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return norm
+
+    def end_of_rl_step(self) -> None:
+        """Advance the rate schedule, which counts RL steps rather than optimiser steps."""
+        self.schedule.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Optimiser and schedule; the weights are saved by the world in its own format."""
+        return {"optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave."""
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+
+
+def rate_factor(step: int, schedule: str, warmup_steps: int, total_steps: int) -> float:
+    """Factor on the peak rate at an RL step: linear rise over `warmup_steps`, then constant, linear or cosine to 0."""
+    if step < warmup_steps:
+        return (step + 1) / (warmup_steps + 1)
+    progress = min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps))
+    shapes = {"constant": 1.0, "linear": 1.0 - progress, "cosine": 0.5 * (1 + math.cos(math.pi * progress))}
+    return shapes[schedule]

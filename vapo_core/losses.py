@@ -1,0 +1,94 @@
+"""Losses and reductions. Pure: tensors in, tensors out. Shapes: B responses, T tokens."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Reduction = Callable[[Tensor, Tensor], Tensor]
+
+
+def clipped_surrogate(ratio: Tensor, advantages: Tensor, low: Tensor | float, high: Tensor | float) -> Tensor:
+    """Per-token PPO loss, -min(rho A, clip(rho, 1 - low, 1 + high) A) (arXiv:1707.06347, eq. 7).
+
+    Args:
+        ratio: [B, T], new over old token probability.
+        advantages: [B, T].
+        low, high: numbers or [B, T]; the two bounds differ under clip-higher (VAPO, arXiv:2504.05118, section 4.3).
+
+    Returns:
+        [B, T] loss, to be reduced by the caller.
+    """
+    bound = torch.as_tensor(high, dtype=ratio.dtype, device=ratio.device)
+    floor = torch.as_tensor(low, dtype=ratio.dtype, device=ratio.device)
+    return -torch.minimum(ratio * advantages, ratio.clamp(1 - floor, 1 + bound) * advantages)
+
+
+def nll(logp: Tensor, mask: Tensor, correct: Tensor) -> Tensor:
+    """Mean of -log pi over the tokens of correct responses; 0 when there is none (VAPO, eq. 11).
+
+    Args:
+        logp: [B, T] nats. mask: [B, T] bool. correct: [B] bool.
+
+    Returns:
+        Scalar in nats per token.
+    """
+    chosen = mask.bool() & correct.bool()[:, None]
+    return -logp.where(chosen, 0.0).sum() / chosen.sum().clamp(min=1)
+
+
+def value_loss(values: Tensor, old_values: Tensor, targets: Tensor, clip: float = float("inf")) -> Tensor:
+    """Per-token value loss, 0.5 max((V - R)^2, (V_clip - R)^2), V_clip within `clip` of the old value. [B, T].
+
+    With `clip` infinite it is 0.5 (V - R)^2 (arXiv:1707.06347; the clipped form as in OpenAI baselines' ppo2).
+    """
+    clipped = old_values + (values - old_values).clamp(-clip, clip)
+    return 0.5 * torch.maximum((values - targets).square(), (clipped - targets).square())
+
+
+def kl_k3(logp: Tensor, logp_ref: Tensor) -> Tensor:
+    """Per-token estimate of KL(pi || ref), exp(d) - d - 1 with d = log ref - log pi; non-negative. [B, T], nats.
+
+    Unbiased under samples of pi (Schulman, "Approximating KL divergence", k3).
+    """
+    difference = logp_ref - logp
+    return torch.expm1(difference) - difference
+
+
+def token_mean(loss: Tensor, mask: Tensor) -> Tensor:
+    """Every token weighs the same: sum over valid tokens / their number (VAPO, eq. 10). Scalar."""
+    return loss.where(mask.bool(), 0.0).sum() / mask.sum()
+
+
+def sequence_mean(loss: Tensor, mask: Tensor) -> Tensor:
+    """Every response weighs the same: mean over responses of their token means (VAPO, eq. 9). Scalar."""
+    return (loss.where(mask.bool(), 0.0).sum(1) / mask.sum(1)).mean()
+
+
+def constant_mean(loss: Tensor, mask: Tensor, max_tokens: int) -> Tensor:
+    """Sum over valid tokens / (B * max_tokens), a normaliser no response can move (Dr. GRPO, arXiv:2503.20783)."""
+    return loss.where(mask.bool(), 0.0).sum() / (len(mask) * max_tokens)
+
+
+def linear_weights(reduce: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
+    """[B, T] weights w with reduce(x) = sum(w * x), for a reduction that is linear in x.
+
+    Found once for a whole mini-batch, they let micro-batches add up to exactly the whole-batch loss: no token's weight
+    depends on which micro-batch it falls into.
+
+    Args:
+        reduce: a linear map from [B, T] to a scalar.
+        like: [B, T], gives shape, dtype and device.
+
+    Raises:
+        ValueError: if `reduce` is not linear (checked at one random point).
+    """
+    point = torch.zeros_like(like).requires_grad_(True)
+    output = reduce(point)
+    if not output.requires_grad:  # the zero map, such as a loss that is switched off
+        return torch.zeros_like(like)
+    (weights,) = torch.autograd.grad(output, point)
+    probe = torch.linspace(-1.0, 1.0, like.numel(), dtype=like.dtype, device=like.device).reshape(like.shape)
+    if not torch.isclose(reduce(probe), (weights * probe).sum(), rtol=1e-3, atol=1e-4):
+        raise ValueError("the reduction is not linear in the per-token loss, so micro-batches cannot add up to it")
+    return weights

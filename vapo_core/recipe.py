@@ -1,0 +1,88 @@
+"""A recipe is what the trainer calls: seven slots, one per VAPO component, and a few more. Only here is a toggle read."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from torch import Tensor
+
+from vapo_core import credit as other_slots
+from vapo_core.components import (
+    clip_higher,
+    decoupled_gae,
+    group_sampling,
+    length_adaptive_gae,
+    positive_lm_loss,
+    token_level_loss,
+    value_pretraining,
+)
+from vapo_core.credit import CreditRule
+from vapo_core.losses import Reduction
+from vapo_core.settings import RECIPES, Settings, Toggles, check_combination
+from vapo_core.suggest import nearest
+
+__all__ = ["COMPONENTS", "RECIPES", "VARIANTS", "Recipe", "Settings", "Toggles", "assemble"]
+
+COMPONENTS: dict[str, ModuleType] = {
+    "value_pretraining": value_pretraining,
+    "decoupled_gae": decoupled_gae,
+    "length_adaptive_gae": length_adaptive_gae,
+    "token_level_loss": token_level_loss,
+    "clip_higher": clip_higher,
+    "positive_lm_loss": positive_lm_loss,
+    "group_sampling": group_sampling,
+}
+
+VARIANTS: dict[str, Mapping[str, Callable[[Settings], Any]]] = {
+    **{name: component.VARIANTS for name, component in COMPONENTS.items()},
+    **other_slots.VARIANTS,
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the trainer calls. The first seven fields carry the components' names; each module states its slot's type."""
+
+    value_pretraining: int
+    decoupled_gae: Callable[[Tensor], Tensor]
+    length_adaptive_gae: Callable[[Tensor], Tensor]
+    token_level_loss: Reduction
+    clip_higher: clip_higher.Clip
+    positive_lm_loss: Callable[[Tensor, Tensor, Tensor], Tensor]
+    group_sampling: group_sampling.Plan
+    credit: CreditRule
+    select_groups: Callable[[Tensor], Tensor]
+    shape_reward: Callable[[Tensor, int], Tensor]
+    whiten: Callable[[Tensor, Tensor], Tensor]
+
+
+def assemble(toggles: Toggles, settings: Settings, variants: Mapping[str, str] | None = None) -> Recipe:
+    """Fill every slot: each component's on or off version, then the named variants.
+
+    Args:
+        toggles: which components are on.
+        settings: the numbers they use.
+        variants: slot name -> variant name, from `VARIANTS`.
+
+    Raises:
+        ValueError: for an unknown slot or variant (the nearest valid one is named) or a combination that means nothing.
+    """
+    chosen = dict(variants or {})
+    check_combination(toggles, settings, chosen)
+    slots: dict[str, Any] = {name: make(settings) for name, make in other_slots.DEFAULTS.items()}
+    for name, component in COMPONENTS.items():
+        choose = component.on if getattr(toggles, name) else component.off
+        slots[name] = choose(settings)
+    for slot, variant in chosen.items():
+        slots[slot] = _variant(slot, variant)(settings)
+    return Recipe(**slots)
+
+
+def _variant(slot: str, name: str) -> Callable[[Settings], Any]:
+    """Look a named variant up."""
+    if slot not in VARIANTS:
+        raise ValueError(f"variants: no slot {slot!r}{nearest(slot, VARIANTS)}")
+    if name not in VARIANTS[slot]:
+        raise ValueError(f"variants.{slot}: no variant {name!r}{nearest(name, VARIANTS[slot])}")
+    return VARIANTS[slot][name]

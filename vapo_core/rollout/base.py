@@ -1,0 +1,18 @@
+"""What an engine offers: answers to problems, sampled from the current policy with recorded log-probabilities."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from vapo_core.types import Problem, Rollout
+
+
+class Engine(Protocol):
+    """Samples responses."""
+
+    def generate(self, problems: Sequence[Problem], answers_each: int, seed: int) -> Rollout:
+        """`answers_each` responses per problem, side by side; the same seed gives the same responses."""
+        ...
+
+    def sync(self) -> None:
+        """Make the engine sample from the policy's present weights (nothing to do where they are shared)."""
+        ...

@@ -1,0 +1,133 @@
+"""Toggles, Settings and the named recipes as data: frozen, torch-free, unknown keys refused."""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Frozen(BaseModel):
+    """Base of every configuration object: immutable, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
+
+
+class Toggles(Frozen):
+    """Which of the seven components are on: the coordinate of one run in the 2^7 design."""
+
+    value_pretraining: bool = True
+    decoupled_gae: bool = True
+    length_adaptive_gae: bool = True
+    token_level_loss: bool = True
+    clip_higher: bool = True
+    positive_lm_loss: bool = True
+    group_sampling: bool = True
+
+
+COMPONENTS: tuple[str, ...] = tuple(Toggles.model_fields)
+
+
+class Settings(Frozen):
+    """Every number of a recipe; defaults are the VAPO paper's where it states one (arXiv:2504.05118, section 5.1)."""
+
+    # what is sampled
+    responses_per_step: int = Field(8192, ge=1, description="B, responses per RL step, the same in every arm")
+    group_size: int = Field(16, ge=1, description="G, answers per prompt when group_sampling is on")
+    pool_size: int = Field(8192, ge=1, description="training problems in the finite pool that prompts are drawn from")
+    temperature: float = Field(1.0, gt=0, description="softmax temperature of sampling and of the trained policy alike")
+    generation_rounds: int = Field(4, ge=1, description="most rounds of sampling while a recipe discards groups (dapo)")
+    reward_low: float = Field(0.0, description="reward of a wrong answer (VC-PPO used -1)")
+    reward_high: float = Field(1.0, description="reward of a right answer")
+    overlong_share: float = Field(0.2, gt=0, le=1, description="last share of the length limit that dapo penalises")
+    difficulty_bands: int = Field(4, ge=1, description="bands of the group_sampling variant by_difficulty")
+
+    # credit
+    warmup_steps: int = Field(50, ge=0, description="steps of value pretraining before RL")
+    alpha: float = Field(0.05, gt=0, description="lambda_policy = 1 - 1 / (alpha l), l the response length in tokens")
+    fixed_lambda: float = Field(0.95, ge=0, le=1, description="lambda_policy when length_adaptive_gae is off")
+    lambda_critic: float = Field(1.0, ge=0, le=1, description="lambda of value targets when decoupled_gae is on")
+    whitening: bool = Field(True, description="normalise advantages over the batch, the same in every arm with a critic")
+
+    # losses
+    clip_low: float = Field(0.2, ge=0, lt=1, description="lower clip bound is 1 - clip_low")
+    clip_high: float = Field(0.28, ge=0, description="upper clip bound is 1 + clip_high when clip_higher is on")
+    clip_threshold: float = Field(0.5, description="advantage above which variant above_threshold widens the clip")
+    mu: float = Field(0.1, ge=0, description="weight of the positive-example loss")
+    entropy_coef: float = Field(0.0, ge=0, description="weight of the entropy bonus, per token")
+    kl_coef: float = Field(0.0, ge=0, description="weight of KL(policy || reference), per token")
+    value_clip: float = Field(float("inf"), gt=0, description="most a value may move from its old one; inf = unclipped")
+    normaliser_tokens: int = Field(1024, ge=1, description="tokens per response in the constant_mean reduction")
+
+    # critic start
+    critic_start: Literal["backbone", "outcome"] = Field(
+        "backbone", description="fresh head on the policy's backbone, or also fitted to results of complete answers"
+    )
+    critic_bias: float = Field(0.0, description="constant added to the critic's output head before anything is fitted")
+    outcome_steps: int = Field(10, ge=1, description="steps of fitting complete answers when critic_start is outcome")
+
+    # the update
+    mini_batches: int = Field(16, ge=1, description="optimiser steps per pass over the batch")
+    epochs: int = Field(1, ge=1, description="passes over the batch")
+    micro_batches: int = Field(1, ge=1, description="gradient accumulation: slices per mini-batch, equal results")
+    max_grad_norm: float = Field(1.0, gt=0, description="global gradient norm clip, policy and critic each")
+    policy_lr: float = Field(1e-6, ge=0, description="AdamW rate of the policy")
+    critic_lr: float = Field(2e-6, ge=0, description="AdamW rate of the critic, pretraining included")
+    adam_beta1: float = Field(0.9, ge=0, lt=1)
+    adam_beta2: float = Field(0.999, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0)
+    lr_schedule: Literal["constant", "linear", "cosine"] = Field("constant", description="after the warm-up of the rate")
+    lr_warmup_steps: int = Field(0, ge=0, description="RL steps over which the policy's rate rises from 0")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.responses_per_step % self.group_size:
+            raise ValueError(
+                f"responses_per_step {self.responses_per_step} must be a multiple of group_size {self.group_size}"
+            )
+        if self.mini_batches * self.micro_batches > self.responses_per_step:
+            raise ValueError(
+                f"mini_batches {self.mini_batches} x micro_batches {self.micro_batches} must not exceed"
+                f" responses_per_step {self.responses_per_step}"
+            )
+        if self.reward_high <= self.reward_low:
+            raise ValueError(f"reward_high {self.reward_high} must be above reward_low {self.reward_low}")
+        return self
+
+
+class Bundle(NamedTuple):
+    """A named recipe: which components are on, and which named variants fill other slots."""
+
+    toggles: Toggles
+    variants: Mapping[str, str]
+
+
+def only(*names: str) -> Toggles:
+    """Toggles with just these components on."""
+    return Toggles(**{name: name in names for name in COMPONENTS})
+
+
+_CRITIC_FREE = {"credit": "group_relative", "whiten": "none"}
+
+RECIPES: dict[str, Bundle] = {
+    "vapo": Bundle(Toggles(), {}),
+    "ppo": Bundle(only(), {}),
+    "grpo": Bundle(only("group_sampling"), _CRITIC_FREE),
+    "dapo": Bundle(
+        only("group_sampling", "clip_higher", "token_level_loss"),
+        {**_CRITIC_FREE, "select_groups": "dynamic_sampling", "shape_reward": "soft_overlong"},
+    ),
+}
+
+
+def check_combination(toggles: Toggles, settings: Settings, variants: Mapping[str, str]) -> None:
+    """Refuse combinations that mean nothing.
+
+    Raises:
+        ValueError: group-relative credit with a single answer per prompt.
+    """
+    answers = settings.group_size if toggles.group_sampling else 1
+    if variants.get("credit") == "group_relative" and answers < 2:
+        raise ValueError(
+            "credit group_relative compares answers to one prompt, so it needs group_sampling on"
+            f" and group_size of at least 2, got {answers} answer per prompt"
+        )

@@ -1,0 +1,206 @@
+"""The reasoning walk: a Markov task on a ring of cells, small enough for exact answers.
+
+A walker must reach a goal cell and stop there. Cells of a hazard break the walk for good: a broken walk can go on but
+never succeeds, as an early error invalidates a chain of thought. Since only offsets matter on a ring, every problem
+lives in one state space (stage, goal offset, hazard offset, broken), and values follow by backward induction.
+"""
+
+from functools import cached_property
+from typing import NamedTuple, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from vapo_core.settings import Frozen
+from vapo_core.tasks.base import Grade
+from vapo_core.types import Problem
+
+LEFT, RIGHT, STOP = 0, 1, 2
+ACTIONS = 3
+MOVES = np.array([-1, 1, 0])
+
+
+class WalkDials(Frozen):
+    """Dials of the walk."""
+
+    size: int = Field(12, ge=4, description="cells on the ring")
+    horizon: int = Field(32, ge=2, description="most decisions in a response")
+    hazard: int = Field(1, ge=0, description="width of the deadly stretch in cells")
+    filler: int = Field(0, ge=0, description="forced tokens after every move: length without decisions")
+    sparsity: int = Field(0, ge=0, description="waypoints that must be passed, in order, before a goal counts")
+    modes: int = Field(1, ge=1, description="goals, evenly spaced, any of which is a correct answer")
+    trap_prior: float = Field(0.0, description="nats added to stopping early by the base policy")
+    trap_reward: float = Field(0.0, ge=0, le=1, description="probability that stopping early is rewarded by luck")
+    skill: float = Field(1.0, description="nats added to moves on a correct path by the base policy")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.size % self.modes:
+            raise ValueError(f"size {self.size} must be a multiple of modes {self.modes}")
+        if self.hazard >= self.size // self.modes:
+            raise ValueError(f"hazard {self.hazard} must be below size / modes = {self.size // self.modes}")
+        return self
+
+
+class Path(NamedTuple):
+    """A response: the actions taken, and nature's draw for a lucky guess."""
+
+    actions: tuple[int, ...]
+    luck: float
+    """Uniform on [0, 1); stopping early is rewarded when it is below `trap_reward`."""
+
+
+class Start(NamedTuple):
+    """What a walk problem hides in `Problem.answer`."""
+
+    goal: int
+    """Cells from the start to goal 0, clockwise, in [0, size)."""
+    hazard: int
+    """Cells from the start to the first hazard cell, clockwise, in [0, size)."""
+
+
+class Walk:
+    """The Markov decision process and the task on it."""
+
+    def __init__(self, dials: WalkDials) -> None:
+        self.dials = dials
+        self.max_tokens = (dials.horizon - 1) * (1 + dials.filler) + 1
+        self.states = (dials.sparsity + 1) * dials.size * dials.size * 2
+
+    # --- the Markov decision process ---
+
+    def index(self, stage: np.ndarray, goal: np.ndarray, hazard: np.ndarray, broken: np.ndarray) -> np.ndarray:
+        """State number of (waypoints passed, offset to goal 0, offset to the hazard, broken)."""
+        size = self.dials.size
+        return ((stage * size + goal % size) * size + hazard % size) * 2 + broken
+
+    @cached_property
+    def coordinates(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(stage, goal, hazard, broken) of every state, four [states] arrays."""
+        size, number = self.dials.size, np.arange(self.states)
+        return number // (2 * size * size), number // (2 * size) % size, number // 2 % size, number % 2
+
+    def in_hazard(self, hazard: np.ndarray) -> np.ndarray:
+        """Whether a walker with this offset to the first hazard cell stands in the hazard."""
+        return (-hazard) % self.dials.size < self.dials.hazard
+
+    def at_target(self, stage: np.ndarray, goal: np.ndarray) -> np.ndarray:
+        """Whether the current target lies here: any goal at the last stage, else the waypoint (odd ones opposite goal 0)."""
+        size, modes = self.dials.size, self.dials.modes
+        waypoint = (goal + np.where((self.dials.sparsity - stage) % 2 == 1, size // 2, 0)) % size == 0
+        return np.where(stage == self.dials.sparsity, goal % (size // modes) == 0, waypoint)
+
+    @cached_property
+    def transitions(self) -> np.ndarray:
+        """[states, 3] next state of every action; stopping stays in place and ends the response."""
+        stage, goal, hazard, broken = (x[:, None] for x in self.coordinates)
+        goal, hazard = goal - MOVES, hazard - MOVES
+        moved = np.array([True, True, False])
+        passed = moved & (stage < self.dials.sparsity) & self.at_target(stage, goal % self.dials.size)
+        return self.index(stage + passed, goal, hazard, broken | (moved & self.in_hazard(hazard)))
+
+    @cached_property
+    def stop_reward(self) -> np.ndarray:
+        """[states] expected reward of stopping: 1 at a goal, `trap_reward` elsewhere, 0 once broken."""
+        stage, goal, _, broken = self.coordinates
+        solved = self.solved(stage, goal, broken)
+        return np.where(solved, 1.0, np.where(broken == 1, 0.0, self.dials.trap_reward))
+
+    def solved(self, stage: np.ndarray, goal: np.ndarray, broken: np.ndarray) -> np.ndarray:
+        """Whether stopping here is a correct answer."""
+        return (stage == self.dials.sparsity) & self.at_target(stage, goal) & (broken == 0)
+
+    @cached_property
+    def correct_actions(self) -> np.ndarray:
+        """[states, 3] bool, actions on a correct path: stop when solved, else any way that meets a target before the hazard."""
+        stage, goal, hazard, broken = self.coordinates
+        solved = self.solved(stage, goal, broken)
+        good = np.zeros((self.states, ACTIONS), bool)
+        good[:, STOP] = solved
+        for action in (LEFT, RIGHT):
+            reached, blocked = np.zeros(self.states, bool), np.zeros(self.states, bool)
+            for steps in range(1, self.dials.size):
+                shift = MOVES[action] * steps
+                blocked |= ~reached & self.in_hazard(hazard - shift)
+                reached |= ~blocked & self.at_target(stage, (goal - shift) % self.dials.size)
+            good[:, action] = reached & ~solved & (broken == 0)
+        return good
+
+    @cached_property
+    def prior(self) -> np.ndarray:
+        """[states, 3] logits the base policy starts from: `skill` on correct actions, `trap_prior` on stopping early."""
+        stage, goal, _, broken = self.coordinates
+        logits = self.dials.skill * self.correct_actions
+        logits[:, STOP] += self.dials.trap_prior * ~self.solved(stage, goal, broken)
+        return logits
+
+    # --- the task ---
+
+    @cached_property
+    def problems(self) -> dict[str, list[Problem]]:
+        """Every solvable problem with a walk to make, split 3 : 1 into train and held_out, the same on every machine."""
+        legal = [problem for goal in range(self.dials.size) for hazard in range(self.dials.size)
+                 for problem in self._problem(Start(goal, hazard))]  # fmt: skip
+        held_out = np.random.default_rng(0).permutation(len(legal)) < len(legal) // 4
+        return {
+            "train": [p for p, out in zip(legal, held_out, strict=True) if not out],
+            "held_out": [p for p, out in zip(legal, held_out, strict=True) if out],
+        }
+
+    def _problem(self, start: Start) -> list[Problem]:
+        """The problem from this start, or none if it is broken, already solved or unsolvable."""
+        state = self.start_state(start)
+        stage, goal, hazard, broken = (int(x[state]) for x in self.coordinates)
+        if self.in_hazard(np.array(hazard)) or self.correct_actions[state, STOP]:
+            return []
+        distance = self.shortest[state]
+        if not np.isfinite(distance) or distance > self.dials.horizon:
+            return []
+        way = "".join("lr"[a] for a in (LEFT, RIGHT) if self.correct_actions[state, a])
+        return [Problem(f"goal {goal} hazard {hazard}", start, kind=way, difficulty=float(distance))]
+
+    @cached_property
+    def shortest(self) -> np.ndarray:
+        """[states] fewest decisions of a correct response, stop included; inf where there is none."""
+        distance = np.where(self.correct_actions[:, STOP], 1.0, np.inf)
+        for _ in range(self.states):
+            shorter = np.minimum(distance, 1 + distance[self.transitions[:, :STOP]].min(1))
+            if np.array_equal(shorter, distance):
+                break
+            distance = shorter
+        return distance
+
+    def start_state(self, start: Start) -> int:
+        """State number in which a problem begins."""
+        zero = np.zeros((), int)
+        return int(self.index(zero, np.array(start.goal), np.array(start.hazard), zero))
+
+    def sample(self, rng: np.random.Generator, n: int, split: str) -> list[Problem]:
+        """n problems of a split: whole passes over it in random order, so they are distinct while n allows."""
+        source = self.problems[split]
+        passes = -(-n // len(source))
+        order = np.concatenate([rng.permutation(len(source)) for _ in range(passes)])[:n]
+        return [source[i] for i in order]
+
+    def demonstration(self, problem: Problem, rng: np.random.Generator) -> str:
+        """A shortest correct path as letters l, r and a final full stop."""
+        state, letters = self.start_state(problem.answer), []
+        while not self.correct_actions[state, STOP]:
+            ways = self.transitions[state, :STOP]
+            action = int(np.argmin(self.shortest[ways]))
+            letters.append("lr"[action])
+            state = int(ways[action])
+        return "".join(letters) + "."
+
+    def verify(self, problem: Problem, response: Path) -> Grade:
+        """1 for stopping at a goal unbroken; a lucky guess counts as the verifier sees it; mode is the goal reached."""
+        state, actions = self.start_state(problem.answer), response.actions
+        if not actions or actions[-1] != STOP:
+            return Grade(0.0, mode="truncated")
+        for action in actions[:-1]:
+            state = int(self.transitions[state, action])
+        stage, goal, _, broken = (x[state] for x in self.coordinates)
+        if self.solved(stage, goal, broken):
+            return Grade(1.0, mode=f"goal {int(goal) // (self.dials.size // self.dials.modes)}")
+        lucky = broken == 0 and response.luck < self.dials.trap_reward
+        return Grade(float(lucky), mode="guess")

@@ -1,0 +1,224 @@
+"""The loop: sample -> generate -> verify -> value -> credit -> update -> report, with warm-up, checkpoints and resuming."""
+
+import copy
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vapo_core import metrics
+from vapo_core.activity import positive_grad_ratio
+from vapo_core.advantages import returns_to_go
+from vapo_core.collect_batch import Graded, gather
+from vapo_core.credit import terminal_rewards
+from vapo_core.critic import NoCritic
+from vapo_core.evaluate import Evaluation, evaluate, held_out
+from vapo_core.files import whole_folder
+from vapo_core.learner import Learner
+from vapo_core.losses import kl_k3
+from vapo_core.prompts import PromptStream
+from vapo_core.recipe import Recipe, Settings
+from vapo_core.seeds import child, seeds_of, torch_generator
+from vapo_core.step import Trace, assign_credit, update
+from vapo_core.types import Batch, Credited
+from vapo_core.warmup import WarmStart, warm_start
+from vapo_core.worlds.base import World
+
+Write = Callable[[int, Mapping[str, float]], None]
+
+
+class Progress(NamedTuple):
+    """Where a run stands; all of a checkpoint that is not weights or optimisers."""
+
+    step: int
+    """RL steps finished."""
+    tokens: int
+    """Tokens generated so far, warm-up and discarded groups included."""
+    prompts: int
+    """Prompts drawn from the stream so far."""
+    warm_key: str
+    """Name of the warm critic the run began with."""
+    warm_tokens: int
+    """Tokens that critic cost."""
+
+
+class Trainer:
+    """One run of one recipe in one world."""
+
+    def __init__(
+        self,
+        world: World,
+        recipe: Recipe,
+        settings: Settings,
+        evaluation: Evaluation,
+        seed: int,
+        steps: int,
+        cache: Path,
+        log_every: int = 1,
+    ) -> None:
+        """Args: steps, RL steps in all; cache, where warm critics are kept; log_every, RL steps between logged points."""
+        self.world, self.recipe, self.settings, self.evaluation = world, recipe, settings, evaluation
+        self.steps, self.cache, self.log_every = steps, cache, log_every
+        self.seeds = seeds_of(seed)
+        if not recipe.credit.needs_critic:
+            world.critic = NoCritic()
+        self.pool = world.task.sample(np.random.default_rng(self.seeds.data), settings.pool_size, "train")
+        self.stream = PromptStream(self.pool, recipe.group_sampling, child(self.seeds.data, 1))
+        self.policy = Learner(world.policy, settings.policy_lr, settings, steps, settings.lr_warmup_steps)
+        self.critic = Learner(world.critic, settings.critic_lr, settings, steps)
+        self.reference = copy.deepcopy(world.policy).requires_grad_(False) if settings.kl_coef else None
+        self.exam = held_out(world, evaluation, self.seeds.evaluation)
+        self.progress: Progress | None = None
+
+    def run(self, write: Write, checkpoint: Path | None = None, checkpoint_every: int = 0) -> Progress:
+        """Train to the last step, writing metrics as they come.
+
+        Args:
+            write: called with (RL steps finished, named numbers); see `metrics.METRICS`.
+            checkpoint: folder kept up to date, for `resume`.
+            checkpoint_every: RL steps between checkpoints, 0 for none.
+
+        Raises:
+            Diverged: when a loss, gradient or value stops being finite.
+        """
+        progress = self.progress or self._begin(write)
+        while progress.step < self.steps:
+            progress = self._step(progress, write)
+            if checkpoint and checkpoint_every and progress.step % checkpoint_every == 0:
+                self.save(checkpoint, progress)
+        self.progress = progress
+        return progress
+
+    def _begin(self, write: Write) -> Progress:
+        """Make the warm critic and take the base policy's evaluation."""
+        warm: WarmStart = warm_start(
+            self.world, self.recipe, self.settings, self.pool, self.seeds, self.cache
+        )
+        progress = Progress(0, warm.tokens, 0, warm.key, warm.tokens)
+        write(0, {**self._evaluate(), "tokens/generated": float(progress.tokens)})
+        return progress
+
+    def _step(self, progress: Progress, write: Write) -> Progress:
+        """One RL step."""
+        number, clock = progress.step, _Clock()
+        self.world.engine.sync()
+        graded = gather(
+            self.world, self.recipe, self.settings, self.stream, progress.prompts, child(self.seeds.sampling, number)
+        )
+        clock.lap("timing/rollout_s")
+        batch = self._with_reference(graded.batch)
+        with torch.no_grad():
+            values = self.world.critic(batch)
+        credited = assign_credit(batch, values, self.recipe)
+        clock.lap("timing/credit_s")
+        finished = number + 1
+        logged = finished % self.log_every == 0 or finished in (1, self.steps)
+        before = self._before_update(graded, batch, credited) if logged else {}
+        clock.skip()
+        trace = update(
+            batch, credited, self.recipe, self.settings, self.policy, self.critic,
+            torch_generator(self.seeds.shuffle, number),
+        )  # fmt: skip
+        clock.lap("timing/update_s")
+        progress = progress._replace(
+            step=finished, tokens=progress.tokens + graded.generated_tokens, prompts=progress.prompts + graded.prompts_used
+        )
+        examined = finished % self.evaluation.every == 0 or finished == self.steps
+        results = self._evaluate() if examined else {}
+        if examined:
+            clock.lap("timing/evaluation_s")
+        if logged or examined:
+            after = self._after_update(trace) if logged else {}
+            write(finished, {**before, **after, **results, **clock.laps, "tokens/generated": float(progress.tokens)})
+        self.policy.end_of_rl_step()
+        self.critic.end_of_rl_step()
+        return progress
+
+    def _with_reference(self, batch: Batch) -> Batch:
+        """The batch with the reference policy's log-probabilities, if there is a reference."""
+        if self.reference is None:
+            return batch
+        with torch.no_grad():
+            return replace(batch, logp_ref=self.reference(batch)[0])
+
+    def _before_update(self, graded: Graded, batch: Batch, credited: Credited) -> dict[str, float]:
+        """What can be said of the batch with the policy that sampled it."""
+        returns = returns_to_go(terminal_rewards(batch), batch.mask)
+        part = torch.arange(len(batch.mask) // self.settings.mini_batches)
+        with torch.no_grad():
+            entropy = self._entropy(batch)
+        error = (credited.values - returns)[batch.mask]
+        return {
+            "reward/mean": float(batch.rewards.mean()),
+            "reward/accuracy": float(batch.correct.float().mean()),
+            "reward/parsed": sum(g.parsed for g in graded.grades) / len(graded.grades),
+            "actor/entropy": metrics.masked_mean(entropy, batch),
+            "actor/reference_kl": metrics.masked_mean(kl_k3(batch.logp_old, batch.logp_ref), batch),
+            "actor/lr": self.policy.lr,
+            "critic/lr": self.critic.lr,
+            **metrics.value_metrics(batch, credited.values, returns),
+            **metrics.length_metrics(batch.lengths, graded.truncated),
+            **metrics.credit_activity(batch, credited, self.settings.fixed_lambda),
+            **metrics.group_activity(batch.rewards, batch.group, [p.prompt for p in graded.problems]),
+            "activity/value_pretraining": float(error.square().mean()),
+            **positive_grad_ratio(self.world.policy, batch.take(part), credited.take(part), self.recipe),
+        }
+
+    def _entropy(self, batch: Batch) -> Tensor:
+        """[B, T] entropy of the present policy."""
+        return self.world.policy(batch)[1]
+
+    def _after_update(self, trace: Trace) -> dict[str, float]:
+        return {
+            **metrics.update_metrics(trace),
+            **metrics.clip_activity(trace, self.settings.clip_low, self.settings.clip_high),
+        }
+
+    def _evaluate(self) -> dict[str, float]:
+        return evaluate(self.world, self.evaluation, self.exam, self.seeds.evaluation)
+
+    # --- checkpoints ---
+
+    def save(self, folder: Path, progress: Progress) -> None:
+        """Write a checkpoint whole: weights, both optimisers and schedules, and where the run stands."""
+        with whole_folder(folder) as scratch:
+            self.world.save(scratch)
+            for name, learner in (("policy", self.policy), ("critic", self.critic)):
+                torch.save(learner.state_dict(), scratch / name / "optimizer.pt")
+            (scratch / "progress.json").write_text(json.dumps(progress._asdict()))
+
+    def resume(self, folder: Path) -> Progress:
+        """Continue from a checkpoint; the run then equals the uninterrupted one bit for bit.
+
+        Raises:
+            FileNotFoundError: if there is no checkpoint in the folder.
+        """
+        self.progress = Progress(**json.loads((folder / "progress.json").read_text()))
+        self.world.load(folder)
+        for name, learner in (("policy", self.policy), ("critic", self.critic)):
+            learner.load_state_dict(torch.load(folder / name / "optimizer.pt", weights_only=True))
+        return self.progress
+
+
+class _Clock:
+    """Seconds between laps."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def skip(self) -> None:
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = now - self._last
+        self._last = now
+
+

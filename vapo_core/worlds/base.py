@@ -1,0 +1,36 @@
+"""What a trainer is given: the task, the networks and the engine of one run. The trainer cannot tell which world it is."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import nn
+
+from vapo_core.rollout.base import Engine
+from vapo_core.tasks.base import Task
+from vapo_core.types import Problem
+
+
+class World(Protocol):
+    """Task, policy, critic and engine of one run."""
+
+    task: Task
+    policy: nn.Module
+    """batch -> (log-probabilities, entropy), both [B, T]."""
+    critic: nn.Module
+    """batch -> values [B, T]."""
+    engine: Engine
+    identity: Mapping[str, Any]
+    """JSON content that determines the base policy and the critic's start; part of a warm critic's key."""
+
+    def exact_metrics(self, problems: Sequence[Problem]) -> dict[str, float]:
+        """Evaluation metrics known without sampling."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write policy and critic weights, each in a folder of its own."""
+        ...
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        ...

@@ -1,0 +1,52 @@
+"""The language world: a Hugging Face model on text, its critic, its engine and its task."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_model, save_model
+from torch import nn
+
+from vapo_core.critic import LanguageCritic
+from vapo_core.policy import LanguagePolicy
+from vapo_core.rollout.transformers import TransformersEngine
+from vapo_core.tasks.base import Task
+from vapo_core.types import Problem
+
+
+class LanguageWorld:
+    """Policy, critic, engine and task of one run on text."""
+
+    def __init__(
+        self, task: Task, checkpoint: Path | str, identity: Mapping[str, Any], temperature: float, critic_bias: float, init_seed: int
+    ) -> None:
+        """Args: checkpoint, any folder or name `from_pretrained` takes; identity, what the warm critic's key needs."""
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        self.task = task
+        torch.manual_seed(init_seed)
+        self.tokenizer = AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=False)
+        model = AutoModelForCausalLM.from_pretrained(checkpoint, trust_remote_code=False, dtype=torch.float32)
+        self.policy = LanguagePolicy(model, temperature)
+        self.critic: nn.Module = LanguageCritic(model, critic_bias)
+        self.engine = TransformersEngine(model, self.tokenizer, temperature, task.max_tokens)
+        self.identity = {
+            "world": "lm", **identity, "temperature": temperature, "critic_bias": critic_bias, "head": init_seed,
+        }  # fmt: skip
+
+    def exact_metrics(self, problems: Sequence[Problem]) -> dict[str, float]:
+        """Nothing is known of a language model without sampling."""
+        return {}
+
+    def save(self, folder: Path) -> None:
+        """Policy and critic as folders `from_pretrained` loads, tokenizer included; a critic that is none as bare weights."""
+        self.policy.model.save_pretrained(folder / "policy")
+        self.tokenizer.save_pretrained(folder / "policy")
+        (folder / "critic").mkdir(parents=True)
+        save_model(self.critic, str(folder / "critic" / "model.safetensors"))
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        load_model(self.policy.model, str(folder / "policy" / "model.safetensors"))
+        load_model(self.critic, str(folder / "critic" / "model.safetensors"))

@@ -1,0 +1,209 @@
+"""The walk world: small networks as policy and critic, and exact values by backward induction."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_model, save_model
+from torch import Tensor, nn
+
+from vapo_core.seeds import torch_generator
+from vapo_core.tasks.walk import ACTIONS, STOP, Path, Walk
+from vapo_core.types import Batch, Problem, Rollout
+
+
+class Trunk(nn.Module):
+    """Features of (state, decision) to a hidden vector: one-hot offsets and stage, brokenness, and the share of time used."""
+
+    def __init__(self, walk: Walk, width: int) -> None:
+        super().__init__()
+        size = walk.dials.size
+        stage, goal, hazard, broken = walk.coordinates
+        # One embedding row per state feature: the same as a linear layer on one-hot inputs, without building them.
+        columns = np.stack([goal, size + hazard, 2 * size + broken, 2 * size + 2 + stage], axis=1)
+        self.register_buffer("columns", torch.from_numpy(columns), persistent=False)
+        self.embedding = nn.EmbeddingBag(2 * size + 3 + walk.dials.sparsity, width, mode="sum")
+        self.time = nn.Linear(1, width)
+        self.hidden = nn.Linear(width, width)
+        self.horizon = walk.dials.horizon
+        nn.init.normal_(self.embedding.weight, std=0.5)
+
+    def forward(self, state: Tensor, decision: Tensor) -> Tensor:
+        """state, decision: [N] int; returns [N, width]."""
+        share = (decision.float() / self.horizon).unsqueeze(1)
+        first = torch.tanh(self.embedding(self.columns[state]) + self.time(share))
+        return torch.tanh(self.hidden(first))
+
+
+class WalkPolicy(nn.Module):
+    """Categorical policy over left, right, stop; the base policy's knowledge is a fixed offset on the logits."""
+
+    def __init__(self, walk: Walk, width: int, temperature: float) -> None:
+        super().__init__()
+        self.trunk, self.head = Trunk(walk, width), nn.Linear(width, ACTIONS)
+        self.temperature = temperature
+        self.register_buffer("prior", torch.from_numpy(walk.prior).float(), persistent=False)
+        nn.init.zeros_(self.head.bias)
+        nn.init.normal_(self.head.weight, std=0.01)
+
+    def log_probs(self, state: Tensor, decision: Tensor) -> Tensor:
+        """[N] states and decision numbers to [N, 3] log-probabilities in nats, at the sampling temperature."""
+        logits = self.head(self.trunk(state, decision)) + self.prior[state]
+        return torch.log_softmax(logits / self.temperature, dim=-1)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Log-probability and entropy of every token, both [B, T] nats; 0 on filler and where masked."""
+        chosen = batch.mask & (batch.inputs["phase"] == 0)
+        rows = self.log_probs(batch.inputs["state"][chosen], batch.inputs["decision"][chosen])
+        logp, entropy = torch.zeros(chosen.shape), torch.zeros(chosen.shape)
+        logp[chosen] = rows.gather(1, batch.inputs["action"][chosen][:, None]).squeeze(1)
+        entropy[chosen] = -(rows.exp() * rows).sum(1)
+        return logp, entropy
+
+
+class WalkCritic(nn.Module):
+    """Value network with the policy's architecture and a scalar head; starts from the policy's trunk."""
+
+    def __init__(self, policy: WalkPolicy, walk: Walk, width: int, bias: float) -> None:
+        super().__init__()
+        self.trunk, self.head = Trunk(walk, width), nn.Linear(width, 1)
+        self.trunk.load_state_dict(policy.trunk.state_dict())
+        nn.init.normal_(self.head.weight, std=0.01)
+        nn.init.constant_(self.head.bias, bias)
+
+    def values(self, state: Tensor, decision: Tensor) -> Tensor:
+        """[N] states and decision numbers to [N] values in reward units."""
+        return self.head(self.trunk(state, decision)).squeeze(1)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """[B, T] value of the prefix before each token; 0 where masked."""
+        values = torch.zeros(batch.mask.shape)
+        values[batch.mask] = self.values(batch.inputs["state"][batch.mask], batch.inputs["decision"][batch.mask])
+        return values
+
+
+class WalkEngine:
+    """Samples all responses side by side, one decision at a time; finished walks leave the batch."""
+
+    def __init__(self, walk: Walk, policy: WalkPolicy) -> None:
+        self.walk, self.policy = walk, policy
+        self.transitions = torch.from_numpy(walk.transitions)
+
+    def sync(self) -> None:
+        """The engine reads the policy itself."""
+
+    @torch.no_grad()
+    def generate(self, problems: Sequence[Problem], answers_each: int, seed: int) -> Rollout:
+        """Sample `answers_each` walks per problem."""
+        generator = torch_generator(seed)
+        starts = torch.tensor([self.walk.start_state(p.answer) for p in problems])
+        state = starts.repeat_interleave(answers_each)
+        luck = torch.rand(len(state), generator=generator)
+        decisions, walking = [], torch.ones(len(state), dtype=torch.bool)
+        for number in range(self.walk.dials.horizon):
+            noise = torch.rand(len(state), ACTIONS, generator=generator)  # drawn for all: rows never shift each other
+            rows = self.policy.log_probs(state[walking], torch.full((int(walking.sum()),), number))
+            action, logp = torch.zeros_like(state), torch.zeros(len(state))
+            gumbel = -torch.log(-torch.log(noise[walking].clamp(1e-12, 1 - 1e-7)))
+            action[walking] = (rows + gumbel).argmax(1)
+            logp[walking] = rows.gather(1, action[walking][:, None]).squeeze(1)
+            decisions.append((state, action, logp, walking))
+            state = torch.where(walking, self.transitions[state, action], state)
+            walking = walking & (action != STOP)
+            if not walking.any():
+                break
+        return self._rollout(decisions, walking, luck)
+
+    def _rollout(self, decisions: list, truncated: Tensor, luck: Tensor) -> Rollout:
+        """Lay decisions out as tokens, each move followed by its filler; filler after the last token is cut."""
+        stride = 1 + self.walk.dials.filler
+        columns = [torch.stack(x, dim=1) for x in zip(*decisions, strict=True)]
+        state, action, logp, mask = (x.repeat_interleave(stride, dim=1) for x in columns)
+        phase = torch.arange(state.shape[1]) % stride
+        decision = torch.arange(state.shape[1]) // stride
+        is_filler = (phase > 0).expand_as(mask)
+        inputs = {
+            "state": torch.where(is_filler, self.transitions[state, action], state),
+            "decision": (decision + (phase > 0).long()).expand_as(state).contiguous(),
+            "phase": phase.expand_as(state).contiguous(),
+            "action": action,
+        }
+        moves_on = ~(is_filler & (action == STOP)) & mask
+        length = columns[3].shape[1] * stride - (stride - 1) * int(columns[3].shape[1] == self.walk.dials.horizon)
+        keep = slice(0, length)
+        paths = tuple(
+            Path(tuple(a[m].tolist()), float(u)) for a, m, u in zip(columns[1], columns[3], luck, strict=True)
+        )
+        return Rollout(
+            inputs={name: x[:, keep] for name, x in inputs.items()},
+            mask=moves_on[:, keep],
+            logp=torch.where(is_filler, 0.0, logp)[:, keep],
+            responses=paths,
+            truncated=truncated,
+        )
+
+
+class WalkWorld:
+    """Policy, critic, engine and task of one run on the walk, with exact values under any policy."""
+
+    def __init__(self, walk: Walk, width: int, temperature: float, critic_bias: float, init_seed: int) -> None:
+        self.task = walk
+        torch.manual_seed(init_seed)
+        self.policy = WalkPolicy(walk, width, temperature)
+        self.critic: nn.Module = WalkCritic(self.policy, walk, width, critic_bias)
+        self.engine = WalkEngine(walk, self.policy)
+        self.identity: Mapping[str, Any] = {
+            "world": "walk", "dials": walk.dials.model_dump(), "width": width, "temperature": temperature,
+            "critic_bias": critic_bias, "init": init_seed,
+        }  # fmt: skip
+
+    # --- exact values ---
+
+    def action_table(self) -> Tensor:
+        """[horizon, states, 3] action probabilities of the present policy; keeps the graph."""
+        states = torch.arange(self.task.states)
+        horizon = self.task.dials.horizon
+        rows = self.policy.log_probs(states.repeat(horizon), torch.arange(horizon).repeat_interleave(len(states)))
+        return rows.exp().view(horizon, len(states), ACTIONS)
+
+    def exact_values(self, table: Tensor | None = None) -> Tensor:
+        """[horizon + 1, states] true value before each decision, by backward induction; the last row is 0 (cut off)."""
+        probabilities = self.action_table() if table is None else table
+        reward = torch.from_numpy(self.task.stop_reward).to(probabilities)
+        onward = torch.from_numpy(self.task.transitions[:, :STOP])
+        values = [probabilities.new_zeros(self.task.states)]
+        for at in reversed(probabilities):
+            values.append(at[:, STOP] * reward + (at[:, :STOP] * values[-1][onward]).sum(1))
+        return torch.stack(values[::-1])
+
+    def exact_return(self, problems: Sequence[Problem], table: Tensor | None = None) -> Tensor:
+        """J, the expected reward averaged over problems; a scalar that keeps the graph, so its gradient is exact."""
+        starts = torch.tensor([self.task.start_state(p.answer) for p in problems])
+        return self.exact_values(table)[0, starts].mean()
+
+    def best_return(self, problems: Sequence[Problem]) -> float:
+        """J of the best policy within the horizon."""
+        value = np.zeros(self.task.states)
+        for _ in range(self.task.dials.horizon):
+            value = np.maximum(self.task.stop_reward, value[self.task.transitions[:, :STOP]].max(1))
+        return float(np.mean([value[self.task.start_state(p.answer)] for p in problems]))
+
+    @torch.no_grad()
+    def exact_metrics(self, problems: Sequence[Problem]) -> dict[str, float]:
+        """What is known without sampling."""
+        return {"val/exact_j": float(self.exact_return(problems))}
+
+    # --- checkpoints ---
+
+    def save(self, folder: Path) -> None:
+        """Policy and critic weights as safetensors."""
+        for name, module in (("policy", self.policy), ("critic", self.critic)):
+            (folder / name).mkdir(parents=True)
+            save_model(module, str(folder / name / "model.safetensors"))
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        for name, module in (("policy", self.policy), ("critic", self.critic)):
+            load_model(module, str(folder / name / "model.safetensors"))
