@@ -2,11 +2,14 @@
 
 from typing import Any
 
-__all__ = ["RECIPES", "Problem", "Settings", "Toggles", "train"]
+__all__ = ["RECIPES", "Base", "Evaluation", "FunctionTask", "Problem", "Settings", "Toggles", "train"]
 
 _HOMES = {
     "train": "vapo_core.api",
     "Problem": "vapo_core.types",
+    "FunctionTask": "vapo_core.tasks.base",
+    "Base": "vapo_core.settings",
+    "Evaluation": "vapo_core.settings",
     "Settings": "vapo_core.settings",
     "Toggles": "vapo_core.settings",
     "RECIPES": "vapo_core.settings",

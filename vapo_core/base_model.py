@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from filelock import FileLock
 
 from vapo_core.files import whole_folder
 from vapo_core.seeds import child
+from vapo_core.settings import Base
 from vapo_core.tasks.base import Task
 
 SIZES: dict[str, dict[str, int]] = {
@@ -25,20 +27,23 @@ def content_key(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def base_identity(task_name: str, dials: dict[str, Any], alphabet: str, size: str, init: int) -> dict[str, Any]:
-    """Everything a base model depends on."""
+def base_identity(task_name: str, task: Any, base: Base) -> dict[str, Any]:
+    """Everything a base model depends on, as JSON content; the task speaks through a sample of its demonstrations."""
+    rng = np.random.default_rng(0)
+    lessons = [(p.prompt, task.demonstration(p, rng)) for p in task.sample(rng, 64, "train")]
     return {
-        "task": task_name, "dials": dials, "alphabet": alphabet, "size": size, **SIZES[size], **PRETRAINING, "init": init,
+        "task": task_name, "demonstrations": content_key(lessons), "alphabet": task.alphabet, "size": base.model,
+        **SIZES[base.model], **PRETRAINING, "init": base.init,
     }  # fmt: skip
 
 
-def ensure_base(identity: dict[str, Any], task: Task, alphabet: str, cache: Path) -> Path:
+def ensure_base(identity: Mapping[str, Any], task: Task, cache: Path) -> Path:
     """Folder of the base model with this identity, pretrained once and then reused; safe with many processes."""
     home = cache / "bases" / content_key(identity)
     home.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{home}.lock"):
         if not home.exists():
-            model, tokenizer = pretrain(identity, task, alphabet)
+            model, tokenizer = pretrain(identity, task)
             with whole_folder(home) as scratch:
                 model.save_pretrained(scratch)
                 tokenizer.save_pretrained(scratch)
@@ -72,9 +77,9 @@ def build_model(size: str, tokenizer: Any, init: int) -> Any:
     return AutoModelForCausalLM.from_config(config)
 
 
-def pretrain(identity: dict[str, Any], task: Task, alphabet: str) -> tuple[Any, Any]:
+def pretrain(identity: Mapping[str, Any], task: Task) -> tuple[Any, Any]:
     """Next-token training on demonstrations of training problems; the loss counts response tokens only."""
-    tokenizer = character_tokenizer(alphabet)
+    tokenizer = character_tokenizer(identity["alphabet"])
     model = build_model(identity["size"], tokenizer, child(identity["init"], 0))
     rng = np.random.default_rng(child(identity["init"], 1))
     optimizer = torch.optim.AdamW(model.parameters(), lr=identity["lr"], weight_decay=0.01)

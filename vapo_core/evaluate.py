@@ -4,24 +4,14 @@ from collections.abc import Sequence
 from itertools import islice
 
 import numpy as np
-from pydantic import Field
 
 from vapo_core.collect_batch import grade_all
 from vapo_core.metrics import pass_at_k
 from vapo_core.seeds import child
-from vapo_core.settings import Frozen
+from vapo_core.settings import Evaluation
 from vapo_core.tasks.base import Grade
 from vapo_core.types import Problem
 from vapo_core.worlds.base import World
-
-
-class Evaluation(Frozen):
-    """When and how a run is evaluated."""
-
-    every: int = Field(5, ge=1, description="RL steps between evaluations; the last step is always evaluated")
-    problems: int = Field(1024, ge=1, description="held-out problems, one answer each, for pass@1")
-    k: int = Field(8, ge=1, description="k of pass@k, estimated from 2k answers")
-    k_problems: int = Field(64, ge=1, description="held-out problems with 2k answers each")
 
 
 def held_out(world: World, evaluation: Evaluation, seed: int) -> list[Problem]:

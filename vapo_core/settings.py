@@ -94,6 +94,22 @@ class Settings(Frozen):
         return self
 
 
+class Evaluation(Frozen):
+    """When and how a run is evaluated."""
+
+    every: int = Field(5, ge=1, description="RL steps between evaluations; the last step is always evaluated")
+    problems: int = Field(1024, ge=1, description="held-out problems, one answer each, for pass@1")
+    k: int = Field(8, ge=1, description="k of pass@k, estimated from 2k answers")
+    k_problems: int = Field(64, ge=1, description="held-out problems with 2k answers each")
+
+
+class Base(Frozen):
+    """The policy a run starts from."""
+
+    model: str = Field("tiny", description="a size pretrained here, or any checkpoint `from_pretrained` takes")
+    init: int = Field(0, ge=0, description="which initialisation of that size")
+
+
 class Bundle(NamedTuple):
     """A named recipe: which components are on, and which named variants fill other slots."""
 
@@ -105,6 +121,24 @@ def only(*names: str) -> Toggles:
     """Toggles with just these components on."""
     return Toggles(**{name: name in names for name in COMPONENTS})
 
+
+SCALES: dict[str, Settings] = {
+    "walk": Settings(
+        responses_per_step=256, group_size=16, pool_size=64, warmup_steps=12, alpha=0.5, mini_batches=4, epochs=2,
+        policy_lr=2e-3, critic_lr=2e-3,
+    ),
+    "lm": Settings(
+        responses_per_step=256, group_size=16, pool_size=128, warmup_steps=10, alpha=0.5, mini_batches=4,
+        policy_lr=4e-4, critic_lr=2e-3,
+    ),
+}  # fmt: skip
+"""Settings that fit a laptop, by world. Answers here have tens of tokens, so alpha is ten times the paper's."""
+
+EXAMS: dict[str, Evaluation] = {
+    "walk": Evaluation(every=2, problems=256, k_problems=16),
+    "lm": Evaluation(every=5, k_problems=32),
+}
+"""Evaluations by world. The walk is scored by its exact J, so it needs fewer sampled answers."""
 
 _CRITIC_FREE = {"credit": "group_relative", "whiten": "none"}
 

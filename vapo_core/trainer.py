@@ -18,13 +18,14 @@ from vapo_core.advantages import returns_to_go
 from vapo_core.collect_batch import Graded, gather
 from vapo_core.credit import terminal_rewards
 from vapo_core.critic import NoCritic
-from vapo_core.evaluate import Evaluation, evaluate, held_out
+from vapo_core.evaluate import evaluate, held_out
 from vapo_core.files import whole_folder
 from vapo_core.learner import Learner
 from vapo_core.losses import kl_k3
 from vapo_core.prompts import PromptStream
 from vapo_core.recipe import Recipe, Settings
 from vapo_core.seeds import child, seeds_of, torch_generator
+from vapo_core.settings import Evaluation
 from vapo_core.step import Trace, assign_credit, update
 from vapo_core.types import Batch, Credited
 from vapo_core.warmup import WarmStart, warm_start
@@ -42,10 +43,6 @@ class Progress(NamedTuple):
     """Tokens generated so far, warm-up and discarded groups included."""
     prompts: int
     """Prompts drawn from the stream so far."""
-    warm_key: str
-    """Name of the warm critic the run began with."""
-    warm_tokens: int
-    """Tokens that critic cost."""
 
 
 class Trainer:
@@ -75,6 +72,7 @@ class Trainer:
         self.reference = copy.deepcopy(world.policy).requires_grad_(False) if settings.kl_coef else None
         self.exam = held_out(world, evaluation, self.seeds.evaluation)
         self.progress: Progress | None = None
+        self.warm = WarmStart(0, "")
 
     def run(self, write: Write, checkpoint: Path | None = None, checkpoint_every: int = 0) -> Progress:
         """Train to the last step, writing metrics as they come.
@@ -97,10 +95,8 @@ class Trainer:
 
     def _begin(self, write: Write) -> Progress:
         """Make the warm critic and take the base policy's evaluation."""
-        warm: WarmStart = warm_start(
-            self.world, self.recipe, self.settings, self.pool, self.seeds, self.cache
-        )
-        progress = Progress(0, warm.tokens, 0, warm.key, warm.tokens)
+        self.warm = warm_start(self.world, self.recipe, self.settings, self.pool, self.seeds, self.cache)
+        progress = Progress(0, self.warm.tokens, 0)
         write(0, {**self._evaluate(), "tokens/generated": float(progress.tokens)})
         return progress
 
@@ -191,7 +187,8 @@ class Trainer:
             self.world.save(scratch)
             for name, learner in (("policy", self.policy), ("critic", self.critic)):
                 torch.save(learner.state_dict(), scratch / name / "optimizer.pt")
-            (scratch / "progress.json").write_text(json.dumps(progress._asdict()))
+            state = {"progress": progress._asdict(), "warm": self.warm._asdict()}
+            (scratch / "progress.json").write_text(json.dumps(state))
 
     def resume(self, folder: Path) -> Progress:
         """Continue from a checkpoint; the run then equals the uninterrupted one bit for bit.
@@ -199,7 +196,8 @@ class Trainer:
         Raises:
             FileNotFoundError: if there is no checkpoint in the folder.
         """
-        self.progress = Progress(**json.loads((folder / "progress.json").read_text()))
+        state = json.loads((folder / "progress.json").read_text())
+        self.progress, self.warm = Progress(**state["progress"]), WarmStart(**state["warm"])
         self.world.load(folder)
         for name, learner in (("policy", self.policy), ("critic", self.critic)):
             learner.load_state_dict(torch.load(folder / name / "optimizer.pt", weights_only=True))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vapo_core.policy import positions
 from vapo_core.seeds import torch_generator
@@ -22,43 +22,56 @@ class TransformersEngine:
 
     def generate(self, problems: Sequence[Problem], answers_each: int, seed: int) -> Rollout:
         """`answers_each` responses per problem."""
-        prompts = [ids for p in problems for ids in [self.tokenizer(p.prompt)["input_ids"]] * answers_each]
-        return self.complete(prompts, self.max_tokens, seed)
+        encoded = self.tokenizer([p.prompt for p in problems])["input_ids"]
+        return self.complete([ids for ids in encoded for _ in range(answers_each)], self.max_tokens, seed)
 
     @torch.no_grad()
     def complete(self, prefixes: Sequence[list[int]], max_tokens: int, seed: int) -> Rollout:
         """Continue token prefixes by up to `max_tokens` tokens each; rows with equal prefixes are independent samples."""
-        ids, attention = self._pad_left(prefixes)
-        prompt_columns, generator = ids.shape[1], torch_generator(seed)
         was_training = self.model.training
         self.model.eval()
-        writing, logps, written, cache = torch.ones(len(ids), dtype=torch.bool, device=ids.device), [], [], None
-        step_ids, step_positions = ids, positions(attention)
-        while len(logps) < max_tokens and bool(writing.any()):
+        prompt, prompt_attention = self._pad_left(prefixes)
+        tokens, logp = self._sample(prompt, prompt_attention, max_tokens, torch_generator(seed))
+        self.model.train(was_training)
+        mask = tokens != _UNWRITTEN
+        ended = (tokens == self.tokenizer.eos_token_id).any(1)
+        ids = torch.cat([prompt, tokens.where(mask, self.tokenizer.pad_token_id)], dim=1)
+        return Rollout(
+            inputs={"ids": ids, "attention": torch.cat([prompt_attention, mask.to(prompt_attention)], dim=1)},
+            mask=mask,
+            logp=logp,
+            responses=tuple(self._texts(tokens)),
+            truncated=~ended,
+        )
+
+    def _sample(
+        self, prompt: Tensor, attention: Tensor, max_tokens: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Tokens (unwritten places marked) and their log-probabilities, [B, T] up to the longest response."""
+        tokens = torch.full((len(prompt), max_tokens), _UNWRITTEN, device=prompt.device)
+        logp = torch.zeros(tokens.shape, device=prompt.device)
+        writing = torch.arange(len(prompt), device=prompt.device)  # rows still in the decoding batch
+        step_ids, step_positions, cache, column = prompt, positions(attention), None, 0
+        while column < max_tokens and len(writing):
             output = self.model(
                 input_ids=step_ids, attention_mask=attention, position_ids=step_positions,
                 past_key_values=cache, use_cache=True, logits_to_keep=1,
             )  # fmt: skip
             cache = output.past_key_values
             rows = torch.log_softmax(output.logits[:, -1].float() / self.temperature, dim=-1)
-            noise = torch.rand(rows.shape, generator=generator).to(rows.device)  # on the CPU: one stream on any device
+            # Drawn for every row, finished or not: what one row samples never depends on when another ends.
+            noise = torch.rand((len(prompt), rows.shape[1]), generator=generator).to(rows.device)[writing]
             token = (rows - torch.log(-torch.log(noise.clamp(1e-12, 1 - 1e-7)))).argmax(1)
-            logps.append(rows.gather(1, token[:, None]).squeeze(1).where(writing, 0.0))
-            token = token.where(writing, self.tokenizer.pad_token_id)
-            written.append(writing)
-            ids = torch.cat([ids, token[:, None]], dim=1)
-            attention = torch.cat([attention, writing[:, None].to(attention)], dim=1)
+            tokens[writing, column] = token
+            logp[writing, column] = rows.gather(1, token[:, None]).squeeze(1)
+            column += 1
+            going = (token != self.tokenizer.eos_token_id).nonzero().squeeze(1)
+            if len(going) < len(writing):
+                writing, token, attention = writing[going], token[going], attention[going]
+                cache.batch_select_indices(going)
+            attention = torch.cat([attention, attention.new_ones((len(writing), 1))], dim=1)
             step_ids, step_positions = token[:, None], attention.sum(1, keepdim=True) - 1
-            writing = writing & (token != self.tokenizer.eos_token_id)
-        self.model.train(was_training)
-        mask = torch.stack(written, dim=1)
-        return Rollout(
-            inputs={"ids": ids, "attention": attention},
-            mask=mask,
-            logp=torch.stack(logps, dim=1),
-            responses=tuple(self._texts(ids[:, prompt_columns:], mask)),
-            truncated=writing,
-        )
+        return tokens[:, :column], logp[:, :column]
 
     def _pad_left(self, prefixes: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
         """[B, P] ids and attention."""
@@ -66,11 +79,14 @@ class TransformersEngine:
         pad = self.tokenizer.pad_token_id
         ids = torch.tensor([[pad] * (width - len(p)) + list(p) for p in prefixes])
         attention = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prefixes])
-        device = next(nn.Module.parameters(self.model)).device
+        device = next(self.model.parameters()).device
         return ids.to(device), attention.to(device)
 
-    def _texts(self, ids: Tensor, mask: Tensor) -> list[str]:
+    def _texts(self, tokens: Tensor) -> list[str]:
         """Responses as text, without the stop token. Other special tokens stay visible, so a verifier refuses them."""
-        stop = self.tokenizer.eos_token_id
-        rows = [[t for t in row[keep].tolist() if t != stop] for row, keep in zip(ids.cpu(), mask.cpu(), strict=True)]
+        unread = (_UNWRITTEN, self.tokenizer.eos_token_id)
+        rows = [[token for token in row if token not in unread] for row in tokens.tolist()]
         return self.tokenizer.batch_decode(rows, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+
+_UNWRITTEN = -1

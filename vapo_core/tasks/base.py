@@ -48,9 +48,11 @@ class FunctionTask:
         sample: Callable[[np.random.Generator, int, str], Sequence[Problem]],
         verify: Callable[[Problem, str], float | Grade],
         demonstration: Callable[[Problem, np.random.Generator], str],
+        alphabet: str,
         max_tokens: int,
     ) -> None:
-        self.max_tokens = max_tokens
+        """Args: alphabet, every character of prompts and responses; max_tokens, with one token per character."""
+        self.alphabet, self.max_tokens = alphabet, max_tokens
         self._sample, self._verify, self._demonstration = sample, verify, demonstration
 
     def sample(self, rng: np.random.Generator, n: int, split: str) -> list[Problem]:

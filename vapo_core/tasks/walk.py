@@ -23,8 +23,8 @@ MOVES = np.array([-1, 1, 0])
 class WalkDials(Frozen):
     """Dials of the walk."""
 
-    size: int = Field(12, ge=4, description="cells on the ring")
-    horizon: int = Field(32, ge=2, description="most decisions in a response")
+    size: int = Field(16, ge=4, description="cells on the ring")
+    horizon: int = Field(48, ge=2, description="most decisions in a response")
     hazard: int = Field(1, ge=0, description="width of the deadly stretch in cells")
     filler: int = Field(0, ge=0, description="forced tokens after every move: length without decisions")
     sparsity: int = Field(0, ge=0, description="waypoints that must be passed, in order, before a goal counts")

@@ -32,7 +32,7 @@ class Trunk(nn.Module):
 
     def forward(self, state: Tensor, decision: Tensor) -> Tensor:
         """state, decision: [N] int; returns [N, width]."""
-        share = (decision.float() / self.horizon).unsqueeze(1)
+        share = (decision.to(self.time.weight.dtype) / self.horizon).unsqueeze(1)
         first = torch.tanh(self.embedding(self.columns[state]) + self.time(share))
         return torch.tanh(self.hidden(first))
 
@@ -148,15 +148,19 @@ class WalkEngine:
 class WalkWorld:
     """Policy, critic, engine and task of one run on the walk, with exact values under any policy."""
 
-    def __init__(self, walk: Walk, width: int, temperature: float, critic_bias: float, init_seed: int) -> None:
+    def __init__(
+        self, walk: Walk, width: int, temperature: float, critic_bias: float, base_seed: int, head_seed: int
+    ) -> None:
+        """Args: base_seed initialises the policy, head_seed what the critic does not take over from it."""
         self.task = walk
-        torch.manual_seed(init_seed)
+        torch.manual_seed(base_seed)
         self.policy = WalkPolicy(walk, width, temperature)
+        torch.manual_seed(head_seed)
         self.critic: nn.Module = WalkCritic(self.policy, walk, width, critic_bias)
         self.engine = WalkEngine(walk, self.policy)
         self.identity: Mapping[str, Any] = {
             "world": "walk", "dials": walk.dials.model_dump(), "width": width, "temperature": temperature,
-            "critic_bias": critic_bias, "init": init_seed,
+            "critic_bias": critic_bias, "base": base_seed, "head": head_seed,
         }  # fmt: skip
 
     # --- exact values ---

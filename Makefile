@@ -1,0 +1,29 @@
+# Everything a newcomer types. Each target sets itself up; a second call reuses .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/installed
+
+.PHONY: setup ablation test check
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("vapo-lab needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	touch $(STAMP)
+
+# Walk and tiny language model: every arm, paired seeds, then one page with both.
+ablation: setup
+	$(BIN)/vapo ablate --world walk
+	$(BIN)/vapo ablate --world lm
+	$(BIN)/vapo report
+
+test: setup
+	$(BIN)/python -m pytest -n 2
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy

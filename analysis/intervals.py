@@ -1,0 +1,60 @@
+"""Intervals for the mean over seeds. Each takes arrays of shape [S] (S seeds) and returns an `Interval`."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+SMALLEST_THRESHOLD: dict[int, float] = {5: 1.95, 10: 1.20, 16: 0.90, 20: 0.80, 32: 0.60, 64: 0.45}
+"""Seeds -> smallest threshold, in standard deviations of a paired difference, at which a 95 % Student interval both
+supports an effect of twice the threshold and calls a zero effect negligible, each in 80 % of studies, uncorrected."""
+
+
+class Interval(NamedTuple):
+    """A mean with its two-sided confidence interval, in the unit of the data."""
+
+    estimate: float
+    low: float
+    """Not a number below two observations, which carry no spread."""
+    high: float
+
+
+def student(x: ArrayLike, level: float = 0.95) -> Interval:
+    """Student's t interval of the mean of x [S], level in (0, 1); estimate is nan without observations.
+
+    Raises:
+        ValueError: if x is not one-dimensional, holds a missing value, or level is outside (0, 1).
+    """
+    values = np.asarray(x, dtype=float)
+    if values.ndim != 1:
+        raise ValueError(f"one value per seed is expected, not an array of shape {values.shape}")
+    if np.isnan(values).any():
+        raise ValueError("a value is missing: drop it (and its partner) before asking for an interval")
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, not {level}")
+    if values.size == 0:
+        return Interval(np.nan, np.nan, np.nan)
+    mean = float(values.mean())
+    if values.size == 1:
+        return Interval(mean, np.nan, np.nan)
+    half = float(stats.t.ppf((1 + level) / 2, values.size - 1) * values.std(ddof=1) / np.sqrt(values.size))
+    return Interval(mean, mean - half, mean + half)
+
+
+def paired(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
+    """Student's t interval of the mean of a - b, both [S], entry i of both from seed i.
+
+    Raises:
+        ValueError: if the shapes differ, or as in `student`.
+    """
+    left, right = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    if left.shape != right.shape:
+        raise ValueError(f"pairs are expected: {left.shape} against {right.shape}")
+    return student(left - right, level)
+
+
+def smallest_threshold(seeds: int) -> float:
+    """Smallest usable threshold in sd of a paired difference, of the next tabled number of seeds below; nan below 5."""
+    tabled = [n for n in SMALLEST_THRESHOLD if n <= seeds]
+    return SMALLEST_THRESHOLD[max(tabled)] if tabled else float("nan")

@@ -1,0 +1,125 @@
+"""One self-contained HTML page about finished runs: what was run, what it did, how sure that is."""
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jinja2
+import pandas as pd
+
+from analysis import paper
+from analysis.arms import references
+from analysis.curves import bands
+from analysis.drawing import Drawing, svg, write_whole
+from analysis.effects import ablation_table
+from analysis.figures import component_curves, effects_forest, learning_curves
+from analysis.schema import ACTIVITY, CELL, SCORE_LABELS, Tables, load
+from analysis.wording import Row, effect_rows, facts, seeds_note, summary
+
+
+class Picture(NamedTuple):
+    """A figure as the page needs it."""
+
+    source: str
+    """data: URI."""
+    alt: str
+    caption: str
+
+
+class Comparison(NamedTuple):
+    """Everything about one reference arm."""
+
+    reference: str
+    note: str
+    summary: str
+    rows: list[Row]
+    pictures: list[Picture]
+
+
+class Section(NamedTuple):
+    """Everything about runs that may be compared with each other."""
+
+    title: str
+    facts: list[tuple[str, str]]
+    comparisons: list[Comparison]
+    diverged: list[tuple[str, int, str]]
+    """(arm, seed, reason)."""
+
+
+def write_report(sources: Path | str | Sequence[tuple[str, Path]], out: Path) -> Path:
+    """Write the page about one table folder, or several as (title, folder), and return its path.
+
+    The file holds everything it shows and loads nothing; it appears whole or not at all.
+
+    Raises:
+        FileNotFoundError, ValueError: as `schema.load` and `effects.ablation_table` do.
+    """
+    named = [("", Path(sources))] if isinstance(sources, (str, Path)) else [(t, Path(f)) for t, f in sources]
+    sections = [section for title, folder in named for section in sections_of(title, load(folder))]
+    folder = jinja2.FileSystemLoader(Path(__file__).parent)
+    page = jinja2.Environment(
+        loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+    ).get_template("report.html.j2")
+    text = page.render(sections=sections, activity=ACTIVITY, source=paper.SOURCE)
+    write_whole(Path(out), text.encode())
+    return Path(out)
+
+
+def sections_of(title: str, tables: Tables) -> list[Section]:
+    """One section per set of comparable runs (same world, task, metric, steps and protocol), the largest set first."""
+    groups = [(key, part) for key, part in tables.runs.groupby(list(CELL))]
+    groups.sort(key=lambda pair: -len(pair[1]))
+    sections = []
+    for (world, task, *_), runs in groups:
+        here = Tables(runs, tables.curves[tables.curves["spec"].isin(runs["spec"])])
+        compared = [_comparison(here, reference) for reference in references(runs["arm"])]
+        crashed = runs[runs["state"] == "diverged"].sort_values(["arm", "seed"])
+        heading = ": ".join(part for part in (title, f"world “{world}”, task “{task}”") if part)
+        listed = list(zip(crashed["arm"], crashed["seed"].astype(int), crashed["reason"], strict=True))
+        sections.append(Section(heading, facts(runs), compared, listed))
+    return sections
+
+
+def _comparison(tables: Tables, reference: str) -> Comparison:
+    table = ablation_table(tables.runs, reference)
+    return Comparison(
+        reference, seeds_note(table), summary(table), effect_rows(table), _pictures(tables, table, reference)
+    )
+
+
+def _pictures(tables: Tables, table: pd.DataFrame, reference: str) -> list[Picture]:
+    metric = str(tables.runs["metric"].iloc[0])
+    score = SCORE_LABELS.get(metric, metric)
+    pictures = []
+    if table["auc_diff"].notna().any():
+        pictures.append(
+            _picture(
+                effects_forest(table, reference),
+                f"Difference in AUC to {reference}, paired by seed, with 95 % Student intervals; beside it the "
+                "difference the paper reports, in points of AIME24, one run per row. Compare signs and order only.",
+            )
+        )
+    curves = bands(tables, metric, list(table["arm"]))
+    if curves.empty:
+        return pictures
+    pictures.append(
+        _picture(
+            learning_curves(curves, reference, metric),
+            f"Score ({score}) against RL steps and against all generated tokens, value pretraining included. Lines: "
+            "mean over seeds; bands: 95 % Student interval over seeds at each point. A diverged run then counts 0.",
+        )
+    )
+    if table["component"].ne("").any():
+        pictures.append(
+            _picture(
+                component_curves(curves, reference, metric),
+                f"Score ({score}) against RL steps: each arm in blue, {reference} in grey; mean over seeds and 95 % "
+                "Student interval. These bands are not paired: the figure of differences is sharper.",
+            )
+        )
+    return pictures
+
+
+def _picture(drawing: Drawing, caption: str) -> Picture:
+    return Picture("data:image/svg+xml;base64," + base64.b64encode(svg(drawing)).decode(), drawing.alt, caption)

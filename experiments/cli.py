@@ -1,0 +1,69 @@
+"""The `vapo` command: one line of help per subcommand, each imported only when it is called."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from vapo_core.suggest import nearest
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "ablate": ("experiments.commands.ablate", "train every arm of a design on paired seeds, compare, write a report"),
+    "train": ("experiments.commands.train", "train one recipe; --resume continues it"),
+    "report": ("experiments.commands.report", "make the page again from the tables of one or more ablations"),
+    "sync": ("experiments.commands.sync", "upload finished runs that MLflow does not have yet"),
+}
+
+
+def usage() -> str:
+    """What `vapo --help` prints."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {summary}" for name, (_, summary) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: vapo COMMAND [options]",
+            "",
+            "Which part of VAPO does what, why, and where does it break?",
+            "",
+            *lines,
+            "",
+            "`vapo COMMAND --help` explains a command's options.",
+        ]
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand; wrong input is one line on stderr and exit code 2."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(usage())
+        return 0
+    if words[0] not in COMMANDS:
+        return refuse(f"no command {words[0]!r}{nearest(words[0], COMMANDS)}")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    module = importlib.import_module(COMMANDS[words[0]][0])
+    try:
+        return module.run(words[1:])
+    except KeyboardInterrupt:
+        print("\nstopped; give the same command again to go on", file=sys.stderr)
+        return 130
+    except (ValueError, OSError) as error:
+        return refuse(plain(error))
+
+
+def plain(error: Exception) -> str:
+    """An error as one line: field, value, what is allowed."""
+    if hasattr(error, "errors"):
+        from experiments.options import validation_line
+
+        return validation_line(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return " ".join(str(error).split())
+
+
+def refuse(message: str) -> int:
+    """Say what is wrong with the input."""
+    print(f"vapo: {message}", file=sys.stderr)
+    return 2

@@ -1,0 +1,1 @@
+"""One file per subcommand, each with `run(words) -> exit code`."""

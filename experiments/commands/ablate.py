@@ -1,0 +1,46 @@
+"""`vapo ablate`: the main job."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import create_model
+
+from experiments.ablate import PRESETS, AblateConfig, ablate
+from experiments.options import known, overlay, parse, peek, read_yaml, register, without
+from experiments.spec import DEFAULT_TASK
+from vapo_core.settings import EXAMS, SCALES
+from vapo_core.tasks import TASKS
+
+
+def run(words: Sequence[str]) -> int:
+    """Parse, check, run."""
+    file = peek(words, "config", "")
+    over = read_yaml(Path(file)) if file else {}
+    words = without(words, "config")
+    config, dials = configure(words, over)
+    return ablate(config, dials)
+
+
+def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[AblateConfig, dict[str, Any]]:
+    """The configuration, with the defaults of its world, task and preset, and the task's dials."""
+    world = known("world", peek(words, "world", str(over.get("world", "walk"))), SCALES)
+    preset_name = known("preset", peek(words, "preset", str(over.get("preset", "quick"))), PRESETS[world])
+    task = known("task", peek(words, "task", str(over.get("task", DEFAULT_TASK[world]))), TASKS)
+    preset, dials = PRESETS[world][preset_name], TASKS[task].dials
+    with_dials = register(create_model("AblateConfig", __base__=AblateConfig, __doc__=AblateConfig.__doc__, dials=(dials, dials())))  # fmt: skip
+    default = with_dials(
+        world=world,
+        preset=preset_name,
+        task=task,
+        seeds=preset.seeds,
+        first_seed=preset.first_seed,
+        steps=preset.steps,
+        baselines=preset.baselines,
+        workers=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        settings=SCALES[world],
+        evaluation=EXAMS[world],
+    )
+    config = parse(with_dials, overlay(default, over), words, "ablate")
+    return config, config.dials.model_dump(exclude_defaults=True)  # type: ignore[attr-defined]

@@ -1,0 +1,52 @@
+"""`vapo sync`: give MLflow the finished runs it does not have."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from experiments.options import parse
+from experiments.spec import RunSpec
+from vapo_core.settings import Frozen
+
+
+class SyncConfig(Frozen):
+    """Upload finished runs that the tracking server (MLFLOW_TRACKING_URI) does not have yet."""
+
+    runs: Path = Field(Path("runs"), description="folder of records")
+
+
+def run(words: Sequence[str]) -> int:
+    """Parse, upload, say how many."""
+    config = parse(SyncConfig, SyncConfig(), words, "sync")
+    if not config.runs.is_dir():
+        raise FileNotFoundError(f"no folder {config.runs}")
+    from experiments.track import Tracking, is_synced, open_tracking, tracking_uri
+
+    uri, opened = tracking_uri(config.runs), dict[str, Tracking]()
+    waiting = [p.parent for p in sorted(config.runs.glob("*/row.json")) if not is_synced(p.parent, uri)]
+    for home in waiting:
+        study = json.loads((home / "row.json").read_text())["study"]
+        if study not in opened:
+            tracking = open_tracking(config.runs, study)
+            if tracking is None:
+                return 1
+            opened[study] = tracking
+        upload(home, study, opened[study])
+    print(f"uploaded {len(waiting)} runs to {uri}")
+    return 0
+
+
+def upload(home: Path, study: str, tracking: "Tracking") -> None:  # noqa: F821
+    """One finished run, from its records; an unfinished upload of the same spec is replaced."""
+    from experiments.run import tags_of
+    from experiments.track import MLflowRun, drop_partial, read_points
+
+    spec = RunSpec.model_validate_json((home / "spec.json").read_text())
+    row = json.loads((home / "row.json").read_text())
+    drop_partial(tracking, spec.hash)
+    logger = MLflowRun(tracking, spec, {**tags_of(spec, study), "git_commit": row["git_commit"]}, home)
+    for step, metrics in read_points(home / "metrics.jsonl"):
+        logger.write(step, metrics)
+    logger.close(row["state"])

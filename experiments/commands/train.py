@@ -1,0 +1,90 @@
+"""`vapo train`: one spec, from flags or a YAML file."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, create_model
+
+from experiments.options import known, overlay, parse, peek, read_yaml, register, without
+from experiments.spec import DEFAULT_STEPS, DEFAULT_TASK, RunSpec, TaskSpec
+from vapo_core.settings import EXAMS, RECIPES, SCALES, Base, Evaluation, Frozen, Settings, Toggles
+from vapo_core.tasks import TASKS
+
+
+class TrainConfig(Frozen):
+    """Train one recipe; the record goes to RUNS/<hash of the configuration>."""
+
+    world: Literal["walk", "lm"] = Field("lm", description="walk: small networks, exact answers; lm: transformers")
+    recipe: str = Field("vapo", description="named recipe that toggles and variants start from")
+    task: str = Field("text_walk", description="task name")
+    seed: int = Field(0, ge=0, description="draws problems, critic head, samples and evaluation, each from its own stream")
+    steps: int = Field(40, ge=1, description="RL steps")
+    log_every: int = Field(1, ge=1, description="RL steps between logged points")
+    runs: Path = Field(Path("runs"), description="folder of records, caches and outcomes")
+    resume: bool = Field(False, description="continue an interrupted run from its checkpoint instead of refusing it")
+    dry_run: bool = Field(False, description="print the resolved configuration, run nothing")
+    base: Base = Base()
+    toggles: Toggles = Toggles()
+    variants: dict[str, str] = Field({}, description="SLOT NAME pairs: named variants of slots")
+    settings: Settings = Settings()
+    evaluation: Evaluation = Evaluation()
+
+
+def run(words: Sequence[str]) -> int:
+    """Parse, check, train, say what came of it."""
+    file = peek(words, "config", "")
+    over = read_yaml(Path(file)) if file else {}
+    config, spec = configure(without(words, "config"), over)
+    if config.dry_run:
+        print(spec.model_dump_json(indent=2))
+        return 0
+    return _train(config, spec)
+
+
+def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[TrainConfig, RunSpec]:
+    """The configuration, with the defaults of its world, task and recipe, and the spec it stands for."""
+    world = known("world", peek(words, "world", str(over.get("world", "lm"))), SCALES)
+    recipe = known("recipe", peek(words, "recipe", str(over.get("recipe", "vapo"))), RECIPES)
+    task = known("task", peek(words, "task", str(over.get("task", DEFAULT_TASK[world]))), TASKS)
+    dials = TASKS[task].dials
+    with_dials = register(create_model("TrainConfig", __base__=TrainConfig, __doc__=TrainConfig.__doc__, dials=(dials, dials())))  # fmt: skip
+    default = with_dials(
+        world=world,
+        recipe=recipe,
+        task=task,
+        steps=DEFAULT_STEPS[world],
+        toggles=RECIPES[recipe].toggles,
+        variants=dict(RECIPES[recipe].variants),
+        settings=SCALES[world],
+        evaluation=EXAMS[world],
+    )
+    config = parse(with_dials, overlay(default, over), words, "train")
+    chosen = config.dials.model_dump(exclude_defaults=True)  # type: ignore[attr-defined]
+    shared = ("world", "recipe", "seed", "steps", "log_every", "base", "toggles", "variants", "settings", "evaluation")
+    fields = {name: getattr(config, name) for name in shared}
+    return config, RunSpec(task=TaskSpec(name=task, dials=chosen), **fields)
+
+
+
+def _train(config: TrainConfig, spec: RunSpec) -> int:
+    from experiments.run import finished_row, run_one
+    from experiments.track import close_tracking, open_tracking
+    from vapo_core.recipe import assemble
+
+    assemble(spec.toggles, spec.settings, spec.variants)  # names an unknown variant before anything starts
+    home = config.runs / spec.hash
+    if finished_row(spec, config.runs):
+        print(f"already finished: {home}")
+    elif (home / "checkpoint").exists() and not config.resume:
+        raise ValueError(f"run {spec.hash} was interrupted; give --resume to continue it, or remove {home}")
+    tracking = open_tracking(config.runs, "train")
+    row = run_one(spec, config.runs, "train", tracking)
+    close_tracking(tracking)
+    print(f"{row['arm']}, seed {row['seed']}: {row['metric']} {row['first']:.3f} -> {row['last']:.3f}"
+          f" (area {row['auc']:.3f}) in {row['seconds']:.0f} s, {row['tokens']:.0f} tokens")  # fmt: skip
+    print(f"record: {home}")
+    if row["state"] == "diverged":
+        print(f"the run diverged: {row['reason']}", file=sys.stderr)
+    return 0

@@ -1,0 +1,55 @@
+"""What a person sees while runs go on: how many are done, what came of the last, and the time left."""
+
+import sys
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from experiments.spec import RunSpec
+
+
+class Progression:
+    """A bar on a terminal; elsewhere (a log, CI) a line now and then."""
+
+    LINE_SECONDS = 15.0
+
+    def __init__(self, title: str, total: int) -> None:
+        self.total, self.done, self.fresh = total, 0, 0
+        self._start = self._spoke = time.monotonic()
+        self._bar = self._task = None
+        if sys.stderr.isatty():
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+                       TextColumn("{task.fields[left]}"), TextColumn("{task.fields[last]}"))  # fmt: skip
+            self._bar = Progress(*columns, console=Console(stderr=True))
+            self._task = self._bar.add_task(title, total=total, left="", last="")
+            self._bar.start()
+
+    def advance(self, spec: RunSpec, row: dict[str, Any], fresh: bool) -> None:
+        """One more run is done; `fresh` ones tell the pace, those finished earlier do not."""
+        self.done, self.fresh = self.done + 1, self.fresh + fresh
+        last = f"{spec.arm}, seed {spec.seed}: {row['last']:.3f}"
+        if self._bar is not None:
+            self._bar.update(self._task, advance=1, left=self.left(), last=last)
+        elif time.monotonic() - self._spoke > self.LINE_SECONDS or self.done == self.total:
+            self._spoke = time.monotonic()
+            print(f"{self.done}/{self.total} runs, {self.left()}  {last}", file=sys.stderr, flush=True)
+
+    def left(self) -> str:
+        """Time left at the present pace."""
+        if not self.fresh:
+            return ""
+        seconds = (time.monotonic() - self._start) / self.fresh * (self.total - self.done)
+        return f"about {clock(seconds)} left"
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, or hours and minutes."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes}:{rest:02d}"

@@ -1,0 +1,197 @@
+"""Run one spec: records go to `runs/<hash>/`, and `row.json`, written last, is what finished means."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+
+from experiments.spec import SCORES, RunSpec
+from experiments.track import JsonLines, Logger, Memory, MLflowRun, Tracking, read_points
+from vapo_core.files import write_whole
+from vapo_core.settings import COMPONENTS
+from vapo_core.tasks import make_task
+
+
+class Tee:
+    """Writes every point to several loggers."""
+
+    def __init__(self, loggers: Iterable[Logger]) -> None:
+        self.loggers = list(loggers)
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """To each of them."""
+        for logger in self.loggers:
+            logger.write(step, metrics)
+
+    def close(self, state: str) -> None:
+        """Each of them."""
+        for logger in self.loggers:
+            logger.close(state)
+
+
+def finished_row(spec: RunSpec, runs: Path) -> dict[str, Any] | None:
+    """The row of a finished run, or None."""
+    try:
+        return json.loads((runs / spec.hash / "row.json").read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return None
+
+
+def run_one(spec: RunSpec, runs: Path, study: str, tracking: Tracking | None = None) -> dict[str, Any]:
+    """Run a spec unless it is finished, continuing from its checkpoint if there is one.
+
+    Args:
+        spec: what to run.
+        runs: folder of all records and caches.
+        study: name recorded with the row.
+        tracking: where to write to MLflow, None for records only.
+
+    Returns:
+        The row of `row.json`.
+    """
+    home = runs / spec.hash
+    home.mkdir(parents=True, exist_ok=True)
+    with FileLock(home / "lock"):
+        row = finished_row(spec, runs)
+        if row is not None:
+            return row
+        attempts = _count_attempt(home)
+        write_whole(home / "spec.json", spec.model_dump_json(indent=2))
+        outcome = _train(spec, runs, home, study, tracking)
+        row = {**describe(spec, study), **outcome, "attempts": attempts, "git_commit": git_commit()}
+        write_whole(home / "row.json", json.dumps(row, indent=2))
+        return row
+
+
+def _train(spec: RunSpec, runs: Path, home: Path, study: str, tracking: Tracking | None) -> dict[str, Any]:
+    """Train, writing points as they come; a divergence is an outcome like any other."""
+    from vapo_core.step import Diverged
+
+    trainer, started, checkpoint = build_trainer(spec, runs), time.perf_counter(), home / "checkpoint"
+    done = trainer.resume(checkpoint).step if checkpoint.exists() else -1
+    memory = Memory()
+    log = Tee([memory, JsonLines(home / "metrics.jsonl", keep_through=done)])
+    memory.points[:] = read_points(home / "metrics.jsonl")
+    if tracking is not None:
+        mlflow = MLflowRun(tracking, spec, tags_of(spec, study), home)
+        for step, metrics in memory.points:
+            mlflow.write(step, metrics)
+        log.loggers.append(mlflow)
+    state, reason = "finished", ""
+    try:
+        trainer.run(log.write, checkpoint, CHECKPOINT_EVERY[spec.world])
+    except Diverged as error:
+        state, reason = "diverged", str(error)
+    except BaseException:
+        log.close("failed")
+        raise
+    log.close(state)
+    last = memory.points[-1][1] if memory.points else {}
+    return {
+        "state": state,
+        "reason": reason,
+        **score(spec, memory.points, state),
+        **activities(memory.points),
+        "mean_length": _mean(memory.points, "response_length/mean"),
+        "tokens": last.get("tokens/generated", 0.0),
+        **warm_columns(trainer),
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def build_trainer(spec: RunSpec, runs: Path) -> Any:
+    """World, recipe and trainer of a spec; bases and warm critics are cached in `runs`."""
+    import torch
+
+    from vapo_core.recipe import assemble
+    from vapo_core.seeds import seeds_of
+    from vapo_core.trainer import Trainer
+    from vapo_core.worlds import build_world
+
+    torch.set_num_threads(1)
+    task = make_task(spec.task.name, spec.task.dials)
+    seeds = seeds_of(spec.seed)
+    world = build_world(spec.world, task, spec.task.name, spec.base, spec.settings, seeds, runs)
+    recipe = assemble(spec.toggles, spec.settings, spec.variants)
+    return Trainer(world, recipe, spec.settings, spec.evaluation, spec.seed, spec.steps, runs, spec.log_every)
+
+
+def describe(spec: RunSpec, study: str) -> dict[str, Any]:
+    """The columns of a row that are known before the run."""
+    return {
+        "spec": spec.hash,
+        "study": study,
+        "world": spec.world,
+        "task": spec.task.name,
+        "recipe": spec.recipe,
+        "arm": spec.arm,
+        "seed": spec.seed,
+        "base": f"{spec.base.model}:{spec.base.init}",
+        "steps": spec.steps,
+        "protocol": spec.protocol,
+        **spec.toggles.model_dump(),
+        **{f"settings.{k}": v for k, v in spec.settings.model_dump(mode="python").items()},
+        "metric": SCORES[spec.world],
+    }
+
+
+def tags_of(spec: RunSpec, study: str) -> dict[str, str]:
+    """Tags every MLflow run carries."""
+    return {
+        "study": study, "recipe": spec.recipe, "seed": str(spec.seed), "spec": spec.hash, "git_commit": git_commit(),
+    }  # fmt: skip
+
+
+def score(spec: RunSpec, points: list[tuple[int, dict[str, float]]], state: str) -> dict[str, float]:
+    """First, last and normalised area under the evaluation curve over RL steps; 0 from a divergence on."""
+    name = SCORES[spec.world]
+    curve = [(step, metrics[name]) for step, metrics in points if name in metrics]
+    if state == "diverged":
+        fall = max((step for step, _ in points), default=0)
+        curve += [(min(fall + 1, spec.steps), 0.0), (spec.steps, 0.0)]
+    if not curve:
+        return {"first": 0.0, "last": 0.0, "auc": 0.0}
+    steps, values = np.array(curve).T
+    return {"first": values[0], "last": values[-1], "auc": float(np.trapezoid(values, steps) / spec.steps)}
+
+
+def activities(points: list[tuple[int, dict[str, float]]]) -> dict[str, float]:
+    """One activity per component: the mean over logged points, for value_pretraining the first."""
+    named = {f"activity_{name}": _mean(points, f"activity/{name}") for name in COMPONENTS}
+    first = next((m["activity/value_pretraining"] for _, m in points if "activity/value_pretraining" in m), float("nan"))
+    return {**named, "activity_value_pretraining": first}
+
+
+def warm_columns(trainer: Any) -> dict[str, Any]:
+    """What the critic's start cost, once the trainer has got that far."""
+    warm = trainer.warm
+    return {"warm_key": warm.key, "warm_tokens": warm.tokens}
+
+
+def git_commit() -> str:
+    """The commit of the code in use, empty outside a repository."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+CHECKPOINT_EVERY = {"walk": 0, "lm": 10}
+"""RL steps between checkpoints; a walk run is over in seconds and starts again instead."""
+
+
+def _count_attempt(home: Path) -> int:
+    """How often this run was begun, this time included."""
+    path = home / "attempts"
+    number = int(path.read_text()) + 1 if path.exists() else 1
+    write_whole(path, str(number))
+    return number
+
+
+def _mean(points: list[tuple[int, dict[str, float]]], name: str) -> float:
+    values = [metrics[name] for _, metrics in points if name in metrics]
+    return float(np.mean(values)) if values else float("nan")

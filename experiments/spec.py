@@ -1,0 +1,124 @@
+"""A run is its spec: frozen, torch-free, named by the hash of its content."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from vapo_core.settings import (
+    COMPONENTS,
+    EXAMS,
+    RECIPES,
+    SCALES,
+    Base,
+    Evaluation,
+    Frozen,
+    Settings,
+    Toggles,
+    check_combination,
+)
+from vapo_core.suggest import nearest
+from vapo_core.tasks import TASKS
+
+PROTOCOLS: dict[str, int] = {"exact": 1, "walk": 1, "lm": 1}
+"""Raised when a golden trajectory of that world moves, so that old and new rows never mix."""
+
+DEFAULT_TASK: dict[str, str] = {"walk": "walk", "lm": "text_walk"}
+DEFAULT_STEPS: dict[str, int] = {"walk": 40, "lm": 30}
+SCORES: dict[str, str] = {"walk": "val/exact_j", "lm": "val/pass_at_1"}
+"""The evaluation metric a world is scored by."""
+
+
+class TaskSpec(Frozen):
+    """A task by name, with the dials that differ from its defaults."""
+
+    name: str
+    dials: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.name not in TASKS:
+            raise ValueError(f"no task {self.name!r}{nearest(self.name, TASKS)}")
+        TASKS[self.name].dials(**self.dials)
+        return self
+
+
+class RunSpec(Frozen):
+    """Everything that determines a run's numbers, and nothing else: no paths, workers or devices."""
+
+    world: Literal["walk", "lm"]
+    task: TaskSpec
+    recipe: str
+    toggles: Toggles
+    settings: Settings
+    variants: dict[str, str] = {}
+    base: Base = Base()
+    engine: Literal["transformers"] = "transformers"
+    probes: dict[str, int] = {}
+    evaluation: Evaluation = Evaluation()
+    seed: int = Field(ge=0)
+    steps: int = Field(ge=1, description="RL steps")
+    log_every: int = Field(1, ge=1, description="RL steps between logged points")
+    protocol: int
+
+    @model_validator(mode="before")
+    @classmethod
+    def _present_protocol(cls, data: Any) -> Any:
+        return {"protocol": PROTOCOLS.get(data.get("world", ""), 0), **data} if isinstance(data, Mapping) else data
+
+    @model_validator(mode="after")
+    def _meaningful(self) -> Self:
+        if self.recipe not in RECIPES:
+            raise ValueError(f"recipe: no recipe {self.recipe!r}{nearest(self.recipe, RECIPES)}")
+        if TASKS[self.task.name].world != self.world:
+            raise ValueError(f"task: {self.task.name!r} belongs to world {TASKS[self.task.name].world!r}")
+        if self.probes:
+            raise ValueError(f"probes: none is available yet, got {', '.join(self.probes)}")
+        check_combination(self.toggles, self.settings, self.variants)
+        return self
+
+    def __hash__(self) -> int:
+        return int(self.hash, 16)
+
+    @property
+    def hash(self) -> str:
+        """First 16 hex digits of the SHA-256 of the canonical JSON without defaults."""
+        content = self.model_dump(mode="json", exclude_defaults=True)
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def arm(self) -> str:
+        """The arm's label, such as `vapo without clip_higher`."""
+        own = RECIPES[self.recipe].toggles.model_dump()
+        mine = self.toggles.model_dump()
+        removed = [f"without {name}" for name in COMPONENTS if own[name] and not mine[name]]
+        added = [f"with {name}" for name in COMPONENTS if mine[name] and not own[name]]
+        return " ".join([self.recipe, *removed, *added])
+
+
+def spec_for(
+    recipe: str, world: str, seed: int, task: TaskSpec | None = None, settings: Settings | None = None, **more: Any
+) -> RunSpec:
+    """A spec with the recipe's own toggles and variants and the world's defaults; `more` overrides fields.
+
+    Raises:
+        ValueError: for an unknown recipe, or as pydantic's ValidationError for an impossible field.
+    """
+    if recipe not in RECIPES:
+        raise ValueError(f"recipe: no recipe {recipe!r}{nearest(recipe, RECIPES)}")
+    bundle = RECIPES[recipe]
+    fields = {
+        "world": world,
+        "task": task or TaskSpec(name=DEFAULT_TASK[world]),
+        "recipe": recipe,
+        "toggles": bundle.toggles,
+        "settings": settings or SCALES[world],
+        "variants": dict(bundle.variants),
+        "evaluation": EXAMS[world],
+        "seed": seed,
+        "steps": DEFAULT_STEPS[world],
+    }
+    return RunSpec(**{**fields, **more})

@@ -1,0 +1,243 @@
+"""Where metrics go: `write(step, metrics)` to JSON lines, to memory, and live to MLflow. The only importer of mlflow.
+
+The JSON lines are the record; MLflow gets the same points and may be away without harm.
+"""
+
+import json
+import math
+import os
+import sys
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from experiments.spec import RunSpec
+
+
+class Logger(Protocol):
+    """Anything a run can write to."""
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Record named numbers after `step` RL steps."""
+        ...
+
+    def close(self, state: str) -> None:
+        """The run is over: finished, diverged or failed."""
+        ...
+
+
+class Memory:
+    """Keeps points in a list."""
+
+    def __init__(self) -> None:
+        self.points: list[tuple[int, dict[str, float]]] = []
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Append a point."""
+        self.points.append((step, dict(metrics)))
+
+    def close(self, state: str) -> None:
+        """Nothing to do."""
+
+
+class JsonLines:
+    """One line per point, flushed as it comes: what survives a crash."""
+
+    def __init__(self, path: Path, keep_through: int = -1) -> None:
+        """Args: keep_through, the last step of an earlier attempt to keep; -1 starts afresh."""
+        kept = [point for point in read_points(path) if point[0] <= keep_through]
+        self._handle = path.open("w", encoding="utf-8")
+        for step, metrics in kept:
+            self.write(step, metrics)
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Append a point."""
+        self._handle.write(json.dumps({"step": step, "metrics": dict(metrics)}) + "\n")
+        self._handle.flush()
+
+    def close(self, state: str) -> None:
+        """Close the file."""
+        self._handle.close()
+
+
+def read_points(path: Path) -> list[tuple[int, dict[str, float]]]:
+    """Points of a JSON-lines record; a last line cut short by a crash is dropped, and a missing file has none."""
+    if not path.exists():
+        return []
+    points = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            break
+        points.append((entry["step"], entry["metrics"]))
+    return points
+
+
+# --- MLflow ---
+
+
+class Tracking(NamedTuple):
+    """Where an invocation's runs go in MLflow."""
+
+    uri: str
+    experiment_id: str
+    parent_run_id: str
+
+
+def tracking_uri(runs: Path) -> str:
+    """MLFLOW_TRACKING_URI, else an SQLite file beside the runs."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(runs / 'mlflow.db').resolve()}"
+
+
+def client(uri: str) -> Any:
+    """An MLflow client that gives up soon on a server that is away. Imports mlflow, which takes seconds."""
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    import logging
+
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="mlflow")
+    from mlflow.tracking import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+def open_tracking(runs: Path, study: str) -> Tracking | None:
+    """Initialise the store once, from the parent process, and open this invocation's parent run.
+
+    Returns:
+        None, after one line of warning, when the store cannot be reached: the runs then go to local records alone.
+    """
+    uri = tracking_uri(runs)
+    try:
+        mlflow = client(uri)
+        experiment = mlflow.get_experiment_by_name(study)
+        experiment_id = experiment.experiment_id if experiment else mlflow.create_experiment(study)
+        name = f"{study} {time.strftime('%Y-%m-%d %H:%M:%S')}"
+        parent = mlflow.create_run(experiment_id, run_name=name, tags={"study": study, "kind": "invocation"})
+        return Tracking(uri, experiment_id, parent.info.run_id)
+    except Exception as error:
+        warn_away(error)
+        return None
+
+
+def close_tracking(tracking: Tracking | None, artifacts: Path | None = None) -> None:
+    """End the invocation's parent run, with a folder of figures and tables as its artifacts."""
+    if tracking is None:
+        return
+    try:
+        mlflow = client(tracking.uri)
+        if artifacts is not None:
+            mlflow.log_artifacts(tracking.parent_run_id, str(artifacts))
+        mlflow.set_terminated(tracking.parent_run_id, "FINISHED")
+    except Exception as error:
+        warn_away(error)
+
+
+def warn_away(error: Exception) -> None:
+    """One line: tracking failed, the records go on."""
+    reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+    print(f"warning: MLflow is away ({reason}); recording locally, `vapo sync` uploads later", file=sys.stderr)
+
+
+class MLflowRun:
+    """A child run, written live in batches; a server that goes away is noted once and left alone."""
+
+    FLUSH_SECONDS = 5.0
+    BATCH = 900
+
+    def __init__(self, tracking: Tracking, spec: RunSpec, tags: Mapping[str, str], home: Path) -> None:
+        self._tracking, self._home = tracking, home
+        self._pending: list[Any] = []
+        self._last = time.monotonic()
+        self._client, self._run_id = None, ""
+        self._guard(lambda: self._open(spec, tags))
+
+    def _open(self, spec: RunSpec, tags: Mapping[str, str]) -> None:
+        from mlflow.entities import Param
+
+        mlflow = client(self._tracking.uri)
+        run = mlflow.create_run(
+            self._tracking.experiment_id,
+            run_name=f"{spec.arm}, seed {spec.seed}",
+            tags={**tags, "mlflow.parentRunId": self._tracking.parent_run_id, "state": "running"},
+        )
+        self._run_id, self._client = run.info.run_id, mlflow
+        params = [Param(key, str(value)[:6000]) for key, value in flat_params(spec).items()]
+        mlflow.log_batch(self._run_id, params=params)
+        mlflow.log_dict(self._run_id, spec.model_dump(mode="json"), "config.json")
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Queue a point; queued points are sent every few seconds."""
+        if self._client is None:
+            return
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        self._pending += [Metric(k, v, now, step) for k, v in metrics.items() if math.isfinite(v)]
+        if time.monotonic() - self._last > self.FLUSH_SECONDS or len(self._pending) > self.BATCH:
+            self._guard(self._flush)
+
+    def close(self, state: str) -> None:
+        """Send the rest and end the run; note in the run's folder that MLflow has all of it."""
+        self._guard(self._flush)
+        self._guard(lambda: self._end(state))
+
+    def _flush(self) -> None:
+        assert self._client is not None
+        while self._pending:
+            self._client.log_batch(self._run_id, metrics=self._pending[: self.BATCH])
+            self._pending = self._pending[self.BATCH :]
+        self._last = time.monotonic()
+
+    def _end(self, state: str) -> None:
+        assert self._client is not None
+        self._client.set_tag(self._run_id, "state", state)
+        self._client.set_terminated(self._run_id, "FINISHED" if state == "finished" else "FAILED")
+        mark_synced(self._home, self._tracking.uri, self._run_id)
+
+    def _guard(self, action: Any) -> None:
+        """Do it; on any failure warn once and stop talking to the server."""
+        if self._run_id and self._client is None:
+            return
+        try:
+            action()
+        except Exception as error:
+            warn_away(error)
+            self._run_id, self._client, self._pending = "away", None, []
+
+
+def flat_params(spec: RunSpec) -> dict[str, Any]:
+    """Spec fields under MLflow's names; a component's toggle goes by its one name."""
+    content = spec.model_dump(mode="json")
+    named = {"arm": spec.arm, "spec": spec.hash, **content.pop("toggles")}
+    for key, value in content.items():
+        if isinstance(value, dict):
+            named |= {f"{key}.{inner}": v for inner, v in value.items()}
+        else:
+            named[key] = value
+    return named
+
+
+def drop_partial(tracking: Tracking, spec_hash: str) -> None:
+    """Remove runs of this spec that an interrupted upload left without their end."""
+    mlflow = client(tracking.uri)
+    query = f"tags.spec = '{spec_hash}' and tags.state = 'running'"
+    for run in mlflow.search_runs([tracking.experiment_id], filter_string=query):
+        mlflow.delete_run(run.info.run_id)
+
+
+def mark_synced(home: Path, uri: str, run_id: str) -> None:
+    """Remember that this store holds the whole run."""
+    (home / "mlflow.json").write_text(json.dumps({"uri": uri, "run_id": run_id}))
+
+
+def is_synced(home: Path, uri: str) -> bool:
+    """Whether this store is known to hold the whole run."""
+    try:
+        return json.loads((home / "mlflow.json").read_text())["uri"] == uri
+    except (OSError, ValueError, KeyError):
+        return False

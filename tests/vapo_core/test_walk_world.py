@@ -1,0 +1,182 @@
+"""The walk's exact answers: against enumeration by sampling, finite differences and the mean of sampled gradients."""
+
+import numpy as np
+import pytest
+import torch
+
+from vapo_core.tasks.walk import LEFT, RIGHT, STOP, Path, Start, Walk, WalkDials
+from vapo_core.types import Batch, Problem
+from vapo_core.worlds.walk import WalkWorld
+
+VARIED = [
+    {},
+    {"hazard": 0, "size": 6, "horizon": 10},
+    {"filler": 2, "size": 8, "horizon": 12},
+    {"sparsity": 2, "size": 8, "horizon": 30},
+    {"modes": 2, "size": 8, "horizon": 12},
+    {"trap_prior": 1.0, "trap_reward": 0.3, "size": 8, "horizon": 12},
+]
+
+
+def make(dials: dict, seed: int = 0) -> WalkWorld:
+    return WalkWorld(Walk(WalkDials(**dials)), 16, 1.0, 0.0, seed, seed)
+
+
+def batch_of(rollout, rewards: torch.Tensor) -> Batch:
+    return Batch(
+        rollout.inputs, rollout.mask, rollout.logp, rollout.logp, rewards, rewards == 1, torch.arange(len(rewards))
+    )
+
+
+@pytest.mark.parametrize("dials", VARIED)
+def test_exact_j_is_what_sampling_finds(dials):
+    """Backward induction, the sampler and the verifier describe the same process, whatever the dials."""
+    world = make(dials)
+    problems = world.task.problems["train"][:12]
+    rollout = world.engine.generate(problems, 1500, seed=3)
+    rewards = np.array([world.task.verify(problems[i // 1500], r).reward for i, r in enumerate(rollout.responses)])
+    exact = float(world.exact_return(problems).detach())
+    assert abs(rewards.mean() - exact) < 4.5 * rewards.std() / np.sqrt(len(rewards)) + 1e-4
+
+
+def test_exact_gradient_equals_finite_differences():
+    """The graph through backward induction gives grad J; checked in double precision on random directions."""
+    world = make({"size": 6, "horizon": 8})
+    world.policy.double()
+    problems = world.task.problems["train"]
+    parameters = list(world.policy.parameters())
+
+    def j() -> torch.Tensor:
+        return world.exact_return(problems)
+
+    gradient = torch.autograd.grad(j(), parameters)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        direction = [torch.randn(p.shape, generator=generator, dtype=torch.double) for p in parameters]
+        expected = sum((g * d).sum() for g, d in zip(gradient, direction, strict=True))
+        step = 1e-5
+        with torch.no_grad():
+            for p, d in zip(parameters, direction, strict=True):
+                p.add_(step * d)
+            up = j()
+            for p, d in zip(parameters, direction, strict=True):
+                p.sub_(2 * step * d)
+            down = j()
+            for p, d in zip(parameters, direction, strict=True):
+                p.add_(step * d)
+        assert float((up - down) / (2 * step)) == pytest.approx(float(expected), rel=1e-5, abs=1e-9)
+
+
+def test_mean_of_sampled_gradients_converges_to_the_exact_one():
+    """REINFORCE with the trainer's own log-probabilities is unbiased for grad J; its error shrinks like 1 / sqrt(n)."""
+    world = make({"size": 6, "horizon": 8, "filler": 1})
+    problems = world.task.problems["train"]
+    exact = _flat(torch.autograd.grad(world.exact_return(problems), list(world.policy.parameters())))
+    errors = []
+    for answers in (20, 2000):
+        rollout = world.engine.generate(problems, answers, seed=11)
+        rewards = torch.tensor(
+            [world.task.verify(problems[i // answers], r).reward for i, r in enumerate(rollout.responses)]
+        )
+        logp, _ = world.policy(batch_of(rollout, rewards))
+        baseline = world.exact_values().detach()[0, [world.task.start_state(p.answer) for p in problems]]
+        advantage = rewards - baseline.repeat_interleave(answers)
+        estimate = _flat(torch.autograd.grad((advantage * logp.sum(1)).mean(), list(world.policy.parameters())))
+        errors.append(float((estimate - exact).norm() / exact.norm()))
+    assert errors[1] < 0.06
+    assert errors[1] < 0.3 * errors[0]
+
+
+def _flat(gradients) -> torch.Tensor:
+    return torch.cat([g.reshape(-1) for g in gradients])
+
+
+@pytest.mark.parametrize("dials", VARIED)
+def test_recorded_log_probabilities_equal_the_trainers(dials):
+    """What the engine records is what the policy says of the same tokens; filler and padding count nothing."""
+    world = make(dials)
+    rollout = world.engine.generate(world.task.problems["train"][:8], 32, seed=1)
+    logp, entropy = world.policy(batch_of(rollout, torch.zeros(len(rollout.mask))))
+    torch.testing.assert_close(logp, rollout.logp, atol=1e-5, rtol=0)
+    assert (entropy[~rollout.mask] == 0).all()
+    assert rollout.mask.sum(1).max() <= world.task.max_tokens
+
+
+def test_values_at_filler_tokens_are_those_of_the_state_reached():
+    """A filler token's state is the one after the move; the response ends on its stop, never on filler."""
+    world = make({"filler": 2, "size": 8, "horizon": 12})
+    rollout = world.engine.generate(world.task.problems["train"][:8], 16, seed=2)
+    state, phase, action = (rollout.inputs[k] for k in ("state", "phase", "action"))
+    filler = rollout.mask & (phase > 0)
+    rows, columns = filler.nonzero(as_tuple=True)
+    decision_column = columns - phase[rows, columns]
+    moved = torch.from_numpy(world.task.transitions)[state[rows, decision_column], action[rows, decision_column]]
+    assert torch.equal(state[rows, columns], moved)
+    ended = ~rollout.truncated
+    last = rollout.mask.sum(1) - 1
+    assert (phase[ended, last[ended]] == 0).all()
+    assert (action[ended, last[ended]] == STOP).all()
+
+
+def test_verifier_by_hand():
+    """Ring of 8, goal two to the right, hazard one to the left: only right, right, stop is correct."""
+    walk = Walk(WalkDials(size=8, horizon=6, trap_reward=0.5))
+    problem = Problem("", Start(goal=2, hazard=7))
+    assert walk.verify(problem, Path((RIGHT, RIGHT, STOP), 0.9)).reward == 1.0
+    assert walk.verify(problem, Path((RIGHT, STOP), 0.9)).reward == 0.0
+    assert walk.verify(problem, Path((RIGHT, STOP), 0.4)).reward == 1.0  # a lucky guess
+    assert walk.verify(problem, Path((LEFT, STOP), 0.4)).reward == 0.0  # broken: luck does not help
+    assert walk.verify(problem, Path((LEFT, RIGHT, RIGHT, RIGHT, STOP), 0.9)).reward == 0.0
+    assert walk.verify(problem, Path((RIGHT, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT), 0.9)) == (0.0, True, "truncated")
+
+
+def test_waypoints_must_be_passed_first():
+    """With one waypoint opposite the goal, stopping at the goal counts only after having been there."""
+    walk = Walk(WalkDials(size=8, horizon=20, sparsity=1, hazard=0))
+    problem = Problem("", Start(goal=1, hazard=0))
+    assert walk.verify(problem, Path((RIGHT, STOP), 0.9)).reward == 0.0
+    there_and_back = (LEFT,) * 3 + (RIGHT,) * 4
+    assert walk.verify(problem, Path((*there_and_back, STOP), 0.9)).reward == 1.0
+
+
+def test_shortest_correct_response_is_what_a_demonstration_takes():
+    """Difficulty counts decisions of the shortest correct response, and a demonstration is one."""
+    walk = Walk(WalkDials())
+    rng = np.random.default_rng(0)
+    for problem in walk.problems["train"]:
+        letters = walk.demonstration(problem, rng)
+        actions = tuple({"l": LEFT, "r": RIGHT, ".": STOP}[c] for c in letters)
+        assert walk.verify(problem, Path(actions, 0.9)).reward == 1.0
+        assert len(actions) == problem.difficulty
+
+
+def test_splits_share_no_problem_and_are_the_same_for_every_seed():
+    walk, again = Walk(WalkDials()), Walk(WalkDials())
+    train, held_out = ({p.prompt for p in walk.problems[s]} for s in ("train", "held_out"))
+    assert not train & held_out
+    assert train == {p.prompt for p in again.problems["train"]}
+
+
+def test_best_j_is_reached_by_no_policy_but_bounds_all():
+    """The best J within the horizon is 1 when every goal is in reach, and above any network's."""
+    world = make({})
+    problems = world.task.problems["train"]
+    assert world.best_return(problems) == 1.0
+    assert float(world.exact_return(problems).detach()) < 1.0
+
+
+def test_prior_of_the_trap_is_in_nats_of_log_odds():
+    """skill and trap_prior are what a fresh policy's log-odds of right move against early stop come to."""
+    world = make({"trap_prior": 2.0, "skill": 0.5})
+    with torch.no_grad():
+        world.policy.head.weight.zero_()
+    start = world.task.start_state(world.task.problems["train"][0].answer)
+    row = world.policy.log_probs(torch.tensor([start]), torch.tensor([0]))[0].detach()
+    right = int(world.task.correct_actions[start].argmax())
+    assert float(row[STOP] - row[right]) == pytest.approx(1.5, abs=1e-5)
+
+
+@pytest.mark.parametrize(("field", "value"), [("size", 3), ("hazard", 16), ("modes", 3), ("trap_reward", 1.5)])
+def test_impossible_dials_are_refused(field, value):
+    with pytest.raises(ValueError, match=field):
+        WalkDials(**{field: value})

@@ -1,0 +1,111 @@
+"""Monte-Carlo values: the mean result of K fresh continuations of a prefix under the present policy (VinePPO's protocol).
+
+Shapes: N prefixes, K continuations.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from vapo_core.seeds import child
+from vapo_core.types import Batch, Problem, Rollout
+
+
+class Prefixes(NamedTuple):
+    """Places in sampled responses whose value is asked for."""
+
+    row: np.ndarray
+    """[N] response each prefix is cut from."""
+    time: np.ndarray
+    """[N] number of response tokens the prefix keeps, so V stands before token `time`."""
+    returns: np.ndarray
+    """[N, K] results of its continuations, in verifier units."""
+    critic: np.ndarray
+    """[N] the critic's value at the same place."""
+
+
+def pick_prefixes(mask: torch.Tensor, number: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """(row, time) of `number` valid tokens drawn without replacement from [B, T]; all of them if there are fewer."""
+    rows, times = mask.cpu().numpy().nonzero()
+    chosen = np.sort(rng.permutation(len(rows))[:number])
+    return rows[chosen], times[chosen]
+
+
+def text_values(
+    world: Any, problems: Sequence[Problem], rollout: Rollout, number: int, continuations: int, seed: int
+) -> Prefixes:
+    """Values of prefixes of sampled texts, with the critic's beside them.
+
+    Args:
+        world: a language world; reads only.
+        problems: one per response of the rollout.
+        rollout: B responses sampled from the present policy.
+        number: N, prefixes to draw uniformly over response tokens.
+        continuations: K, fresh samples per prefix.
+        seed: draws prefixes and continuations.
+    """
+    row, time = pick_prefixes(rollout.mask, number, np.random.default_rng(child(seed, 0)))
+    with torch.no_grad():
+        zeros = torch.zeros(len(rollout.mask))
+        batch = Batch(rollout.inputs, rollout.mask, rollout.logp, rollout.logp, zeros, zeros.bool(), zeros.long())
+        critic = world.critic(batch).cpu().numpy()[row, time]
+    returns = np.zeros((len(row), continuations))
+    for start in np.unique(time):  # prefixes of one length need no padding and share one limit
+        here = np.flatnonzero(time == start)
+        returns[here] = _continue(world, problems, rollout, row[here], int(start), continuations, child(seed, 1, start))
+    return Prefixes(row, time, returns, critic)
+
+
+def _continue(
+    world: Any, problems: Sequence[Problem], rollout: Rollout, rows: np.ndarray, start: int, continuations: int, seed: int
+) -> np.ndarray:
+    """[len(rows), K] results of continuing responses after their first `start` tokens."""
+    ids, attention = rollout.inputs["ids"], rollout.inputs["attention"]
+    cut = ids.shape[1] - rollout.mask.shape[1] + start
+    heads = [ids[r, :cut][attention[r, :cut].bool()].tolist() for r in rows for _ in range(continuations)]
+    rest = world.engine.complete(heads, world.task.max_tokens - start, seed)
+    written = world.tokenizer.batch_decode(
+        [ids[r, cut - start : cut].tolist() for r in rows], skip_special_tokens=False, clean_up_tokenization_spaces=False
+    )
+    graded = [
+        world.task.verify(problems[rows[i // continuations]], written[i // continuations] + text).reward
+        for i, text in enumerate(rest.responses)
+    ]
+    return np.array(graded).reshape(len(rows), continuations)
+
+
+def value_mse(critic: np.ndarray, returns: np.ndarray) -> float:
+    """Unbiased E[(V_hat - V)^2] from K returns per prefix: mean of (V_hat - V_mc)^2 - s^2 / K.
+
+    s^2 is the sample variance of the K returns, so it holds for any reward values. Single prefixes are not cut at 0.
+
+    Args:
+        critic: [N] values in the units of the returns. returns: [N, K], K at least 2.
+    """
+    k = returns.shape[1]
+    return float(np.mean((critic - returns.mean(1)) ** 2 - returns.var(axis=1, ddof=1) / k))
+
+
+def best_constant_mse(returns: np.ndarray) -> float:
+    """What the best single number leaves unexplained: Var(V) over prefixes, debiased."""
+    return best_by_group_mse(returns, np.zeros(len(returns), int))
+
+
+def best_by_group_mse(returns: np.ndarray, group: np.ndarray) -> float:
+    """Unbiased mean within-group variance of V: what the best critic that sees only `group` leaves unexplained.
+
+    With the group a position, this is the best position-only critic. Groups with one prefix carry no information on
+    it and are left out.
+    """
+    total, weight = 0.0, 0
+    noise = returns.var(axis=1, ddof=1) / returns.shape[1]
+    means = returns.mean(1)
+    for label in np.unique(group):
+        inside = group == label
+        size = int(inside.sum())
+        if size > 1:
+            total += size * (means[inside].var(ddof=1) - noise[inside].mean())
+            weight += size
+    return total / weight
