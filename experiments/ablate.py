@@ -10,7 +10,7 @@ from pydantic import Field
 from experiments.designs import DESIGNS, with_baselines
 from experiments.launch import Failure, local_map
 from experiments.progress import Progression, clock
-from experiments.spec import DEFAULT_STEPS, RunSpec, TaskSpec
+from experiments.spec import DEFAULT_STEPS, SCORES, RunSpec, TaskSpec
 from experiments.track import close_tracking, open_tracking
 from vapo_core.settings import RECIPES, Base, Evaluation, Frozen, Settings
 
@@ -47,7 +47,9 @@ PRESETS: dict[str, dict[str, Preset]] = {
 class AblateConfig(Frozen):
     """Train every arm of a design on paired seeds and compare them with the reference arm."""
 
-    world: Literal["walk", "lm"] = Field("walk", description="walk: small networks, exact answers; lm: tiny transformers")
+    world: Literal["walk", "lm"] = Field(
+        "walk", description="walk: small networks, exact answers; lm: tiny transformers"
+    )
     design: Literal["leave-one-out", "add-one-in"] = Field("leave-one-out", description="which arms")
     preset: Literal["smoke", "quick", "full"] = Field("quick", description="seconds, minutes, or for a verdict")
     seeds: int = Field(20, ge=1, description="paired seeds per arm")
@@ -142,15 +144,27 @@ def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:
 
 def publish(specs: Sequence[RunSpec], config: AblateConfig, out: Path) -> None:
     """Tables, figures, the page, and the table on the terminal."""
-    from analysis.effects import ablation_table, render
+    from rich.console import Console
+
+    from analysis.curves import bands
+    from analysis.drawing import save
+    from analysis.effects import ablation_table
+    from analysis.figures import component_curves, effects_forest, learning_curves
     from analysis.report import write_report
     from analysis.schema import load
+    from analysis.terminal import effects_table
     from experiments.collect import collect
 
     collect(specs, config.runs, out)
-    render(ablation_table(load(out).runs, DESIGNS[config.design].reference))
-    page = write_report([(config.world, out)], out / "report.html")
-    print(f"report: {page}")
+    tables, reference, metric = load(out), DESIGNS[config.design].reference, SCORES[config.world]
+    table = ablation_table(tables.runs, reference)
+    curves = bands(tables, metric, list(table["arm"]))
+    save(effects_forest(table, reference), out / "figures", "effects")
+    save(learning_curves(curves, reference, metric), out / "figures", "learning_curves")
+    save(component_curves(curves, reference, metric), out / "figures", "component_curves")
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(effects_table(table, metric, width=console.width))
+    print(f"report: {write_report([(config.design, out)], out / 'report.html')}")
 
 
 def _say_failures(failures: Sequence[Failure]) -> int:

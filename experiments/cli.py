@@ -54,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def plain(error: Exception) -> str:
     """An error as one line: field, value, what is allowed."""
-    if hasattr(error, "errors"):
+    from pydantic import ValidationError
+
+    if isinstance(error, ValidationError):
         from experiments.options import validation_line
 
         return validation_line(error)

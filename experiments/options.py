@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import tyro
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, create_model
 
 from vapo_core.suggest import nearest
 
@@ -70,7 +70,8 @@ def _one_line(message: str) -> str:
 
 
 _PYDANTIC = re.compile(
-    r"Error parsing (\S+): \d+ validation errors? for \w+ (?:([a-z_0-9]+) )?(?:Value error, )?(.*?) \[type=\w+, input_value=(.*?), input_type"
+    r"Error parsing (\S+): \d+ validation errors? for \w+ (?:([a-z_0-9]+) )?(?:Value error, )?(.*?)"
+    r" \[type=\w+, input_value=(.*?), input_type"
 )
 """A pydantic error inside tyro's: where, field (none for a whole-model check), message, value."""
 
@@ -158,10 +159,11 @@ def validation_line(error: ValidationError, model: type[BaseModel] | None = None
 _MODELS: dict[str, type[BaseModel]] = {}
 
 
-def register(model: type[Config]) -> type[Config]:
-    """Make a model's field names known to error messages."""
-    _MODELS[model.__name__] = model
-    return model
+def with_task_dials(model: type[Config], dials: type[BaseModel]) -> Any:
+    """The model with one more field, `dials`, of the chosen task's own type."""
+    extended = create_model(model.__name__, __base__=model, __doc__=model.__doc__, dials=(dials, dials()))
+    _MODELS[model.__name__] = extended
+    return extended
 
 
 def _siblings(place: Sequence[Any], model: type[BaseModel] | None) -> list[str]:

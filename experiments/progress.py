@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from experiments.spec import RunSpec
 
@@ -18,12 +18,12 @@ class Progression:
     def __init__(self, title: str, total: int) -> None:
         self.total, self.done, self.fresh = total, 0, 0
         self._start = self._spoke = time.monotonic()
-        self._bar = self._task = None
+        self._bar: Progress | None = None
         if sys.stderr.isatty():
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
                        TextColumn("{task.fields[left]}"), TextColumn("{task.fields[last]}"))  # fmt: skip
             self._bar = Progress(*columns, console=Console(stderr=True))
-            self._task = self._bar.add_task(title, total=total, left="", last="")
+            self._task: TaskID = self._bar.add_task(title, total=total, left="", last="")
             self._bar.start()
 
     def advance(self, spec: RunSpec, row: dict[str, Any], fresh: bool) -> None:

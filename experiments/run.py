@@ -163,7 +163,9 @@ def score(spec: RunSpec, points: list[tuple[int, dict[str, float]]], state: str)
 def activities(points: list[tuple[int, dict[str, float]]]) -> dict[str, float]:
     """One activity per component: the mean over logged points, for value_pretraining the first."""
     named = {f"activity_{name}": _mean(points, f"activity/{name}") for name in COMPONENTS}
-    first = next((m["activity/value_pretraining"] for _, m in points if "activity/value_pretraining" in m), float("nan"))
+    first = next(
+        (m["activity/value_pretraining"] for _, m in points if "activity/value_pretraining" in m), float("nan")
+    )
     return {**named, "activity_value_pretraining": first}
 
 

@@ -35,7 +35,7 @@ class TaskSpec(Frozen):
     """A task by name, with the dials that differ from its defaults."""
 
     name: str
-    dials: dict[str, Any] = {}
+    dials: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -53,15 +53,15 @@ class RunSpec(Frozen):
     recipe: str
     toggles: Toggles
     settings: Settings
-    variants: dict[str, str] = {}
+    variants: dict[str, str] = Field(default_factory=dict)
     base: Base = Base()
     engine: Literal["transformers"] = "transformers"
-    probes: dict[str, int] = {}
+    probes: dict[str, int] = Field(default_factory=dict)
     evaluation: Evaluation = Evaluation()
     seed: int = Field(ge=0)
     steps: int = Field(ge=1, description="RL steps")
     log_every: int = Field(1, ge=1, description="RL steps between logged points")
-    protocol: int
+    protocol: int = Field(0, description="the world's present protocol where none is given")
 
     @model_validator(mode="before")
     @classmethod

@@ -31,7 +31,7 @@ def train(
     task: Task,
     recipe: str | Recipe = "vapo",
     world: str = "lm",
-    base: Base = Base(),
+    base: Base | None = None,
     settings: Settings | None = None,
     evaluation: Evaluation | None = None,
     steps: int = 30,
@@ -45,7 +45,7 @@ def train(
         task: any object with the interface of `vapo_core.tasks.base.Task`, such as a `FunctionTask`.
         recipe: a name in `RECIPES`, or a `Recipe` put together by hand.
         world: `lm` (text) or `walk`.
-        base: the policy to start from: a size pretrained here on the task's demonstrations, or a checkpoint.
+        base: the policy to start from: a size pretrained here on the task's demonstrations (the default), or a checkpoint.
         settings: numbers of the recipe; the world's defaults if not given.
         evaluation: when and on how many held-out problems; the world's defaults if not given.
         steps: RL steps.
@@ -62,7 +62,7 @@ def train(
     if isinstance(recipe, str):
         bundle = RECIPES[recipe]
         recipe = assemble(bundle.toggles, numbers, bundle.variants)
-    built = build_world(world, task, type(task).__name__, base, numbers, seeds, cache)
+    built = build_world(world, task, type(task).__name__, base or Base(), numbers, seeds, cache)
     points: list[tuple[int, Mapping[str, float]]] = []
 
     def record(step: int, metrics: Mapping[str, float]) -> None:
@@ -72,5 +72,3 @@ def train(
 
     Trainer(built, recipe, numbers, evaluation or EXAMS[world], seed, steps, cache).run(record)
     return Result(points, built)
-
-

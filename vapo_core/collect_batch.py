@@ -105,9 +105,7 @@ class _Round(NamedTuple):
         )
 
 
-def _grade_round(
-    world: World, recipe: Recipe, settings: Settings, problems: list[Problem], rollout: Rollout
-) -> _Round:
+def _grade_round(world: World, recipe: Recipe, settings: Settings, problems: list[Problem], rollout: Rollout) -> _Round:
     """Verify and shape one generation."""
     answers = recipe.group_sampling.answers
     grades = grade_all(world.task, problems, answers, rollout)

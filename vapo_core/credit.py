@@ -4,6 +4,7 @@ Shapes: B responses, T tokens.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -76,6 +77,11 @@ def unwhitened(x: Tensor, mask: Tensor) -> Tensor:
     return x
 
 
+def _same(rule: CreditRule, settings: Settings) -> CreditRule:
+    """A credit rule needs no numbers."""
+    return rule
+
+
 CREDIT = {"critic": CreditRule(critic_gae, True), "group_relative": CreditRule(group_credit, False)}
 
 DEFAULTS: Mapping[str, Callable[[Settings], object]] = {
@@ -86,7 +92,7 @@ DEFAULTS: Mapping[str, Callable[[Settings], object]] = {
 }
 
 VARIANTS: Mapping[str, Mapping[str, Callable[[Settings], object]]] = {
-    "credit": {name: (lambda settings, rule=rule: rule) for name, rule in CREDIT.items()},
+    "credit": {name: partial(_same, rule) for name, rule in CREDIT.items()},
     "select_groups": {"dynamic_sampling": lambda settings: dynamic_sampling},
     "shape_reward": {"soft_overlong": soft_overlong},
     "whiten": {"none": lambda settings: unwhitened},

@@ -12,7 +12,9 @@ from vapo_core.settings import Settings
 class Learner:
     """One trained network."""
 
-    def __init__(self, module: nn.Module, lr: float, settings: Settings, total_steps: int, warmup_steps: int = 0) -> None:
+    def __init__(
+        self, module: nn.Module, lr: float, settings: Settings, total_steps: int, warmup_steps: int = 0
+    ) -> None:
         """Args: lr, the peak AdamW rate; total_steps and warmup_steps, in RL steps."""
         self.module = module
         self.max_grad_norm = settings.max_grad_norm

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class Frozen(BaseModel):
     """Base of every configuration object: immutable, unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Toggles(Frozen):
@@ -46,7 +46,9 @@ class Settings(Frozen):
     alpha: float = Field(0.05, gt=0, description="lambda_policy = 1 - 1 / (alpha l), l the response length in tokens")
     fixed_lambda: float = Field(0.95, ge=0, le=1, description="lambda_policy when length_adaptive_gae is off")
     lambda_critic: float = Field(1.0, ge=0, le=1, description="lambda of value targets when decoupled_gae is on")
-    whitening: bool = Field(True, description="normalise advantages over the batch, the same in every arm with a critic")
+    whitening: bool = Field(
+        True, description="normalise advantages over the batch, the same in every arm with a critic"
+    )
 
     # losses
     clip_low: float = Field(0.2, ge=0, lt=1, description="lower clip bound is 1 - clip_low")
@@ -75,7 +77,9 @@ class Settings(Frozen):
     adam_beta1: float = Field(0.9, ge=0, lt=1)
     adam_beta2: float = Field(0.999, ge=0, lt=1)
     weight_decay: float = Field(0.0, ge=0)
-    lr_schedule: Literal["constant", "linear", "cosine"] = Field("constant", description="after the warm-up of the rate")
+    lr_schedule: Literal["constant", "linear", "cosine"] = Field(
+        "constant", description="after the warm-up of the rate"
+    )
     lr_warmup_steps: int = Field(0, ge=0, description="RL steps over which the policy's rate rises from 0")
 
     @model_validator(mode="after")

@@ -75,7 +75,14 @@ def update(
         losses = torch.zeros(2)
         for micro in torch.arange(len(rows)).chunk(settings.micro_batches):
             policy_part, value_part = _micro_losses(
-                part.take(micro), credit.take(micro), [w[micro] for w in weights], recipe, settings, policy, critic, trace
+                part.take(micro),
+                credit.take(micro),
+                [w[micro] for w in weights],
+                recipe,
+                settings,
+                policy,
+                critic,
+                trace,
             )
             (policy_part + value_part).backward()
             losses += torch.stack([policy_part.detach(), value_part.detach()]).cpu()

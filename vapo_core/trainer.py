@@ -123,7 +123,9 @@ class Trainer:
         )  # fmt: skip
         clock.lap("timing/update_s")
         progress = progress._replace(
-            step=finished, tokens=progress.tokens + graded.generated_tokens, prompts=progress.prompts + graded.prompts_used
+            step=finished,
+            tokens=progress.tokens + graded.generated_tokens,
+            prompts=progress.prompts + graded.prompts_used,
         )
         examined = finished % self.evaluation.every == 0 or finished == self.steps
         results = self._evaluate() if examined else {}
@@ -218,5 +220,3 @@ class _Clock:
         now = time.perf_counter()
         self.laps[name] = now - self._last
         self._last = now
-
-

@@ -10,12 +10,12 @@ from filelock import FileLock
 from safetensors.torch import load_model, save_model
 from torch import Tensor
 
+from vapo_core.advantages import returns_to_go
 from vapo_core.base_model import content_key
 from vapo_core.collect_batch import grade_all, reward_values, to_batch
 from vapo_core.components.group_sampling import Plan
 from vapo_core.credit import terminal_rewards
 from vapo_core.files import whole_folder
-from vapo_core.advantages import returns_to_go
 from vapo_core.learner import Learner
 from vapo_core.losses import token_mean, value_loss
 from vapo_core.prompts import PromptStream

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import create_model
-
 from experiments.ablate import PRESETS, AblateConfig, ablate
-from experiments.options import known, overlay, parse, peek, read_yaml, register, without
+from experiments.options import known, overlay, parse, peek, read_yaml, with_task_dials, without
 from experiments.spec import DEFAULT_TASK
 from vapo_core.settings import EXAMS, SCALES
 from vapo_core.tasks import TASKS
@@ -29,7 +27,7 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[AblateConfig,
     preset_name = known("preset", peek(words, "preset", str(over.get("preset", "quick"))), PRESETS[world])
     task = known("task", peek(words, "task", str(over.get("task", DEFAULT_TASK[world]))), TASKS)
     preset, dials = PRESETS[world][preset_name], TASKS[task].dials
-    with_dials = register(create_model("AblateConfig", __base__=AblateConfig, __doc__=AblateConfig.__doc__, dials=(dials, dials())))  # fmt: skip
+    with_dials = with_task_dials(AblateConfig, dials)
     default = with_dials(
         world=world,
         preset=preset_name,
@@ -43,4 +41,4 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[AblateConfig,
         evaluation=EXAMS[world],
     )
     config = parse(with_dials, overlay(default, over), words, "ablate")
-    return config, config.dials.model_dump(exclude_defaults=True)  # type: ignore[attr-defined]
+    return config, config.dials.model_dump(exclude_defaults=True)

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from experiments.options import parse
 from experiments.spec import RunSpec
+from experiments.track import MLflowRun, Tracking, drop_partial, is_synced, open_tracking, read_points, tracking_uri
 from vapo_core.settings import Frozen
 
 
@@ -22,8 +23,6 @@ def run(words: Sequence[str]) -> int:
     config = parse(SyncConfig, SyncConfig(), words, "sync")
     if not config.runs.is_dir():
         raise FileNotFoundError(f"no folder {config.runs}")
-    from experiments.track import Tracking, is_synced, open_tracking, tracking_uri
-
     uri, opened = tracking_uri(config.runs), dict[str, Tracking]()
     waiting = [p.parent for p in sorted(config.runs.glob("*/row.json")) if not is_synced(p.parent, uri)]
     for home in waiting:
@@ -38,10 +37,9 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
-def upload(home: Path, study: str, tracking: "Tracking") -> None:  # noqa: F821
+def upload(home: Path, study: str, tracking: Tracking) -> None:
     """One finished run, from its records; an unfinished upload of the same spec is replaced."""
     from experiments.run import tags_of
-    from experiments.track import MLflowRun, drop_partial, read_points
 
     spec = RunSpec.model_validate_json((home / "spec.json").read_text())
     row = json.loads((home / "row.json").read_text())

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, create_model
+from pydantic import Field
 
-from experiments.options import known, overlay, parse, peek, read_yaml, register, without
+from experiments.options import known, overlay, parse, peek, read_yaml, with_task_dials, without
 from experiments.spec import DEFAULT_STEPS, DEFAULT_TASK, RunSpec, TaskSpec
 from vapo_core.settings import EXAMS, RECIPES, SCALES, Base, Evaluation, Frozen, Settings, Toggles
 from vapo_core.tasks import TASKS
@@ -19,7 +19,9 @@ class TrainConfig(Frozen):
     world: Literal["walk", "lm"] = Field("lm", description="walk: small networks, exact answers; lm: transformers")
     recipe: str = Field("vapo", description="named recipe that toggles and variants start from")
     task: str = Field("text_walk", description="task name")
-    seed: int = Field(0, ge=0, description="draws problems, critic head, samples and evaluation, each from its own stream")
+    seed: int = Field(
+        0, ge=0, description="draws problems, critic head, samples and evaluation, each from its own stream"
+    )
     steps: int = Field(40, ge=1, description="RL steps")
     log_every: int = Field(1, ge=1, description="RL steps between logged points")
     runs: Path = Field(Path("runs"), description="folder of records, caches and outcomes")
@@ -49,7 +51,7 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[TrainConfig, 
     recipe = known("recipe", peek(words, "recipe", str(over.get("recipe", "vapo"))), RECIPES)
     task = known("task", peek(words, "task", str(over.get("task", DEFAULT_TASK[world]))), TASKS)
     dials = TASKS[task].dials
-    with_dials = register(create_model("TrainConfig", __base__=TrainConfig, __doc__=TrainConfig.__doc__, dials=(dials, dials())))  # fmt: skip
+    with_dials = with_task_dials(TrainConfig, dials)
     default = with_dials(
         world=world,
         recipe=recipe,
@@ -61,11 +63,10 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[TrainConfig, 
         evaluation=EXAMS[world],
     )
     config = parse(with_dials, overlay(default, over), words, "train")
-    chosen = config.dials.model_dump(exclude_defaults=True)  # type: ignore[attr-defined]
+    chosen = config.dials.model_dump(exclude_defaults=True)
     shared = ("world", "recipe", "seed", "steps", "log_every", "base", "toggles", "variants", "settings", "evaluation")
     fields = {name: getattr(config, name) for name in shared}
     return config, RunSpec(task=TaskSpec(name=task, dials=chosen), **fields)
-
 
 
 def _train(config: TrainConfig, spec: RunSpec) -> int:

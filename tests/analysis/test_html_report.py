@@ -10,6 +10,7 @@ from analysis.effects import ablation_table
 from analysis.report import write_report
 from analysis.schema import CURVE_COLUMNS, RUN_COLUMNS, Tables
 from analysis.terminal import interval
+from analysis.wording import summary
 
 
 class Page(HTMLParser):
@@ -110,6 +111,21 @@ def test_worlds_designs_and_folders_stay_apart(synthetic, folder, tmp_path):
         "second: world “walk”, task “walk”",
     ]
     assert re.findall(r"<h3>Effects against (\w+)</h3>", text) == ["vapo", "vapo", "ppo"]
+
+
+def test_summary_counts_an_interval_around_zero_as_open():
+    """One interval below 0, one above, one around: each is named or counted once."""
+    table = pd.DataFrame(
+        {
+            "arm": ["vapo", "ppo", "grpo", "dapo"],
+            "auc_diff_low": [float("nan"), -0.3, 0.1, -0.1],
+            "auc_diff_high": [float("nan"), -0.2, 0.2, 0.1],
+        }
+    )
+    assert summary(table) == (
+        "AUC lower than vapo's, interval without 0: ppo. AUC higher than vapo's, interval without 0: grpo. "
+        "1 of 3 intervals include 0."
+    )
 
 
 def test_nothing_yet(folder, tmp_path):

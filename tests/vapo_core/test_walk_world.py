@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vapo_core.tasks.walk import LEFT, RIGHT, STOP, Path, Start, Walk, WalkDials
+from vapo_core.tasks.walk import LEFT, RIGHT, STOP, Start, Walk, WalkDials, WalkPath
 from vapo_core.types import Batch, Problem
 from vapo_core.worlds.walk import WalkWorld
 
@@ -122,21 +122,21 @@ def test_verifier_by_hand():
     """Ring of 8, goal two to the right, hazard one to the left: only right, right, stop is correct."""
     walk = Walk(WalkDials(size=8, horizon=6, trap_reward=0.5))
     problem = Problem("", Start(goal=2, hazard=7))
-    assert walk.verify(problem, Path((RIGHT, RIGHT, STOP), 0.9)).reward == 1.0
-    assert walk.verify(problem, Path((RIGHT, STOP), 0.9)).reward == 0.0
-    assert walk.verify(problem, Path((RIGHT, STOP), 0.4)).reward == 1.0  # a lucky guess
-    assert walk.verify(problem, Path((LEFT, STOP), 0.4)).reward == 0.0  # broken: luck does not help
-    assert walk.verify(problem, Path((LEFT, RIGHT, RIGHT, RIGHT, STOP), 0.9)).reward == 0.0
-    assert walk.verify(problem, Path((RIGHT, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT), 0.9)) == (0.0, True, "truncated")
+    assert walk.verify(problem, WalkPath((RIGHT, RIGHT, STOP), 0.9)).reward == 1.0
+    assert walk.verify(problem, WalkPath((RIGHT, STOP), 0.9)).reward == 0.0
+    assert walk.verify(problem, WalkPath((RIGHT, STOP), 0.4)).reward == 1.0  # a lucky guess
+    assert walk.verify(problem, WalkPath((LEFT, STOP), 0.4)).reward == 0.0  # broken: luck does not help
+    assert walk.verify(problem, WalkPath((LEFT, RIGHT, RIGHT, RIGHT, STOP), 0.9)).reward == 0.0
+    assert walk.verify(problem, WalkPath((RIGHT, RIGHT, RIGHT, RIGHT, RIGHT, RIGHT), 0.9)) == (0.0, True, "truncated")
 
 
 def test_waypoints_must_be_passed_first():
     """With one waypoint opposite the goal, stopping at the goal counts only after having been there."""
     walk = Walk(WalkDials(size=8, horizon=20, sparsity=1, hazard=0))
     problem = Problem("", Start(goal=1, hazard=0))
-    assert walk.verify(problem, Path((RIGHT, STOP), 0.9)).reward == 0.0
+    assert walk.verify(problem, WalkPath((RIGHT, STOP), 0.9)).reward == 0.0
     there_and_back = (LEFT,) * 3 + (RIGHT,) * 4
-    assert walk.verify(problem, Path((*there_and_back, STOP), 0.9)).reward == 1.0
+    assert walk.verify(problem, WalkPath((*there_and_back, STOP), 0.9)).reward == 1.0
 
 
 def test_shortest_correct_response_is_what_a_demonstration_takes():
@@ -146,7 +146,7 @@ def test_shortest_correct_response_is_what_a_demonstration_takes():
     for problem in walk.problems["train"]:
         letters = walk.demonstration(problem, rng)
         actions = tuple({"l": LEFT, "r": RIGHT, ".": STOP}[c] for c in letters)
-        assert walk.verify(problem, Path(actions, 0.9)).reward == 1.0
+        assert walk.verify(problem, WalkPath(actions, 0.9)).reward == 1.0
         assert len(actions) == problem.difficulty
 
 

@@ -59,7 +59,13 @@ def text_values(
 
 
 def _continue(
-    world: Any, problems: Sequence[Problem], rollout: Rollout, rows: np.ndarray, start: int, continuations: int, seed: int
+    world: Any,
+    problems: Sequence[Problem],
+    rollout: Rollout,
+    rows: np.ndarray,
+    start: int,
+    continuations: int,
+    seed: int,
 ) -> np.ndarray:
     """[len(rows), K] results of continuing responses after their first `start` tokens."""
     ids, attention = rollout.inputs["ids"], rollout.inputs["attention"]
@@ -67,7 +73,9 @@ def _continue(
     heads = [ids[r, :cut][attention[r, :cut].bool()].tolist() for r in rows for _ in range(continuations)]
     rest = world.engine.complete(heads, world.task.max_tokens - start, seed)
     written = world.tokenizer.batch_decode(
-        [ids[r, cut - start : cut].tolist() for r in rows], skip_special_tokens=False, clean_up_tokenization_spaces=False
+        [ids[r, cut - start : cut].tolist() for r in rows],
+        skip_special_tokens=False,
+        clean_up_tokenization_spaces=False,
     )
     graded = [
         world.task.verify(problems[rows[i // continuations]], written[i // continuations] + text).reward

@@ -1,0 +1,1 @@
+"""One file per thing measured; probes read only and know no hypothesis."""

@@ -42,7 +42,7 @@ class WalkDials(Frozen):
         return self
 
 
-class Path(NamedTuple):
+class WalkPath(NamedTuple):
     """A response: the actions taken, and nature's draw for a lucky guess."""
 
     actions: tuple[int, ...]
@@ -150,7 +150,7 @@ class Walk:
     def _problem(self, start: Start) -> list[Problem]:
         """The problem from this start, or none if it is broken, already solved or unsolvable."""
         state = self.start_state(start)
-        stage, goal, hazard, broken = (int(x[state]) for x in self.coordinates)
+        _, goal, hazard, _ = (int(x[state]) for x in self.coordinates)
         if self.in_hazard(np.array(hazard)) or self.correct_actions[state, STOP]:
             return []
         distance = self.shortest[state]
@@ -192,7 +192,7 @@ class Walk:
             state = int(ways[action])
         return "".join(letters) + "."
 
-    def verify(self, problem: Problem, response: Path) -> Grade:
+    def verify(self, problem: Problem, response: WalkPath) -> Grade:
         """1 for stopping at a goal unbroken; a lucky guess counts as the verifier sees it; mode is the goal reached."""
         state, actions = self.start_state(problem.answer), response.actions
         if not actions or actions[-1] != STOP:

@@ -10,7 +10,9 @@ from vapo_core.settings import Base, Settings
 WALK_WIDTHS = {"tiny": 32, "small": 128}
 
 
-def build_world(world: str, task: Any, task_name: str, base: Base, settings: Settings, seeds: Seeds, cache: Path) -> Any:
+def build_world(
+    world: str, task: Any, task_name: str, base: Base, settings: Settings, seeds: Seeds, cache: Path
+) -> Any:
     """Policy, critic, engine and task of one run.
 
     Args:

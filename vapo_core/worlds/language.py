@@ -19,7 +19,13 @@ class LanguageWorld:
     """Policy, critic, engine and task of one run on text."""
 
     def __init__(
-        self, task: Task, checkpoint: Path | str, identity: Mapping[str, Any], temperature: float, critic_bias: float, init_seed: int
+        self,
+        task: Task,
+        checkpoint: Path | str,
+        identity: Mapping[str, Any],
+        temperature: float,
+        critic_bias: float,
+        init_seed: int,
     ) -> None:
         """Args: checkpoint, any folder or name `from_pretrained` takes; identity, what the warm critic's key needs."""
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -27,10 +33,10 @@ class LanguageWorld:
         self.task = task
         torch.manual_seed(init_seed)
         self.tokenizer = AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(checkpoint, trust_remote_code=False, dtype=torch.float32)
-        self.policy = LanguagePolicy(model, temperature)
-        self.critic: nn.Module = LanguageCritic(model, critic_bias)
-        self.engine = TransformersEngine(model, self.tokenizer, temperature, task.max_tokens)
+        self.model: Any = AutoModelForCausalLM.from_pretrained(checkpoint, trust_remote_code=False, dtype=torch.float32)
+        self.policy = LanguagePolicy(self.model, temperature)
+        self.critic: nn.Module = LanguageCritic(self.model, critic_bias)
+        self.engine = TransformersEngine(self.model, self.tokenizer, temperature, task.max_tokens)
         self.identity = {
             "world": "lm", **identity, "temperature": temperature, "critic_bias": critic_bias, "head": init_seed,
         }  # fmt: skip
@@ -41,12 +47,12 @@ class LanguageWorld:
 
     def save(self, folder: Path) -> None:
         """Policy and critic as folders `from_pretrained` loads, tokenizer included; a critic that is none as bare weights."""
-        self.policy.model.save_pretrained(folder / "policy")
+        self.model.save_pretrained(folder / "policy")
         self.tokenizer.save_pretrained(folder / "policy")
         (folder / "critic").mkdir(parents=True)
         save_model(self.critic, str(folder / "critic" / "model.safetensors"))
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
-        load_model(self.policy.model, str(folder / "policy" / "model.safetensors"))
+        load_model(self.model, str(folder / "policy" / "model.safetensors"))
         load_model(self.critic, str(folder / "critic" / "model.safetensors"))

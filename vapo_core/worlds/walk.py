@@ -10,7 +10,7 @@ from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
 from vapo_core.seeds import torch_generator
-from vapo_core.tasks.walk import ACTIONS, STOP, Path, Walk
+from vapo_core.tasks.walk import ACTIONS, STOP, Walk, WalkPath
 from vapo_core.types import Batch, Problem, Rollout
 
 
@@ -23,6 +23,7 @@ class Trunk(nn.Module):
         stage, goal, hazard, broken = walk.coordinates
         # One embedding row per state feature: the same as a linear layer on one-hot inputs, without building them.
         columns = np.stack([goal, size + hazard, 2 * size + broken, 2 * size + 2 + stage], axis=1)
+        self.columns: Tensor
         self.register_buffer("columns", torch.from_numpy(columns), persistent=False)
         self.embedding = nn.EmbeddingBag(2 * size + 3 + walk.dials.sparsity, width, mode="sum")
         self.time = nn.Linear(1, width)
@@ -44,6 +45,7 @@ class WalkPolicy(nn.Module):
         super().__init__()
         self.trunk, self.head = Trunk(walk, width), nn.Linear(width, ACTIONS)
         self.temperature = temperature
+        self.prior: Tensor
         self.register_buffer("prior", torch.from_numpy(walk.prior).float(), persistent=False)
         nn.init.zeros_(self.head.bias)
         nn.init.normal_(self.head.weight, std=0.01)
@@ -134,7 +136,7 @@ class WalkEngine:
         length = columns[3].shape[1] * stride - (stride - 1) * int(columns[3].shape[1] == self.walk.dials.horizon)
         keep = slice(0, length)
         paths = tuple(
-            Path(tuple(a[m].tolist()), float(u)) for a, m, u in zip(columns[1], columns[3], luck, strict=True)
+            WalkPath(tuple(a[m].tolist()), float(u)) for a, m, u in zip(columns[1], columns[3], luck, strict=True)
         )
         return Rollout(
             inputs={name: x[:, keep] for name, x in inputs.items()},

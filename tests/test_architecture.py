@@ -1,0 +1,96 @@
+"""The house rules that a reader relies on, checked from the code itself."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+from vapo_core.recipe import COMPONENTS, Recipe, Toggles
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("vapo_core", "experiments", "analysis")
+FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def imports_of(path: Path) -> set[str]:
+    """Top-level names a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def test_one_vocabulary():
+    """Toggle, recipe slot, file and registry key carry the same seven names."""
+    names = list(Toggles.model_fields)
+    files = {path.stem for path in (ROOT / "vapo_core" / "components").glob("*.py")} - {"__init__"}
+    slots = list(Recipe.__dataclass_fields__)[: len(names)]
+    assert names == slots == list(COMPONENTS)
+    assert set(names) == files
+
+
+def test_toggles_are_read_in_recipe_alone():
+    """Elsewhere a toggle may be passed on, copied or dumped as data, never asked."""
+    names = set(Toggles.model_fields)
+    for path in FILES:
+        if path.name in ("recipe.py", "settings.py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr in names:
+                owner = ast.unparse(node.value)
+                assert not owner.endswith("toggles"), f"{path}:{node.lineno} reads toggle {node.attr}"
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr":
+                assert "toggles" not in ast.unparse(node.args[0]), f"{path}:{node.lineno}"
+
+
+def test_step_branches_on_no_component():
+    """The update has no conditional but the guard against numbers that are not finite."""
+    tree = ast.parse((ROOT / "vapo_core" / "step.py").read_text())
+    branches = [node for node in ast.walk(tree) if isinstance(node, (ast.If, ast.IfExp, ast.Match))]
+    assert [ast.unparse(node.test) for node in branches if isinstance(node, ast.If)] == [
+        "not torch.isfinite(torch.as_tensor(x)).all()"
+    ]
+    assert len(branches) == 1
+
+
+def test_heavy_third_parties_are_imported_in_one_file_each():
+    for library in ("mlflow", "optuna", "vllm", "ray"):
+        importers = [path for path in FILES if library in imports_of(path)]
+        assert len(importers) <= 1, f"{library}: {importers}"
+    assert [path.name for path in FILES if "mlflow" in imports_of(path)] == ["track.py"]
+
+
+def test_layers_point_one_way():
+    """The trainer knows nothing of sweeps and statistics; analysis reads tables only."""
+    for path in FILES:
+        package, used = path.relative_to(ROOT).parts[0], imports_of(path)
+        if package == "vapo_core":
+            assert not used & {"experiments", "analysis", "mlflow", "pandas"}, path
+        if package == "analysis":
+            assert not used & {"experiments", "vapo_core", "torch", "mlflow"}, path
+
+
+def test_specs_and_command_line_import_no_torch():
+    """Planning and help must stay light."""
+    code = "import experiments.commands.ablate, experiments.commands.train, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_nothing_is_evaluated_or_unpickled():
+    """Model output and data never become code; checkpoints load with weights_only."""
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                name = ast.unparse(node.func)
+                assert name not in ("eval", "exec", "pickle.load", "pickle.loads"), f"{path}:{node.lineno}"
+                if name == "torch.load":
+                    assert "weights_only=True" in ast.unparse(node), f"{path}:{node.lineno}"
+                assert "trust_remote_code=True" not in ast.unparse(node), f"{path}:{node.lineno}"
+
+
+def test_files_stay_readable():
+    """Few files above 300 lines, none far above."""
+    assert [path for path in FILES if len(path.read_text().splitlines()) > 320] == []

@@ -1,0 +1,97 @@
+"""The text walk's verifier, demonstrations and splits."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vapo_core.tasks import make_task
+from vapo_core.tasks.text_walk import TextWalk, TextWalkDials
+from vapo_core.tasks.walk import Start
+from vapo_core.types import Problem
+
+TASK = TextWalk(TextWalkDials(size=8, horizon=10))
+# goal two clockwise of the start, hazard one counter-clockwise: in goal-relative letters start g, hazard f
+PROBLEM = next(p for p in TASK.problems["train"] + TASK.problems["held_out"] if p.answer == Start(2, 7))
+
+
+def test_prompt_names_start_and_hazard_relative_to_the_goal():
+    assert PROBLEM.prompt == "g!f:"
+
+
+@pytest.mark.parametrize(
+    ("response", "reward", "parsed"),
+    [
+        (">h>a", 1.0, True),
+        (">h", 0.0, True),  # stops early
+        (">h>a>b", 0.0, True),  # stops late
+        (">h>b", 0.0, True),  # a misnamed cell
+        ("<f<e<d<c<b<a", 0.0, True),  # the right cell through the hazard
+        ("<f>g>h>a", 0.0, True),  # broken for good
+        ("", 0.0, True),
+        (">h>", 0.0, False),
+        ("h>a>", 0.0, False),
+        (">h>a ", 0.0, False),
+        ("__import__('os')", 0.0, False),
+        (">i>a", 0.0, False),
+    ],
+)
+def test_verifier_accepts_the_reference_and_rejects_near_misses(response, reward, parsed):
+    grade = TASK.verify(PROBLEM, response)
+    assert (grade.reward, grade.parsed) == (reward, parsed)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text(alphabet="<>abcdefgh!: \n\0é", max_size=60))
+def test_verifier_is_total_and_deterministic(text):
+    """Any string gets a grade of 0 or 1, the same one every time."""
+    first = TASK.verify(PROBLEM, text)
+    assert first == TASK.verify(PROBLEM, text)
+    assert first.reward in (0.0, 1.0)
+    assert first.parsed or first.reward == 0.0
+
+
+def test_careful_demonstrations_are_correct_and_careless_ones_are_not_always():
+    rng = np.random.default_rng(0)
+    careful, careless = (make_task("text_walk", {"noise": noise}) for noise in (0.0, 1.0))
+    right = [careful.verify(p, careful.demonstration(p, rng)).reward for p in careful.sample(rng, 200, "train")]
+    wrong = [careless.verify(p, careless.demonstration(p, rng)).reward for p in careless.sample(rng, 500, "train")]
+    assert np.mean(right) == 1.0
+    assert 0.1 < np.mean(wrong) < 0.5
+
+
+def test_demonstrations_use_the_alphabet_and_fit_the_limit():
+    rng = np.random.default_rng(1)
+    task = make_task("text_walk", {})
+    for problem in task.sample(rng, 200, "train"):
+        text = task.demonstration(problem, rng)
+        assert set(problem.prompt + text) <= set(task.alphabet)
+        assert len(text) + 1 <= task.max_tokens
+
+
+def test_no_held_out_problem_is_in_training():
+    train, held_out = ({p.prompt for p in TASK.problems[s]} for s in ("train", "held_out"))
+    assert train
+    assert held_out
+    assert not train & held_out
+
+
+def test_sample_repeats_only_when_it_must():
+    rng = np.random.default_rng(0)
+    size = len(TASK.problems["train"])
+    drawn = [p.prompt for p in TASK.sample(rng, size, "train")]
+    assert len(set(drawn)) == size
+    assert len(TASK.sample(rng, size + 3, "train")) == size + 3
+
+
+def test_unknown_task_names_the_nearest():
+    with pytest.raises(ValueError, match="did you mean 'text_walk'"):
+        make_task("text_wlk", {})
+
+
+def test_a_users_verifier_may_return_a_plain_number_in_range():
+    from vapo_core import FunctionTask
+
+    task = FunctionTask(lambda rng, n, split: [Problem("q", 1)] * n, lambda p, r: 2.0, lambda p, rng: "a", "qa", 4)
+    with pytest.raises(ValueError, match=r"allowed is \[0, 1\]"):
+        task.verify(Problem("q", 1), "a")
