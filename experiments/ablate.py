@@ -12,12 +12,13 @@ from experiments.launch import Failure, local_map
 from experiments.progress import Progression, clock
 from experiments.spec import DEFAULT_STEPS, SCORES, RunSpec, TaskSpec
 from experiments.track import close_tracking, open_tracking
+from vapo_core.files import ensure_writable, write_whole
 from vapo_core.settings import RECIPES, Base, Evaluation, Frozen, Settings
 
 BASES = 3
 """Base initialisations, nested in the seeds of the language world."""
 
-SECONDS_PER_RUN = {"walk": 1.6, "lm": 26.0}
+SECONDS_PER_RUN = {"walk": 2.0, "lm": 15.0}
 """Measured on one core with the default settings; used for the estimate of a plan only."""
 
 
@@ -54,7 +55,7 @@ class AblateConfig(Frozen):
     preset: Literal["smoke", "quick", "full"] = Field("quick", description="seconds, minutes, or for a verdict")
     seeds: int = Field(20, ge=1, description="paired seeds per arm")
     first_seed: int = Field(0, ge=0, description="the seeds are first_seed, first_seed + 1, ...")
-    steps: int = Field(40, ge=1, description="RL steps per run")
+    steps: int = Field(30, ge=1, description="RL steps per run")
     baselines: tuple[str, ...] = Field((), description="recipes to run beside the design's arms")
     workers: int = Field(2, ge=1, description="processes, one thread each")
     runs: Path = Field(Path("runs"), description="folder of records, caches and outcomes")
@@ -118,13 +119,11 @@ def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:
     Returns:
         Exit code: 0, or 1 if some run could not be finished.
     """
-    from vapo_core.files import write_whole
-
     specs, out = plan(config, dials), outcome_folder(config)
     print(describe_plan(config, specs))
     if config.dry_run:
         return 0
-    out.mkdir(parents=True, exist_ok=True)
+    ensure_writable(out)
     write_whole(out / "config.json", config.model_dump_json(indent=2, exclude={"workers", "runs", "dry_run"}))
     study = out.name
     tracking = open_tracking(config.runs, study)

@@ -26,7 +26,7 @@ PROTOCOLS: dict[str, int] = {"exact": 1, "walk": 1, "lm": 1}
 """Raised when a golden trajectory of that world moves, so that old and new rows never mix."""
 
 DEFAULT_TASK: dict[str, str] = {"walk": "walk", "lm": "text_walk"}
-DEFAULT_STEPS: dict[str, int] = {"walk": 40, "lm": 30}
+DEFAULT_STEPS: dict[str, int] = {"walk": 30, "lm": 30}
 SCORES: dict[str, str] = {"walk": "val/exact_j", "lm": "val/pass_at_1"}
 """The evaluation metric a world is scored by."""
 

@@ -117,13 +117,20 @@ def open_tracking(runs: Path, study: str) -> Tracking | None:
     try:
         mlflow = client(uri)
         experiment = mlflow.get_experiment_by_name(study)
-        experiment_id = experiment.experiment_id if experiment else mlflow.create_experiment(study)
+        experiment_id = (
+            experiment.experiment_id if experiment else mlflow.create_experiment(study, _artifacts(uri, runs))
+        )
         name = f"{study} {time.strftime('%Y-%m-%d %H:%M:%S')}"
         parent = mlflow.create_run(experiment_id, run_name=name, tags={"study": study, "kind": "invocation"})
         return Tracking(uri, experiment_id, parent.info.run_id)
     except Exception as error:
         warn_away(error)
         return None
+
+
+def _artifacts(uri: str, runs: Path) -> str | None:
+    """Beside the runs for a local store (MLflow's own default is the current folder); a server decides for itself."""
+    return (runs / "mlartifacts").resolve().as_uri() if uri.startswith("sqlite:") else None
 
 
 def close_tracking(tracking: Tracking | None, artifacts: Path | None = None) -> None:

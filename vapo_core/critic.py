@@ -1,8 +1,10 @@
 """Critics: a separate language model with one value per token, and the critic that is not there."""
 
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
 from vapo_core.policy import positions
@@ -17,7 +19,10 @@ class LanguageCritic(nn.Module):
         super().__init__()
         from transformers import AutoConfig, AutoModelForTokenClassification
 
-        config = AutoConfig.for_model(**{**policy_model.config.to_dict(), "num_labels": 1, "classifier_dropout": 0.0})
+        labels = ("id2label", "label2id")
+        shape = {key: value for key, value in policy_model.config.to_dict().items() if key not in labels}
+        config = AutoConfig.for_model(**shape, num_labels=1)
+        config.classifier_dropout = 0.0  # the default of 0.1 would make values random
         self.model = AutoModelForTokenClassification.from_config(config)
         self.model.base_model.load_state_dict(policy_model.base_model.state_dict())
         nn.init.normal_(self.model.score.weight, std=0.02)
@@ -31,6 +36,14 @@ class LanguageCritic(nn.Module):
         ).logits
         return logits[:, -batch.mask.shape[1] - 1 : -1, 0].float().where(batch.mask, 0.0)
 
+    def save(self, folder: Path) -> None:
+        """A folder that AutoModelForTokenClassification loads."""
+        self.model.save_pretrained(folder)
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        load_model(self.model, str(folder / "model.safetensors"))
+
 
 class NoCritic(nn.Module):
     """Zero values, so its loss against zero targets is zero. The parameter lets a learner step it like any other."""
@@ -42,3 +55,12 @@ class NoCritic(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """[B, T] zeros."""
         return self.zero * 0.0 + torch.zeros_like(batch.logp_old)
+
+    def save(self, folder: Path) -> None:
+        """Nothing worth reading, so that a checkpoint looks the same for every recipe."""
+        folder.mkdir(parents=True)
+        save_model(self, str(folder / "model.safetensors"))
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        load_model(self, str(folder / "model.safetensors"))

@@ -29,6 +29,17 @@ def write_whole_bytes(path: Path, content: bytes) -> None:
         raise
 
 
+def ensure_writable(folder: Path) -> None:
+    """Make the folder if need be.
+
+    Raises:
+        OSError: naming the folder, if nothing can be written there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """Yield a scratch folder that takes the name `path`, replacing what stood there, once the block ends well."""

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from experiments.options import known, overlay, parse, peek, read_yaml, with_task_dials, without
 from experiments.spec import DEFAULT_STEPS, DEFAULT_TASK, RunSpec, TaskSpec
+from vapo_core.files import ensure_writable
 from vapo_core.settings import EXAMS, RECIPES, SCALES, Base, Evaluation, Frozen, Settings, Toggles
 from vapo_core.tasks import TASKS
 
@@ -22,7 +23,7 @@ class TrainConfig(Frozen):
     seed: int = Field(
         0, ge=0, description="draws problems, critic head, samples and evaluation, each from its own stream"
     )
-    steps: int = Field(40, ge=1, description="RL steps")
+    steps: int = Field(30, ge=1, description="RL steps")
     log_every: int = Field(1, ge=1, description="RL steps between logged points")
     runs: Path = Field(Path("runs"), description="folder of records, caches and outcomes")
     resume: bool = Field(False, description="continue an interrupted run from its checkpoint instead of refusing it")
@@ -75,6 +76,7 @@ def _train(config: TrainConfig, spec: RunSpec) -> int:
     from vapo_core.recipe import assemble
 
     assemble(spec.toggles, spec.settings, spec.variants)  # names an unknown variant before anything starts
+    ensure_writable(config.runs)
     home = config.runs / spec.hash
     if finished_row(spec, config.runs):
         print(f"already finished: {home}")

@@ -41,9 +41,12 @@ def _walk(task: Any, task_name: str, base: Base, settings: Settings, seeds: Seed
 
 
 def _language(task: Any, task_name: str, base: Base, settings: Settings, seeds: Seeds, cache: Path) -> Any:
+    from transformers.utils import logging
+
     from vapo_core import base_model
     from vapo_core.worlds.language import LanguageWorld
 
+    logging.disable_progress_bar()  # loading a model of 80,000 weights needs none
     if base.model in base_model.SIZES:
         identity: Mapping[str, Any] = base_model.base_identity(task_name, task, base)
         checkpoint = base_model.ensure_base(identity, task, cache)

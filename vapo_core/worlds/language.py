@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_model, save_model
-from torch import nn
+from safetensors.torch import load_model
 
-from vapo_core.critic import LanguageCritic
+from vapo_core.critic import LanguageCritic, NoCritic
 from vapo_core.policy import LanguagePolicy
 from vapo_core.rollout.transformers import TransformersEngine
 from vapo_core.tasks.base import Task
@@ -35,7 +34,7 @@ class LanguageWorld:
         self.tokenizer = AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=False)
         self.model: Any = AutoModelForCausalLM.from_pretrained(checkpoint, trust_remote_code=False, dtype=torch.float32)
         self.policy = LanguagePolicy(self.model, temperature)
-        self.critic: nn.Module = LanguageCritic(self.model, critic_bias)
+        self.critic: LanguageCritic | NoCritic = LanguageCritic(self.model, critic_bias)
         self.engine = TransformersEngine(self.model, self.tokenizer, temperature, task.max_tokens)
         self.identity = {
             "world": "lm", **identity, "temperature": temperature, "critic_bias": critic_bias, "head": init_seed,
@@ -45,14 +44,14 @@ class LanguageWorld:
         """Nothing is known of a language model without sampling."""
         return {}
 
-    def save(self, folder: Path) -> None:
-        """Policy and critic as folders `from_pretrained` loads, tokenizer included; a critic that is none as bare weights."""
+    def save(self, folder: Path | str) -> None:
+        """Policy and critic as folders `from_pretrained` loads, tokenizer included."""
+        folder = Path(folder)
         self.model.save_pretrained(folder / "policy")
         self.tokenizer.save_pretrained(folder / "policy")
-        (folder / "critic").mkdir(parents=True)
-        save_model(self.critic, str(folder / "critic" / "model.safetensors"))
+        self.critic.save(folder / "critic")
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
         load_model(self.model, str(folder / "policy" / "model.safetensors"))
-        load_model(self.critic, str(folder / "critic" / "model.safetensors"))
+        self.critic.load(folder / "critic")

@@ -1,0 +1,111 @@
+"""MLflow gets the same points as the records; a server that is away costs a warning and nothing else."""
+
+import socket
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from experiments.commands.sync import run as sync
+from experiments.run import run_one
+from experiments.track import (
+    MLflowRun,
+    close_tracking,
+    flat_params,
+    is_synced,
+    open_tracking,
+    read_points,
+    tracking_uri,
+)
+from tests.worlds import small_spec
+from vapo_core.settings import COMPONENTS
+
+
+@pytest.fixture
+def local(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return tmp_path
+
+
+def away() -> str:
+    """The address of a server that does not answer."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+def mlflow_points(client: MlflowClient, run) -> dict[tuple[str, int], float]:
+    return {
+        (name, point.step): point.value
+        for name in run.data.metrics
+        for point in client.get_metric_history(run.info.run_id, name)
+    }
+
+
+def test_mlflow_has_the_same_points_params_and_tags_as_the_records(local):
+    spec = small_spec()
+    tracking = open_tracking(local, "study")
+    assert tracking is not None
+    run_one(spec, local, "study", tracking)
+    close_tracking(tracking)
+    client = MlflowClient(tracking_uri(local))
+    (child,) = client.search_runs([tracking.experiment_id], f"tags.spec = '{spec.hash}'")
+    recorded = {
+        (name, step): value
+        for step, metrics in read_points(local / spec.hash / "metrics.jsonl")
+        for name, value in metrics.items()
+    }
+    assert mlflow_points(client, child) == pytest.approx(recorded)
+    assert child.data.tags["mlflow.parentRunId"] == tracking.parent_run_id
+    assert child.data.tags["state"] == "finished"
+    assert {child.data.tags[k] for k in ("study", "recipe", "seed")} == {"study", "vapo", "0"}
+    assert all(child.data.params[name] == "True" for name in COMPONENTS)
+    assert child.data.params["settings.alpha"] == "0.5"
+    assert client.get_run(tracking.parent_run_id).info.status == "FINISHED"
+
+
+def test_server_away_is_a_warning_and_sync_uploads_later(local, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", away())
+    spec = small_spec()
+    assert open_tracking(local, "study") is None
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "vapo sync" in said
+    run_one(spec, local, "study", None)
+    assert sync(["--runs", str(local)]) == 1
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert sync(["--runs", str(local)]) == 0
+    assert is_synced(local / spec.hash, tracking_uri(local))
+    client = MlflowClient(tracking_uri(local))
+    experiment = client.get_experiment_by_name("study")
+    found = client.search_runs([experiment.experiment_id], f"tags.spec = '{spec.hash}'")
+    assert len(found) == 1
+    assert len(mlflow_points(client, found[0])) > 50
+    capsys.readouterr()
+    assert sync(["--runs", str(local)]) == 0
+    assert "uploaded 0 runs" in capsys.readouterr().out
+
+
+def test_server_lost_in_the_middle_does_not_stop_the_run(local, monkeypatch, capsys):
+    """The store answers when the run starts and fails from then on: one warning, whole records, sync repairs."""
+    spec = small_spec()
+    tracking = open_tracking(local, "study")
+
+    def fail(self):
+        raise ConnectionError("gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(MLflowRun, "_flush", fail)
+        row = run_one(spec, local, "study", tracking)
+    assert row["state"] == "finished"
+    assert capsys.readouterr().err.count("MLflow is away") == 1
+    assert not is_synced(local / spec.hash, tracking_uri(local))
+    assert sync(["--runs", str(local)]) == 0
+    client = MlflowClient(tracking_uri(local))
+    found = client.search_runs([tracking.experiment_id], f"tags.spec = '{spec.hash}'")
+    assert [run.data.tags["state"] for run in found] == ["finished"]
+
+
+def test_params_of_a_component_go_by_its_one_name():
+    params = flat_params(small_spec())
+    assert set(COMPONENTS) <= set(params)
+    assert params["task.name"] == "walk"
