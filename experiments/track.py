@@ -96,6 +96,7 @@ def client(uri: str) -> Any:
     """An MLflow client that gives up soon on a server that is away. Imports mlflow, which takes seconds."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     import logging
 
     warnings.filterwarnings("ignore", module="mlflow")

@@ -74,7 +74,8 @@ def gather(
         rollout = world.engine.generate(problems, plan.answers, child(seed, rounds))
         tokens += int(rollout.mask.sum())
         round_ = _grade_round(world, recipe, settings, problems, rollout)
-        keep = recipe.select_groups(round_.batch.rewards.view(plan.prompts, plan.answers))
+        verified = torch.tensor([grade.reward for grade in round_.grades])
+        keep = recipe.select_groups(verified.view(plan.prompts, plan.answers))
         kept.append(round_.only(keep))
         spare.append(round_.only(~keep))
         rounds += 1

@@ -44,7 +44,7 @@ def critic_gae(batch: Batch, values: Tensor, lam_policy: Tensor, lam_value: Tens
 def group_credit(batch: Batch, values: Tensor, lam_policy: Tensor, lam_value: Tensor) -> tuple[Tensor, Tensor]:
     """GRPO: every token of a response carries its standing within the group; targets leave the critic as it is."""
     standing = group_relative(batch.rewards.to(values), batch.group)
-    return standing[:, None].expand_as(values).where(batch.mask, 0.0), values
+    return standing[:, None].expand_as(values).where(batch.mask, 0.0), values.where(batch.mask, 0.0)
 
 
 def keep_all(rewards: Tensor) -> Tensor:
@@ -53,7 +53,10 @@ def keep_all(rewards: Tensor) -> Tensor:
 
 
 def dynamic_sampling(rewards: Tensor) -> Tensor:
-    """DAPO's dynamic sampling: [P, G] -> [P] bool, false where all answers got the same reward (arXiv:2503.14476)."""
+    """DAPO's dynamic sampling: [P, G] -> [P] bool, false where all answers got the same verifier reward.
+
+    arXiv:2503.14476, eq. 11. The overlong penalty does not count: it would keep groups that are all wrong or all right.
+    """
     return rewards.amax(1) > rewards.amin(1)
 
 

@@ -37,7 +37,7 @@ def evaluate(world: World, evaluation: Evaluation, problems: Sequence[Problem], 
         f"val/pass_at_{evaluation.k}": float(np.mean([pass_at_k(answers, c, evaluation.k) for c in correct])),
         "val/distinct_correct": float(np.mean([len({g.mode for g in group if g.reward == 1.0}) for group in groups])),
         "val/parsed": float(np.mean([g.parsed for g in singles])),
-        **world.exact_metrics(problems),
+        **world.exact_metrics(),
     }
 
 

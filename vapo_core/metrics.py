@@ -62,7 +62,7 @@ METRICS: dict[str, tuple[str, str]] = {
     "val/pass_at_K": ("share", "held-out problems solved by one of K answers, unbiased from 2K answers"),
     "val/distinct_correct": ("count", "distinct modes among a problem's correct answers, of 2K answers"),
     "val/parsed": ("share", "answers the verifier could read"),
-    "val/exact_j": ("reward", "exact expected reward on the held-out problems, where it can be computed"),
+    "val/exact_j": ("reward", "exact expected reward over all held-out problems, where it can be computed"),
 }
 
 

@@ -139,7 +139,7 @@ SCALES: dict[str, Settings] = {
 """Settings that fit a laptop, by world. Answers here have tens of tokens, so alpha is ten times the paper's."""
 
 EXAMS: dict[str, Evaluation] = {
-    "walk": Evaluation(every=2, problems=256, k_problems=16),
+    "walk": Evaluation(every=3, problems=64, k_problems=8),
     "lm": Evaluation(every=5, k_problems=32),
 }
 """Evaluations by world. The walk is scored by its exact J, so it needs fewer sampled answers."""
@@ -161,8 +161,11 @@ def check_combination(toggles: Toggles, settings: Settings, variants: Mapping[st
     """Refuse combinations that mean nothing.
 
     Raises:
-        ValueError: group-relative credit with a single answer per prompt.
+        ValueError: a variant of a component that is off, or group-relative credit with a single answer per prompt.
     """
+    for slot in variants:
+        if slot in COMPONENTS and not getattr(toggles, slot):
+            raise ValueError(f"variants.{slot}: {variants[slot]!r} is a way of having {slot} on, but its toggle is off")
     answers = settings.group_size if toggles.group_sampling else 1
     if variants.get("credit") == "group_relative" and answers < 2:
         raise ValueError(

@@ -267,6 +267,16 @@ def test_difficulty_bands_are_quantiles():
     assert len({p.difficulty for p in one_pass(plan, 0)[:12]}) == 2
 
 
+@pytest.mark.parametrize("odd_one", [-1.0, 1.0], ids=["easier", "harder"])
+def test_difficulty_bands_with_ties(odd_one):
+    """If most problems are equally difficult, the one that is not must still be apart, or the variant does nothing."""
+    pool = [Problem(f"p{i}", i, difficulty=odd_one * (i == 7)) for i in range(8)]
+    plan = VARIANTS["group_sampling"]["by_difficulty"](SMALL.model_copy(update={"difficulty_bands": 2}))
+    for number in range(6):
+        places = [p.prompt for p in PromptStream(pool, plan, 0).take(number * 8, 8)]
+        assert places.index("p7") in (0, 7)
+
+
 def test_prompts_are_a_function_of_their_number():
     """Resuming in the middle must draw the prompts the uninterrupted run would have drawn."""
     stream, again = (PromptStream(POOL, group_sampling.on(SMALL), 3) for _ in range(2))
@@ -305,12 +315,13 @@ def test_terminal_rewards_stand_on_the_last_valid_token():
 
 
 def test_group_credit_by_hand():
-    """Under GRPO every valid token of a response carries the response's standing; targets leave the critic alone."""
-    batch, values = graded([1.0, 0], [[1, 0], [1, 1]], [0, 0]), double([0.0, 0], [0, 0])
-    advantages, targets = credit.group_credit(batch, values, lengths(1, 1), lengths(1, 1))
-    standing = 0.5 / (0.5**0.5 + 1e-6)
-    torch.testing.assert_close(advantages, double([standing, 0], [-standing, -standing]))
-    assert targets.tolist() == [[0, 0], [0, 0]]
+    """Under GRPO every valid token carries its response's standing in its own group; targets leave the critic alone."""
+    batch = graded([1.0, 0, 3, 7], [[1, 0], [1, 1], [0, 1], [1, 1]], [0, 0, 1, 1])
+    values = torch.zeros(4, 2, dtype=torch.float64)
+    advantages, targets = credit.group_credit(batch, values, torch.ones(4), torch.ones(4))
+    one, two = 0.5 / (0.5**0.5 + 1e-6), 2 / (8**0.5 + 1e-6)
+    torch.testing.assert_close(advantages, double([one, 0], [-one, -one], [0, -two], [two, two]))
+    assert (targets == 0).all()
 
 
 def test_whitening_is_a_slot_and_can_be_off():

@@ -1,11 +1,13 @@
 """Whole runs: reproducible, resumable, and with every component doing what its name says."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
 
 from tests.worlds import run, small_spec, trainer_of, untimed
+from vapo_core.collect_batch import gather
 from vapo_core.metrics import METRICS
 from vapo_core.recipe import COMPONENTS, RECIPES
 from vapo_core.settings import Toggles
@@ -155,3 +157,22 @@ def test_dynamic_sampling_charges_discarded_groups(cache):
     grpo = run(trainer_of(small_spec("walk", "grpo", steps=2), cache))
     assert dapo[-1][1]["tokens/generated"] > grpo[-1][1]["tokens/generated"]
     assert dapo[-1][1]["activity/group_reward_spread"] > grpo[-1][1]["activity/group_reward_spread"]
+
+
+def test_dynamic_sampling_looks_at_the_verifier_alone(cache):
+    """Groups that are all wrong but differ in length say nothing: the overlong penalty must not keep them."""
+    trainer = trainer_of(small_spec("walk", "dapo", steps=1, dials={"size": 8, "horizon": 3}), cache)
+    metrics = run(trainer)[-1][1]
+    groups = trainer.recipe.group_sampling.prompts
+    assert metrics["reward/mean"] < metrics["reward/accuracy"]  # the penalty is active here
+    seen = []
+    kept = trainer.recipe.select_groups
+
+    def spy(rewards):
+        seen.append(rewards)
+        return kept(rewards)
+
+    recipe = replace(trainer.recipe, select_groups=spy)
+    gather(trainer.world, recipe, trainer.settings, trainer.stream, 0, seed=1)
+    assert all(rewards.shape[0] == groups for rewards in seen)
+    assert set(torch.cat(seen).unique().tolist()) <= {0.0, 1.0}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import rankdata
 
 from vapo_core.settings import Settings
 from vapo_core.types import Problem
@@ -56,9 +57,8 @@ def by_difficulty(settings: Settings) -> Plan:
     """The limitations paper's reading: consecutive prompts share a band of `Problem.difficulty`."""
 
     def band(pool: Sequence[Problem]) -> np.ndarray:
-        difficulty = np.array([problem.difficulty for problem in pool])
-        cuts = np.quantile(difficulty, np.linspace(0, 1, settings.difficulty_bands + 1)[1:-1])
-        return np.searchsorted(cuts, difficulty, side="left")
+        rank = rankdata([problem.difficulty for problem in pool])  # ties share their mean rank, 1 .. n
+        return np.floor(settings.difficulty_bands * (rank - 0.5) / len(pool)).astype(int)
 
     return _grouped(settings, band)
 

@@ -1,6 +1,6 @@
 """What a trainer is given: the task, the networks and the engine of one run. The trainer cannot tell which world it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -8,7 +8,6 @@ from torch import nn
 
 from vapo_core.rollout.base import Engine
 from vapo_core.tasks.base import Task
-from vapo_core.types import Problem
 
 
 class World(Protocol):
@@ -16,14 +15,14 @@ class World(Protocol):
 
     task: Task
     policy: nn.Module
-    """batch -> (log-probabilities, entropy), both [B, T]."""
+    """batch -> (log-probabilities, entropy), both [B, T] and finite everywhere, padding included."""
     critic: nn.Module
-    """batch -> values [B, T]."""
+    """batch -> values [B, T], finite everywhere, padding included."""
     engine: Engine
     identity: Mapping[str, Any]
     """JSON content that determines the base policy and the critic's start; part of a warm critic's key."""
 
-    def exact_metrics(self, problems: Sequence[Problem]) -> dict[str, float]:
+    def exact_metrics(self) -> dict[str, float]:
         """Evaluation metrics known without sampling."""
         ...
 

@@ -1,6 +1,6 @@
 """The language world: a Hugging Face model on text, its critic, its engine and its task."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ from vapo_core.critic import LanguageCritic, NoCritic
 from vapo_core.policy import LanguagePolicy
 from vapo_core.rollout.transformers import TransformersEngine
 from vapo_core.tasks.base import Task
-from vapo_core.types import Problem
 
 
 class LanguageWorld:
@@ -40,7 +39,7 @@ class LanguageWorld:
             "world": "lm", **identity, "temperature": temperature, "critic_bias": critic_bias, "head": init_seed,
         }  # fmt: skip
 
-    def exact_metrics(self, problems: Sequence[Problem]) -> dict[str, float]:
+    def exact_metrics(self) -> dict[str, float]:
         """Nothing is known of a language model without sampling."""
         return {}
 
