@@ -10,6 +10,13 @@ from vapo_core.suggest import nearest
 COMMANDS: dict[str, tuple[str, str]] = {
     "ablate": ("experiments.commands.ablate", "train every arm of a design on paired seeds, compare, write a report"),
     "train": ("experiments.commands.train", "train one recipe; --resume continues it"),
+    "evaluate": ("experiments.commands.evaluate", "sample and grade answers of a checkpoint on a split of a task"),
+    "ls": ("experiments.commands.ls", "list runs"),
+    "show": ("experiments.commands.show", "one run: what it was and what came of it"),
+    "compare": ("experiments.commands.compare", "two runs side by side"),
+    "clean": ("experiments.commands.clean", "remove unfinished runs and caches"),
+    "ui": ("experiments.commands.ui", "MLflow's pages on this machine"),
+    "completion": ("experiments.commands.completion", "print a shell completion script"),
     "report": ("experiments.commands.report", "make the page again from the tables of one or more ablations"),
     "sync": ("experiments.commands.sync", "upload finished runs that MLflow does not have yet"),
 }
@@ -48,6 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nstopped; give the same command again to go on", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader of our output has seen enough, as in `vapo show RUN | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, OSError) as error:
         return refuse(plain(error))
 

@@ -1,47 +1,69 @@
-"""From records to tables: `runs.csv`, one row per finished spec, and `curves.parquet`, every named metric of every point."""
+"""Tables of finished runs: `runs.csv`, a row per spec, and `curves.parquet`, every named metric of every point.
+
+From the local records or from an MLflow store; both give the same tables.
+"""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
+from experiments.records import Points, read_points
 from experiments.run import finished_row
 from experiments.spec import RunSpec
-from experiments.track import read_points
+from experiments.track import stored_runs
 from vapo_core.files import write_whole, write_whole_bytes
+
+
+class Finished(NamedTuple):
+    """One finished run."""
+
+    row: dict[str, Any]
+    points: Points
+
+
+def from_records(specs: Iterable[RunSpec], runs: Path) -> list[Finished]:
+    """Finished runs among these specs, in their order."""
+    rows = ((spec, finished_row(spec, runs)) for spec in specs)
+    return [Finished(row, read_points(runs / spec.hash / "metrics.jsonl")) for spec, row in rows if row is not None]
+
+
+def from_mlflow(uri: str, study: str, order: Sequence[str] | None = None) -> list[Finished]:
+    """Finished runs of a study in an MLflow store, each spec once.
+
+    Args:
+        order: spec hashes in the order wanted, the rest left out; all runs, by hash, if not given.
+
+    Raises:
+        ValueError: if the store has no such study.
+    """
+    found = {row["spec"]: Finished(row, points) for row, points in stored_runs(uri, study)}
+    return [found[name] for name in (sorted(found) if order is None else order) if name in found]
 
 
 def collect(specs: Iterable[RunSpec], runs: Path, out: Path) -> int:
     """Write the tables of these specs' finished runs into `out`; returns the number of rows."""
-    rows: list[dict[str, Any]] = []
-    curves: list[pd.DataFrame] = []
-    for spec in specs:
-        row = finished_row(spec, runs)
-        if row is None:
-            continue
-        rows.append(row)
-        curves.append(curve_rows(spec.hash, runs / spec.hash / "metrics.jsonl"))
-    write_tables(pd.DataFrame(rows), _stack(curves), out)
-    return len(rows)
+    return write_tables(from_records(specs, runs), out)
 
 
-def curve_rows(name: str, path: Path) -> pd.DataFrame:
-    """Long rows (spec, step, metric, value) of one record."""
-    long = [(name, step, metric, value) for step, metrics in read_points(path) for metric, value in metrics.items()]
-    return pd.DataFrame(long, columns=["spec", "step", "metric", "value"])
-
-
-def write_tables(rows: pd.DataFrame, curves: pd.DataFrame, out: Path) -> None:
-    """Both tables, each whole or not at all."""
+def write_tables(finished: Sequence[Finished], out: Path) -> int:
+    """Both tables, each whole or not at all; returns the number of rows."""
     buffer = io.BytesIO()
-    curves.to_parquet(buffer, index=False)
+    curves_table(finished).to_parquet(buffer, index=False)
     write_whole_bytes(out / "curves.parquet", buffer.getvalue())
-    write_whole(out / "runs.csv", rows.to_csv(index=False))
+    write_whole(out / "runs.csv", pd.DataFrame([run.row for run in finished]).to_csv(index=False))
+    return len(finished)
 
 
-def _stack(curves: list[pd.DataFrame]) -> pd.DataFrame:
-    empty = pd.DataFrame({"spec": [], "step": [], "metric": [], "value": []})
-    table = pd.concat(curves, ignore_index=True) if curves else empty
-    return table.astype({"spec": "category", "metric": "category"})
+def curves_table(finished: Iterable[Finished]) -> pd.DataFrame:
+    """Long rows (spec, step, metric, value), in the order of runs, steps and metric names."""
+    long = [
+        (run.row["spec"], step, metric, value)
+        for run in finished
+        for step, metrics in run.points
+        for metric, value in sorted(metrics.items())
+    ]
+    table = pd.DataFrame(long, columns=["spec", "step", "metric", "value"])
+    return table.astype({"spec": "category", "step": "int64", "metric": "category", "value": "float64"})

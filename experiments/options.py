@@ -1,6 +1,7 @@
 """From words on a command line to a typed, frozen configuration: a YAML file under, dotted flags (tyro) over it."""
 
 import contextlib
+import difflib
 import io
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -16,7 +17,7 @@ from vapo_core.suggest import nearest
 Config = TypeVar("Config", bound=BaseModel)
 
 
-def parse(model: type[Config], default: Config, words: Sequence[str], command: str) -> Config:
+def parse(model: type[Config], default: Config | None, words: Sequence[str], command: str) -> Config:
     """Typed flags over a default instance.
 
     Raises:
@@ -26,19 +27,25 @@ def parse(model: type[Config], default: Config, words: Sequence[str], command: s
     spoken = io.StringIO()
     try:
         with contextlib.redirect_stderr(spoken):
-            config, unknown = tyro.cli(model, args=list(words), default=default, prog=f"vapo {command}",
-                                       return_unknown_args=True)  # fmt: skip
+            given: dict[str, Any] = {} if default is None else {"default": default}
+            parsed = tyro.cli(model, args=list(words), prog=f"vapo {command}", return_unknown_args=True, **given)
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
         raise ValueError(_one_line(spoken.getvalue())) from None
+    config, unknown = parsed
     if unknown:
-        flag = unknown[0].split("=")[0]
-        known = [f"--{name}" for name in flag_names(model)]
-        close = nearest(flag.replace("-", "_"), [name.replace("-", "_") for name in known]).split(" (allowed")[0]
-        close = close.replace("__", "--")
-        raise ValueError(f"unknown option {flag}{close}; `vapo {command} --help` lists all")
+        raise ValueError(f"{_unknown(unknown[0], model)}; `vapo {command} --help` lists all")
     return config
+
+
+def _unknown(word: str, model: type[BaseModel]) -> str:
+    """What to say of a word no option takes; the nearest option is named."""
+    if not word.startswith("-"):
+        return f"unexpected {word!r}"
+    flag = word.split("=")[0].lstrip("-").replace("-", "_")
+    close = difflib.get_close_matches(flag, flag_names(model), n=1)
+    return f"unknown option {word.split('=')[0]}" + (f"; did you mean '--{close[0]}'?" if close else "")
 
 
 def flag_names(model: type[BaseModel], prefix: str = "") -> list[str]:

@@ -1,6 +1,7 @@
 """Run one spec: records go to `runs/<hash>/`, and `row.json`, written last, is what finished means."""
 
 import json
+import math
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
@@ -10,28 +11,25 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
+from experiments.records import JsonLines, Logger, Memory, read_points
 from experiments.spec import SCORES, RunSpec
-from experiments.track import JsonLines, Logger, Memory, MLflowRun, Tracking, read_points
+from experiments.track import MLflowRun, Tracking
 from vapo_core.files import write_whole
 from vapo_core.settings import COMPONENTS
 from vapo_core.tasks import make_task
 
 
 class Tee:
-    """Writes every point to several loggers."""
+    """Writes every point to several loggers; a number that is not finite is left out everywhere alike."""
 
     def __init__(self, loggers: Iterable[Logger]) -> None:
         self.loggers = list(loggers)
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """To each of them."""
+        finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
         for logger in self.loggers:
-            logger.write(step, metrics)
-
-    def close(self, state: str) -> None:
-        """Each of them."""
-        for logger in self.loggers:
-            logger.close(state)
+            logger.write(step, finite)
 
 
 def finished_row(spec: RunSpec, runs: Path) -> dict[str, Any] | None:
@@ -62,23 +60,31 @@ def run_one(spec: RunSpec, runs: Path, study: str, tracking: Tracking | None = N
             return row
         attempts = _count_attempt(home)
         write_whole(home / "spec.json", spec.model_dump_json(indent=2))
-        outcome = _train(spec, runs, home, study, tracking)
+        mlflow = None if tracking is None else MLflowRun(tracking, spec, tags_of(spec, study), home)
+        try:
+            outcome = _train(spec, runs, home, mlflow)
+        except BaseException:
+            if mlflow is not None:
+                mlflow.abandon()
+            raise
         row = {**describe(spec, study), **outcome, "attempts": attempts, "git_commit": git_commit()}
         write_whole(home / "row.json", json.dumps(row, indent=2))
+        if mlflow is not None:
+            mlflow.finish(row)
         return row
 
 
-def _train(spec: RunSpec, runs: Path, home: Path, study: str, tracking: Tracking | None) -> dict[str, Any]:
+def _train(spec: RunSpec, runs: Path, home: Path, mlflow: MLflowRun | None) -> dict[str, Any]:
     """Train, writing points as they come; a divergence is an outcome like any other."""
     from vapo_core.step import Diverged
 
     trainer, started, checkpoint = build_trainer(spec, runs), time.perf_counter(), home / "checkpoint"
     done = trainer.resume(checkpoint).step if checkpoint.exists() else -1
     memory = Memory()
-    log = Tee([memory, JsonLines(home / "metrics.jsonl", keep_through=done)])
+    record = JsonLines(home / "metrics.jsonl", keep_through=done)
     memory.points[:] = read_points(home / "metrics.jsonl")
-    if tracking is not None:
-        mlflow = MLflowRun(tracking, spec, tags_of(spec, study), home)
+    log = Tee([memory, record])
+    if mlflow is not None:
         for step, metrics in memory.points:
             mlflow.write(step, metrics)
         log.loggers.append(mlflow)
@@ -87,10 +93,8 @@ def _train(spec: RunSpec, runs: Path, home: Path, study: str, tracking: Tracking
         trainer.run(log.write, checkpoint, CHECKPOINT_EVERY[spec.world])
     except Diverged as error:
         state, reason = "diverged", str(error)
-    except BaseException:
-        log.close("failed")
-        raise
-    log.close(state)
+    finally:
+        record.close()
     last = memory.points[-1][1] if memory.points else {}
     return {
         "state": state,

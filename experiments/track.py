@@ -1,82 +1,20 @@
-"""Where metrics go: `write(step, metrics)` to JSON lines, to memory, and live to MLflow. The only importer of mlflow.
+"""MLflow: the same points as the records, live, under one experiment per study. The only importer of mlflow.
 
-The JSON lines are the record; MLflow gets the same points and may be away without harm.
+A store that is away costs one line of warning and nothing else; `vapo sync` uploads later.
 """
 
 import json
-import math
 import os
 import sys
+import tempfile
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+from experiments.records import Points
 from experiments.spec import RunSpec
-
-
-class Logger(Protocol):
-    """Anything a run can write to."""
-
-    def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Record named numbers after `step` RL steps."""
-        ...
-
-    def close(self, state: str) -> None:
-        """The run is over: finished, diverged or failed."""
-        ...
-
-
-class Memory:
-    """Keeps points in a list."""
-
-    def __init__(self) -> None:
-        self.points: list[tuple[int, dict[str, float]]] = []
-
-    def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Append a point."""
-        self.points.append((step, dict(metrics)))
-
-    def close(self, state: str) -> None:
-        """Nothing to do."""
-
-
-class JsonLines:
-    """One line per point, flushed as it comes: what survives a crash."""
-
-    def __init__(self, path: Path, keep_through: int = -1) -> None:
-        """Args: keep_through, the last step of an earlier attempt to keep; -1 starts afresh."""
-        kept = [point for point in read_points(path) if point[0] <= keep_through]
-        self._handle = path.open("w", encoding="utf-8")
-        for step, metrics in kept:
-            self.write(step, metrics)
-
-    def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Append a point."""
-        self._handle.write(json.dumps({"step": step, "metrics": dict(metrics)}) + "\n")
-        self._handle.flush()
-
-    def close(self, state: str) -> None:
-        """Close the file."""
-        self._handle.close()
-
-
-def read_points(path: Path) -> list[tuple[int, dict[str, float]]]:
-    """Points of a JSON-lines record; a last line cut short by a crash is dropped, and a missing file has none."""
-    if not path.exists():
-        return []
-    points = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
-            break
-        points.append((entry["step"], entry["metrics"]))
-    return points
-
-
-# --- MLflow ---
 
 
 class Tracking(NamedTuple):
@@ -163,7 +101,8 @@ class MLflowRun:
         self._tracking, self._home = tracking, home
         self._pending: list[Any] = []
         self._last = time.monotonic()
-        self._client, self._run_id = None, ""
+        self._client: Any = None
+        self._run_id = ""
         self._guard(lambda: self._open(spec, tags))
 
     def _open(self, spec: RunSpec, tags: Mapping[str, str]) -> None:
@@ -187,26 +126,29 @@ class MLflowRun:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        self._pending += [Metric(k, v, now, step) for k, v in metrics.items() if math.isfinite(v)]
+        self._pending += [Metric(k, v, now, step) for k, v in metrics.items()]
         if time.monotonic() - self._last > self.FLUSH_SECONDS or len(self._pending) > self.BATCH:
             self._guard(self._flush)
 
-    def close(self, state: str) -> None:
-        """Send the rest and end the run; note in the run's folder that MLflow has all of it."""
+    def finish(self, row: Mapping[str, Any]) -> None:
+        """Send the rest and the row, end the run, and note in its folder that this store has all of it."""
         self._guard(self._flush)
-        self._guard(lambda: self._end(state))
+        self._guard(lambda: self._end(row))
+
+    def abandon(self) -> None:
+        """The run did not get to its end."""
+        self._guard(lambda: self._client.set_terminated(self._run_id, "KILLED"))
 
     def _flush(self) -> None:
-        assert self._client is not None
         while self._pending:
             self._client.log_batch(self._run_id, metrics=self._pending[: self.BATCH])
             self._pending = self._pending[self.BATCH :]
         self._last = time.monotonic()
 
-    def _end(self, state: str) -> None:
-        assert self._client is not None
-        self._client.set_tag(self._run_id, "state", state)
-        self._client.set_terminated(self._run_id, "FINISHED" if state == "finished" else "FAILED")
+    def _end(self, row: Mapping[str, Any]) -> None:
+        self._client.log_dict(self._run_id, {"row": json.dumps(row)}, "row.json")  # as text: NaN and all
+        self._client.set_tag(self._run_id, "state", row["state"])
+        self._client.set_terminated(self._run_id, "FINISHED" if row["state"] == "finished" else "FAILED")
         mark_synced(self._home, self._tracking.uri, self._run_id)
 
     def _guard(self, action: Any) -> None:
@@ -238,6 +180,41 @@ def drop_partial(tracking: Tracking, spec_hash: str) -> None:
     query = f"tags.spec = '{spec_hash}' and tags.state = 'running'"
     for run in mlflow.search_runs([tracking.experiment_id], filter_string=query):
         mlflow.delete_run(run.info.run_id)
+
+
+def stored_runs(uri: str, study: str) -> Iterator[tuple[dict[str, Any], Points]]:
+    """Row and points of every whole run of a study in a store.
+
+    Raises:
+        ValueError: if the store has no such study.
+    """
+    mlflow = client(uri)
+    experiment = mlflow.get_experiment_by_name(study)
+    if experiment is None:
+        raise ValueError(f"{uri} has no study {study!r}")
+    token: str | None = None
+    while token is None or token:
+        page = mlflow.search_runs([experiment.experiment_id], page_token=token)
+        for run in page:
+            if run.data.tags.get("state") in ("finished", "diverged"):
+                yield _row(mlflow, run.info.run_id), _history(mlflow, run)
+        token = page.token or ""
+
+
+def _row(mlflow: Any, run_id: str) -> dict[str, Any]:
+    """The row a finished run was closed with."""
+    with tempfile.TemporaryDirectory() as scratch:
+        text = Path(mlflow.download_artifacts(run_id, "row.json", scratch)).read_text(encoding="utf-8")
+    return json.loads(json.loads(text)["row"])
+
+
+def _history(mlflow: Any, run: Any) -> Points:
+    """Every point of a run, from its metric histories."""
+    by_step: dict[int, dict[str, float]] = {}
+    for name in run.data.metrics:
+        for point in mlflow.get_metric_history(run.info.run_id, name):
+            by_step.setdefault(point.step, {})[name] = point.value
+    return sorted(by_step.items())
 
 
 def mark_synced(home: Path, uri: str, run_id: str) -> None:

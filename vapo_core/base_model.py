@@ -17,8 +17,17 @@ from vapo_core.tasks.base import Task
 
 SIZES: dict[str, dict[str, int]] = {
     "tiny": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4},
+    "small": {"hidden_size": 160, "intermediate_size": 320, "num_hidden_layers": 4, "num_attention_heads": 4},
+    "medium": {"hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 6, "num_attention_heads": 6},
 }
-PRETRAINING = {"steps": 200, "batch": 64, "lr": 3e-3}
+"""About 0.1, 1 and 10 million parameters."""
+
+PRETRAINING: dict[str, dict[str, float]] = {
+    "tiny": {"steps": 200, "batch": 64, "lr": 3e-3},
+    "small": {"steps": 300, "batch": 64, "lr": 2e-3},
+    "medium": {"steps": 500, "batch": 128, "lr": 1e-3},
+}
+"""Next-token training on demonstrations, by size: seconds, a minute, and for a GPU."""
 
 
 def content_key(content: Any) -> str:
@@ -33,7 +42,7 @@ def base_identity(task_name: str, task: Any, base: Base) -> dict[str, Any]:
     lessons = [(p.prompt, task.demonstration(p, rng)) for p in task.sample(rng, 64, "train")]
     return {
         "task": task_name, "demonstrations": content_key(lessons), "alphabet": task.alphabet, "size": base.model,
-        **SIZES[base.model], **PRETRAINING, "init": base.init,
+        **SIZES[base.model], **PRETRAINING[base.model], "architecture": base.architecture, "init": base.init,
     }  # fmt: skip
 
 
@@ -64,12 +73,14 @@ def character_tokenizer(alphabet: str) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, padding_side="left", **special)
 
 
-def build_model(size: str, tokenizer: Any, init: int) -> Any:
-    """A randomly initialised Llama-like model with untied embeddings."""
-    from transformers import AutoModelForCausalLM, LlamaConfig
+def build_model(size: str, architecture: str, tokenizer: Any, init: int) -> Any:
+    """A randomly initialised Llama-like or Qwen3-like model with untied embeddings."""
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(init)
-    config = LlamaConfig(
+    config = AutoConfig.for_model(
+        architecture, head_dim=SIZES[size]["hidden_size"] // SIZES[size]["num_attention_heads"],
+        num_key_value_heads=SIZES[size]["num_attention_heads"],
         vocab_size=len(tokenizer), max_position_embeddings=512, tie_word_embeddings=False,
         pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
         initializer_range=0.1, **SIZES[size],
@@ -80,7 +91,7 @@ def build_model(size: str, tokenizer: Any, init: int) -> Any:
 def pretrain(identity: Mapping[str, Any], task: Task) -> tuple[Any, Any]:
     """Next-token training on demonstrations of training problems; the loss counts response tokens only."""
     tokenizer = character_tokenizer(identity["alphabet"])
-    model = build_model(identity["size"], tokenizer, child(identity["init"], 0))
+    model = build_model(identity["size"], identity["architecture"], tokenizer, child(identity["init"], 0))
     rng = np.random.default_rng(child(identity["init"], 1))
     optimizer = torch.optim.AdamW(model.parameters(), lr=identity["lr"], weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, identity["lr"], total_steps=identity["steps"])

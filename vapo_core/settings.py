@@ -111,6 +111,7 @@ class Base(Frozen):
     """The policy a run starts from."""
 
     model: str = Field("tiny", description="a size pretrained here, or any checkpoint `from_pretrained` takes")
+    architecture: Literal["llama", "qwen3"] = Field("llama", description="of a model pretrained here")
     init: int = Field(0, ge=0, description="which initialisation of that size")
 
 

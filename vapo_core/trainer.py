@@ -80,7 +80,7 @@ class Trainer:
         Args:
             write: called with (RL steps finished, named numbers); see `metrics.METRICS`.
             checkpoint: folder kept up to date, for `resume`.
-            checkpoint_every: RL steps between checkpoints, 0 for none.
+            checkpoint_every: RL steps between checkpoints, the last step included; 0 for none.
 
         Raises:
             Diverged: when a loss, gradient or value stops being finite.
@@ -88,7 +88,8 @@ class Trainer:
         progress = self.progress or self._begin(write)
         while progress.step < self.steps:
             progress = self._step(progress, write)
-            if checkpoint and checkpoint_every and progress.step % checkpoint_every == 0:
+            due = checkpoint_every and (progress.step % checkpoint_every == 0 or progress.step == self.steps)
+            if checkpoint and due:
                 self.save(checkpoint, progress)
         self.progress = progress
         return progress

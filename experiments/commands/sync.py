@@ -7,8 +7,9 @@ from pathlib import Path
 from pydantic import Field
 
 from experiments.options import parse
+from experiments.records import read_points
 from experiments.spec import RunSpec
-from experiments.track import MLflowRun, Tracking, drop_partial, is_synced, open_tracking, read_points, tracking_uri
+from experiments.track import MLflowRun, Tracking, drop_partial, is_synced, open_tracking, tracking_uri
 from vapo_core.settings import Frozen
 
 
@@ -47,4 +48,4 @@ def upload(home: Path, study: str, tracking: Tracking) -> None:
     logger = MLflowRun(tracking, spec, {**tags_of(spec, study), "git_commit": row["git_commit"]}, home)
     for step, metrics in read_points(home / "metrics.jsonl"):
         logger.write(step, metrics)
-    logger.close(row["state"])
+    logger.finish(row)

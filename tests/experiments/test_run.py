@@ -13,8 +13,8 @@ import pytest
 
 from experiments.collect import collect
 from experiments.launch import local_map
+from experiments.records import JsonLines, read_points
 from experiments.run import finished_row, run_one, score
-from experiments.track import JsonLines, read_points
 from tests.worlds import small_spec
 
 
@@ -59,7 +59,7 @@ def test_record_cut_short_keeps_its_whole_lines(tmp_path):
     log = JsonLines(path)
     log.write(1, {"a": 1.0})
     log.write(2, {"a": 2.0})
-    log.close("failed")
+    log.close()
     path.write_text(path.read_text()[:-9])
     assert read_points(path) == [(1, {"a": 1.0})]
     JsonLines(path, keep_through=1).write(2, {"a": 3.0})

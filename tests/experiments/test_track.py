@@ -2,10 +2,13 @@
 
 import socket
 
+import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
+from experiments.collect import from_mlflow, from_records, write_tables
 from experiments.commands.sync import run as sync
+from experiments.records import read_points
 from experiments.run import run_one
 from experiments.track import (
     MLflowRun,
@@ -13,7 +16,6 @@ from experiments.track import (
     flat_params,
     is_synced,
     open_tracking,
-    read_points,
     tracking_uri,
 )
 from tests.worlds import small_spec
@@ -103,6 +105,31 @@ def test_server_lost_in_the_middle_does_not_stop_the_run(local, monkeypatch, cap
     client = MlflowClient(tracking_uri(local))
     found = client.search_runs([tracking.experiment_id], f"tags.spec = '{spec.hash}'")
     assert [run.data.tags["state"] for run in found] == ["finished"]
+
+
+def test_tables_from_records_and_from_mlflow_are_equal(local):
+    """Two run tables, one truth; a diverged run and one uploaded later by sync included."""
+    specs = [small_spec(seed=seed, numbers={"policy_lr": rate}) for seed, rate in ((0, 2e-3), (1, 2e-3), (2, 1e30))]
+    tracking = open_tracking(local, "study")
+    for spec in specs[::2]:
+        run_one(spec, local, "study", tracking)
+    run_one(specs[1], local, "study", None)
+    assert sync(["--runs", str(local)]) == 0
+    order = [spec.hash for spec in specs]
+    from_files, from_store = from_records(specs, local), from_mlflow(tracking_uri(local), "study", order)
+    assert [run.row["state"] for run in from_files] == ["finished", "finished", "diverged"]
+    for name, finished in (("files", from_files), ("store", from_store)):
+        write_tables(finished, local / name)
+    assert (local / "files" / "runs.csv").read_text() == (local / "store" / "runs.csv").read_text()
+    curves = [pd.read_parquet(local / name / "curves.parquet") for name in ("files", "store")]
+    pd.testing.assert_frame_equal(*curves)
+    assert len(curves[0]) > 100
+
+
+def test_unknown_study_is_one_clear_error(local):
+    open_tracking(local, "study")
+    with pytest.raises(ValueError, match="no study 'studdy'"):
+        from_mlflow(tracking_uri(local), "studdy")
 
 
 def test_params_of_a_component_go_by_its_one_name():

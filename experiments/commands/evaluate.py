@@ -1,0 +1,94 @@
+"""`vapo evaluate`: a checkpoint on a split of a task, as a table and as JSON."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+from tyro.conf import Positional
+
+from experiments.options import known, parse, peek, with_task_dials
+from vapo_core.settings import Frozen
+from vapo_core.tasks import TASKS, make_task
+
+if TYPE_CHECKING:
+    from vapo_core.exam import Exam
+
+
+class EvaluateConfig(Frozen):
+    """Sample answers from a checkpoint and grade them."""
+
+    checkpoint: Positional[Path] = Field(description="folder that `from_pretrained` loads, such as RUN/checkpoint/policy")
+    task: str = Field("text_walk", description="task name")
+    split: str = Field("held_out", description="split of the task")
+    problems: int = Field(256, ge=2, description="problems")
+    answers: int = Field(32, ge=1, description="answers per problem: pass@1 is avg@answers")
+    k: tuple[int, ...] = Field((4, 16), description="values of k for pass@k, each at most answers / 2")
+    temperature: float = Field(1.0, gt=0, description="sampling temperature")
+    seed: int = Field(0, ge=0, description="draws problems and answers")
+    out: Path = Field(Path("runs/evaluation.json"), description="JSON file")
+
+
+def run(words: Sequence[str]) -> int:
+    """Parse, load, sample, print, write."""
+    task = known("task", peek(words, "task", "text_walk"), TASKS)
+    model = with_task_dials(EvaluateConfig, TASKS[task].dials)
+    default = model(checkpoint=Path(), task=task)
+    config = parse(model, default, words, "evaluate")
+    if not (config.checkpoint / "config.json").is_file():
+        raise FileNotFoundError(f"no checkpoint in {config.checkpoint}: config.json is missing")
+    exam = _examine(config, make_task(task, config.dials.model_dump()))
+    _show(config, exam)
+    _write(config, exam)
+    return 0
+
+
+def _examine(config: Any, task: Any) -> "Exam":
+    import numpy as np
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    from vapo_core.exam import examine
+    from vapo_core.rollout.transformers import TransformersEngine
+    from vapo_core.seeds import child
+
+    logging.disable_progress_bar()
+    tokenizer = AutoTokenizer.from_pretrained(config.checkpoint, trust_remote_code=False)
+    model = AutoModelForCausalLM.from_pretrained(config.checkpoint, trust_remote_code=False)
+    engine = TransformersEngine(model, tokenizer, config.temperature, task.max_tokens)
+    problems = task.sample(np.random.default_rng(child(config.seed, 0)), config.problems, config.split)
+    return examine(engine, task, problems, config.answers, config.k, child(config.seed, 1))
+
+
+def _show(config: Any, exam: "Exam") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{config.checkpoint} on {config.task}, {config.split}: {exam.problems} problems x {exam.answers}")
+    table.add_column("measure")
+    table.add_column("value", justify="right")
+    table.add_row(f"pass@1 (avg@{exam.answers})", f"{exam.pass_at_1:.3f} ± {1.96 * exam.pass_at_1_se:.3f}")
+    for k, value in exam.pass_at_k.items():
+        table.add_row(f"pass@{k}", f"{value:.3f}")
+    table.add_row("could be read", f"{exam.parsed:.3f}")
+    table.add_row("cut off", f"{exam.truncated:.3f}")
+    table.add_row("mean length, tokens", f"{exam.mean_length:.1f}")
+    table.add_row("distinct correct answers", f"{exam.distinct_correct:.2f}")
+    for mode, share in exam.modes.items():
+        table.add_row(f"answers of kind {mode}", f"{share:.3f}")
+    for low, high, number, accuracy in exam.by_length:
+        table.add_row(f"accuracy at {low}-{high} tokens (n = {number})", f"{accuracy:.3f}")
+    Console(width=100).print(table)
+
+
+def _write(config: Any, exam: "Exam") -> None:
+    from vapo_core.files import write_whole
+
+    content = {
+        "checkpoint": str(config.checkpoint), "task": config.task, "dials": config.dials.model_dump(exclude_defaults=True),
+        "split": config.split, "temperature": config.temperature, "seed": config.seed,
+        **exam._asdict(), "by_length": [item._asdict() for item in exam.by_length],
+    }  # fmt: skip
+    write_whole(config.out, json.dumps(content, indent=2))
+    print(f"written: {config.out}")

@@ -1,0 +1,48 @@
+"""`vapo show RUN`: one run, what it was and what came of it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+from tyro.conf import Positional
+
+from experiments.inventory import find, flat
+from experiments.options import parse
+from experiments.records import read_points
+from vapo_core.settings import Frozen
+
+
+class ShowConfig(Frozen):
+    """Show a run: what differs from the defaults, its row, first and last value of every metric."""
+
+    run: Positional[str] = Field(description="beginning of the run's name, as `vapo ls` shows it")
+    runs: Path = Field(Path("runs"), description="folder of records")
+
+
+def run(words: Sequence[str]) -> int:
+    """Parse, show."""
+    config = parse(ShowConfig, None, words, "show")
+    entry = find(config.runs, config.run)
+    print(f"{entry.spec.arm}, seed {entry.spec.seed}, {entry.spec.world}: {entry.state}\n{entry.home}\n")
+    print("differs from the defaults:")
+    for name, value in flat(entry.spec.model_dump(mode="json", exclude_defaults=True)).items():
+        print(f"  {name} = {value}")
+    if entry.row:
+        print("\nrow:")
+        for name, value in entry.row.items():
+            if not name.startswith("settings."):
+                print(f"  {name} = {value}")
+    _metrics(entry.home / "metrics.jsonl")
+    return 0
+
+
+def _metrics(path: Path) -> None:
+    """First and last value of every metric."""
+    first: dict[str, float] = {}
+    last: dict[str, float] = {}
+    for _, metrics in read_points(path):
+        first = {**metrics, **first}
+        last |= metrics
+    print("\nmetrics, first and last:")
+    for name in sorted(last):
+        print(f"  {name:<40} {first[name]:>12.5g} {last[name]:>12.5g}")

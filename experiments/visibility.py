@@ -1,0 +1,71 @@
+"""Is the state visible? What a critic can know of V on each task, beside the best constant and the best position-only one.
+
+A task on which no critic learns has no place in questions about critics.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from analysis.bootstrap import cluster_bootstrap
+from experiments.run import build_trainer
+from experiments.spec import RunSpec, TaskSpec, spec_for
+from vapo_core.oracles.monte_carlo import Prefixes, best_by_group_mse, best_constant_mse, text_values, value_mse
+from vapo_core.seeds import child
+from vapo_core.settings import SCALES, Base
+
+
+class Size(NamedTuple):
+    """How carefully to look."""
+
+    warmup_steps: int = 40
+    """Steps of value pretraining of the critic that is judged."""
+    responses: int = 256
+    """Held-out responses that prefixes are cut from."""
+    prefixes: int = 600
+    continuations: int = 16
+
+
+def judge(task: str, dials: dict[str, Any], seed: int, init: int, runs: Path, size: Size) -> dict[str, Any]:
+    """One row of the table: a task, a base initialisation, a critic trained on the base policy's returns.
+
+    FVU is the fraction of Var(V) left unexplained: the best constant has 1, a perfect critic 0. Monte-Carlo noise is
+    taken out of both (METHODS section 3); intervals resample prompts.
+    """
+    trainer = build_trainer(_spec(task, dials, seed, init, size), runs)
+    trainer.steps = 0
+    first: dict[str, float] = {}
+    trainer.run(lambda step, metrics: first.update(metrics))
+    world = trainer.world
+    problems = world.task.sample(np.random.default_rng(child(seed, 7)), size.responses, "held_out")
+    rollout = world.engine.generate(problems, 1, child(seed, 8))
+    found = text_values(world, problems, rollout, size.prefixes, size.continuations, child(seed, 9))
+    lengths = rollout.mask.sum(1).float()
+    return {
+        "task": task, "init": init, "seed": seed, "base_accuracy": first["val/pass_at_1"],
+        "mean_length": float(lengths.mean()), "length_cv": float(lengths.std(correction=0) / lengths.mean()),
+        "var_v": best_constant_mse(found.returns),
+        **fractions(found, np.array([problems[r].prompt for r in found.row]), seed),
+    }  # fmt: skip
+
+
+def fractions(found: Prefixes, prompts: np.ndarray, seed: int) -> dict[str, float]:
+    """FVU of the critic and of the best position-only critic, each with a 95 % interval over prompts."""
+
+    def critic(rows: np.ndarray) -> float:
+        return value_mse(found.critic[rows], found.returns[rows]) / best_constant_mse(found.returns[rows])
+
+    def position(rows: np.ndarray) -> float:
+        return best_by_group_mse(found.returns[rows], found.time[rows]) / best_constant_mse(found.returns[rows])
+
+    named: dict[str, float] = {}
+    for name, statistic in (("critic", critic), ("position", position)):
+        interval = cluster_bootstrap(statistic, prompts, np.random.default_rng(child(seed, 10)), draws=500)
+        named |= {f"fvu_{name}": interval.estimate, f"fvu_{name}_low": interval.low, f"fvu_{name}_high": interval.high}
+    return named
+
+
+def _spec(task: str, dials: dict[str, Any], seed: int, init: int, size: Size) -> RunSpec:
+    settings = SCALES["lm"].model_copy(update={"warmup_steps": size.warmup_steps})
+    return spec_for("vapo", "lm", seed, TaskSpec(name=task, dials=dials), settings, base=Base(init=init))
