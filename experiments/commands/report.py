@@ -22,7 +22,8 @@ def run(words: Sequence[str]) -> int:
     config = parse(ReportConfig, ReportConfig(), words, "report")
     from analysis.report import write_report
 
-    folders = config.folders or tuple(sorted(path.parent for path in config.runs.glob("ablate-*/runs.csv")))
+    tables = sorted(config.runs.glob("ablate-*/runs.csv"), key=lambda path: -path.stat().st_size)  # the largest first
+    folders = config.folders or tuple(path.parent for path in tables)
     if not folders:
         raise FileNotFoundError(f"no ablation in {config.runs}; run `vapo ablate` first")
     print(f"report: {write_report([(folder.name, folder) for folder in folders], config.out)}")

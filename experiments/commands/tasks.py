@@ -1,0 +1,67 @@
+"""`vapo tasks`: what each language task offers an experiment, measured; the table behind `results/tasks/`."""
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from experiments.options import parse
+from vapo_core.settings import Frozen
+from vapo_core.suggest import nearest
+from vapo_core.tasks import TASKS
+
+MEASURED = tuple(name for name, entry in TASKS.items() if entry.world == "lm" and name != "reasoning_gym")
+"""Tasks with demonstrations of their own; reasoning_gym is a door to a hundred others."""
+
+
+class TasksConfig(Frozen):
+    """Measure tasks at their default dials: base accuracy, response lengths, and whether a critic can see the state."""
+
+    task: tuple[str, ...] = Field(MEASURED, description="task names")
+    inits: int = Field(3, ge=1, description="base initialisations, one critic each")
+    warmup_steps: int = Field(40, ge=1, description="steps of value pretraining of the critic that is judged")
+    workers: int = Field(2, ge=1, description="processes, one thread each")
+    runs: Path = Field(Path("runs"), description="folder of caches")
+    out: Path = Field(Path("runs/tasks/tasks.csv"), description="the table")
+
+
+def run(words: Sequence[str]) -> int:
+    """Parse, measure, print, write."""
+    config = parse(TasksConfig, TasksConfig(workers=len(os.sched_getaffinity(0))), words, "tasks")
+    for name in config.task:
+        if name not in MEASURED:
+            raise ValueError(f"task: no language task {name!r}{nearest(name, MEASURED)}")
+    from experiments.visibility import Size, judge
+    from vapo_core.files import write_whole
+
+    cells = [(name, init) for name in config.task for init in range(config.inits)]
+    size = Size(warmup_steps=config.warmup_steps)
+    rows: list[dict[str, Any]] = []
+    with ProcessPoolExecutor(config.workers, mp_context=get_context("spawn")) as pool:
+        waiting = [pool.submit(judge, name, {}, init, init, config.runs, size) for name, init in cells]
+        for future in waiting:
+            rows.append(future.result())
+            _say(rows[-1])
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(config.out, buffer.getvalue())
+    print(f"written: {config.out}")
+    return 0
+
+
+def _say(row: dict[str, Any]) -> None:
+    """One line per measured cell."""
+    print(
+        f"{row['task']}, base {row['init']}: accuracy {row['base_accuracy']:.2f}, length {row['mean_length']:.1f}"
+        f" (CV {row['length_cv']:.2f}), FVU of a critic {row['fvu_critic']:.2f} [{row['fvu_critic_low']:.2f},"
+        f" {row['fvu_critic_high']:.2f}], of the best position-only one {row['fvu_position']:.2f}",
+        flush=True,
+    )
