@@ -45,6 +45,36 @@ METRICS: dict[str, tuple[str, str]] = {
     "timing/credit_s": ("s", "values, advantages and targets"),
     "timing/update_s": ("s", "optimiser steps"),
     "timing/evaluation_s": ("s", "evaluation"),
+    "timing/probes_s": ("s", "probes"),
+    **{
+        f"value_error/{name}_{split}": (unit, f"{meaning}, {split.replace('_', '-')} problems")
+        for split in ("held_out", "train")
+        for name, unit, meaning in (
+            ("fvu", "share of Var(V)", "critic's squared error to true V, noise taken out"),
+            ("fvu_position", "share of Var(V)", "what the best position-only critic leaves unexplained"),
+            ("bias", "reward", "mean of V_hat - V"),
+            ("var_v", "reward^2", "variance of true V over places"),
+        )
+    },
+    **{
+        f"value_error/fvu_q{q}": ("share of Var(V)", f"critic's squared error in quarter {q} of held-out responses")
+        for q in range(1, 5)
+    },
+    **{
+        f"gradient_variance/{name}_{reduction}": (unit, f"{meaning}, {reduction} mean")
+        for reduction in ("token", "sequence")
+        for name, unit, meaning in (
+            ("trace", "norm^2", "variance of the gradient per response, trace of the covariance"),
+            ("noise_scale", "responses", "trace over |G|^2; absent if |G|^2 is not clear of 0"),
+            ("noise_scale_low", "responses", "lower end of its 95 % jackknife interval"),
+            ("noise_scale_high", "responses", "upper end of its 95 % jackknife interval"),
+            ("cosine", "cosine", "expected gradient with the true grad J, noise taken out, where grad J is known"),
+        )
+    },
+    "exploration/prefix_entropy": ("nats/token", "mean entropy on the prefixes of fixed demonstrations"),
+    "exploration/solved_once": ("share", "held-out problems with a correct answer among 16"),
+    "exploration/modes": ("count", "distinct modes among a problem's correct answers, of 16"),
+    "exploration/mode_entropy": ("share of ln M", "entropy of correct answers over modes, mean over solved problems"),
     "activity/clip_higher": ("share", "tokens with A > 0 and ratio between the symmetric and the wider bound"),
     "activity/length_adaptive_gae": ("lambda", "mean distance of lambda_policy from fixed_lambda"),
     "activity/length_adaptive_spread": ("lambda", "standard deviation of lambda_policy over responses"),

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -22,6 +23,7 @@ from vapo_core.evaluate import evaluate, held_out
 from vapo_core.files import whole_folder
 from vapo_core.learner import Learner
 from vapo_core.losses import kl_k3
+from vapo_core.probes import PROBES, CannotRun, View
 from vapo_core.prompts import PromptStream
 from vapo_core.recipe import Recipe, Settings
 from vapo_core.seeds import child, seeds_of, torch_generator
@@ -32,6 +34,7 @@ from vapo_core.warmup import WarmStart, warm_start
 from vapo_core.worlds.base import World
 
 Write = Callable[[int, Mapping[str, float]], None]
+KeepArrays = Callable[[int, str, Mapping[str, np.ndarray]], None]
 
 
 class Progress(NamedTuple):
@@ -58,8 +61,11 @@ class Trainer:
         steps: int,
         cache: Path,
         log_every: int = 1,
+        probes: Mapping[str, int] | None = None,
     ) -> None:
-        """Args: steps, RL steps in all; cache, where warm critics are kept; log_every, RL steps between logged points."""
+        """Args: steps, RL steps in all; cache, where warm critics are kept; log_every, RL steps between logged points;
+        probes, RL steps between measurements by name (the last step is always measured).
+        """
         self.world, self.recipe, self.settings, self.evaluation = world, recipe, settings, evaluation
         self.steps, self.cache, self.log_every = steps, cache, log_every
         self.seeds = seeds_of(seed)
@@ -71,6 +77,8 @@ class Trainer:
         self.critic = Learner(world.critic, settings.critic_lr, settings, steps)
         self.reference = copy.deepcopy(world.policy).requires_grad_(False) if settings.kl_coef else None
         self.exam = held_out(world, evaluation, self.seeds.evaluation)
+        self.probes = dict(probes or {})
+        self.keep_arrays: KeepArrays = _forget
         self.progress: Progress | None = None
         self.warm = WarmStart(0, "")
 
@@ -132,9 +140,12 @@ class Trainer:
         results = self._evaluate() if examined else {}
         if examined:
             clock.lap("timing/evaluation_s")
-        if logged or examined:
-            after = self._after_update(trace) if logged else {}
-            write(finished, {**before, **after, **results, **clock.laps, "tokens/generated": float(progress.tokens)})
+        after = self._after_update(trace) if logged else {}
+        probed = self._probe(finished)
+        clock.lap("timing/probes_s")
+        points = {**before, **after, **results, **probed}
+        if points:
+            write(finished, {**points, **clock.laps, "tokens/generated": float(progress.tokens)})
         self.policy.end_of_rl_step()
         self.critic.end_of_rl_step()
         return progress
@@ -182,6 +193,24 @@ class Trainer:
     def _evaluate(self) -> dict[str, float]:
         return evaluate(self.world, self.evaluation, self.exam, self.seeds.evaluation)
 
+    def _probe(self, step: int) -> dict[str, float]:
+        """Metrics of the probes that are due; one that cannot run says so once and leaves its metrics out."""
+        due = [name for name, every in self.probes.items() if step % every == 0 or step == self.steps]
+        found: dict[str, float] = {}
+        for name in due:
+            try:
+                measurement = PROBES[name](self._view(step))
+            except CannotRun as reason:
+                print(f"probe left out: {reason}", file=sys.stderr)
+                del self.probes[name]
+                continue
+            found |= {key: float(value) for key, value in measurement.metrics.items()}
+            self.keep_arrays(step, name, measurement.arrays)
+        return found
+
+    def _view(self, step: int) -> View:
+        return View(self.world, self.recipe, self.settings, self.seeds, step, self.pool, self.exam)
+
     # --- checkpoints ---
 
     def save(self, folder: Path, progress: Progress) -> None:
@@ -205,6 +234,10 @@ class Trainer:
         for name, learner in (("policy", self.policy), ("critic", self.critic)):
             learner.load_state_dict(torch.load(folder / name / "optimizer.pt", weights_only=True))
         return self.progress
+
+
+def _forget(step: int, probe: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Arrays of probes nobody asked for."""
 
 
 class _Clock:

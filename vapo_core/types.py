@@ -59,6 +59,12 @@ class Batch:
     group: Tensor
     """[B] int, index of the prompt within the step."""
 
+    @classmethod
+    def ungraded(cls, rollout: Rollout) -> Self:
+        """A rollout in the form policy and critic read; rewards are 0 and mean nothing."""
+        zeros = rollout.logp.new_zeros(len(rollout.mask))
+        return cls(rollout.inputs, rollout.mask, rollout.logp, rollout.logp, zeros, zeros.bool(), zeros.long())
+
     @property
     def lengths(self) -> Tensor:
         """[B] int, number of response tokens, stop token included."""

@@ -48,9 +48,7 @@ def text_values(
     """
     row, time = pick_prefixes(rollout.mask, number, np.random.default_rng(child(seed, 0)))
     with torch.no_grad():
-        zeros = torch.zeros(len(rollout.mask))
-        batch = Batch(rollout.inputs, rollout.mask, rollout.logp, rollout.logp, zeros, zeros.bool(), zeros.long())
-        critic = world.critic(batch).cpu().numpy()[row, time]
+        critic = world.critic(Batch.ungraded(rollout)).cpu().numpy()[row, time]
     returns = np.zeros((len(row), continuations))
     for start in np.unique(time):  # prefixes of one length need no padding and share one limit
         here = np.flatnonzero(time == start)

@@ -33,6 +33,19 @@ class TransformersEngine:
         prompt, prompt_attention = self._pad_left(prefixes)
         tokens, logp = self._sample(prompt, prompt_attention, max_tokens, torch_generator(seed))
         self.model.train(was_training)
+        return self._rollout(prompt, prompt_attention, tokens, logp)
+
+    def write(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> Rollout:
+        """Given token responses in the form of sampled ones, log-probabilities 0."""
+        prompt, attention = self._pad_left(prompts)
+        tokens = torch.full((len(responses), max(map(len, responses))), _UNWRITTEN)
+        for row, response in enumerate(responses):
+            tokens[row, : len(response)] = torch.tensor(response)
+        tokens = tokens.to(prompt.device)
+        return self._rollout(prompt, attention, tokens, torch.zeros(tokens.shape, device=tokens.device))
+
+    def _rollout(self, prompt: Tensor, prompt_attention: Tensor, tokens: Tensor, logp: Tensor) -> Rollout:
+        """Prompts and responses side by side."""
         mask = tokens != _UNWRITTEN
         ended = (tokens == self.tokenizer.eos_token_id).any(1)
         ids = torch.cat([prompt, tokens.where(mask, self.tokenizer.pad_token_id)], dim=1)

@@ -1,13 +1,16 @@
 """What a trainer is given: the task, the networks and the engine of one run. The trainer cannot tell which world it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from torch import nn
+from torch import Tensor, nn
 
+from vapo_core.oracles.truth import Truth
 from vapo_core.rollout.base import Engine
+from vapo_core.settings import Settings
 from vapo_core.tasks.base import Task
+from vapo_core.types import Batch, Problem, Rollout
 
 
 class World(Protocol):
@@ -24,6 +27,18 @@ class World(Protocol):
 
     def exact_metrics(self) -> dict[str, float]:
         """Evaluation metrics known without sampling."""
+        ...
+
+    def exact_gradient(self, problems: Sequence[Problem]) -> Tensor | None:
+        """grad J over these problems by all policy parameters, flat; None where it cannot be had."""
+        ...
+
+    def demonstrated(self, problems: Sequence[Problem], seed: int) -> Batch:
+        """The task's demonstrations as responses, for probes that need fixed prefixes; rewards and log-probs are 0."""
+        ...
+
+    def value_truth(self, problems: Sequence[Problem], rollout: Rollout, seed: int, settings: Settings) -> Truth:
+        """True values at places of sampled responses (one problem each), with the critic's beside them."""
         ...
 
     def save(self, folder: Path) -> None:

@@ -9,8 +9,10 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
+from vapo_core.oracles.truth import Truth
 from vapo_core.seeds import torch_generator
-from vapo_core.tasks.walk import ACTIONS, STOP, Walk, WalkPath
+from vapo_core.settings import Settings
+from vapo_core.tasks.walk import ACTIONS, LEFT, RIGHT, STOP, Walk, WalkPath
 from vapo_core.types import Batch, Problem, Rollout
 
 
@@ -118,6 +120,18 @@ class WalkEngine:
                 break
         return self._rollout(decisions, walking, luck)
 
+    def follow(self, problems: Sequence[Problem], actions: Sequence[tuple[int, ...]]) -> Rollout:
+        """Given actions in the form of sampled ones, log-probabilities 0."""
+        state = torch.tensor([self.walk.start_state(p.answer) for p in problems])
+        decisions = []
+        for number in range(max(map(len, actions))):
+            walking = torch.tensor([number < len(path) for path in actions])
+            action = torch.tensor([path[number] if number < len(path) else 0 for path in actions])
+            decisions.append((state, action, torch.zeros(len(state)), walking))
+            state = torch.where(walking, self.transitions[state, action], state)
+        truncated = torch.tensor([path[-1] != STOP for path in actions])
+        return self._rollout(decisions, truncated, torch.zeros(len(state)))
+
     def _rollout(self, decisions: list, truncated: Tensor, luck: Tensor) -> Rollout:
         """Lay decisions out as tokens, each move followed by its filler; filler after the last token is cut."""
         stride = 1 + self.walk.dials.filler
@@ -200,6 +214,30 @@ class WalkWorld:
     def exact_metrics(self) -> dict[str, float]:
         """What is known without sampling: J over every held-out problem."""
         return {"val/exact_j": float(self.exact_return(self.task.problems["held_out"]))}
+
+    # --- for probes ---
+
+    def exact_gradient(self, problems: Sequence[Problem]) -> Tensor:
+        """grad J by backward induction, flat."""
+        parameters = list(self.policy.parameters())
+        found = torch.autograd.grad(self.exact_return(problems), parameters)
+        return torch.cat([g.reshape(-1) for g in found])
+
+    def demonstrated(self, problems: Sequence[Problem], seed: int) -> Batch:
+        """The task's demonstrations as responses."""
+        rng, letters = np.random.default_rng(seed), {"l": LEFT, "r": RIGHT, ".": STOP}
+        actions = [tuple(letters[c] for c in self.task.demonstration(p, rng)) for p in problems]
+        return Batch.ungraded(self.engine.follow(problems, actions))
+
+    @torch.no_grad()
+    def value_truth(self, problems: Sequence[Problem], rollout: Rollout, seed: int, settings: Settings) -> Truth:
+        """Exact values at every token of the responses."""
+        row, time = (x.numpy() for x in rollout.mask.nonzero(as_tuple=True))
+        state, decision = (rollout.inputs[name][row, time] for name in ("state", "decision"))
+        value = self.exact_values()[decision, state].numpy()
+        critic = self.critic(Batch.ungraded(rollout))[row, time].numpy()
+        critic = (critic - settings.reward_low) / (settings.reward_high - settings.reward_low)
+        return Truth(row, time, rollout.mask.sum(1).numpy()[row], critic, value, np.zeros_like(value))
 
     # --- checkpoints ---
 

@@ -1,0 +1,55 @@
+"""What a probe is given and what it gives back. A probe reads only: weights and random state stay as they were."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from vapo_core.recipe import Recipe
+from vapo_core.seeds import Seeds, child
+from vapo_core.settings import Settings
+from vapo_core.types import Problem
+from vapo_core.worlds.base import World
+
+
+class CannotRun(Exception):
+    """A probe has nothing to measure here; its metrics are left out and the reason is said in one line."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A run as a probe sees it."""
+
+    world: World
+    recipe: Recipe
+    settings: Settings
+    seeds: Seeds
+    step: int
+    """RL steps finished."""
+    pool: list[Problem]
+    """The training problems."""
+    held_out: list[Problem]
+    """The evaluation problems."""
+
+    def seed(self, *path: int) -> int:
+        """A seed for this probe's draws, the same at every step, so that changes along a run are not resampling noise."""
+        return child(self.seeds.evaluation, 99, *path)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a probe found."""
+
+    metrics: Mapping[str, float]
+    """Scalars for the log; names as in `metrics.METRICS`."""
+    arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Columns of numbers, equally long, for probes.parquet."""
+
+
+class Probe(Protocol):
+    """One file in this folder."""
+
+    def __call__(self, view: View) -> Measurement:
+        """Measure; raises CannotRun when there is nothing to measure."""
+        ...
