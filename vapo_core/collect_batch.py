@@ -47,6 +47,7 @@ def to_batch(rollout: Rollout, grades: Sequence[Grade], answers: int, rewards: T
         rewards=rewards,
         correct=torch.tensor([grade.reward == 1.0 for grade in grades]),
         group=torch.arange(len(grades)) // answers,
+        step=rollout.step,
     )
 
 
@@ -137,6 +138,7 @@ def _join(rounds: Sequence[_Round], prompts: int) -> _Round:
         rewards=cat([b.rewards for b in batches]),
         correct=cat([b.correct for b in batches]),
         group=torch.arange(prompts * answers) // answers,
+        step=cat([b.step for b in batches]),
     )
     return _Round(
         batch,
@@ -164,4 +166,5 @@ def pad_to(batch: Batch, tokens: int, lead: int) -> Batch:
         mask=pad(batch.mask, (0, right)),
         logp_old=pad(batch.logp_old, (0, right)),
         logp_ref=pad(batch.logp_ref, (0, right)),
+        step=pad(batch.step, (0, right)),
     )

@@ -3,16 +3,16 @@
 Shapes: B responses, T tokens.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from vapo_core.advantages import gae, group_relative, whiten
 from vapo_core.settings import Settings
-from vapo_core.types import Batch
+from vapo_core.types import Batch, Problem
 
 Assign = Callable[[Batch, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -45,6 +45,57 @@ def group_credit(batch: Batch, values: Tensor, lam_policy: Tensor, lam_value: Te
     """GRPO: every token of a response carries its standing within the group; targets leave the critic as it is."""
     standing = group_relative(batch.rewards.to(values), batch.group)
     return standing[:, None].expand_as(values).where(batch.mask, 0.0), values.where(batch.mask, 0.0)
+
+
+def by_step(x: Tensor, step: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """[B, T] numbers of tokens to [B, K] numbers of steps, each step's first token's, and which steps there are."""
+    number = int(step.where(mask, 0).max()) + 1
+    first = mask & (torch.nn.functional.pad(step[:, :-1], (1, 0), value=-1) != step)
+    place = step.where(first, number)  # everything else goes into a column that is cut off
+    found = x.new_zeros(len(x), number + 1).scatter(1, place, x)[:, :number]
+    exists = torch.zeros(len(x), number + 1, dtype=torch.bool, device=x.device).scatter(1, place, first)[:, :number]
+    return found, exists
+
+
+def step_level(batch: Batch, values: Tensor, lam_policy: Tensor, lam_value: Tensor) -> tuple[Tensor, Tensor]:
+    """GAE over steps of reasoning: all tokens of a step share its advantage; targets stay token by token.
+
+    lambda_policy acts once per step here, not once per token (SPO, arXiv:2505.23564, credits segments in this way).
+    """
+    at_steps, exists = by_step(values, batch.step, batch.mask)
+    last = exists.shape[1] - 1 - exists.flip(1).int().argmax(1)
+    rewards = torch.zeros_like(at_steps)
+    rewards[torch.arange(len(rewards)), last] = batch.rewards.to(rewards)
+    per_step = gae(rewards, at_steps, exists, lam_policy)
+    _, targets = critic_gae(batch, values, lam_policy, lam_value)
+    return per_step.gather(1, batch.step.where(batch.mask, 0)).where(batch.mask, 0.0), targets
+
+
+def vine(batch: Batch, values: Tensor, lam_policy: Tensor, lam_value: Tensor) -> tuple[Tensor, Tensor]:
+    """VinePPO: a step's advantage is the change of its (Monte-Carlo) value, lambda 0 (arXiv:2410.01679, eq. 6)."""
+    advantages, _ = step_level(batch, values, torch.zeros_like(lam_policy), lam_value)
+    return advantages, torch.zeros_like(values)  # the critic that is not there says 0 and stays there
+
+
+class Valued(NamedTuple):
+    """Values of a batch and what they cost."""
+
+    values: Tensor
+    """[B, T]."""
+    tokens: int
+    """Tokens sampled to get them."""
+
+
+def critic_values(world: Any, batch: Batch, problems: Sequence[Problem], settings: Settings, seed: int) -> Valued:
+    """The learned critic's."""
+    with torch.no_grad():
+        return Valued(world.critic(batch), 0)
+
+
+def monte_carlo(world: Any, batch: Batch, problems: Sequence[Problem], settings: Settings, seed: int) -> Valued:
+    """Mean reward of K fresh continuations from the start of every step (VinePPO, arXiv:2410.01679)."""
+    values, tokens = world.step_values(batch, problems, settings.continuations, seed)
+    return Valued(settings.reward_low + (settings.reward_high - settings.reward_low) * values, tokens)
 
 
 def keep_all(rewards: Tensor) -> Tensor:
@@ -85,10 +136,16 @@ def _same(rule: CreditRule, settings: Settings) -> CreditRule:
     return rule
 
 
-CREDIT = {"critic": CreditRule(critic_gae, True), "group_relative": CreditRule(group_credit, False)}
+CREDIT = {
+    "critic": CreditRule(critic_gae, True),
+    "group_relative": CreditRule(group_credit, False),
+    "step_level": CreditRule(step_level, True),
+    "vine": CreditRule(vine, False),
+}
 
 DEFAULTS: Mapping[str, Callable[[Settings], object]] = {
     "credit": lambda settings: CREDIT["critic"],
+    "values": lambda settings: critic_values,
     "select_groups": lambda settings: keep_all,
     "shape_reward": lambda settings: no_shaping,
     "whiten": lambda settings: whiten if settings.whitening else unwhitened,
@@ -96,6 +153,7 @@ DEFAULTS: Mapping[str, Callable[[Settings], object]] = {
 
 VARIANTS: Mapping[str, Mapping[str, Callable[[Settings], object]]] = {
     "credit": {name: partial(_same, rule) for name, rule in CREDIT.items()},
+    "values": {"monte_carlo": lambda settings: monte_carlo},
     "select_groups": {"dynamic_sampling": lambda settings: dynamic_sampling},
     "shape_reward": {"soft_overlong": soft_overlong},
     "whiten": {"none": lambda settings: unwhitened},

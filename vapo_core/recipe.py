@@ -17,7 +17,7 @@ from vapo_core.components import (
     token_level_loss,
     value_pretraining,
 )
-from vapo_core.credit import CreditRule
+from vapo_core.credit import CreditRule, Valued
 from vapo_core.losses import Reduction
 from vapo_core.settings import RECIPES, Settings, Toggles, check_combination
 from vapo_core.suggest import nearest
@@ -52,6 +52,7 @@ class Recipe:
     positive_lm_loss: Callable[[Tensor, Tensor, Tensor], Tensor]
     group_sampling: group_sampling.Plan
     credit: CreditRule
+    values: Callable[..., Valued]
     select_groups: Callable[[Tensor], Tensor]
     shape_reward: Callable[[Tensor, int], Tensor]
     whiten: Callable[[Tensor, Tensor], Tensor]

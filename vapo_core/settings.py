@@ -50,6 +50,8 @@ class Settings(Frozen):
         True, description="normalise advantages over the batch, the same in every arm with a critic"
     )
 
+    continuations: int = Field(9, ge=1, description="K, fresh continuations per step boundary of recipe vineppo")
+
     # losses
     clip_low: float = Field(0.2, ge=0, lt=1, description="lower clip bound is 1 - clip_low")
     clip_high: float = Field(0.28, ge=0, description="upper clip bound is 1 + clip_high when clip_higher is on")
@@ -155,6 +157,7 @@ RECIPES: dict[str, Bundle] = {
         only("group_sampling", "clip_higher", "token_level_loss"),
         {**_CRITIC_FREE, "select_groups": "dynamic_sampling", "shape_reward": "soft_overlong"},
     ),
+    "vineppo": Bundle(only("group_sampling"), {"credit": "vine", "values": "monte_carlo"}),
 }
 
 

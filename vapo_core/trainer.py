@@ -118,9 +118,9 @@ class Trainer:
         )
         clock.lap("timing/rollout_s")
         batch = self._with_reference(graded.batch)
-        with torch.no_grad():
-            values = self.world.critic(batch)
-        credited = assign_credit(batch, values, self.recipe)
+        asked = [p for p in graded.problems for _ in range(self.recipe.group_sampling.answers)]
+        valued = self.recipe.values(self.world, batch, asked, self.settings, child(self.seeds.sampling, number, 1))
+        credited = assign_credit(batch, valued.values, self.recipe)
         clock.lap("timing/credit_s")
         finished = number + 1
         logged = finished % self.log_every == 0 or finished in (1, self.steps)
@@ -131,10 +131,10 @@ class Trainer:
             torch_generator(self.seeds.shuffle, number),
         )  # fmt: skip
         clock.lap("timing/update_s")
-        progress = progress._replace(
-            step=finished,
-            tokens=progress.tokens + graded.generated_tokens,
-            prompts=progress.prompts + graded.prompts_used,
+        progress = Progress(
+            finished,
+            progress.tokens + graded.generated_tokens + valued.tokens,
+            progress.prompts + graded.prompts_used,
         )
         examined = finished % self.evaluation.every == 0 or finished == self.steps
         results = self._evaluate() if examined else {}

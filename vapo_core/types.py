@@ -38,6 +38,8 @@ class Rollout:
     """B responses as the verifier reads them (text, or the walk's path)."""
     truncated: Tensor
     """[B] bool, true where the length limit ended the response instead of a stop token."""
+    step: Tensor
+    """[B, T] int, step of reasoning of each token, from 0; every token its own where the task has no steps."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,16 @@ class Batch:
     """[B] bool, verifier reward of 1."""
     group: Tensor
     """[B] int, index of the prompt within the step."""
+    step: Tensor
+    """[B, T] int, which step of reasoning each token belongs to, from 0; every token its own where a task has no steps."""
 
     @classmethod
     def ungraded(cls, rollout: Rollout) -> Self:
         """A rollout in the form policy and critic read; rewards are 0 and mean nothing."""
         zeros = rollout.logp.new_zeros(len(rollout.mask))
-        return cls(rollout.inputs, rollout.mask, rollout.logp, rollout.logp, zeros, zeros.bool(), zeros.long())
+        return cls(
+            rollout.inputs, rollout.mask, rollout.logp, rollout.logp, zeros, zeros.bool(), zeros.long(), rollout.step
+        )
 
     @property
     def lengths(self) -> Tensor:

@@ -51,7 +51,7 @@ def graded(rewards, mask, group=None):
     zeros = torch.zeros(mask.shape, dtype=torch.float64)
     rewards = torch.tensor(rewards, dtype=torch.float64)
     group = torch.arange(len(mask)) if group is None else torch.tensor(group)
-    return Batch({}, mask, zeros, zeros, rewards, rewards == 1, group)
+    return Batch({}, mask, zeros, zeros, rewards, rewards == 1, group, mask.cumsum(1) - 1)
 
 
 # --- one vocabulary ---

@@ -22,8 +22,7 @@ def world(trainer):
 
 
 def as_batch(rollout) -> Batch:
-    zeros = torch.zeros(len(rollout.mask))
-    return Batch(rollout.inputs, rollout.mask, rollout.logp, rollout.logp, zeros, zeros.bool(), zeros.long())
+    return Batch.ungraded(rollout)
 
 
 def test_recorded_log_probabilities_equal_recomputation(world):

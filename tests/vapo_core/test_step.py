@@ -60,7 +60,9 @@ def make_batch(seed=0, correct=None, drift=0.3):
     inputs = {name: torch.randint(VOCABULARY, (B, T), generator=g) for name in ("seen", "next")}
     mask = torch.arange(T) < torch.randint(2, T + 1, (B, 1), generator=g)
     correct = torch.rand(B, generator=g) < 0.4 if correct is None else correct
-    batch = Batch(inputs, mask, torch.zeros(B, T), torch.zeros(B, T), correct.double(), correct, torch.arange(B) // 4)
+    each = torch.arange(T).expand(B, T)
+    zeros = torch.zeros(B, T)
+    batch = Batch(inputs, mask, zeros, zeros, correct.double(), correct, torch.arange(B) // 4, each)
     logp = TablePolicy()(batch)[0].detach()
     noise = torch.randn(B, T, generator=g, dtype=torch.float64)
     return replace(batch, logp_old=(logp + drift * noise).where(mask, 0.0), logp_ref=(logp - 0.2).where(mask, 0.0))
@@ -352,7 +354,7 @@ def test_kl_and_entropy_by_hand(changes, expected):
     ids, mask = torch.zeros(2, 3).long(), torch.tensor([[1, 1, 1], [1, 0, 0]]).bool()
     off = torch.zeros(2).bool()
     batch = Batch(
-        {"seen": ids, "next": ids}, mask, half, torch.zeros_like(half), off.double(), off, torch.zeros(2).int()
+        {"seen": ids, "next": ids}, mask, half, torch.zeros_like(half), off.double(), off, torch.zeros(2).int(), ids
     )
     zero = torch.zeros_like(half)
     credited = Credited(zero, zero, zero, torch.ones(2), torch.ones(2))

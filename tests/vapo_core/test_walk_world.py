@@ -1,5 +1,7 @@
 """The walk's exact answers: against enumeration by sampling, finite differences and the mean of sampled gradients."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -23,9 +25,7 @@ def make(dials: dict, seed: int = 0) -> WalkWorld:
 
 
 def batch_of(rollout, rewards: torch.Tensor) -> Batch:
-    return Batch(
-        rollout.inputs, rollout.mask, rollout.logp, rollout.logp, rewards, rewards == 1, torch.arange(len(rewards))
-    )
+    return replace(Batch.ungraded(rollout), rewards=rewards, correct=rewards == 1)
 
 
 @pytest.mark.parametrize("dials", VARIED)

@@ -3,11 +3,12 @@
 Shapes: N prefixes, K continuations.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from vapo_core.seeds import child
 from vapo_core.types import Batch, Problem, Rollout
@@ -49,25 +50,63 @@ def text_values(
     row, time = pick_prefixes(rollout.mask, number, np.random.default_rng(child(seed, 0)))
     with torch.no_grad():
         critic = world.critic(Batch.ungraded(rollout)).cpu().numpy()[row, time]
-    returns = np.zeros((len(row), continuations))
+    returns, _ = continue_all(world, rollout.inputs, rollout.mask.shape[1], problems, row, time, continuations, seed)
+    return Prefixes(row, time, returns, critic)
+
+
+def step_start_values(
+    world: Any, batch: Batch, problems: Sequence[Problem], continuations: int, seed: int
+) -> tuple[Tensor, int]:
+    """[B, T] Monte-Carlo value of the start of each token's step, 0 where masked, and the tokens it took.
+
+    Equal prefixes are continued once each time they occur: samples for different responses stay independent.
+    """
+    first = batch.mask & (torch.nn.functional.pad(batch.step[:, :-1], (1, 0), value=-1) != batch.step)
+    row, time = (x.cpu().numpy() for x in first.nonzero(as_tuple=True))
+    tokens = batch.mask.shape[1]
+    returns, spent = continue_all(world, batch.inputs, tokens, problems, row, time, continuations, seed)
+    starts = torch.zeros(batch.mask.shape, dtype=batch.logp_old.dtype)
+    starts[row, time] = torch.from_numpy(returns.mean(1)).to(starts)
+    held = torch.cummax(
+        torch.where(first.cpu(), torch.arange(tokens), 0), dim=1
+    ).values  # where each token's step began
+    return starts.gather(1, held).to(batch.mask.device).where(batch.mask, 0.0), spent
+
+
+def continue_all(
+    world: Any,
+    inputs: Mapping[str, Tensor],
+    tokens: int,
+    problems: Sequence[Problem],
+    row: np.ndarray,
+    time: np.ndarray,
+    continuations: int,
+    seed: int,
+) -> tuple[np.ndarray, int]:
+    """[N, K] results of continuing the first `time` tokens of responses `row`, and the tokens sampled."""
+    returns, spent = np.zeros((len(row), continuations)), 0
     for start in np.unique(time):  # prefixes of one length need no padding and share one limit
         here = np.flatnonzero(time == start)
-        returns[here] = _continue(world, problems, rollout, row[here], int(start), continuations, child(seed, 1, start))
-    return Prefixes(row, time, returns, critic)
+        found, cost = _continue(
+            world, inputs, tokens, problems, row[here], int(start), continuations, child(seed, 1, int(start))
+        )
+        returns[here], spent = found, spent + cost
+    return returns, spent
 
 
 def _continue(
     world: Any,
+    inputs: Mapping[str, Tensor],
+    tokens: int,
     problems: Sequence[Problem],
-    rollout: Rollout,
     rows: np.ndarray,
     start: int,
     continuations: int,
     seed: int,
-) -> np.ndarray:
-    """[len(rows), K] results of continuing responses after their first `start` tokens."""
-    ids, attention = rollout.inputs["ids"], rollout.inputs["attention"]
-    cut = ids.shape[1] - rollout.mask.shape[1] + start
+) -> tuple[np.ndarray, int]:
+    """[len(rows), K] results of continuing responses after their first `start` tokens, and the tokens sampled."""
+    ids, attention = inputs["ids"], inputs["attention"]
+    cut = ids.shape[1] - tokens + start
     heads = [ids[r, :cut][attention[r, :cut].bool()].tolist() for r in rows for _ in range(continuations)]
     rest = world.engine.complete(heads, world.task.max_tokens - start, seed)
     written = world.tokenizer.batch_decode(
@@ -79,7 +118,7 @@ def _continue(
         world.task.verify(problems[rows[i // continuations]], written[i // continuations] + text).reward
         for i, text in enumerate(rest.responses)
     ]
-    return np.array(graded).reshape(len(rows), continuations)
+    return np.array(graded).reshape(len(rows), continuations), int(rest.mask.sum())
 
 
 def value_mse(critic: np.ndarray, returns: np.ndarray) -> float:

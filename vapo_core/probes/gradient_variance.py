@@ -110,9 +110,9 @@ def _credited(view: View) -> tuple[Batch, Credited]:
     found = []
     for number in range(2):
         graded = gather(view.world, recipe, view.settings, stream, number * plan.prompts, view.seed(5, number))
-        with torch.no_grad():
-            values = view.world.critic(graded.batch)
-        plain = assign_credit(graded.batch, values, recipe)
+        asked = [p for p in graded.problems for _ in range(plan.answers)]
+        valued = recipe.values(view.world, graded.batch, asked, view.settings, view.seed(6, number))
+        plain = assign_credit(graded.batch, valued.values, recipe)
         found.append((graded.batch, plain))
     (other, there), (batch, here) = found
     raw = there.advantages[other.mask]

@@ -1,6 +1,6 @@
 """Sampling with a Hugging Face model and its key-value cache; records the log-probability of every sampled token."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,12 +10,19 @@ from vapo_core.policy import positions
 from vapo_core.seeds import torch_generator
 from vapo_core.types import Problem, Rollout
 
+Boundaries = Callable[[str], list[int]]
+"""Character positions in a response after each step of reasoning."""
+
 
 class TransformersEngine:
     """Shares the trained model, so there is nothing to synchronise."""
 
-    def __init__(self, model: Any, tokenizer: Any, temperature: float, max_tokens: int) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, temperature: float, max_tokens: int, boundaries: Boundaries | None = None
+    ) -> None:
+        """Args: boundaries, where a task's steps end in a response's text; every token is a step without it."""
         self.model, self.tokenizer, self.temperature, self.max_tokens = model, tokenizer, temperature, max_tokens
+        self.boundaries = boundaries
 
     def sync(self) -> None:
         """The engine reads the policy's own weights."""
@@ -46,16 +53,31 @@ class TransformersEngine:
 
     def _rollout(self, prompt: Tensor, prompt_attention: Tensor, tokens: Tensor, logp: Tensor) -> Rollout:
         """Prompts and responses side by side."""
-        mask = tokens != _UNWRITTEN
+        mask, texts = tokens != _UNWRITTEN, self._texts(tokens)
         ended = (tokens == self.tokenizer.eos_token_id).any(1)
         ids = torch.cat([prompt, tokens.where(mask, self.tokenizer.pad_token_id)], dim=1)
         return Rollout(
             inputs={"ids": ids, "attention": torch.cat([prompt_attention, mask.to(prompt_attention)], dim=1)},
             mask=mask,
             logp=logp,
-            responses=tuple(self._texts(tokens)),
+            responses=tuple(texts),
             truncated=~ended,
+            step=self._steps(tokens, texts).to(tokens.device),
         )
+
+    def _steps(self, tokens: Tensor, texts: list[str]) -> Tensor:
+        """[B, T] step of each token: how many boundaries its text begins at or after."""
+        each = torch.arange(tokens.shape[1]).expand(tokens.shape)
+        ends = [] if self.boundaries is None else [self.boundaries(text) for text in texts]
+        if not any(ends):
+            return each
+        pieces = {i: len(self.tokenizer.decode([i])) for i in tokens.unique().tolist() if i != _UNWRITTEN}
+        width = tokens.cpu().clone().apply_(lambda i: pieces.get(i, 0))
+        begins = width.cumsum(1) - width
+        return torch.stack([
+            torch.searchsorted(torch.tensor(row, dtype=torch.long), begin.contiguous(), right=True)
+            for row, begin in zip(ends, begins, strict=True)
+        ])  # fmt: skip
 
     def _sample(
         self, prompt: Tensor, attention: Tensor, max_tokens: int, generator: torch.Generator

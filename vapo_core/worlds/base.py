@@ -41,6 +41,12 @@ class World(Protocol):
         """True values at places of sampled responses (one problem each), with the critic's beside them."""
         ...
 
+    def step_values(
+        self, batch: Batch, problems: Sequence[Problem], continuations: int, seed: int
+    ) -> tuple[Tensor, int]:
+        """[B, T] mean verifier reward of fresh continuations from the start of each token's step, and tokens sampled."""
+        ...
+
     def save(self, folder: Path) -> None:
         """Write policy and critic weights, each in a folder of its own."""
         ...

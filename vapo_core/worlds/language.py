@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_model
+from torch import Tensor
 
 from vapo_core.critic import LanguageCritic, NoCritic
-from vapo_core.oracles.monte_carlo import text_values
+from vapo_core.oracles.monte_carlo import step_start_values, text_values
 from vapo_core.oracles.truth import Truth
 from vapo_core.policy import LanguagePolicy
 from vapo_core.rollout.transformers import TransformersEngine
@@ -42,7 +43,9 @@ class LanguageWorld:
         self.model: Any = AutoModelForCausalLM.from_pretrained(checkpoint, trust_remote_code=False, dtype=torch.float32)
         self.policy = LanguagePolicy(self.model, temperature)
         self.critic: LanguageCritic | NoCritic = LanguageCritic(self.model, critic_bias)
-        self.engine = TransformersEngine(self.model, self.tokenizer, temperature, task.max_tokens)
+        self.engine = TransformersEngine(
+            self.model, self.tokenizer, temperature, task.max_tokens, getattr(task, "boundaries", None)
+        )
         self.identity = {
             "world": "lm", **identity, "temperature": temperature, "critic_bias": critic_bias, "head": init_seed,
         }  # fmt: skip
@@ -67,6 +70,12 @@ class LanguageWorld:
         critic = (found.critic - settings.reward_low) / (settings.reward_high - settings.reward_low)
         noise = found.returns.var(axis=1, ddof=1) / CONTINUATIONS
         return Truth(found.row, found.time, length, critic, found.returns.mean(1), noise)
+
+    def step_values(
+        self, batch: Batch, problems: Sequence[Problem], continuations: int, seed: int
+    ) -> tuple[Tensor, int]:
+        """[B, T] mean verifier reward of fresh continuations from the start of each token's step, and tokens sampled."""
+        return step_start_values(self, batch, problems, continuations, seed)
 
     def save(self, folder: Path | str) -> None:
         """Policy and critic as folders `from_pretrained` loads, tokenizer included."""

@@ -120,6 +120,27 @@ class WalkEngine:
                 break
         return self._rollout(decisions, walking, luck)
 
+    @torch.no_grad()
+    def complete(self, state: Tensor, decision: Tensor, seed: int) -> tuple[Tensor, int]:
+        """[N] rewards of continuing from states at their decisions to the end, and the tokens sampled."""
+        generator, reward = torch_generator(seed), torch.zeros(len(state))
+        luck = torch.rand(len(state), generator=generator)
+        walking, tokens, stride = torch.ones(len(state), dtype=torch.bool), 0, 1 + self.walk.dials.filler
+        chance = torch.from_numpy(
+            self.walk.stop_reward
+        ).float()  # 1 at a goal, `trap_reward` for a guess, 0 once broken
+        while walking.any():
+            rows = self.policy.log_probs(state[walking], decision[walking])
+            action = torch.zeros_like(state)
+            action[walking] = torch.multinomial(rows.exp(), 1, generator=generator).squeeze(1)
+            stops = walking & (action == STOP)
+            reward = torch.where(stops, (luck < chance[state]).float(), reward)
+            tokens += int(stops.sum()) + stride * int((walking & ~stops).sum())
+            state = torch.where(walking, self.transitions[state, action], state)
+            decision = decision + walking.long()
+            walking = walking & ~stops & (decision < self.walk.dials.horizon)
+        return reward, tokens
+
     def follow(self, problems: Sequence[Problem], actions: Sequence[tuple[int, ...]]) -> Rollout:
         """Given actions in the form of sampled ones, log-probabilities 0."""
         state = torch.tensor([self.walk.start_state(p.answer) for p in problems])
@@ -158,6 +179,7 @@ class WalkEngine:
             logp=torch.where(is_filler, 0.0, logp)[:, keep],
             responses=paths,
             truncated=truncated,
+            step=decision.expand(mask.shape)[:, keep].contiguous(),
         )
 
 
@@ -238,6 +260,22 @@ class WalkWorld:
         critic = self.critic(Batch.ungraded(rollout))[row, time].numpy()
         critic = (critic - settings.reward_low) / (settings.reward_high - settings.reward_low)
         return Truth(row, time, rollout.mask.sum(1).numpy()[row], critic, value, np.zeros_like(value))
+
+    @torch.no_grad()
+    def step_values(
+        self, batch: Batch, problems: Sequence[Problem], continuations: int, seed: int
+    ) -> tuple[Tensor, int]:
+        """[B, T] mean reward of fresh continuations from the decision each token belongs to, and tokens sampled."""
+        row, time = (batch.mask & (batch.inputs["phase"] == 0)).nonzero(as_tuple=True)
+        state, decision = (batch.inputs[name][row, time] for name in ("state", "decision"))
+        rewards, tokens = self.engine.complete(
+            state.repeat_interleave(continuations), decision.repeat_interleave(continuations), seed
+        )
+        starts = torch.zeros(batch.mask.shape)
+        starts[row, time] = rewards.view(-1, continuations).mean(1)
+        stride = 1 + self.task.dials.filler
+        held = torch.arange(batch.mask.shape[1]) // stride * stride  # filler belongs to the decision before it
+        return starts[:, held].where(batch.mask, 0.0), tokens
 
     # --- checkpoints ---
 
