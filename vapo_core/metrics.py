@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from vapo_core.step import Trace
+from vapo_core.tasks.base import SPLITS
 from vapo_core.types import Batch, Credited
 
 METRICS: dict[str, tuple[str, str]] = {
@@ -71,6 +72,21 @@ METRICS: dict[str, tuple[str, str]] = {
             ("cosine", "cosine", "expected gradient with the true grad J, noise taken out, where grad J is known"),
         )
     },
+    **{f"generalization/accuracy_{split}": ("share", f"one sampled answer right, split {split}") for split in SPLITS},
+    **{f"generalization/length_{split}": ("tokens", f"mean response length, split {split}") for split in SPLITS},
+    "policy_shift/kl_response": (
+        "nats/response",
+        "KL(old || new) of whole responses over one update, k3 on fresh samples",
+    ),
+    **{
+        f"policy_shift/kl_q{q}": ("nats/token", f"the same per token, quarter {q} of the response") for q in range(1, 5)
+    },
+    "policy_shift/outside": ("share", "tokens whose ratio an update leaves outside the clip"),
+    "policy_shift/delta_j": (
+        "reward",
+        "true change of J by one update (exact), or its paired importance-weighted estimate",
+    ),
+    "policy_shift/delta_j_se": ("reward", "standard error of that estimate; absent where it is exact"),
     "exploration/prefix_entropy": ("nats/token", "mean entropy on the prefixes of fixed demonstrations"),
     "exploration/solved_once": ("share", "held-out problems with a correct answer among 16"),
     "exploration/modes": ("count", "distinct modes among a problem's correct answers, of 16"),

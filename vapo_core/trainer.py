@@ -209,7 +209,9 @@ class Trainer:
         return found
 
     def _view(self, step: int) -> View:
-        return View(self.world, self.recipe, self.settings, self.seeds, step, self.pool, self.exam)
+        return View(
+            self.world, self.recipe, self.settings, self.seeds, step, self.pool, self.exam, self.policy, self.critic
+        )
 
     # --- checkpoints ---
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from vapo_core.learner import Learner
 from vapo_core.recipe import Recipe
 from vapo_core.seeds import Seeds, child
 from vapo_core.settings import Settings
@@ -31,6 +32,10 @@ class View:
     """The training problems."""
     held_out: list[Problem]
     """The evaluation problems."""
+    policy: Learner
+    """The policy with its optimiser, to be copied before it is stepped."""
+    critic: Learner
+    """The critic with its optimiser, likewise."""
 
     def seed(self, *path: int) -> int:
         """A seed for this probe's draws, the same at every step, so that changes along a run are not resampling noise."""

@@ -33,6 +33,10 @@ class World(Protocol):
         """grad J over these problems by all policy parameters, flat; None where it cannot be had."""
         ...
 
+    def exact_change(self, policy: nn.Module, problems: Sequence[Problem]) -> float | None:
+        """J of another policy minus J of this world's, over these problems; None where it cannot be had exactly."""
+        ...
+
     def demonstrated(self, problems: Sequence[Problem], seed: int) -> Batch:
         """The task's demonstrations as responses, for probes that need fixed prefixes; rewards and log-probs are 0."""
         ...

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_model
-from torch import Tensor
+from torch import Tensor, nn
 
 from vapo_core.critic import LanguageCritic, NoCritic
 from vapo_core.oracles.monte_carlo import step_start_values, text_values
@@ -55,6 +55,9 @@ class LanguageWorld:
         return {}
 
     def exact_gradient(self, problems: Sequence[Problem]) -> None:
+        """Not known."""
+
+    def exact_change(self, policy: nn.Module, problems: Sequence[Problem]) -> None:
         """Not known."""
 
     def demonstrated(self, problems: Sequence[Problem], seed: int) -> Batch:

@@ -203,11 +203,13 @@ class WalkWorld:
 
     # --- exact values ---
 
-    def action_table(self) -> Tensor:
-        """[horizon, states, 3] action probabilities of the present policy; keeps the graph."""
+    def action_table(self, policy: WalkPolicy | None = None) -> Tensor:
+        """[horizon, states, 3] action probabilities of a policy (the world's own if none is given); keeps the graph."""
         states = torch.arange(self.task.states)
         horizon = self.task.dials.horizon
-        rows = self.policy.log_probs(states.repeat(horizon), torch.arange(horizon).repeat_interleave(len(states)))
+        rows = (policy or self.policy).log_probs(
+            states.repeat(horizon), torch.arange(horizon).repeat_interleave(len(states))
+        )
         return rows.exp().view(horizon, len(states), ACTIONS)
 
     def exact_values(self, table: Tensor | None = None) -> Tensor:
@@ -244,6 +246,11 @@ class WalkWorld:
         parameters = list(self.policy.parameters())
         found = torch.autograd.grad(self.exact_return(problems), parameters)
         return torch.cat([g.reshape(-1) for g in found])
+
+    @torch.no_grad()
+    def exact_change(self, policy: WalkPolicy, problems: Sequence[Problem]) -> float:
+        """J of another policy minus J of this world's."""
+        return float(self.exact_return(problems, self.action_table(policy)) - self.exact_return(problems))
 
     def demonstrated(self, problems: Sequence[Problem], seed: int) -> Batch:
         """The task's demonstrations as responses."""

@@ -1,0 +1,88 @@
+"""How far does one update move the policy, where along the response, and what does it gain?
+
+The update is made on copies of the networks and their optimisers, from a fresh batch of the recipe's own plan.
+"""
+
+import copy
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from vapo_core.collect_batch import gather
+from vapo_core.probes.base import Measurement, View
+from vapo_core.prompts import PromptStream
+from vapo_core.seeds import torch_generator
+from vapo_core.step import assign_credit, update
+from vapo_core.types import Batch, Problem
+
+RESPONSES = 512
+"""Fresh responses of the old policy that the shift is read on."""
+
+
+def measure(view: View) -> Measurement:
+    """KL per response and by quarter, ratios outside the clip, and the true change of J by one update."""
+    after = updated_policy(view)
+    problems = [view.held_out[i % len(view.held_out)] for i in range(RESPONSES)]
+    rollout = view.world.engine.generate(problems, 1, view.seed(11))
+    batch = Batch.ungraded(rollout)
+    with torch.no_grad():
+        log_ratio = (after(batch)[0] - batch.logp_old).where(batch.mask, 0.0)
+    kl = torch.expm1(log_ratio) - log_ratio  # k3 of KL(old || new) under samples of old
+    low, high = view.recipe.clip_higher
+    ratio = log_ratio.exp()[batch.mask]
+    metrics = {
+        "policy_shift/kl_response": float(kl.sum(1).mean()),
+        "policy_shift/outside": float(((ratio < 1 - low) | (ratio > 1 + high)).float().mean()),
+        **_by_quarter(kl, batch),
+        **_improvement(view, after, problems, rollout.responses, log_ratio),
+    }
+    return Measurement(metrics)
+
+
+def updated_policy(view: View) -> nn.Module:
+    """A copy of the policy after one more update; the run's own networks and optimisers are not touched."""
+    policy, critic = copy.deepcopy(view.policy), copy.deepcopy(view.critic)
+    stream = PromptStream(view.pool, view.recipe.group_sampling, view.seed(9))
+    graded = gather(view.world, view.recipe, view.settings, stream, 0, view.seed(10))
+    asked = [p for p in graded.problems for _ in range(view.recipe.group_sampling.answers)]
+    valued = view.recipe.values(view.world, graded.batch, asked, view.settings, view.seed(12))
+    credited = assign_credit(graded.batch, valued.values, view.recipe)
+    update(graded.batch, credited, view.recipe, view.settings, policy, critic, torch_generator(view.seed(13)))
+    return policy.module
+
+
+def paired_change(log_ratio: Tensor, rewards: Tensor) -> tuple[float, float]:
+    """Change of J and its standard error from samples of the old policy: mean of (rho - 1)(R - mean R).
+
+    rho is the sequence ratio. Paired on the same responses, so the noise of two evaluations cancels (METHODS section 3).
+
+    Args:
+        log_ratio: [B] nats, log pi_new / pi_old of whole responses.
+        rewards: [B].
+    """
+    terms = torch.expm1(log_ratio) * (rewards - rewards.mean())
+    return float(terms.mean()), float(terms.std() / math.sqrt(len(terms)))
+
+
+def _improvement(
+    view: View, after: nn.Module, problems: Sequence[Problem], responses: Sequence[object], log_ratio: Tensor
+) -> dict[str, float]:
+    exact = view.world.exact_change(after, problems)
+    if exact is not None:
+        return {"policy_shift/delta_j": exact}
+    grades = [view.world.task.verify(p, r) for p, r in zip(problems, responses, strict=True)]
+    change, error = paired_change(log_ratio.sum(1).cpu(), torch.tensor([g.reward for g in grades]))
+    return {"policy_shift/delta_j": change, "policy_shift/delta_j_se": error}
+
+
+def _by_quarter(kl: Tensor, batch: Batch) -> dict[str, float]:
+    """Mean KL per token in each quarter of the response."""
+    quarter = 4 * (batch.mask.cumsum(1) - 1) // batch.lengths[:, None]
+    found = {}
+    for q in range(4):
+        inside = kl[batch.mask & (quarter == q)]
+        if len(inside):
+            found[f"policy_shift/kl_q{q + 1}"] = float(inside.mean())
+    return found
