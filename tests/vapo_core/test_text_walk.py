@@ -95,3 +95,23 @@ def test_a_users_verifier_may_return_a_plain_number_in_range():
     task = FunctionTask(lambda rng, n, split: [Problem("q", 1)] * n, lambda p, r: 2.0, lambda p, rng: "a", "qa", 4)
     with pytest.raises(ValueError, match=r"allowed is \[0, 1\]"):
         task.verify(Problem("q", 1), "a")
+
+
+def test_reach_makes_a_length_split_and_its_default_changes_nothing():
+    """Distances up to the reach train; farther ones are kept apart, from either half."""
+    near = make_task("text_walk", {"size": 8, "horizon": 10, "reach": 3})
+    assert TASK.splits == ("train", "held_out")
+    assert near.splits == ("train", "held_out", "ood_length")
+    assert {p.difficulty for p in near.problems["train"] + near.problems["held_out"]} == {2.0, 3.0, 4.0}
+    assert min(p.difficulty for p in near.problems["ood_length"]) == 5.0
+    assert sum(map(len, near.problems.values())) == sum(map(len, TASK.problems.values()))
+
+
+def test_filler_lengthens_moves_and_must_be_there():
+    filled = make_task("text_walk", {"size": 8, "horizon": 10, "filler": 2})
+    assert filled.verify(PROBLEM, ">h..>a..").reward == 1.0
+    assert not filled.verify(PROBLEM, ">h>a").parsed
+    assert not filled.verify(PROBLEM, ">h..>a.").parsed
+    assert filled.boundaries(">h..>a..") == [4, 8]
+    assert TASK.boundaries(">h>a") == [2, 4]
+    assert "." not in TASK.alphabet

@@ -5,9 +5,12 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from vapo_core.suggest import nearest
 from vapo_core.types import Problem
 
-SPLITS = ("train", "held_out")
+SPLITS = ("train", "held_out", "ood_length", "ood_operator", "ood_composition")
+"""Training; new problems like them; and problems that are new in one way: longer, with an operator or a sequence of
+operators that training has not. A task offers those that make sense for it and its dials."""
 
 
 class Grade(NamedTuple):
@@ -26,9 +29,11 @@ class Task(Protocol):
 
     max_tokens: int
     """Length limit of a response in tokens, stop token included."""
+    splits: tuple[str, ...]
+    """Which of SPLITS it offers."""
 
     def sample(self, rng: np.random.Generator, n: int, split: str) -> list[Problem]:
-        """n problems of a split, `train` or `held_out`."""
+        """n problems of one of its splits; no problem of another split is in `train`."""
         ...
 
     def demonstration(self, problem: Problem, rng: np.random.Generator) -> str:
@@ -38,6 +43,27 @@ class Task(Protocol):
     def verify(self, problem: Problem, response: Any) -> Grade:
         """Grade a response; deterministic, never evaluates it as code."""
         ...
+
+    def boundaries(self, response: Any) -> list[int]:
+        """Positions in a response (characters of a text) after each step of reasoning; none where there are no steps."""
+        ...
+
+
+def check_split(split: str, offered: Sequence[str]) -> None:
+    """Refuse a split that a task does not offer.
+
+    Raises:
+        ValueError: naming the splits it has.
+    """
+    if split not in offered:
+        raise ValueError(f"split: no split {split!r} in this task{nearest(split, offered)}")
+
+
+def passes(source: Sequence[Problem], rng: np.random.Generator, n: int) -> list[Problem]:
+    """n problems in whole passes over a finite source, each in random order: distinct while n allows."""
+    rounds = -(-n // len(source))
+    order = np.concatenate([rng.permutation(len(source)) for _ in range(rounds)])[:n]
+    return [source[i] for i in order]
 
 
 class FunctionTask:
@@ -50,13 +76,15 @@ class FunctionTask:
         demonstration: Callable[[Problem, np.random.Generator], str],
         alphabet: str,
         max_tokens: int,
+        splits: tuple[str, ...] = ("train", "held_out"),
     ) -> None:
         """Args: alphabet, every character of prompts and responses; max_tokens, with one token per character."""
-        self.alphabet, self.max_tokens = alphabet, max_tokens
+        self.alphabet, self.max_tokens, self.splits = alphabet, max_tokens, splits
         self._sample, self._verify, self._demonstration = sample, verify, demonstration
 
     def sample(self, rng: np.random.Generator, n: int, split: str) -> list[Problem]:
         """n problems of a split."""
+        check_split(split, self.splits)
         return list(self._sample(rng, n, split))
 
     def demonstration(self, problem: Problem, rng: np.random.Generator) -> str:
@@ -74,3 +102,7 @@ class FunctionTask:
         if not 0.0 <= grade.reward <= 1.0:
             raise ValueError(f"verifier returned {grade.reward}, allowed is [0, 1]")
         return grade
+
+    def boundaries(self, response: str) -> list[int]:
+        """A user's function names no steps."""
+        return []

@@ -47,9 +47,7 @@ def draw_problems(
     return [_fresh(int(length), draw, belongs, seen) for length in lengths]
 
 
-def _fresh(
-    length: int, draw: Callable[[int], Problem], belongs: Callable[[Problem], bool], seen: set[str]
-) -> Problem:
+def _fresh(length: int, draw: Callable[[int], Problem], belongs: Callable[[Problem], bool], seen: set[str]) -> Problem:
     """A problem that belongs, and a new one if a few draws bring one."""
     found: list[Problem] = []
     for _ in range(_SEARCH):

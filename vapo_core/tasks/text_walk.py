@@ -13,7 +13,8 @@ import numpy as np
 from pydantic import Field
 
 from vapo_core.settings import Frozen
-from vapo_core.tasks.base import Grade
+from vapo_core.tasks.base import Grade, check_split, passes
+from vapo_core.tasks.drawing import FILLER
 from vapo_core.tasks.walk import LEFT, MOVES, RIGHT, STOP, Start, Walk, WalkDials
 from vapo_core.types import Problem
 
@@ -26,6 +27,10 @@ class TextWalkDials(Frozen):
     size: int = Field(16, ge=4, le=26, description="cells on the ring, named by letters")
     horizon: int = Field(18, ge=2, description="most decisions in a response, stopping included")
     hazard: int = Field(1, ge=0, description="width of the deadly stretch in cells")
+    reach: int = Field(
+        26, ge=1, description="farthest goal in training, in moves of a shortest walk; farther is ood_length"
+    )
+    filler: int = Field(0, ge=0, description="filler tokens after every move: length without decisions")
     noise: float = Field(1.0, ge=0, le=1, description="how careless demonstrations are; 0 = always right")
 
 
@@ -35,15 +40,24 @@ class TextWalk:
     def __init__(self, dials: TextWalkDials) -> None:
         self.dials = dials
         self.walk = Walk(WalkDials(size=dials.size, horizon=dials.horizon, hazard=dials.hazard))
-        self.max_tokens = 2 * (dials.horizon - 1) + 1
+        self.step_width = 2 + dials.filler
+        self.max_tokens = self.step_width * (dials.horizon - 1) + 1
         self.letters = string.ascii_lowercase[: dials.size]
-        self.alphabet = self.letters + _DIRECTIONS + "!:"
-        self._response = re.compile(f"(?:[{_DIRECTIONS}][{self.letters}])*")
+        self.alphabet = self.letters + _DIRECTIONS + "!:" + FILLER[: dials.filler]
+        self._filler = FILLER * dials.filler
+        self._response = re.compile(f"(?:[{_DIRECTIONS}][{self.letters}]{re.escape(self._filler)})*")
+        self.splits = tuple(self.problems)
 
     @cached_property
     def problems(self) -> dict[str, list[Problem]]:
-        """The walk's own problems and splits, written as text."""
-        return {split: [self._written(p) for p in found] for split, found in self.walk.problems.items()}
+        """The walk's own problems and splits, written as text; those beyond reach make a split of their own, if any."""
+        reach = self.dials.reach + 1  # difficulty counts the stop
+        near = {
+            split: [self._written(p) for p in found if p.difficulty <= reach]
+            for split, found in self.walk.problems.items()
+        }
+        far = [self._written(p) for found in self.walk.problems.values() for p in found if p.difficulty > reach]
+        return {split: found for split, found in {**near, "ood_length": far}.items() if found}
 
     def _written(self, problem: Problem) -> Problem:
         start: Start = problem.answer
@@ -55,9 +69,8 @@ class TextWalk:
 
     def sample(self, rng: np.random.Generator, n: int, split: str) -> list[Problem]:
         """n problems of a split: whole passes over it in random order, so they are distinct while n allows."""
-        source = self.problems[split]
-        order = np.concatenate([rng.permutation(len(source)) for _ in range(-(-n // len(source)))])[:n]
-        return [source[i] for i in order]
+        check_split(split, self.splits)
+        return passes(self.problems[split], rng, n)
 
     def demonstration(self, problem: Problem, rng: np.random.Generator) -> str:
         """A walk that picks its way at random (as `noise` has it), strays, stops early and misnames cells now and then."""
@@ -72,18 +85,22 @@ class TextWalk:
             state = int(self.walk.transitions[state, action])
             cell += int(MOVES[action])
             named = int(rng.integers(self.dials.size)) if rng.random() < 0.02 * self.dials.noise else cell
-            text.append(_DIRECTIONS[action] + self._cell(named))
+            text.append(_DIRECTIONS[action] + self._cell(named) + self._filler)
         return "".join(text)
 
     def verify(self, problem: Problem, response: str) -> Grade:
         """1 if every move is named truly and the walk stops at the goal unbroken; mode is the way round."""
-        if len(response) > 2 * self.dials.horizon or not self._response.fullmatch(response):
+        if len(response) > self.step_width * self.dials.horizon or not self._response.fullmatch(response):
             return Grade(0.0, parsed=False)
         cell, state = -problem.answer.goal, self.walk.start_state(problem.answer)
-        for direction, name in zip(response[::2], response[1::2], strict=True):
+        for direction, name in zip(response[:: self.step_width], response[1 :: self.step_width], strict=True):
             action = RIGHT if direction == ">" else LEFT
             cell += int(MOVES[action])
             if self._cell(cell) != name:
                 return Grade(0.0, mode="misnamed")
             state = int(self.walk.transitions[state, action])
         return Grade(float(self.walk.correct_actions[state, STOP]), mode=response[:1])
+
+    def boundaries(self, response: str) -> list[int]:
+        """Character positions after each whole move."""
+        return list(range(self.step_width, len(response) + 1, self.step_width))

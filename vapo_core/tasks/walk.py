@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from vapo_core.settings import Frozen
-from vapo_core.tasks.base import Grade
+from vapo_core.tasks.base import Grade, check_split, passes
 from vapo_core.types import Problem
 
 LEFT, RIGHT, STOP = 0, 1, 2
@@ -64,6 +64,7 @@ class Walk:
 
     def __init__(self, dials: WalkDials) -> None:
         self.dials = dials
+        self.splits = ("train", "held_out")
         self.max_tokens = (dials.horizon - 1) * (1 + dials.filler) + 1
         self.states = (dials.sparsity + 1) * dials.size * dials.size * 2
 
@@ -177,10 +178,8 @@ class Walk:
 
     def sample(self, rng: np.random.Generator, n: int, split: str) -> list[Problem]:
         """n problems of a split: whole passes over it in random order, so they are distinct while n allows."""
-        source = self.problems[split]
-        passes = -(-n // len(source))
-        order = np.concatenate([rng.permutation(len(source)) for _ in range(passes)])[:n]
-        return [source[i] for i in order]
+        check_split(split, self.splits)
+        return passes(self.problems[split], rng, n)
 
     def demonstration(self, problem: Problem, rng: np.random.Generator) -> str:
         """A shortest correct path as letters l, r and a final full stop."""
@@ -204,3 +203,9 @@ class Walk:
             return Grade(1.0, mode=f"goal {int(goal) // (self.dials.size // self.dials.modes)}")
         lucky = broken == 0 and response.luck < self.dials.trap_reward
         return Grade(float(lucky), mode="guess")
+
+    def boundaries(self, response: WalkPath) -> list[int]:
+        """Tokens after each move and its filler, and after stopping: every decision is a step."""
+        width = 1 + self.dials.filler
+        moves = sum(action != STOP for action in response.actions)
+        return [width * (i + 1) for i in range(moves)] + [width * moves + 1] * (moves < len(response.actions))
