@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: setup ablation test check
+.PHONY: setup ablation test soak check
 
 setup: $(STAMP)
 
@@ -22,6 +22,10 @@ ablation: setup
 
 test: setup
 	$(BIN)/python -m pytest -n 2
+
+# Kill -9 at random moments, a hundred times; a quarter of an hour. The table is committed.
+soak: setup
+	$(BIN)/python -m tests.faults --kills 100 --out tests/soak/faults.csv
 
 check: setup
 	$(BIN)/ruff check .

@@ -17,19 +17,24 @@ class Arm(NamedTuple):
     base: str
     """Recipe the arm changes: "vapo" there; the label itself for a recipe; "" if the label has another form."""
     change: str
-    """One of "recipe", "removal", "addition", "other"."""
+    """One of "recipe", "removal", "addition", "combination", "other"."""
     component: str
     """Component removed or added, else ""."""
 
 
 def parse(label: str) -> Arm:
-    """Read "RECIPE", "RECIPE without COMPONENT" or "RECIPE with COMPONENT"; any other label has change "other"."""
+    """Read "RECIPE", "RECIPE without COMPONENT" or "RECIPE with COMPONENT".
+
+    Several such changes in a row are a "combination"; any other label, such as "vapo alpha=0.25", is "other".
+    """
     if label in RECIPES:
         return Arm(label, label, "recipe", "")
     base, *rest = label.split(" ")
     if len(rest) == 2 and rest[0] in ("with", "without") and rest[1] in COMPONENTS:
         return Arm(label, base, "removal" if rest[0] == "without" else "addition", rest[1])
-    return Arm(label, "", "other", "")
+    pairs = list(zip(rest[::2], rest[1::2], strict=False))
+    several = len(rest) % 2 == 0 and all(verb in ("with", "without") and name in COMPONENTS for verb, name in pairs)
+    return Arm(label, base, "combination", "") if several and base in RECIPES else Arm(label, "", "other", "")
 
 
 def short(label: str) -> str:
@@ -41,21 +46,33 @@ def short(label: str) -> str:
 def in_order(labels: Iterable[str], reference: str) -> list[str]:
     """Distinct labels comparable with the reference: itself, other recipes, its changes by component, then the rest.
 
-    Changes of another recipe are left out, since their own reference is that recipe.
+    Changes of another recipe are left out, since their own reference is that recipe; so are combinations of several
+    changes, which `factorial.effects` sums up. The rest is in order of its words, numbers by size.
     """
     found = set(labels)
-    kept = [arm for arm in map(parse, found) if not arm.component or arm.base == reference]
+    kept = [
+        arm for arm in map(parse, found) if arm.change != "combination" and (not arm.component or arm.base == reference)
+    ]
 
-    def place(arm: Arm) -> tuple[int, int, str, str]:
+    def place(arm: Arm) -> tuple[int, int, str, list[tuple[str, float, str]]]:
         if arm.label == reference:
-            return (0, 0, "", "")
+            return (0, 0, "", [])
         if arm.change == "recipe":
-            return (1, RECIPES.index(arm.label), "", "")
+            return (1, RECIPES.index(arm.label), "", [])
         if arm.component:
-            return (2, COMPONENTS.index(arm.component), arm.change, "")
-        return (3, 0, "", arm.label)
+            return (2, COMPONENTS.index(arm.component), arm.change, [])
+        return (3, 0, "", [_by_size(word) for word in arm.label.split(" ")])
 
     return [arm.label for arm in sorted(kept, key=place)]
+
+
+def _by_size(word: str) -> tuple[str, float, str]:
+    """A word's place among others: "alpha=0.5" before "alpha=2" before "alpha=10"."""
+    name, _, value = word.partition("=")
+    try:
+        return name, float(value or 0), ""
+    except ValueError:
+        return name, 0.0, value
 
 
 def references(labels: Iterable[str]) -> list[str]:

@@ -93,6 +93,9 @@ def write_whole(path: Path, content: bytes) -> None:
     try:
         scratch.write_bytes(content)
         os.replace(scratch, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk does not say where
+        raise
     finally:
         scratch.unlink(missing_ok=True)
 

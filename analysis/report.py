@@ -8,11 +8,12 @@ from typing import NamedTuple
 import jinja2
 import pandas as pd
 
-from analysis import paper
+from analysis import factorial_view, grid, paper
 from analysis.arms import references
 from analysis.curves import bands
 from analysis.drawing import Drawing, svg, write_whole
 from analysis.effects import ablation_table
+from analysis.factorial import detect, effects
 from analysis.figures import component_curves, effects_forest, learning_curves
 from analysis.schema import ACTIVITY, CELL, SCORE_LABELS, Tables, load
 from analysis.wording import Row, effect_rows, facts, seeds_note, summary
@@ -37,14 +38,31 @@ class Comparison(NamedTuple):
     pictures: list[Picture]
 
 
+class FactorialPart(NamedTuple):
+    """Effects of a factorial design."""
+
+    note: str
+    summary: str
+    rows: list[factorial_view.Row]
+    picture: Picture
+
+
 class Section(NamedTuple):
     """Everything about runs that may be compared with each other."""
 
     title: str
     facts: list[tuple[str, str]]
+    factorial: FactorialPart | None
+    grid: Picture | None
     comparisons: list[Comparison]
     diverged: list[tuple[str, int, str]]
-    """(arm, seed, reason)."""
+    """(arm, seed, reason), at most `MOST_DIVERGED`."""
+    diverged_more: int
+    """How many more there are."""
+
+
+MOST_DIVERGED = 40
+"""Diverged runs a section lists one by one."""
 
 
 def write_report(sources: Path | str | Sequence[tuple[str, Path]], out: Path) -> Path:
@@ -61,7 +79,7 @@ def write_report(sources: Path | str | Sequence[tuple[str, Path]], out: Path) ->
     page = jinja2.Environment(
         loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     ).get_template("report.html.j2")
-    text = page.render(sections=sections, activity=ACTIVITY, source=paper.SOURCE)
+    text = page.render(sections=sections, activity=ACTIVITY, source=paper.SOURCE, coding=factorial_view.CODING)
     write_whole(Path(out), text.encode())
     return Path(out)
 
@@ -73,12 +91,41 @@ def sections_of(title: str, tables: Tables) -> list[Section]:
     sections = []
     for (world, task, *_), runs in groups:
         here = Tables(runs, tables.curves[tables.curves["spec"].isin(runs["spec"])])
+        cells = grid.detect(runs)
         compared = [_comparison(here, reference) for reference in references(runs["arm"])]
         crashed = runs[runs["state"] == "diverged"].sort_values(["arm", "seed"])
         heading = ": ".join(part for part in (title, f"world “{world}”, task “{task}”") if part)
         listed = list(zip(crashed["arm"], crashed["seed"].astype(int), crashed["reason"], strict=True))
-        sections.append(Section(heading, facts(runs), compared, listed))
+        factorial = _factorial(runs)
+        if factorial is not None:  # a fraction may hold no arm that changes a single component
+            compared = [comparison for comparison in compared if len(comparison.rows) > 1]
+        shown, more = listed[:MOST_DIVERGED], max(0, len(listed) - MOST_DIVERGED)
+        sections.append(Section(heading, facts(runs), factorial, cells and _grid(cells), compared, shown, more))
     return sections
+
+
+def _grid(cells: grid.Grid) -> Picture:
+    return _picture(
+        grid.heatmap(cells),
+        "Mean AUC of every cell of the grid over seeds, and under it the mean response length. No intervals: differences "
+        "to the reference, paired by seed, are in the table. The best of many cells looks better than it is.",
+    )
+
+
+def _factorial(runs: pd.DataFrame) -> FactorialPart | None:
+    """Effects, if the runs hold a factorial with a whole replicate."""
+    found = detect(runs)
+    if found is None or not found.seeds:
+        return None
+    table = effects(found)
+    picture = _picture(
+        factorial_view.effects_figure(table),
+        "Main effects and two-way interactions on AUC and on its log-odds, with 95 % Student intervals over seeds; grey: "
+        "the interval includes 0. An effect that changes sign between the panels depends on the scale.",
+    )
+    return FactorialPart(
+        factorial_view.note(found, table), factorial_view.summary(table), factorial_view.effect_rows(table), picture
+    )
 
 
 def _comparison(tables: Tables, reference: str) -> Comparison:

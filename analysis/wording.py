@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.arms import in_order, references, short
+from analysis.arms import in_order, parse, references, short
 from analysis.effects import ENOUGH_SEEDS, smallest_effect
 from analysis.schema import SCORE_LABELS
 from analysis.terminal import interval, number
@@ -58,7 +58,7 @@ def facts(runs: pd.DataFrame) -> list[tuple[str, str]]:
     seeds = sorted(runs["seed"].unique())
     crashed = int((runs["state"] == "diverged").sum())
     return [
-        ("Arms", ", ".join(dict.fromkeys([*in_order(runs["arm"], home), *sorted(runs["arm"].unique())]))),
+        ("Arms", _arms(runs["arm"], home)),
         ("Runs", f"{len(runs)}, of which {crashed} diverged"),
         ("Seeds", f"{len(seeds)} ({_span(seeds)}), paired across arms"),
         ("Task", f"{_distinct(runs['task'])}, base {_distinct(runs['base'])}"),
@@ -68,6 +68,19 @@ def facts(runs: pd.DataFrame) -> list[tuple[str, str]]:
         ("Commit", _distinct(runs["git_commit"])),
         ("Core-hours", f"{runs['seconds'].sum() / 3600:.2f}: seconds summed over runs, counting one core per run"),
     ]
+
+
+MOST_ARMS = 24
+"""Arms that are listed one by one."""
+
+
+def _arms(labels: pd.Series, home: str) -> str:
+    """Arms by name while they can be read; combinations of several components are counted."""
+    every = list(dict.fromkeys([*in_order(labels, home), *sorted(labels.unique())]))
+    plain = [arm for arm in every if parse(arm).change != "combination"]
+    listed, several = plain[:MOST_ARMS], len(every) - len(plain)
+    more = f" and {len(plain) - len(listed)} more" if len(plain) > len(listed) else ""
+    return ", ".join(listed) + more + (f"; {several} combinations of several changes" if several else "")
 
 
 def _alpha_and_length(runs: pd.DataFrame, home: str) -> str:

@@ -1,25 +1,35 @@
 """The main job: train every arm of a design on paired seeds, then tables, figures and a page."""
 
+import hashlib
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, field_validator
+from tyro.conf import UseAppendAction
 
-from experiments.designs import DESIGNS, with_baselines
+from experiments import planning
+from experiments.designs import DESIGNS, Cell, Request, with_baselines
+from experiments.factors import factors_of
 from experiments.launch import Failure, local_map
-from experiments.progress import Progression, clock
-from experiments.spec import DEFAULT_STEPS, SCORES, RunSpec, TaskSpec
+from experiments.planning import Plan
+from experiments.progress import Progression
+from experiments.publish import publish
+from experiments.spec import DEFAULT_STEPS, RunSpec, TaskSpec
 from experiments.track import close_tracking, open_tracking
 from vapo_core.files import ensure_writable, write_whole
-from vapo_core.settings import RECIPES, Base, Evaluation, Frozen, Settings
+from vapo_core.settings import EXAMS, RECIPES, SCALES, Base, Evaluation, Frozen, Settings
+from vapo_core.tasks import TASKS
 
 BASES = 3
 """Base initialisations, nested in the seeds of the language world."""
 
-SECONDS_PER_RUN = {"walk": 2.0, "lm": 15.0}
-"""Measured on one core with the default settings; used for the estimate of a plan only."""
+DesignName = Literal[
+    "leave-one-out", "add-one-in", "full-factorial", "fractional-factorial", "one-at-a-time", "grid",
+    "alpha-by-length", "lambda-by-lambda",
+]  # fmt: skip
 
 
 class Preset(NamedTuple):
@@ -46,12 +56,22 @@ PRESETS: dict[str, dict[str, Preset]] = {
 
 
 class AblateConfig(Frozen):
-    """Train every arm of a design on paired seeds and compare them with the reference arm."""
+    """Train every arm of a design on paired seeds and compare them with the reference arm.
+
+    --config FILE.yaml gives options, too.
+    """
 
     world: Literal["walk", "lm"] = Field(
         "walk", description="walk: small networks, exact answers; lm: tiny transformers"
     )
-    design: Literal["leave-one-out", "add-one-in"] = Field("leave-one-out", description="which arms")
+    design: DesignName = Field(
+        "leave-one-out", description="which arms; grid and one-at-a-time are over what --vary names"
+    )
+    fraction: Literal[64, 32, 16] = Field(64, description="runs per seed of the fractional factorial")
+    vary: UseAppendAction[tuple[tuple[str, ...], ...]] = Field(
+        (), description="NAME VALUE...: a setting, or dials.NAME, and its values; may be given several times"
+    )
+    order_seed: int = Field(0, ge=0, description="draws the order of runs within each seed")
     preset: Literal["smoke", "quick", "full"] = Field("quick", description="seconds, minutes, or for a verdict")
     seeds: int = Field(20, ge=1, description="paired seeds per arm")
     first_seed: int = Field(0, ge=0, description="the seeds are first_seed, first_seed + 1, ...")
@@ -64,53 +84,97 @@ class AblateConfig(Frozen):
     settings: Settings
     evaluation: Evaluation
 
+    @field_validator("vary", mode="before")
+    @classmethod
+    def _as_words(cls, value: Any) -> Any:
+        """YAML gives numbers where the command line gives words."""
+        if not isinstance(value, (list, tuple)) or not all(isinstance(item, (list, tuple)) for item in value):
+            raise ValueError("expected a list of lists, such as [[alpha, 0.1, 0.25], [mu, 0]]")
+        return tuple(tuple(map(str, item)) for item in value)
 
-def plan(config: AblateConfig, dials: dict[str, Any]) -> list[RunSpec]:
-    """Every cell, seeds outermost, so that an early stop leaves a balanced table.
+
+def plan(config: AblateConfig, dials: dict[str, Any]) -> Plan:
+    """Every cell with every seed: seeds one after the other, cells in random order within each.
 
     Raises:
-        ValueError: for an unknown recipe among the baselines, or an impossible combination.
+        ValueError: for an unknown recipe among the baselines, something to vary that cannot be, or an impossible
+            combination.
     """
     unknown = [name for name in config.baselines if name not in RECIPES]
     if unknown:
         raise ValueError(f"baselines: no recipe {unknown[0]!r} (allowed: {', '.join(RECIPES)})")
-    arms = with_baselines(DESIGNS[config.design].arms(), config.baselines)
-    return [
-        RunSpec(
-            world=config.world,
-            task=TaskSpec(name=config.task, dials=dials),
-            recipe=arm.recipe,
-            toggles=arm.toggles,
-            settings=config.settings,
-            variants=dict(RECIPES[arm.recipe].variants),
-            base=Base(init=seed if config.world == "walk" else seed % BASES),
-            evaluation=config.evaluation,
-            seed=seed,
-            steps=config.steps,
-            log_every=max(1, -(-config.steps // 60)),
-        )
-        for seed in range(config.first_seed, config.first_seed + config.seeds)
-        for arm in arms
-    ]
+    design = DESIGNS[config.design]
+    if config.vary and not design.varies:
+        takers = ", ".join(name for name, other in DESIGNS.items() if other.varies)
+        raise ValueError(f"vary: design {config.design} varies no setting (allowed with: {takers})")
+    own = TASKS[config.task].dials(**dials)
+    factors = factors_of(config.design, config.task, config.vary, config.settings, own)
+    cells = with_baselines(design.cells(Request(config.fraction, factors)), config.baselines)
+    planning.check_labels(cells)
+    seeds = range(config.first_seed, config.first_seed + config.seeds)
+    ordered = planning.in_blocks(cells, seeds, config.order_seed)
+    specs = tuple(_spec(config, dials, cell, seed) for seed, cell in ordered)
+    labels = {spec.hash: cell.label for spec, (_, cell) in zip(specs, ordered, strict=True)}
+    return Plan(specs, labels, design.reference, tuple(cell.label for cell in cells))
 
 
-def describe_plan(config: AblateConfig, specs: Sequence[RunSpec]) -> str:
-    """What would run and what it costs, for a person."""
-    seconds = len(specs) * SECONDS_PER_RUN[config.world] * config.steps / DEFAULT_STEPS[config.world]
-    arms = list(dict.fromkeys(spec.arm for spec in specs))
+def _spec(config: AblateConfig, dials: dict[str, Any], cell: Cell, seed: int) -> RunSpec:
+    return RunSpec(
+        world=config.world,
+        task=TaskSpec(name=config.task, dials={**dials, **dict(cell.dials)}),
+        recipe=cell.recipe,
+        toggles=cell.toggles,
+        settings=Settings(**{**config.settings.model_dump(), **dict(cell.settings)}),
+        variants=dict(RECIPES[cell.recipe].variants),
+        base=Base(init=seed if config.world == "walk" else seed % BASES),
+        evaluation=config.evaluation,
+        seed=seed,
+        steps=config.steps,
+        log_every=max(1, -(-config.steps // 60)),
+    )
+
+
+def describe_plan(config: AblateConfig, plan: Plan) -> str:
+    """What would run, what it costs and what it can see, for a person."""
+    arms, blind = plan.arms, config.design == "fractional-factorial"
+    speed = planning.measured_speed(config.runs, config.world, config.task, config.steps)
+    done = sum((config.runs / spec.hash / "row.json").exists() for spec in plan.specs)
     return "\n".join(
         [
             f"{config.design} on {config.task} ({config.world}): {len(arms)} arms x {config.seeds} seeds"
-            f" = {len(specs)} runs of {config.steps} steps",
-            f"about {seconds / 3600:.2f} core-hours, {clock(seconds / config.workers)} on {config.workers} workers",
-            *(f"  {arm}" for arm in arms),
+            f" = {len(plan.specs)} runs of {config.steps} steps",
+            *planning.cost_lines(plan, speed, config.workers, done),
+            *planning.power_lines(config.design, config.seeds, config.fraction),
+            *(planning.alias_lines(config.fraction) if blind else []),
+            *planning.arm_lines(plan),
         ]
     )
 
 
-def outcome_folder(config: AblateConfig) -> Path:
+def outcome_folder(config: AblateConfig, dials: dict[str, Any]) -> Path:
     """Where the tables and the page of this ablation go."""
-    return config.runs / f"ablate-{config.world}-{config.task}-{config.design}-{config.preset}"
+    size = f"-{config.fraction}" if config.design == "fractional-factorial" else ""
+    names = "".join(f"-{item[0]}" for item in config.vary)
+    plain = f"ablate-{config.world}-{config.task}-{config.design}{size}{names}-{config.preset}"
+    return config.runs / (plain if _is_plain(config, dials) else f"{plain}-{_mark(config, dials)}")
+
+
+def _is_plain(config: AblateConfig, dials: dict[str, Any]) -> bool:
+    """Whether it is the preset as it stands; anything else gets a folder of its own and overwrites no other outcome."""
+    preset = PRESETS[config.world][config.preset]
+    mine = (config.seeds, config.first_seed, config.steps, config.baselines)
+    usual = (config.settings, config.evaluation) == (SCALES[config.world], EXAMS[config.world])
+    values = [item[1:] for item in config.vary]
+    return mine == (preset.seeds, preset.first_seed, preset.steps, preset.baselines) and usual and not (dials or values)
+
+
+def _mark(config: AblateConfig, dials: dict[str, Any]) -> str:
+    """A short name for what differs from the preset."""
+    content = config.model_dump(
+        mode="json", exclude={"workers", "runs", "dry_run", "order_seed"}, exclude_defaults=True
+    )
+    text = json.dumps({**content, "dials": dials}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
 def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:
@@ -119,54 +183,36 @@ def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:
     Returns:
         Exit code: 0, or 1 if some run could not be finished.
     """
-    specs, out = plan(config, dials), outcome_folder(config)
-    print(describe_plan(config, specs))
+    planned, out = plan(config, dials), outcome_folder(config, dials)
+    print(describe_plan(config, planned))
     if config.dry_run:
         return 0
     ensure_writable(out)
-    write_whole(out / "config.json", config.model_dump_json(indent=2, exclude={"workers", "runs", "dry_run"}))
-    study = out.name
+    write_whole(out / "config.json", _resolved(config, planned))
+    study, specs = out.name, planned.specs
     tracking = open_tracking(config.runs, study)
     bar = Progression(config.world, len(specs))
     earlier = {spec for spec in specs if (config.runs / spec.hash / "row.json").exists()}
     try:
         failures = local_map(
             specs, config.runs, study, config.workers, tracking,
-            lambda spec, row: bar.advance(spec, row, spec not in earlier),
+            lambda spec, row: bar.advance(spec, row, spec not in earlier, planned.labels[spec.hash]),
         )  # fmt: skip
     finally:
         bar.close()
-    publish(specs, config, out)
+    publish(planned, config.runs, config.design, out)
     close_tracking(tracking, out)
-    return _say_failures(failures)
+    return _say_failures(failures, planned)
 
 
-def publish(specs: Sequence[RunSpec], config: AblateConfig, out: Path) -> None:
-    """Tables, figures, the page, and the table on the terminal."""
-    from rich.console import Console
-
-    from analysis.curves import bands
-    from analysis.drawing import save
-    from analysis.effects import ablation_table
-    from analysis.figures import component_curves, effects_forest, learning_curves
-    from analysis.report import write_report
-    from analysis.schema import load
-    from analysis.terminal import effects_table
-    from experiments.collect import collect
-
-    collect(specs, config.runs, out)
-    tables, reference, metric = load(out), DESIGNS[config.design].reference, SCORES[config.world]
-    table = ablation_table(tables.runs, reference)
-    curves = bands(tables, metric, list(table["arm"]))
-    save(effects_forest(table, reference), out / "figures", "effects")
-    save(learning_curves(curves, reference, metric), out / "figures", "learning_curves")
-    save(component_curves(curves, reference, metric), out / "figures", "component_curves")
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(effects_table(table, metric, width=console.width))
-    print(f"report: {write_report([(config.design, out)], out / 'report.html')}")
+def _resolved(config: AblateConfig, plan: Plan) -> str:
+    """The configuration as JSON, with the order in which the runs were to start."""
+    content = json.loads(config.model_dump_json(exclude={"workers", "runs", "dry_run"}))  # infinity as text
+    order = [{"seed": spec.seed, "arm": plan.labels[spec.hash], "spec": spec.hash} for spec in plan.specs]
+    return json.dumps({**content, "order": order}, indent=1)
 
 
-def _say_failures(failures: Sequence[Failure]) -> int:
+def _say_failures(failures: Sequence[Failure], plan: Plan) -> int:
     for spec, reason in failures:
-        print(f"not finished: {spec.arm}, seed {spec.seed}, run {spec.hash}: {reason}", file=sys.stderr)
+        print(f"not finished: {plan.labels[spec.hash]}, seed {spec.seed}, run {spec.hash}: {reason}", file=sys.stderr)
     return 1 if failures else 0

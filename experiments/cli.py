@@ -9,9 +9,13 @@ from vapo_core.suggest import nearest
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "ablate": ("experiments.commands.ablate", "train every arm of a design on paired seeds, compare, write a report"),
+    "sweep": ("experiments.commands.sweep", "search alpha, a constant lambda, or other settings; recommend a value"),
     "train": ("experiments.commands.train", "train one recipe; --resume continues it"),
     "evaluate": ("experiments.commands.evaluate", "sample and grade answers of a checkpoint on a split of a task"),
-    "tasks": ("experiments.commands.tasks", "measure the language tasks: base accuracy, lengths, what a critic can see"),
+    "tasks": (
+        "experiments.commands.tasks",
+        "measure the language tasks: base accuracy, lengths, what a critic can see",
+    ),
     "ls": ("experiments.commands.ls", "list runs"),
     "show": ("experiments.commands.show", "one run: what it was and what came of it"),
     "compare": ("experiments.commands.compare", "two runs side by side"),

@@ -1,4 +1,4 @@
-"""Tables of finished runs: `runs.csv`, a row per spec, and `curves.parquet`, every named metric of every point.
+"""Tables of finished runs: `runs.csv`, a row per spec, `curves.parquet`, every named metric, and `probes.parquet`.
 
 From the local records or from an MLflow store; both give the same tables.
 """
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from experiments.arrays import Arrays, arrays_table, read_arrays
 from experiments.records import Points, read_points
 from experiments.run import finished_row
 from experiments.spec import RunSpec
@@ -22,12 +23,17 @@ class Finished(NamedTuple):
 
     row: dict[str, Any]
     points: Points
+    arrays: list[Arrays]
 
 
 def from_records(specs: Iterable[RunSpec], runs: Path) -> list[Finished]:
     """Finished runs among these specs, in their order."""
     rows = ((spec, finished_row(spec, runs)) for spec in specs)
-    return [Finished(row, read_points(runs / spec.hash / "metrics.jsonl")) for spec, row in rows if row is not None]
+    return [
+        Finished(row, read_points(home / "metrics.jsonl"), read_arrays(home / "probes.jsonl"))
+        for home, row in ((runs / spec.hash, row) for spec, row in rows)
+        if row is not None
+    ]
 
 
 def from_mlflow(uri: str, study: str, order: Sequence[str] | None = None) -> list[Finished]:
@@ -39,7 +45,7 @@ def from_mlflow(uri: str, study: str, order: Sequence[str] | None = None) -> lis
     Raises:
         ValueError: if the store has no such study.
     """
-    found = {row["spec"]: Finished(row, points) for row, points in stored_runs(uri, study)}
+    found = {row["spec"]: Finished(row, points, arrays) for row, points, arrays in stored_runs(uri, study)}
     return [found[name] for name in (sorted(found) if order is None else order) if name in found]
 
 
@@ -49,12 +55,17 @@ def collect(specs: Iterable[RunSpec], runs: Path, out: Path) -> int:
 
 
 def write_tables(finished: Sequence[Finished], out: Path) -> int:
-    """Both tables, each whole or not at all; returns the number of rows."""
-    buffer = io.BytesIO()
-    curves_table(finished).to_parquet(buffer, index=False)
-    write_whole_bytes(out / "curves.parquet", buffer.getvalue())
+    """The tables, each whole or not at all; returns the number of rows."""
+    _write_parquet(curves_table(finished), out / "curves.parquet")
+    _write_parquet(arrays_table((run.row["spec"], run.arrays) for run in finished), out / "probes.parquet")
     write_whole(out / "runs.csv", pd.DataFrame([run.row for run in finished]).to_csv(index=False))
     return len(finished)
+
+
+def _write_parquet(table: pd.DataFrame, path: Path) -> None:
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    write_whole_bytes(path, buffer.getvalue())
 
 
 def curves_table(finished: Iterable[Finished]) -> pd.DataFrame:

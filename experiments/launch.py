@@ -1,19 +1,28 @@
 """Run many specs: `local_map` is `map(run_one, specs)` over one-thread processes that survives losing any of them."""
 
-import multiprocessing
+import json
 import os
-import threading
+import sys
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.run import finished_row, run_one
+from experiments.claims import LONGEST_WAIT_S, last_sign_of_life
+from experiments.repair import whole_row
 from experiments.spec import RunSpec
 from experiments.track import Tracking
+from experiments.workers import Answer, Job, Worker
+from experiments.workers import one_thread as _one_thread  # noqa: F401
+from vapo_core.files import write_whole
 
 MOST_ATTEMPTS = 3
+"""Attempts at a run within one command."""
+
+POLL_S = 0.5
+"""Seconds between looks at a run that another command is at work on."""
 
 
 class Failure(NamedTuple):
@@ -29,103 +38,110 @@ OnDone = Callable[[RunSpec, dict[str, Any]], None]
 def local_map(
     specs: Sequence[RunSpec], runs: Path, study: str, workers: int, tracking: Tracking | None, on_done: OnDone
 ) -> list[Failure]:
-    """Run every unfinished spec on `workers` local processes.
+    """Run every unfinished spec on `workers` local processes, in the order given.
 
-    A run that diverges is a result. A run whose process dies or raises is tried again, three times in all.
+    A run that diverges is a result. A run whose process dies or raises is tried again, three times in all; the reason
+    stays in its folder as failure.json. A run that another command is at work on is left for last, not run twice.
 
     Args:
         on_done: called in this process with each finished row, those finished earlier included.
 
     Returns:
         Runs that could not be finished.
+
+    Raises:
+        OSError: if the disk is full or the folder cannot be written; what is finished stays, give the command again.
     """
-    tries = dict.fromkeys(specs, 0)
-    for spec in specs:
-        row = finished_row(spec, runs)
-        if row is not None:
-            del tries[spec]
+    work = _Work(runs, on_done)
+    for spec in dict.fromkeys(specs):
+        row = whole_row(spec, runs / spec.hash)
+        if row is None:
+            work.queue.append(spec)
+        else:
             on_done(spec, row)
-    failures: list[Failure] = []
-    while tries:
-        _one_pool(tries, runs, study, workers, tracking, on_done, failures)
-    return failures
-
-
-def _one_pool(
-    tries: dict[RunSpec, int],
-    runs: Path,
-    study: str,
-    workers: int,
-    tracking: Tracking | None,
-    on_done: OnDone,
-    failures: list[Failure],
-) -> None:
-    """Work through what is left until all is done or a process dies and takes the pool with it; updates `tries`."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(tries)), mp_context=context, initializer=_one_thread) as pool:
-        waiting = {pool.submit(run_one, spec, runs, study, tracking): spec for spec in tries}
-        try:
-            while waiting:
-                done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                for future in done:
-                    spec = waiting.pop(future)
-                    if not _settle(future, spec, tries, on_done, failures) and spec in tries:
-                        waiting[pool.submit(run_one, spec, runs, study, tracking)] = spec
-        except BrokenProcessPool:
-            _blame(tries, runs, failures)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            _stop(pool)
-            raise
-
-
-def _settle(
-    future: Future[dict[str, Any]], spec: RunSpec, tries: dict[RunSpec, int], on_done: OnDone, failures: list[Failure]
-) -> bool:
-    """Book one finished future; False if the run has to be tried again or given up."""
+    job = Job(runs, study, tracking)
+    crew = [Worker(job) for _ in range(min(workers, len(work.queue)))]
     try:
-        row = future.result()
-    except BrokenProcessPool:
-        raise
-    except Exception as error:
-        tries[spec] += 1
-        if tries[spec] >= MOST_ATTEMPTS:
-            del tries[spec]
-            failures.append(Failure(spec, f"{type(error).__name__}: {error}"))
-        return False
-    del tries[spec]
-    on_done(spec, row)
-    return True
+        while work.queue or any(worker.spec for worker in crew):
+            _hand_out(crew, work, job)
+            at_work = {worker.line: worker for worker in crew if worker.spec}
+            for line in wait(list(at_work), timeout=POLL_S) if at_work else ():
+                work.settle(*at_work[line].take())  # type: ignore[index]
+            if not at_work:
+                time.sleep(POLL_S)
+    finally:
+        for worker in crew:
+            worker.stop()
+    return work.failures
 
 
-def _blame(tries: dict[RunSpec, int], runs: Path, failures: list[Failure]) -> None:
-    """After a death in the pool: count an attempt for every run that had begun and is not finished."""
-    for spec in list(tries):
-        if (runs / spec.hash / "attempts").exists() and finished_row(spec, runs) is None:
-            tries[spec] += 1
-            if tries[spec] >= MOST_ATTEMPTS:
-                del tries[spec]
-                failures.append(Failure(spec, "its process died"))
+def _hand_out(crew: list[Worker], work: "_Work", job: Job) -> None:
+    """Give every idle worker a run, a dead one's place to a new process."""
+    for place, worker in enumerate(crew):
+        if worker.spec is not None:
+            continue
+        spec = work.next()
+        if spec is None:
+            return
+        if not worker.process.is_alive():
+            worker.stop()
+            crew[place] = worker = Worker(job)
+        worker.give(spec)
 
 
-def _one_thread() -> None:
-    """One run, one core: the workers are the parallelism."""
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+class _Work:
+    """What is left to do, and what came of the rest."""
 
+    def __init__(self, runs: Path, on_done: OnDone) -> None:
+        self.runs, self.on_done = runs, on_done
+        self.queue: deque[RunSpec] = deque()
+        self.failures: list[Failure] = []
+        self._tries: Counter[str] = Counter()
+        self._not_before: dict[str, float] = {}
 
-def _end_with_parent() -> None:
-    """A worker must not outlive a parent that was killed: it would race with the command that continues the work."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    def next(self) -> RunSpec | None:
+        """The next run whose time has come, taken from the queue."""
+        for _ in range(len(self.queue)):
+            spec = self.queue.popleft()
+            if self._not_before.get(spec.hash, 0.0) <= time.monotonic():
+                return spec
+            self.queue.append(spec)
+        return None
 
+    def settle(self, spec: RunSpec, answer: Answer) -> None:
+        """Book what came of an attempt.
 
-def _stop(pool: ProcessPoolExecutor) -> None:
-    """End the workers at once: what they had not finished is continued next time."""
-    for process in list((pool._processes or {}).values()):
-        process.terminate()
+        Raises:
+            OSError: if the folder of records cannot be written.
+        """
+        if answer.row is not None:
+            self.on_done(spec, answer.row)
+        elif answer.busy:
+            self._leave_for_later(spec)
+        elif answer.storage is not None:
+            number, path = answer.storage
+            raise OSError(
+                number, f"{os.strerror(number)}; finished runs are kept, mend it and give the command again", path
+            )
+        else:
+            self._try_again(spec, answer)
+
+    def _leave_for_later(self, spec: RunSpec) -> None:
+        if not self._not_before:
+            print(f"run {spec.hash} is being run by another command; waiting for it and others at the end",
+                  file=sys.stderr)  # fmt: skip
+        still = time.time() - last_sign_of_life(self.runs / spec.hash)
+        if still > LONGEST_WAIT_S:
+            self.failures.append(Failure(spec, f"another command holds it, without progress for {still / 60:.0f} min"))
+            return
+        self._not_before[spec.hash] = time.monotonic() + POLL_S
+        self.queue.append(spec)
+
+    def _try_again(self, spec: RunSpec, answer: Answer) -> None:
+        self._tries[spec.hash] += 1
+        content = {"attempt": self._tries[spec.hash], "reason": answer.reason, "trace": answer.trace}
+        write_whole(self.runs / spec.hash / "failure.json", json.dumps(content, indent=2))
+        if self._tries[spec.hash] >= MOST_ATTEMPTS:
+            self.failures.append(Failure(spec, answer.reason))
+        else:
+            self.queue.append(spec)

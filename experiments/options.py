@@ -95,9 +95,15 @@ def known(field: str, value: str, allowed: Collection[str]) -> str:
 
 
 def peek(words: Sequence[str], flag: str, otherwise: str) -> str:
-    """The value of a flag that other defaults depend on, read before everything is parsed."""
+    """The value of a flag that other defaults depend on, read before everything is parsed.
+
+    Raises:
+        ValueError: if the flag stands last, without a value.
+    """
     for i, word in enumerate(words):
-        if word == f"--{flag}" and i + 1 < len(words):
+        if word == f"--{flag}":
+            if i + 1 == len(words):
+                raise ValueError(f"--{flag} needs a value")
             return words[i + 1]
         if word.startswith(f"--{flag}="):
             return word.split("=", 1)[1]

@@ -26,10 +26,10 @@ class Progression:
             self._task: TaskID = self._bar.add_task(title, total=total, left="", last="")
             self._bar.start()
 
-    def advance(self, spec: RunSpec, row: dict[str, Any], fresh: bool) -> None:
-        """One more run is done; `fresh` ones tell the pace, those finished earlier do not."""
+    def advance(self, spec: RunSpec, row: dict[str, Any], fresh: bool, arm: str = "") -> None:
+        """One more run is done; `fresh` ones tell the pace, those finished earlier do not; `arm` names it, else its spec."""
         self.done, self.fresh = self.done + 1, self.fresh + fresh
-        last = f"{spec.arm}, seed {spec.seed}: {row['last']:.3f}"
+        last = f"{arm or spec.arm}, seed {spec.seed}: {row['last']:.3f}"
         if self._bar is not None:
             self._bar.update(self._task, advance=1, left=self.left(), last=last)
         elif time.monotonic() - self._spoke > self.LINE_SECONDS or self.done == self.total:

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from vapo_core.files import write_whole
+
 Points = list[tuple[int, dict[str, float]]]
 """(RL steps finished, named numbers), in order."""
 
@@ -34,13 +36,12 @@ class JsonLines:
     def __init__(self, path: Path, keep_through: int = -1) -> None:
         """Args: keep_through, the last step of an earlier attempt to keep; -1 starts afresh."""
         kept = [point for point in read_points(path) if point[0] <= keep_through]
-        self._handle = path.open("w", encoding="utf-8")
-        for step, metrics in kept:
-            self.write(step, metrics)
+        write_whole(path, "".join(_line(*point) for point in kept))  # a kill here must not lose what was kept
+        self._handle = path.open("a", encoding="utf-8")
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Append a point."""
-        self._handle.write(json.dumps({"step": step, "metrics": dict(metrics)}) + "\n")
+        self._handle.write(_line(step, metrics))
         self._handle.flush()
 
     def close(self) -> None:
@@ -49,14 +50,18 @@ class JsonLines:
 
 
 def read_points(path: Path) -> Points:
-    """Points of a JSON-lines record; a last line cut short by a crash is dropped, and a missing file has none."""
+    """Points of a JSON-lines record up to the first line that cannot be read; a missing file has none."""
     if not path.exists():
         return []
     points = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)
-        except json.JSONDecodeError:
+            points.append((int(entry["step"]), dict(entry["metrics"])))
+        except (ValueError, KeyError, TypeError):
             break
-        points.append((entry["step"], entry["metrics"]))
     return points
+
+
+def _line(step: int, metrics: Mapping[str, float]) -> str:
+    return json.dumps({"step": step, "metrics": dict(metrics)}) + "\n"

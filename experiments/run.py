@@ -5,18 +5,21 @@ import math
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 
+from experiments.arrays import ProbeLines
+from experiments.claims import LONGEST_WAIT_S, claimed
 from experiments.records import JsonLines, Logger, Memory, read_points
+from experiments.repair import clear_damage, points_damage, read_row, whole_row
 from experiments.spec import SCORES, RunSpec
-from experiments.track import MLflowRun, Tracking
-from vapo_core.files import write_whole
+from experiments.track import MLflowRun, Tracking, drop_partial
+from vapo_core.files import clear_scratch, set_aside, write_whole
 from vapo_core.settings import COMPONENTS
-from vapo_core.tasks import make_task
+from vapo_core.tasks import TASKS, make_task
 
 
 class Tee:
@@ -33,33 +36,41 @@ class Tee:
 
 
 def finished_row(spec: RunSpec, runs: Path) -> dict[str, Any] | None:
-    """The row of a finished run, or None."""
-    try:
-        return json.loads((runs / spec.hash / "row.json").read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
-        return None
+    """The row of a finished run, or None if there is none that can be read."""
+    return read_row(runs / spec.hash)
 
 
-def run_one(spec: RunSpec, runs: Path, study: str, tracking: Tracking | None = None) -> dict[str, Any]:
+def run_one(
+    spec: RunSpec, runs: Path, study: str, tracking: Tracking | None = None, wait_s: float = LONGEST_WAIT_S
+) -> dict[str, Any]:
     """Run a spec unless it is finished, continuing from its checkpoint if there is one.
+
+    What is damaged of an earlier attempt is set aside, said in one line, and made again.
 
     Args:
         spec: what to run.
         runs: folder of all records and caches.
         study: name recorded with the row.
         tracking: where to write to MLflow, None for records only.
+        wait_s: seconds to wait for another process that is at work on this run.
 
     Returns:
         The row of `row.json`.
+
+    Raises:
+        Busy: if another process is still at work on it then.
     """
     home = runs / spec.hash
-    home.mkdir(parents=True, exist_ok=True)
-    with FileLock(home / "lock"):
-        row = finished_row(spec, runs)
+    with claimed(home, wait_s):
+        clear_scratch(home)
+        clear_damage(spec, home)
+        row = whole_row(spec, home)
         if row is not None:
             return row
         attempts = _count_attempt(home)
         write_whole(home / "spec.json", spec.model_dump_json(indent=2))
+        if tracking is not None and attempts > 1:
+            drop_partial(tracking, spec.hash)
         mlflow = None if tracking is None else MLflowRun(tracking, spec, tags_of(spec, study), home)
         try:
             outcome = _train(spec, runs, home, mlflow)
@@ -69,6 +80,7 @@ def run_one(spec: RunSpec, runs: Path, study: str, tracking: Tracking | None = N
             raise
         row = {**describe(spec, study), **outcome, "attempts": attempts, "git_commit": git_commit()}
         write_whole(home / "row.json", json.dumps(row, indent=2))
+        (home / "failure.json").unlink(missing_ok=True)
         if mlflow is not None:
             mlflow.finish(row)
         return row
@@ -78,19 +90,19 @@ def _train(spec: RunSpec, runs: Path, home: Path, mlflow: MLflowRun | None) -> d
     """Train, writing points as they come; a divergence is an outcome like any other."""
     from vapo_core.step import Diverged
 
-    trainer, started, checkpoint = build_trainer(spec, runs), time.perf_counter(), home / "checkpoint"
-    done = trainer.resume(checkpoint).step if checkpoint.exists() else -1
+    (trainer, done), started = _start(spec, runs, home), time.perf_counter()
     memory = Memory()
     record = JsonLines(home / "metrics.jsonl", keep_through=done)
     memory.points[:] = read_points(home / "metrics.jsonl")
     log = Tee([memory, record])
+    trainer.keep_arrays = ProbeLines(home / "probes.jsonl", keep_through=done).write
     if mlflow is not None:
         for step, metrics in memory.points:
             mlflow.write(step, metrics)
         log.loggers.append(mlflow)
     state, reason = "finished", ""
     try:
-        trainer.run(log.write, checkpoint, CHECKPOINT_EVERY[spec.world])
+        trainer.run(log.write, home / "checkpoint", CHECKPOINT_EVERY[spec.world])
     except Diverged as error:
         state, reason = "diverged", str(error)
     finally:
@@ -108,6 +120,26 @@ def _train(spec: RunSpec, runs: Path, home: Path, mlflow: MLflowRun | None) -> d
     }
 
 
+def _start(spec: RunSpec, runs: Path, home: Path) -> tuple[Any, int]:
+    """A trainer and the last step whose points are kept: at the checkpoint if there is a good one, else before step 0."""
+    trainer, checkpoint = build_trainer(spec, runs), home / "checkpoint"
+    if not checkpoint.exists():
+        return trainer, -1
+    try:
+        done = trainer.resume(checkpoint).step
+        damage = points_damage(spec, read_points(home / "metrics.jsonl"), done)
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a reader of damaged bytes may raise
+        damage = f"it cannot be read ({type(error).__name__})"
+    else:
+        if not damage:
+            return trainer, done
+        damage = f"metrics.jsonl {damage}"
+    set_aside(checkpoint, damage, "the run starts again")
+    return build_trainer(spec, runs), -1
+
+
 def build_trainer(spec: RunSpec, runs: Path) -> Any:
     """World, recipe and trainer of a spec; bases and warm critics are cached in `runs`."""
     import torch
@@ -122,7 +154,7 @@ def build_trainer(spec: RunSpec, runs: Path) -> Any:
     seeds = seeds_of(spec.seed)
     world = build_world(spec.world, task, spec.task.name, spec.base, spec.settings, seeds, runs)
     recipe = assemble(spec.toggles, spec.settings, spec.variants)
-    return Trainer(world, recipe, spec.settings, spec.evaluation, spec.seed, spec.steps, runs, spec.log_every)
+    return Trainer(world, recipe, spec.settings, spec.evaluation, spec.seed, spec.steps, runs, spec.log_every, spec.probes)
 
 
 def describe(spec: RunSpec, study: str) -> dict[str, Any]:
@@ -132,6 +164,7 @@ def describe(spec: RunSpec, study: str) -> dict[str, Any]:
         "study": study,
         "world": spec.world,
         "task": spec.task.name,
+        **{f"dials.{k}": v for k, v in TASKS[spec.task.name].dials(**spec.task.dials).model_dump().items()},
         "recipe": spec.recipe,
         "arm": spec.arm,
         "seed": spec.seed,
@@ -179,8 +212,9 @@ def warm_columns(trainer: Any) -> dict[str, Any]:
     return {"warm_key": warm.key, "warm_tokens": warm.tokens}
 
 
+@cache
 def git_commit() -> str:
-    """The commit of the code in use, empty outside a repository."""
+    """The commit of the code in use when this process first asked, empty outside a repository."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else ""
@@ -193,7 +227,8 @@ CHECKPOINT_EVERY = {"walk": 0, "lm": 10}
 def _count_attempt(home: Path) -> int:
     """How often this run was begun, this time included."""
     path = home / "attempts"
-    number = int(path.read_text()) + 1 if path.exists() else 1
+    text = path.read_text(errors="replace").strip() if path.exists() else ""
+    number = int(text) + 1 if text.isdecimal() else 1
     write_whole(path, str(number))
     return number
 

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from vapo_core.settings import (
     COMPONENTS,
     EXAMS,
+    PROBES,
     RECIPES,
     SCALES,
     Base,
@@ -74,8 +75,11 @@ class RunSpec(Frozen):
             raise ValueError(f"recipe: no recipe {self.recipe!r}{nearest(self.recipe, RECIPES)}")
         if TASKS[self.task.name].world != self.world:
             raise ValueError(f"task: {self.task.name!r} belongs to world {TASKS[self.task.name].world!r}")
-        if self.probes:
-            raise ValueError(f"probes: none is available yet, got {', '.join(self.probes)}")
+        for name, every in self.probes.items():
+            if name not in PROBES:
+                raise ValueError(f"probes: no probe {name!r}{nearest(name, PROBES)}")
+            if every < 1:
+                raise ValueError(f"probes.{name} = {every}: RL steps between measurements, at least 1")
         check_combination(self.toggles, self.settings, self.variants)
         return self
 
@@ -91,12 +95,18 @@ class RunSpec(Frozen):
 
     @property
     def arm(self) -> str:
-        """The arm's label, such as `vapo without clip_higher`."""
-        own = RECIPES[self.recipe].toggles.model_dump()
-        mine = self.toggles.model_dump()
-        removed = [f"without {name}" for name in COMPONENTS if own[name] and not mine[name]]
-        added = [f"with {name}" for name in COMPONENTS if mine[name] and not own[name]]
-        return " ".join([self.recipe, *removed, *added])
+        """The arm's label, such as `vapo without clip_higher` or `vapo length_adaptive_gae=own_rule`."""
+        usual = RECIPES[self.recipe].variants
+        changed = [f"{slot}={name}" for slot, name in self.variants.items() if usual.get(slot) != name]
+        return " ".join([arm_label(self.recipe, self.toggles), *changed])
+
+
+def arm_label(recipe: str, toggles: Toggles) -> str:
+    """A recipe's name and what its toggles differ in, such as `vapo without clip_higher`."""
+    own, mine = RECIPES[recipe].toggles.model_dump(), toggles.model_dump()
+    removed = [f"without {name}" for name in COMPONENTS if own[name] and not mine[name]]
+    added = [f"with {name}" for name in COMPONENTS if mine[name] and not own[name]]
+    return " ".join([recipe, *removed, *added])
 
 
 def spec_for(

@@ -13,6 +13,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from filelock import FileLock
+
+from experiments.arrays import Arrays, read_arrays
 from experiments.records import Points
 from experiments.spec import RunSpec
 
@@ -35,6 +38,8 @@ def client(uri: str) -> Any:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     import logging
 
     warnings.filterwarnings("ignore", module="mlflow")
@@ -53,12 +58,13 @@ def open_tracking(runs: Path, study: str) -> Tracking | None:
         None, after one line of warning, when the store cannot be reached: the runs then go to local records alone.
     """
     uri = tracking_uri(runs)
+    runs.mkdir(parents=True, exist_ok=True)
     try:
-        mlflow = client(uri)
-        experiment = mlflow.get_experiment_by_name(study)
-        experiment_id = (
-            experiment.experiment_id if experiment else mlflow.create_experiment(study, _artifacts(uri, runs))
-        )
+        with FileLock(runs / "mlflow.lock"):  # two first commands at once would break the store's migrations
+            mlflow = client(uri)
+            experiment = mlflow.get_experiment_by_name(study)
+            place = _artifacts(uri, runs)
+            experiment_id = experiment.experiment_id if experiment else mlflow.create_experiment(study, place)
         name = f"{study} {time.strftime('%Y-%m-%d %H:%M:%S')}"
         parent = mlflow.create_run(experiment_id, run_name=name, tags={"study": study, "kind": "invocation"})
         return Tracking(uri, experiment_id, parent.info.run_id)
@@ -147,6 +153,8 @@ class MLflowRun:
 
     def _end(self, row: Mapping[str, Any]) -> None:
         self._client.log_dict(self._run_id, {"row": json.dumps(row)}, "row.json")  # as text: NaN and all
+        if (self._home / "probes.jsonl").exists():
+            self._client.log_artifact(self._run_id, str(self._home / "probes.jsonl"))
         self._client.set_tag(self._run_id, "state", row["state"])
         self._client.set_terminated(self._run_id, "FINISHED" if row["state"] == "finished" else "FAILED")
         mark_synced(self._home, self._tracking.uri, self._run_id)
@@ -175,15 +183,18 @@ def flat_params(spec: RunSpec) -> dict[str, Any]:
 
 
 def drop_partial(tracking: Tracking, spec_hash: str) -> None:
-    """Remove runs of this spec that an interrupted upload left without their end."""
-    mlflow = client(tracking.uri)
-    query = f"tags.spec = '{spec_hash}' and tags.state = 'running'"
-    for run in mlflow.search_runs([tracking.experiment_id], filter_string=query):
-        mlflow.delete_run(run.info.run_id)
+    """Remove what an interrupted attempt at this spec left without its end; a store that is away is left alone."""
+    try:
+        mlflow = client(tracking.uri)
+        query = f"tags.spec = '{spec_hash}' and tags.state = 'running'"
+        for run in mlflow.search_runs([tracking.experiment_id], filter_string=query):
+            mlflow.delete_run(run.info.run_id)
+    except Exception as error:
+        warn_away(error)
 
 
-def stored_runs(uri: str, study: str) -> Iterator[tuple[dict[str, Any], Points]]:
-    """Row and points of every whole run of a study in a store.
+def stored_runs(uri: str, study: str) -> Iterator[tuple[dict[str, Any], Points, list[Arrays]]]:
+    """Row, points and probes' arrays of every whole run of a study in a store.
 
     Raises:
         ValueError: if the store has no such study.
@@ -197,7 +208,7 @@ def stored_runs(uri: str, study: str) -> Iterator[tuple[dict[str, Any], Points]]
         page = mlflow.search_runs([experiment.experiment_id], page_token=token)
         for run in page:
             if run.data.tags.get("state") in ("finished", "diverged"):
-                yield _row(mlflow, run.info.run_id), _history(mlflow, run)
+                yield _row(mlflow, run.info.run_id), _history(mlflow, run), _arrays(mlflow, run.info.run_id)
         token = page.token or ""
 
 
@@ -206,6 +217,14 @@ def _row(mlflow: Any, run_id: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         text = Path(mlflow.download_artifacts(run_id, "row.json", scratch)).read_text(encoding="utf-8")
     return json.loads(json.loads(text)["row"])
+
+
+def _arrays(mlflow: Any, run_id: str) -> list[Arrays]:
+    """What probes left, if there were any."""
+    if all(item.path != "probes.jsonl" for item in mlflow.list_artifacts(run_id)):
+        return []
+    with tempfile.TemporaryDirectory() as scratch:
+        return read_arrays(Path(mlflow.download_artifacts(run_id, "probes.jsonl", scratch)))
 
 
 def _history(mlflow: Any, run: Any) -> Points:

@@ -14,6 +14,7 @@ from vapo_core.files import whole_folder
 from vapo_core.seeds import child
 from vapo_core.settings import Base
 from vapo_core.tasks.base import Task
+from vapo_core.types import Problem
 
 SIZES: dict[str, dict[str, int]] = {
     "tiny": {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4},
@@ -39,11 +40,17 @@ def content_key(content: Any) -> str:
 def base_identity(task_name: str, task: Any, base: Base) -> dict[str, Any]:
     """Everything a base model depends on, as JSON content; the task speaks through a sample of its demonstrations."""
     rng = np.random.default_rng(0)
-    lessons = [(p.prompt, task.demonstration(p, rng)) for p in task.sample(rng, 64, "train")]
+    lessons = [(p.prompt, task.demonstration(p, rng)) for p in lessons_of(task, rng, 64)]
+    steps = round(PRETRAINING[base.model]["steps"] * getattr(task, "pretraining", 1.0))
     return {
         "task": task_name, "demonstrations": content_key(lessons), "alphabet": task.alphabet, "size": base.model,
-        **SIZES[base.model], **PRETRAINING[base.model], "architecture": base.architecture, "init": base.init,
+        **SIZES[base.model], **PRETRAINING[base.model], "steps": steps, "architecture": base.architecture, "init": base.init,
     }  # fmt: skip
+
+
+def lessons_of(task: Any, rng: np.random.Generator, n: int) -> list[Problem]:
+    """n problems whose demonstrations a base model learns from: training problems, unless the task has its own `lessons`."""
+    return task.lessons(rng, n) if hasattr(task, "lessons") else task.sample(rng, n, "train")
 
 
 def ensure_base(identity: Mapping[str, Any], task: Task, cache: Path) -> Path:
@@ -97,7 +104,7 @@ def pretrain(identity: Mapping[str, Any], task: Task) -> tuple[Any, Any]:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, identity["lr"], total_steps=identity["steps"])
     model.train()
     for _ in range(identity["steps"]):
-        problems = task.sample(rng, identity["batch"], "train")
+        problems = lessons_of(task, rng, identity["batch"])
         ids, labels = _demonstrations(problems, task, tokenizer, rng)
         loss = model(input_ids=ids, attention_mask=ids != tokenizer.pad_token_id, labels=labels).loss
         loss.backward()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,8 +25,10 @@ def write_whole_bytes(path: Path, content: bytes) -> None:
             os.fsync(handle.fileno())
         os.chmod(scratch, 0o644)
         os.replace(scratch, path)
-    except BaseException:
+    except BaseException as error:
         Path(scratch).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # a full disk does not say where
+            error.filename = str(path)
         raise
 
 
@@ -58,3 +61,25 @@ def whole_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
+
+
+def set_aside(path: Path, reason: str, consequence: str) -> Path:
+    """Rename a damaged file or folder so that nothing is lost, say so in one line, and return its new path."""
+    number = 1
+    while (kept := path.with_name(f"{path.name}.damaged{number}")).exists():
+        number += 1
+    os.replace(path, kept)
+    print(f"warning: {path}: {reason}; kept as {kept.name}, {consequence}", file=sys.stderr)
+    return kept
+
+
+def clear_scratch(folder: Path, name: str = "") -> None:
+    """Remove what killed writers left beside `name` in a folder (beside any file, if none is given).
+
+    Only while a lock keeps other writers out.
+    """
+    for path in folder.glob(f".{name}*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

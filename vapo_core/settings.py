@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class Frozen(BaseModel):
     """Base of every configuration object: immutable, unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="strings")
 
 
 class Toggles(Frozen):
@@ -59,7 +59,9 @@ class Settings(Frozen):
     mu: float = Field(0.1, ge=0, description="weight of the positive-example loss")
     entropy_coef: float = Field(0.0, ge=0, description="weight of the entropy bonus, per token")
     kl_coef: float = Field(0.0, ge=0, description="weight of KL(policy || reference), per token")
-    value_clip: float = Field(float("inf"), gt=0, description="most a value may move from its old one; inf = unclipped")
+    value_clip: float = Field(
+        float("inf"), gt=0, allow_inf_nan=True, description="most a value may move from its old one; inf = unclipped"
+    )
     normaliser_tokens: int = Field(1024, ge=1, description="tokens per response in the constant_mean reduction")
 
     # critic start
@@ -73,12 +75,12 @@ class Settings(Frozen):
     mini_batches: int = Field(16, ge=1, description="optimiser steps per pass over the batch")
     epochs: int = Field(1, ge=1, description="passes over the batch")
     micro_batches: int = Field(1, ge=1, description="gradient accumulation: slices per mini-batch, equal results")
-    max_grad_norm: float = Field(1.0, gt=0, description="global gradient norm clip, policy and critic each")
+    max_grad_norm: float = Field(1.0, gt=0, allow_inf_nan=True, description="global gradient norm clip, policy and critic each")
     policy_lr: float = Field(1e-6, ge=0, description="AdamW rate of the policy")
     critic_lr: float = Field(2e-6, ge=0, description="AdamW rate of the critic, pretraining included")
-    adam_beta1: float = Field(0.9, ge=0, lt=1)
-    adam_beta2: float = Field(0.999, ge=0, lt=1)
-    weight_decay: float = Field(0.0, ge=0)
+    adam_beta1: float = Field(0.9, ge=0, lt=1, description="AdamW decay of the mean gradient")
+    adam_beta2: float = Field(0.999, ge=0, lt=1, description="AdamW decay of the mean squared gradient")
+    weight_decay: float = Field(0.0, ge=0, description="AdamW weight decay")
     lr_schedule: Literal["constant", "linear", "cosine"] = Field(
         "constant", description="after the warm-up of the rate"
     )
@@ -115,6 +117,10 @@ class Base(Frozen):
     model: str = Field("tiny", description="a size pretrained here, or any checkpoint `from_pretrained` takes")
     architecture: Literal["llama", "qwen3"] = Field("llama", description="of a model pretrained here")
     init: int = Field(0, ge=0, description="which initialisation of that size")
+
+
+PROBES: tuple[str, ...] = ("value_error", "gradient_variance", "exploration", "generalization", "policy_shift")
+"""Probes by name; the files are in `vapo_core/probes/`."""
 
 
 class Bundle(NamedTuple):

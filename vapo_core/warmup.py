@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from filelock import FileLock
+from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import Tensor
 
@@ -15,7 +16,7 @@ from vapo_core.base_model import content_key
 from vapo_core.collect_batch import grade_all, reward_values, to_batch
 from vapo_core.components.group_sampling import Plan
 from vapo_core.credit import terminal_rewards
-from vapo_core.files import whole_folder
+from vapo_core.files import clear_scratch, set_aside, whole_folder
 from vapo_core.learner import Learner
 from vapo_core.losses import token_mean, value_loss
 from vapo_core.prompts import PromptStream
@@ -52,13 +53,27 @@ def warm_start(
     home = cache / "critics" / key
     home.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{home}.lock"):
-        if not home.exists():
+        tokens = _load(world, home)
+        if tokens is None:
+            clear_scratch(home.parent, home.name)
             tokens = fit(world, settings, pool, seeds, outcome, recipe.value_pretraining)
             with whole_folder(home) as scratch:
                 save_model(world.critic, str(scratch / "critic.safetensors"))
                 (scratch / "warm.json").write_text(json.dumps({"tokens": tokens}))
-    load_model(world.critic, str(home / "critic.safetensors"))
-    return WarmStart(json.loads((home / "warm.json").read_text())["tokens"], key)
+    return WarmStart(tokens, key)
+
+
+def _load(world: World, home: Path) -> int | None:
+    """Load a finished warm critic and return its tokens; None if there is none, a damaged one being set aside."""
+    if not home.exists():
+        return None
+    try:
+        tokens = int(json.loads((home / "warm.json").read_text())["tokens"])
+        load_model(world.critic, str(home / "critic.safetensors"))
+    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
+        set_aside(home, f"it cannot be read ({type(error).__name__})", "the warm critic is made again")
+        return None
+    return tokens
 
 
 def _key_content(world: World, recipe: Recipe, settings: Settings, outcome: int, seeds: Seeds) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.ablate import PRESETS, AblateConfig, ablate
+from experiments.designs import DESIGNS
 from experiments.options import known, overlay, parse, peek, read_yaml, with_task_dials, without
 from experiments.spec import DEFAULT_TASK
 from vapo_core.settings import EXAMS, SCALES
@@ -16,6 +17,7 @@ def run(words: Sequence[str]) -> int:
     """Parse, check, run."""
     file = peek(words, "config", "")
     over = read_yaml(Path(file)) if file else {}
+    over.pop("order", None)  # a config.json given back: the order follows from order_seed
     words = without(words, "config")
     config, dials = configure(words, over)
     return ablate(config, dials)
@@ -26,16 +28,18 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[AblateConfig,
     world = known("world", peek(words, "world", str(over.get("world", "walk"))), SCALES)
     preset_name = known("preset", peek(words, "preset", str(over.get("preset", "quick"))), PRESETS[world])
     task = known("task", peek(words, "task", str(over.get("task", DEFAULT_TASK[world]))), TASKS)
+    design = known("design", peek(words, "design", str(over.get("design", "leave-one-out"))), DESIGNS)
     preset, dials = PRESETS[world][preset_name], TASKS[task].dials
     with_dials = with_task_dials(AblateConfig, dials)
     default = with_dials(
         world=world,
         preset=preset_name,
+        design=design,
         task=task,
         seeds=preset.seeds,
         first_seed=preset.first_seed,
         steps=preset.steps,
-        baselines=preset.baselines,
+        baselines=preset.baselines if design in ("leave-one-out", "add-one-in") else (),
         workers=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         settings=SCALES[world],
         evaluation=EXAMS[world],

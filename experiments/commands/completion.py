@@ -47,7 +47,11 @@ def script() -> str:
     cases = []
     for name, (place, _) in COMMANDS.items():
         found = vars(importlib.import_module(place)).values()
-        configs = [x for x in found if isinstance(x, type) and issubclass(x, BaseModel) and x.__name__.endswith("Config")]
-        options = " ".join(f"--{flag.replace('_', '-')}" for flag in dict.fromkeys(f for c in configs for f in flag_names(c)))
+        configs = [
+            x for x in found if isinstance(x, type) and issubclass(x, BaseModel) and x.__name__.endswith("Config")
+        ]
+        options = " ".join(
+            f"--{flag.replace('_', '-')}" for flag in dict.fromkeys(f for c in configs for f in flag_names(c))
+        )
         cases.append(f'    {name}) COMPREPLY=($(compgen -W "{options}" -- "$word")) ;;')
     return SCRIPT.format(commands=" ".join(COMMANDS), cases="\n".join(cases))

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 class EvaluateConfig(Frozen):
     """Sample answers from a checkpoint and grade them."""
 
-    checkpoint: Positional[Path] = Field(description="folder that `from_pretrained` loads, such as RUN/checkpoint/policy")
+    checkpoint: Positional[Path] = Field(
+        description="folder that `from_pretrained` loads, such as RUN/checkpoint/policy"
+    )
     task: str = Field("text_walk", description="task name")
     split: str = Field("held_out", description="split of the task")
     problems: int = Field(256, ge=2, description="problems")
@@ -65,7 +67,9 @@ def _show(config: Any, exam: "Exam") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{config.checkpoint} on {config.task}, {config.split}: {exam.problems} problems x {exam.answers}")
+    table = Table(
+        title=f"{config.checkpoint} on {config.task}, {config.split}: {exam.problems} problems x {exam.answers}"
+    )
     table.add_column("measure")
     table.add_column("value", justify="right")
     table.add_row(f"pass@1 (avg@{exam.answers})", f"{exam.pass_at_1:.3f} ± {1.96 * exam.pass_at_1_se:.3f}")

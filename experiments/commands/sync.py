@@ -9,7 +9,7 @@ from pydantic import Field
 from experiments.options import parse
 from experiments.records import read_points
 from experiments.spec import RunSpec
-from experiments.track import MLflowRun, Tracking, drop_partial, is_synced, open_tracking, tracking_uri
+from experiments.track import MLflowRun, Tracking, close_tracking, drop_partial, is_synced, open_tracking, tracking_uri
 from vapo_core.settings import Frozen
 
 
@@ -34,6 +34,8 @@ def run(words: Sequence[str]) -> int:
                 return 1
             opened[study] = tracking
         upload(home, study, opened[study])
+    for tracking in opened.values():
+        close_tracking(tracking)
     print(f"uploaded {len(waiting)} runs to {uri}")
     return 0
 

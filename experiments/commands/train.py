@@ -15,7 +15,7 @@ from vapo_core.tasks import TASKS
 
 
 class TrainConfig(Frozen):
-    """Train one recipe; the record goes to RUNS/<hash of the configuration>."""
+    """Train one recipe; the record goes to RUNS/<hash of the configuration>. --config FILE.yaml gives options, too."""
 
     world: Literal["walk", "lm"] = Field("lm", description="walk: small networks, exact answers; lm: transformers")
     recipe: str = Field("vapo", description="named recipe that toggles and variants start from")
@@ -40,10 +40,17 @@ def run(words: Sequence[str]) -> int:
     file = peek(words, "config", "")
     over = read_yaml(Path(file)) if file else {}
     config, spec = configure(without(words, "config"), over)
+    from vapo_core.recipe import assemble
+
+    assemble(spec.toggles, spec.settings, spec.variants)  # names an unknown variant before anything starts
     if config.dry_run:
         print(spec.model_dump_json(indent=2))
         return 0
-    return _train(config, spec)
+    try:
+        return _train(config, spec)
+    except KeyboardInterrupt:
+        print("\nstopped; give the same command with --resume to go on", file=sys.stderr)
+        return 130
 
 
 def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[TrainConfig, RunSpec]:
@@ -73,13 +80,11 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[TrainConfig, 
 def _train(config: TrainConfig, spec: RunSpec) -> int:
     from experiments.run import finished_row, run_one
     from experiments.track import close_tracking, open_tracking
-    from vapo_core.recipe import assemble
-
-    assemble(spec.toggles, spec.settings, spec.variants)  # names an unknown variant before anything starts
     ensure_writable(config.runs)
     home = config.runs / spec.hash
-    if finished_row(spec, config.runs):
-        print(f"already finished: {home}")
+    done = finished_row(spec, config.runs)
+    if done:
+        print(f"already finished, at commit {done['git_commit'] or 'unknown'}: {home}")
     elif (home / "checkpoint").exists() and not config.resume:
         raise ValueError(f"run {spec.hash} was interrupted; give --resume to continue it, or remove {home}")
     tracking = open_tracking(config.runs, "train")

@@ -29,6 +29,10 @@ def _local_tracking(monkeypatch):
         (["train", "--settings.alpha", "much"], "could not convert string to float: 'much'"),
         (["train", "--settings.group-size", "7"], "multiple of group_size 7"),
         (["train", "--recipe", "vappo"], "did you mean 'vapo'"),
+        (["train", "--settings.reward-low", "nan"], "settings.reward_low = nan: input should be a finite number"),
+        (["train", "--settings.alpha", "inf"], "finite number"),
+        (["train", "--world", "walk", "--dials.sparsity", "100"], "dials.sparsity = 100"),
+        (["train", "--config"], "--config needs a value"),
         (["train", "--task", "text-walk"], "did you mean 'text_walk'"),
         (["train", "--dials.size", "99"], "dials.size = 99"),
         (["train", "--config", "no/such/file.yaml"], "No such file or directory: no/such/file.yaml"),
@@ -103,7 +107,7 @@ def test_ablate_end_to_end_and_again(capsys, tmp_path):
     """Tables, figures, one page without outside resources, MLflow beside it; a second call runs nothing anew."""
     words = ["ablate", "--preset", "smoke", "--runs", str(tmp_path), *TINY]
     assert main(words) == 0
-    out = tmp_path / "ablate-walk-walk-leave-one-out-smoke"
+    (out,) = tmp_path.glob("ablate-walk-walk-leave-one-out-smoke-*")  # not the plain preset, so marked
     page = (out / "report.html").read_text()
     assert "clip_higher" in page
     assert 'src="http' not in page

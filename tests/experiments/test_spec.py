@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from experiments.designs import DESIGNS
+from experiments.designs import Cell, add_one_in, leave_one_out
 from experiments.spec import RunSpec, TaskSpec, spec_for
 from tests.worlds import small_spec
 from vapo_core.settings import COMPONENTS, RECIPES, SCALES, Settings, Toggles
@@ -42,7 +42,8 @@ def test_protocol_is_part_of_the_spec():
         ({"settings": {"responses_per_step": 10, "group_size": 3}}, "multiple of group_size"),
         ({"task": {"name": "text_walk"}}, "belongs to world 'lm'"),
         ({"task": {"name": "walk", "dials": {"sise": 3}}}, "sise"),
-        ({"probes": {"value_error": 5}}, "probes"),
+        ({"probes": {"value_eror": 5}}, "did you mean 'value_error'"),
+        ({"probes": {"value_error": 0}}, "at least 1"),
     ],
 )
 def test_impossible_specs_are_refused_by_name(change, message):
@@ -57,14 +58,14 @@ def test_group_credit_with_one_answer_is_refused_when_the_spec_is_built():
 
 
 def test_leave_one_out_is_full_vapo_and_seven_removals():
-    arms = DESIGNS["leave-one-out"].arms()
-    assert arms[0] == ("vapo", RECIPES["vapo"].toggles)
+    arms = leave_one_out()
+    assert arms[0] == Cell("vapo", RECIPES["vapo"].toggles)
     removed = [[n for n in COMPONENTS if not getattr(arm.toggles, n)] for arm in arms[1:]]
     assert removed == [[name] for name in COMPONENTS]
 
 
 def test_add_one_in_is_ppo_and_seven_additions():
-    arms = DESIGNS["add-one-in"].arms()
+    arms = add_one_in()
     added = [[n for n in COMPONENTS if getattr(arm.toggles, n)] for arm in arms]
     assert added == [[], *([name] for name in COMPONENTS)]
 

@@ -109,7 +109,9 @@ def test_server_lost_in_the_middle_does_not_stop_the_run(local, monkeypatch, cap
 
 def test_tables_from_records_and_from_mlflow_are_equal(local):
     """Two run tables, one truth; a diverged run and one uploaded later by sync included."""
-    specs = [small_spec(seed=seed, numbers={"policy_lr": rate}) for seed, rate in ((0, 2e-3), (1, 2e-3), (2, 1e30))]
+    probes = {"value_error": 2, "gradient_variance": 3}
+    seeds = ((0, 2e-3), (1, 2e-3), (2, 1e30))
+    specs = [small_spec(seed=seed, numbers={"policy_lr": rate}, probes=probes) for seed, rate in seeds]
     tracking = open_tracking(local, "study")
     for spec in specs[::2]:
         run_one(spec, local, "study", tracking)
@@ -124,6 +126,10 @@ def test_tables_from_records_and_from_mlflow_are_equal(local):
     curves = [pd.read_parquet(local / name / "curves.parquet") for name in ("files", "store")]
     pd.testing.assert_frame_equal(*curves)
     assert len(curves[0]) > 100
+    arrays = [pd.read_parquet(local / name / "probes.parquet") for name in ("files", "store")]
+    pd.testing.assert_frame_equal(*arrays)
+    assert set(arrays[0]["probe"]) == {"value_error", "gradient_variance"}
+    assert set(arrays[0]["step"]) == {2, 3}
 
 
 def test_unknown_study_is_one_clear_error(local):

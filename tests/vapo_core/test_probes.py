@@ -249,3 +249,9 @@ def test_generalization_measures_every_split_the_task_has(cache):
     view = view_of("walk", cache)
     metrics = PROBES["generalization"](view).metrics
     assert {f"generalization/accuracy_{split}" for split in view.world.task.splits} <= set(metrics)
+
+
+def test_probe_names_for_specs_are_the_probes_there_are():
+    from vapo_core.settings import PROBES as NAMES
+
+    assert set(NAMES) == set(PROBES)

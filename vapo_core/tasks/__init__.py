@@ -5,7 +5,12 @@ from typing import Any, NamedTuple
 
 from vapo_core.settings import Frozen
 from vapo_core.suggest import nearest
+from vapo_core.tasks.addition import Addition, AdditionDials
+from vapo_core.tasks.chain import Chain, ChainDials
+from vapo_core.tasks.reasoning_gym import ReasoningGym, ReasoningGymDials
+from vapo_core.tasks.routes import Routes, RoutesDials
 from vapo_core.tasks.text_walk import TextWalk, TextWalkDials
+from vapo_core.tasks.trap import Trap, TrapDials
 from vapo_core.tasks.walk import Walk, WalkDials
 
 
@@ -20,6 +25,11 @@ class Entry(NamedTuple):
 TASKS: dict[str, Entry] = {
     "walk": Entry(WalkDials, Walk, "walk"),
     "text_walk": Entry(TextWalkDials, TextWalk, "lm"),
+    "chain": Entry(ChainDials, Chain, "lm"),
+    "addition": Entry(AdditionDials, Addition, "lm"),
+    "trap": Entry(TrapDials, Trap, "lm"),
+    "routes": Entry(RoutesDials, Routes, "lm"),
+    "reasoning_gym": Entry(ReasoningGymDials, ReasoningGym, "lm"),
 }
 
 

@@ -25,7 +25,11 @@ class Grade(NamedTuple):
 
 
 class Task(Protocol):
-    """A source of problems with a verifier."""
+    """A source of problems with a verifier.
+
+    A task on text also has an `alphabet`. It may have `pretraining`, times the usual steps of pretraining a base model, and
+    `lessons(rng, n)`, the problems to pretrain on where they are not those of `train`.
+    """
 
     max_tokens: int
     """Length limit of a response in tokens, stop token included."""

@@ -1,8 +1,7 @@
-"""Chains of operations on small numbers, every intermediate state written: `5>3a<7b:` asks, `a5b5` answers.
+"""Chains of operations on small numbers, every intermediate state written: `5>3<4:` asks, `>35<44` answers.
 
-The prompt gives a start value and steps, each an operator, an operand and a label; a response repeats every label with
-the value reached. Labels are consecutive letters from a random one, so a longer chain holds no unseen token. Each
-operator's result depends on the state before it, hence what the rest is worth shows in the tokens.
+The prompt gives a start value and steps, an operator and an operand each; a response repeats every step with the value it
+leads to. A step is true or false by the few tokens beside it, hence what the rest is worth shows in the tokens.
 """
 
 import string
@@ -26,26 +25,31 @@ OPERATORS: dict[str, Callable[[int, int, int], int]] = {
 }
 """Maximum, minimum, mean rounded down, and saturating plus and minus; top is the largest number there is."""
 
-LABELS = string.ascii_lowercase
-
-_SLIP = 0.12  # probability of a wrong value at a step of a careless demonstration
+_SLIP = 0.4  # probability of a wrong value at a step of a careless demonstration
 _LEAVE = 0.02  # probability that it ends before a step
 
 
 class ChainDials(Frozen):
     """Dials of operation chains."""
 
-    operators: str = Field("><~", min_length=1, description="operators of training: > max, < min, ~ mean, saturating + -")
-    novel_operator: str = Field("+", max_length=1, description="operator of ood_operator, never trained; empty = no split")
-    novel_pairs: tuple[str, ...] = Field(
-        ("<~", "~>"), description="operators in sequence that only ood_composition has; none = no split"
+    operators: str = Field(
+        "><~", min_length=1, description="operators of training: > max, < min, ~ mean, saturating + -"
     )
-    numbers: int = Field(10, ge=3, le=10, description="values are 0 .. numbers - 1")
+    novel_operator: str = Field(
+        "+", max_length=1, description="operator of ood_operator, never trained; empty = no split"
+    )
+    novel_pairs: str = Field(
+        "<~ ~>", description="pairs of operators that follow each other in ood_composition alone; empty = no split"
+    )
+    numbers: int = Field(6, ge=3, le=10, description="values are 0 .. numbers - 1")
     shortest: int = Field(1, ge=1, le=26, description="steps of the shortest chain")
-    longest: int = Field(8, ge=1, le=26, description="steps of the longest chain in training")
-    farthest: int = Field(12, ge=1, le=26, description="steps of the longest chain in ood_length; longest = no split")
-    skew: float = Field(1.0, ge=0, description="share of a length falls as steps ** -skew; 0 = all lengths alike")
+    longest: int = Field(7, ge=1, le=26, description="steps of the longest chain in training")
+    farthest: int = Field(9, ge=1, le=26, description="steps of the longest chain in ood_length; longest = no split")
+    skew: float = Field(1.3, ge=0, description="share of a length falls as steps ** -skew; 0 = all lengths alike")
     filler: int = Field(0, ge=0, description="filler tokens after every step: length without decisions")
+    glimpse: float = Field(
+        0.15, ge=0, le=1, description="share of pretraining demonstrations on what is novel to RL, each ood kind alike"
+    )
     noise: float = Field(1.0, ge=0, le=1, description="how careless demonstrations are; 0 = always right")
 
     @model_validator(mode="after")
@@ -57,11 +61,12 @@ class ChainDials(Frozen):
             raise ValueError(f"novel_operator {self.novel_operator!r} must not be among operators {self.operators!r}")
         if not self.shortest <= self.longest <= self.farthest:
             raise ValueError(f"need shortest {self.shortest} <= longest {self.longest} <= farthest {self.farthest}")
-        for pair in self.novel_pairs:
+        pairs = self.novel_pairs.split()
+        for pair in pairs:
             if len(pair) != 2 or not set(pair) <= set(self.operators):
                 raise ValueError(f"novel_pairs: {pair!r} must be two of operators {self.operators!r}")
-        if any(all(a + b in self.novel_pairs for b in self.operators) for a in self.operators):
-            raise ValueError(f"novel_pairs {self.novel_pairs} leave an operator that nothing may follow")
+        if any(all(a + b in pairs for b in self.operators) for a in self.operators):
+            raise ValueError(f"novel_pairs {self.novel_pairs!r} leave an operator that nothing may follow")
         return self
 
 
@@ -71,10 +76,9 @@ class Operations(NamedTuple):
     start: int
     operators: str
     operands: tuple[int, ...]
-    labels: str
 
     def text(self) -> str:
-        """The chain without its labels, which are no part of what is asked."""
+        """The chain as a prompt has it."""
         return str(self.start) + "".join(o + str(x) for o, x in zip(self.operators, self.operands, strict=True))
 
     def states(self, top: int) -> list[int]:
@@ -88,16 +92,21 @@ class Operations(NamedTuple):
 class Chain:
     """Task and verifier."""
 
+    pretraining = 4.0
+    """Times the usual steps of pretraining a base model: copying each step from the prompt comes late."""
+
     def __init__(self, dials: ChainDials) -> None:
         self.dials = dials
         self.top = dials.numbers - 1
-        self.step_width = 2 + dials.filler
+        self.step_width = 3 + dials.filler
         self.max_tokens = dials.farthest * self.step_width + 1
-        self.alphabet = string.digits[: dials.numbers] + "".join(OPERATORS) + LABELS + ":" + FILLER
+        self.pairs = dials.novel_pairs.split()
+        self.values = tuple(string.digits[: dials.numbers])
+        self.alphabet = "".join(self.values) + "".join(OPERATORS) + ":" + FILLER
         self.laws = self._laws()
         self.splits = tuple(self.laws)
         self._after = {"": dials.operators} | {
-            a: "".join(b for b in dials.operators if a + b not in dials.novel_pairs) for a in dials.operators
+            a: "".join(b for b in dials.operators if a + b not in self.pairs) for a in dials.operators
         }
 
     def _laws(self) -> dict[str, dict[int, float]]:
@@ -109,27 +118,36 @@ class Chain:
             laws["ood_length"] = length_law(dials.longest + 1, dials.farthest, 0.0)
         if dials.novel_operator:
             laws["ood_operator"] = law
-        if dials.novel_pairs and dials.longest > 1:
+        if self.pairs and dials.longest > 1:
             laws["ood_composition"] = length_law(max(2, dials.shortest), dials.longest, dials.skew)
         return laws
 
     def sample(self, rng: np.random.Generator, n: int, split: str) -> list[Problem]:
         """n problems of a split; lengths follow the training law wherever length is not what is novel."""
         check_split(split, self.splits)
-        trained = split == "train"
+        return self._drawn(rng, n, split, seen=split == "train")
+
+    def lessons(self, rng: np.random.Generator, n: int) -> list[Problem]:
+        """n problems for pretraining: of `train`, and a glimpse of every novelty, yet no problem that any split tests."""
+        novel = [split for split in self.splits if split.startswith("ood_")]
+        glimpses = int(rng.binomial(n, self.dials.glimpse)) if novel else 0
+        rare = [self._drawn(rng, 1, novel[int(rng.integers(len(novel)))], seen=True)[0] for _ in range(glimpses)]
+        return self._drawn(rng, n - glimpses, "train", seen=True) + rare
+
+    def _drawn(self, rng: np.random.Generator, n: int, split: str, seen: bool) -> list[Problem]:
+        """n problems of a split's kind, from those a model may see or from the quarter that is kept out."""
         return draw_problems(
             rng,
             n,
             self.laws[split],
             lambda steps: self.problem(self.draw(rng, steps, split)),
-            lambda problem: kept_out(problem.answer.text()) != trained,
+            lambda problem: kept_out(problem.answer.text()) != seen,
         )
 
     def draw(self, rng: np.random.Generator, steps: int, split: str) -> Operations:
         """A random chain that is novel in the way of its split and in no other."""
-        numbers, first = rng.integers(self.dials.numbers, size=steps + 1).tolist(), int(rng.integers(len(LABELS)))
-        labels = "".join(LABELS[(first + i) % len(LABELS)] for i in range(steps))
-        return Operations(numbers[0], self._operators(rng, steps, split), tuple(numbers[1:]), labels)
+        start, *operands = rng.integers(self.dials.numbers, size=steps + 1).tolist()
+        return Operations(start, self._operators(rng, steps, split), tuple(operands))
 
     def _operators(self, rng: np.random.Generator, steps: int, split: str) -> str:
         chosen = ""
@@ -140,35 +158,34 @@ class Chain:
             at = int(rng.integers(steps))
             return chosen[:at] + self.dials.novel_operator + chosen[at + 1 :]
         if split == "ood_composition":
-            at, pair = int(rng.integers(steps - 1)), self.dials.novel_pairs[int(rng.integers(len(self.dials.novel_pairs)))]
+            at, pair = int(rng.integers(steps - 1)), self.pairs[int(rng.integers(len(self.pairs)))]
             return chosen[:at] + pair + chosen[at + 2 :]
         return chosen
 
     def problem(self, chain: Operations) -> Problem:
         """The chain as a problem."""
-        steps = zip(chain.operators, chain.operands, chain.labels, strict=True)
-        prompt = str(chain.start) + "".join(f"{o}{x}{label}" for o, x, label in steps) + ":"
-        return Problem(prompt, chain, kind=f"{len(chain.labels)} steps", difficulty=float(len(chain.labels)))
+        steps = len(chain.operators)
+        return Problem(f"{chain.text()}:", chain, kind=f"{steps} steps", difficulty=float(steps))
 
-    def step(self, label: str, state: int) -> str:
+    def step(self, operator: str, operand: int, state: int) -> str:
         """One written step."""
-        return f"{label}{state}{FILLER * self.dials.filler}"
+        return f"{operator}{operand}{state}{FILLER * self.dials.filler}"
 
     def solution(self, chain: Operations) -> str:
         """The one right response."""
-        return "".join(map(self.step, chain.labels, chain.states(self.top)))
+        return "".join(map(self.step, chain.operators, chain.operands, chain.states(self.top)))
 
     def demonstration(self, problem: Problem, rng: np.random.Generator) -> str:
         """A chain that goes on from a wrong value or ends early now and then."""
         chain: Operations = problem.answer
         state, text = chain.start, []
-        for operator, operand, label in zip(chain.operators, chain.operands, chain.labels, strict=True):
+        for operator, operand in zip(chain.operators, chain.operands, strict=True):
             if rng.random() < _LEAVE * self.dials.noise:
                 break
             state = OPERATORS[operator](state, operand, self.top)
             if rng.random() < _SLIP * self.dials.noise:
                 state = int(rng.integers(self.dials.numbers))
-            text.append(self.step(label, state))
+            text.append(self.step(operator, operand, state))
         return "".join(text)
 
     def verify(self, problem: Problem, response: str) -> Grade:
@@ -183,13 +200,13 @@ class Chain:
         return Grade(0.0, mode="overrun" if response.startswith(truth) else "slip")
 
     def readable(self, steps: str) -> bool:
-        """Whether a text is a run of steps: label, value, filler."""
+        """Whether a text is a run of steps: operator, operand, value, filler."""
         width, filler = self.step_width, FILLER * self.dials.filler
         if len(steps) % width or len(steps) > self.max_tokens:
             return False
         parts = (steps[i : i + width] for i in range(0, len(steps), width))
-        values = self.alphabet[: self.dials.numbers]
-        return all(part[0] in LABELS and part[1] in values and part[2:] == filler for part in parts)
+        numbers = self.values
+        return all(p[0] in OPERATORS and p[1] in numbers and p[2] in numbers and p[3:] == filler for p in parts)
 
     def boundaries(self, response: str) -> list[int]:
         """Character positions after each whole step."""

@@ -27,7 +27,7 @@ class WalkDials(Frozen):
     horizon: int = Field(48, ge=2, description="most decisions in a response")
     hazard: int = Field(1, ge=0, description="width of the deadly stretch in cells")
     filler: int = Field(0, ge=0, description="forced tokens after every move: length without decisions")
-    sparsity: int = Field(0, ge=0, description="waypoints that must be passed, in order, before a goal counts")
+    sparsity: int = Field(0, ge=0, le=8, description="waypoints that must be passed, in order, before a goal counts")
     modes: int = Field(1, ge=1, description="goals, evenly spaced, any of which is a correct answer")
     trap_prior: float = Field(0.0, description="nats added to stopping early by the base policy")
     trap_reward: float = Field(0.0, ge=0, le=1, description="probability that stopping early is rewarded by luck")

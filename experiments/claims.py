@@ -1,0 +1,45 @@
+"""A run belongs to one process at a time: a lock of the operating system, which falls with its process."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+LONGEST_WAIT_S = 3600.0
+"""Seconds after which a process that holds a run and shows no progress is waited for no longer."""
+
+
+class Busy(OSError):
+    """Another process is at work on a run."""
+
+
+@contextmanager
+def claimed(home: Path, wait_s: float = LONGEST_WAIT_S) -> Iterator[None]:
+    """Hold a run's folder, made if need be, while the block runs.
+
+    Args:
+        home: the run's folder.
+        wait_s: seconds to wait for another process that holds it.
+
+    Raises:
+        Busy: if it is still held then.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(home / "lock")
+    try:
+        lock.acquire(timeout=wait_s)
+    except Timeout:
+        raise Busy(f"run {home.name} is being run by another process") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def last_sign_of_life(home: Path) -> float:
+    """When anything in a run's folder last changed, in seconds since the epoch; 0 if there is no such folder."""
+    try:
+        return max((path.stat().st_mtime for path in home.iterdir()), default=home.stat().st_mtime)
+    except OSError:
+        return 0.0

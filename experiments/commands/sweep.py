@@ -1,0 +1,44 @@
+"""`vapo sweep`: search alpha, a constant lambda, or any numeric settings."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from experiments.options import known, overlay, parse, peek, read_yaml, with_task_dials, without
+from experiments.spec import DEFAULT_TASK
+from experiments.sweep import PRESETS, SweepConfig, sweep
+from vapo_core.settings import EXAMS, RECIPES, SCALES
+from vapo_core.tasks import TASKS
+
+
+def run(words: Sequence[str]) -> int:
+    """Parse, check, search."""
+    file = peek(words, "config", "")
+    over = read_yaml(Path(file)) if file else {}
+    config, dials = configure(without(words, "config"), over)
+    return sweep(config, dials)
+
+
+def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[SweepConfig, dict[str, Any]]:
+    """The configuration, with the defaults of its world, task and preset, and the task's dials."""
+    world = known("world", peek(words, "world", str(over.get("world", "walk"))), SCALES)
+    preset_name = known("preset", peek(words, "preset", str(over.get("preset", "quick"))), PRESETS[world])
+    task = known("task", peek(words, "task", str(over.get("task", DEFAULT_TASK[world]))), TASKS)
+    preset, dials = PRESETS[world][preset_name], TASKS[task].dials
+    with_dials = with_task_dials(SweepConfig, dials)
+    default = with_dials(
+        world=world,
+        preset=preset_name,
+        task=task,
+        trials=preset.trials,
+        seeds=preset.seeds,
+        first_seed=preset.first_seed,
+        steps=preset.steps,
+        workers=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        settings=SCALES[world],
+        evaluation=EXAMS[world],
+    )
+    config = parse(with_dials, overlay(default, over), words, "sweep")
+    known("recipe", config.recipe, RECIPES)
+    return config, config.dials.model_dump(exclude_defaults=True)

@@ -1,0 +1,156 @@
+"""What a sweep varies: settings by name, each with its range, its scale, and the toggle without which it does nothing."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from vapo_core.settings import RECIPES, Settings
+from vapo_core.suggest import nearest
+
+Scale = Literal["log", "linear", "horizon"]
+
+ALIASES: dict[str, str] = {"lambda": "fixed_lambda"}
+"""Names of sweeps that are not themselves the setting's name."""
+
+LAMBDAS: tuple[str, ...] = ("fixed_lambda", "lambda_critic")
+"""Swept by log horizon h = 1 / (1 - lambda): equal steps in lambda would spend nearly all trials on short horizons."""
+
+RANGES: dict[str, tuple[float, float]] = {
+    "alpha": (0.02, 20.0),
+    "fixed_lambda": (0.0, 0.999),
+    "lambda_critic": (0.0, 0.999),
+}
+"""Three decades each. Below and above, answers of tens of tokens have lambda = 0 or lambda = 1 for every purpose."""
+
+NEEDS: dict[str, tuple[str, bool]] = {
+    "alpha": ("length_adaptive_gae", True),
+    "fixed_lambda": ("length_adaptive_gae", False),
+    "lambda_critic": ("decoupled_gae", True),
+    "clip_high": ("clip_higher", True),
+    "mu": ("positive_lm_loss", True),
+    "warmup_steps": ("value_pretraining", True),
+    "group_size": ("group_sampling", True),
+}
+"""Setting -> the component it belongs to, and whether it acts with that component on or off."""
+
+NUMERIC: tuple[str, ...] = tuple(n for n, info in Settings.model_fields.items() if info.annotation in (int, float))
+ALLOWED: tuple[str, ...] = (*NUMERIC, *ALIASES)
+
+
+class Dimension(NamedTuple):
+    """One swept setting."""
+
+    field: str
+    """Name in Settings."""
+    scale: Scale
+    low: float
+    """Ends of the range, in the setting's own unit."""
+    high: float
+    whole: bool
+    """Integers only."""
+
+
+class Plan(NamedTuple):
+    """What determines the trials of one study."""
+
+    name: str
+    space: tuple[Dimension, ...]
+    trials: int
+    seeds: int
+    """Seeds of the selection; the others are none of Optuna's business."""
+    sampler: str
+    seed: int
+    """Of the sampler."""
+    pruner: str
+
+
+def dimensions(
+    names: Sequence[str], asked: Sequence[Sequence[str]], base: Settings, recipe: str
+) -> tuple[Dimension, ...]:
+    """The search space of these names.
+
+    Args:
+        names: settings, or `lambda`.
+        asked: ranges other than the default: `LOW HIGH` for a single name, `NAME LOW HIGH` for each of several.
+        base: the settings around them, to check the ends of the ranges against.
+        recipe: a recipe in which the settings act.
+
+    Raises:
+        ValueError: for unknown names, missing or impossible ranges, or settings that do nothing here.
+    """
+    if not names:
+        raise ValueError("say what to sweep, such as `vapo sweep alpha`, `vapo sweep lambda` or a setting's name")
+    fields = [_field(name) for name in names]
+    twice = [name for name, field in zip(names, fields, strict=True) if fields.count(field) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]} is named twice")
+    given = _given(asked, fields)
+    found = tuple(_dimension(name, field, given) for name, field in zip(names, fields, strict=True))
+    _check_active(fields, recipe)
+    for dimension in found:
+        for end in (dimension.low, dimension.high):
+            Settings.model_validate({**base.model_dump(), dimension.field: int(end) if dimension.whole else end})
+    return found
+
+
+def toggles_for(fields: Sequence[str]) -> dict[str, bool]:
+    """Component -> on or off, as these settings need it."""
+    return dict(NEEDS[field] for field in fields if field in NEEDS)
+
+
+def constant_lambda(fields: Sequence[str]) -> tuple[str, ...] | None:
+    """The control of a sweep over alpha: the same with a constant lambda in alpha's place; None for other sweeps."""
+    if "alpha" not in fields:
+        return None
+    return tuple("fixed_lambda" if field == "alpha" else field for field in fields)
+
+
+def _field(name: str) -> str:
+    if name not in ALLOWED:
+        raise ValueError(f"no numeric setting {name!r}{nearest(name, ALLOWED)}")
+    return ALIASES.get(name, name)
+
+
+def _given(asked: Sequence[Sequence[str]], fields: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Setting -> range that was asked for."""
+    given = {}
+    for words in asked:
+        name, low, high = _three([fields[0], *words] if len(words) == 2 and len(fields) == 1 else words)
+        field = ALIASES.get(name, name)
+        if field not in fields:
+            raise ValueError(f"range: {name!r} is not swept{nearest(name, fields)}")
+        try:
+            given[field] = (float(low), float(high))
+        except ValueError:
+            raise ValueError(f"range: {low} and {high} are not two numbers") from None
+    return given
+
+
+def _three(words: Sequence[str]) -> tuple[str, str, str]:
+    if len(words) != 3:
+        raise ValueError("range: it is LOW HIGH for a single setting, NAME LOW HIGH for each of several")
+    return words[0], words[1], words[2]
+
+
+def _dimension(name: str, field: str, given: dict[str, tuple[float, float]]) -> Dimension:
+    if field not in given and field not in RANGES:
+        raise ValueError(f"{name} has no range of its own: give --range LOW HIGH")
+    low, high = given.get(field, RANGES.get(field, (0.0, 0.0)))
+    if not low < high:
+        raise ValueError(f"range: {name} from {low:g} to {high:g} is empty")
+    if field in LAMBDAS and high >= 1:
+        raise ValueError(f"range: {name} is swept by its horizon 1 / (1 - lambda), so it has to end below 1")
+    whole = Settings.model_fields[field].annotation is int
+    if whole and (low != int(low) or high != int(high)):
+        raise ValueError(f"range: {name} takes whole numbers, not {low:g} to {high:g}")
+    wide = low > 0 and high / low >= 10
+    scale: Scale = "horizon" if field in LAMBDAS else "log" if wide else "linear"
+    return Dimension(field, scale, low, high, whole)
+
+
+def _check_active(fields: Sequence[str], recipe: str) -> None:
+    """Refuse what would be a sweep over nothing."""
+    if "alpha" in fields and "fixed_lambda" in fields:
+        raise ValueError("alpha acts with length_adaptive_gae on and lambda with it off: sweep them apart")
+    idle = [field for field in fields if field in ("alpha", *LAMBDAS)]
+    if idle and RECIPES[recipe].variants.get("credit") == "group_relative":
+        raise ValueError(f"recipe: {recipe} has no critic, so {idle[0]} does nothing in it")

@@ -1,0 +1,258 @@
+"""Trials as runs: a trial's values become ordinary specs, worker processes run them, their records become a table."""
+
+import json
+import multiprocessing
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from experiments.ablate import BASES
+from experiments.launch import Failure, _one_thread, local_map
+from experiments.progress import Progression, clock
+from experiments.run import finished_row, run_one
+from experiments.space import Plan
+from experiments.spec import RunSpec
+from experiments.track import Tracking, client, warn_away
+from experiments.tune import EVALUATOR, Record, failures, importances, is_done, open_study, pardon, records, work
+from vapo_core.settings import Base, Settings
+
+KEPT = ("score", "mean_length", "tokens", "seconds", "state", "reason", "metric", "git_commit")
+"""Columns of a run's row that the table of trials repeats; the score is its area under the curve."""
+
+
+class Study(NamedTuple):
+    """One search: a space at one place, with the seeds that choose and those that are held back."""
+
+    role: str
+    """main, or control: the same search with a constant lambda."""
+    place: str
+    """The task dial that tells this search from its siblings, such as `filler = 2`; empty if there is one."""
+    template: RunSpec
+    """The run all cells are made from."""
+    plan: Plan
+    choosing: tuple[int, ...]
+    held_back: tuple[int, ...]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The swept settings."""
+        return tuple(dimension.field for dimension in self.plan.space)
+
+    @property
+    def label(self) -> str:
+        """For a person."""
+        return ", ".join(filter(None, [" x ".join(self.fields), self.place]))
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What a trial is scored by: the run of one seed, which is not run again if it is finished."""
+
+    study: Study
+    runs: Path
+    experiment: str
+    tracking: Tracking | None
+
+    def __call__(self, values: dict[str, float], index: int, number: int) -> float:
+        """Area under the curve of the seed at that index."""
+        spec = cell(self.study.template, values, self.study.choosing[index])
+        fresh = finished_row(spec, self.runs) is None
+        score = run_one(spec, self.runs, self.experiment, self.tracking)["auc"]
+        if fresh and self.tracking is not None:
+            _tag(self.runs / spec.hash, self.tracking, self.study.plan.name, number)
+        return score
+
+
+def cell(template: RunSpec, values: dict[str, float], seed: int) -> RunSpec:
+    """The template with these settings and this seed, the base paired with the seed as in an ablation.
+
+    Raises:
+        ValidationError: for values that do not go together.
+    """
+    base = Base(model=template.base.model, init=seed if template.world == "walk" else seed % BASES)
+    settings = Settings.model_validate({**template.settings.model_dump(), **values})
+    return template.model_copy(update={"settings": settings, "seed": seed, "base": base})
+
+
+def run_trials(jobs: Mapping[Study, Cells], journal: Path, workers: int) -> None:
+    """Let worker processes take trials until none is left; a new crew takes over if all of one died.
+
+    Raises:
+        OSError: if a crew ended without moving a single trial.
+    """
+    context = multiprocessing.get_context("spawn")
+    studies = {study.plan: open_study(journal, study.plan) for study in jobs}
+    for plan, found in studies.items():
+        pardon(found, plan, journal)
+    watch = Watch(sum(plan.trials for plan in studies))
+    tasks = {study.plan: cells for study, cells in jobs.items()}
+    while not _all_done(studies):
+        before = _begun(studies)
+        crew = [context.Process(target=_worker, args=(tasks, journal)) for _ in range(workers)]
+        try:
+            for process in crew:
+                process.start()
+            while any(process.is_alive() for process in crew):
+                time.sleep(0.3)
+                watch.look(sum(len(records(found, plan)) for plan, found in studies.items()))
+        finally:
+            for process in crew:
+                process.terminate()
+                process.join()
+        if _begun(studies) == before and not _all_done(studies):
+            raise OSError(f"the workers of {journal} ended without moving a trial; their error stands above")
+
+
+def _all_done(studies: Mapping[Plan, Any]) -> bool:
+    return all(is_done(found, plan) for plan, found in studies.items())
+
+
+def _begun(studies: Mapping[Plan, Any]) -> int:
+    return sum(len(found.get_trials(deepcopy=False)) for found in studies.values())
+
+
+def run_held_back(jobs: Mapping[Study, Cells], journal: Path, workers: int) -> list[Failure]:
+    """Run the held-back seeds of every complete trial, in an order of this process's own.
+
+    Two commands at work on one sweep then seldom wait for the same cell.
+    """
+    cells = next(iter(jobs.values()))
+    specs = [
+        cell(study.template, record.values, seed)
+        for study in jobs
+        for record in records(open_study(journal, study.plan), study.plan)
+        if record.state == "complete"
+        for seed in study.held_back
+    ]
+    distinct = list(dict.fromkeys(specs))
+    shuffled = [distinct[i] for i in np.random.default_rng().permutation(len(distinct))]
+    bar = Progression("held-back seeds", len(distinct))
+    earlier = {spec for spec in distinct if finished_row(spec, cells.runs) is not None}
+    try:
+        return local_map(
+            shuffled, cells.runs, cells.experiment, workers, cells.tracking,
+            lambda spec, row: bar.advance(spec, row, spec not in earlier),
+        )  # fmt: skip
+    finally:
+        bar.close()
+
+
+# --- tables ---
+
+
+def trial_table(studies: Sequence[Study], journal: Path, runs: Path) -> pd.DataFrame:
+    """One row per trial and finished seed: its values, which half of the seeds it is of, its score and length."""
+    rows: list[dict[str, Any]] = []
+    for study in studies:
+        for record in records(open_study(journal, study.plan), study.plan):
+            for half, seeds in (("choosing", study.choosing), ("held back", study.held_back)):
+                rows += _rows(study, record, half, seeds, runs)
+    return pd.DataFrame(rows)
+
+
+def _rows(study: Study, record: Record, half: str, seeds: Sequence[int], runs: Path) -> list[dict[str, Any]]:
+    """The finished runs of a trial's seeds; a pruned or failed trial may have few or none."""
+    known = {
+        "place": study.place, "role": study.role, "trial": record.slot, "number": record.number,
+        "outcome": record.state, **record.values, "world": study.template.world, "task": study.template.task.name,
+        "arm": study.template.arm, "steps": study.template.steps, "half": half,
+    }  # fmt: skip
+    rows = []
+    for seed in seeds:
+        spec = cell(study.template, record.values, seed)
+        row = finished_row(spec, runs)
+        if row is not None:
+            row["score"] = row["auc"]
+            rows.append({**known, "seed": seed, **{name: row[name] for name in KEPT}, "spec": spec.hash})
+    return rows
+
+
+def space_table(studies: Sequence[Study]) -> pd.DataFrame:
+    """One row per swept setting and study: its range and scale."""
+    return pd.DataFrame(
+        [
+            {"place": s.place, "role": s.role, "setting": d.field, "scale": d.scale, "low": d.low, "high": d.high}
+            for s in studies
+            for d in s.plan.space
+        ]
+    )
+
+
+def importance_table(studies: Sequence[Study], journal: Path) -> pd.DataFrame:
+    """One row per swept setting and study, the evaluator named; no row where the trials cannot tell."""
+    rows = [
+        {"place": s.place, "role": s.role, "setting": name, "importance": share, "evaluator": EVALUATOR}
+        for s in studies
+        for name, share in importances(open_study(journal, s.plan), s.plan).items()
+    ]
+    return pd.DataFrame(rows, columns=["place", "role", "setting", "importance", "evaluator"])
+
+
+def has_result(studies: Sequence[Study], journal: Path) -> bool:
+    """Whether any trial is complete."""
+    return any(r.state == "complete" for s in studies for r in records(open_study(journal, s.plan), s.plan))
+
+
+def given_up(studies: Sequence[Study], journal: Path) -> list[str]:
+    """A line per trial that never finished, with its last reason."""
+    lines = []
+    for study in studies:
+        found = open_study(journal, study.plan)
+        reasons = dict(failures(found))
+        lines += [
+            f"{study.label}, trial {record.slot}, {record.values}: {reasons[record.number]}"
+            for record in records(found, study.plan)
+            if record.state == "failed"
+        ]
+    return lines
+
+
+# --- workers ---
+
+
+class Watch:
+    """A line now and then while trials go on."""
+
+    LINE_SECONDS = 15.0
+
+    def __init__(self, total: int) -> None:
+        self.total, self.start = total, time.monotonic()
+        self.spoke, self.said, self.earlier = self.start, -1, -1
+
+    def look(self, done: int) -> None:
+        """Say how many trials are done, and the time left at this pace, if it is time to or all are."""
+        self.earlier = done if self.earlier < 0 else self.earlier
+        now, left = time.monotonic(), self.total - done
+        if done in (self.earlier, self.said) or (now - self.spoke < self.LINE_SECONDS and left):
+            return
+        self.spoke, self.said = now, done
+        pace = (now - self.start) / (done - self.earlier)
+        text = f"{done}/{self.total} trials"
+        print(f"{text}, about {clock(pace * left)} left" if left else text, file=sys.stderr, flush=True)
+
+
+def _worker(jobs: Mapping[Plan, Cells], journal: Path) -> None:
+    """One process, one thread; the parent decides about Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _one_thread()
+    work(jobs, journal)
+
+
+def _tag(home: Path, tracking: Tracking, study: str, number: int) -> None:
+    """Let MLflow know which trial asked for a run first."""
+    try:
+        run_id = json.loads((home / "mlflow.json").read_text())["run_id"]
+        mlflow = client(tracking.uri)
+        mlflow.set_tag(run_id, "optuna_study", study)
+        mlflow.set_tag(run_id, "optuna_trial", str(number))
+    except FileNotFoundError:
+        return  # tracking was away, and said so
+    except Exception as error:
+        warn_away(error)

@@ -1,0 +1,292 @@
+"""Trials of a sweep: Optuna over a journal file. The only importer of optuna.
+
+The storage has no heartbeat, so a trial belongs to a worker that holds an operating-system lock; the lock of a killed
+worker falls, and its trial is marked failed and queued again with the same parameters. What is tried next is a function
+of the slot (0, 1, ... trials - 1) and of the finished trials alone, so a restarted sweep goes the way of an uninterrupted
+one.
+"""
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import optuna
+from filelock import FileLock
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.pruners import BasePruner, MedianPruner, NopPruner, PercentilePruner, WilcoxonPruner
+from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from experiments.alive import alive, is_alive
+from experiments.launch import MOST_ATTEMPTS
+from experiments.space import Dimension, Plan
+from vapo_core.files import write_whole_bytes
+
+STARTUP_TRIALS = 8
+"""Spread evenly over the range (Sobol) before TPE and GP have an opinion."""
+
+SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
+    "tpe": lambda seed: TPESampler(
+        seed=seed, n_startup_trials=STARTUP_TRIALS, n_ei_candidates=24, multivariate=True, group=False,
+        constant_liar=True,
+    ),
+    "gp": lambda seed: GPSampler(seed=seed, n_startup_trials=STARTUP_TRIALS, deterministic_objective=False),
+    "qmc": lambda seed: QMCSampler(qmc_type="sobol", scramble=True, seed=seed),
+    "grid-free": lambda seed: RandomSampler(seed=seed),
+}  # fmt: skip
+"""Everything that changes the result is spelt out: Optuna's defaults have moved between versions."""
+
+PRUNERS: dict[str, Callable[[], BasePruner]] = {
+    "median": lambda: MedianPruner(n_startup_trials=5, n_warmup_steps=1, interval_steps=1, n_min_trials=1),
+    "percentile": lambda: PercentilePruner(25.0, n_startup_trials=5, n_warmup_steps=1, interval_steps=1),
+    "wilcoxon": lambda: WilcoxonPruner(p_threshold=0.1, n_startup_steps=3),
+    "none": NopPruner,
+}
+"""After each seed; a step is a seed. All but wilcoxon see the running mean, wilcoxon the seed's own score."""
+
+EVALUATOR = "fANOVA (64 trees)"
+"""Named wherever an importance is shown: another evaluator gives other numbers."""
+
+POLL_SECONDS = 0.5
+
+Evaluate = Callable[[dict[str, float], int, int], float]
+"""(values of the settings, index of the seed, trial number) -> score of that seed; higher is better."""
+
+
+class Record(NamedTuple):
+    """One trial as a table needs it."""
+
+    slot: int
+    number: int
+    """Optuna's; above the slot's once a dead trial was tried again."""
+    state: str
+    """complete, pruned, or failed (given up after three attempts)."""
+    values: dict[str, float]
+
+
+# --- what to try ---
+
+
+def distribution(dimension: Dimension) -> tuple[str, BaseDistribution]:
+    """Name and distribution of an Optuna parameter."""
+    if dimension.scale == "horizon":
+        ends = 1 / (1 - dimension.low), 1 / (1 - dimension.high)
+        return f"horizon of {dimension.field}", FloatDistribution(*ends, log=True)
+    log = dimension.scale == "log"
+    if dimension.whole:
+        return dimension.field, IntDistribution(int(dimension.low), int(dimension.high), log=log)
+    return dimension.field, FloatDistribution(dimension.low, dimension.high, log=log)
+
+
+def values_of(params: dict[str, Any], space: Sequence[Dimension]) -> dict[str, float]:
+    """Optuna's parameters as settings, cut to six digits, so that a spec stays readable."""
+    values: dict[str, float] = {}
+    for dimension in space:
+        raw = params[distribution(dimension)[0]]
+        plain = 1 - 1 / raw if dimension.scale == "horizon" else raw
+        values[dimension.field] = int(plain) if dimension.whole else float(f"{plain:.6g}")
+    return values
+
+
+def propose(plan: Plan, slot: int, history: Sequence[FrozenTrial]) -> dict[str, Any]:
+    """Parameters for a slot: a function of the plan, the slot and the other trials, in no way of who asks or when.
+
+    The sampler starts afresh in a study in memory, seeded by plan and slot; QMC, blind to results, is wound forward.
+    """
+    sampler = "qmc" if plan.sampler in ("tpe", "gp") and slot < STARTUP_TRIALS else plan.sampler
+    blind = sampler == "qmc"
+    seed = plan.seed if blind else int(np.random.SeedSequence([plan.seed, slot]).generate_state(1)[0])
+    with _quiet():
+        study = optuna.create_study(direction="maximize", sampler=SAMPLERS[sampler](seed))
+        if blind:
+            for _ in range(slot):
+                study.ask(_space(plan))
+        else:
+            study.add_trials(sorted(history, key=_slot))
+        return study.ask(_space(plan)).params
+
+
+# --- who does it ---
+
+
+def open_study(journal: Path, plan: Plan) -> optuna.Study:
+    """The plan's study in the journal, made if it is not there."""
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    with _quiet(), FileLock(f"{journal}.study.lock"):
+        storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=_JournalLock(journal)))
+        return optuna.create_study(
+            storage=storage, study_name=plan.name, direction="maximize", sampler=RandomSampler(seed=plan.seed),
+            pruner=PRUNERS[plan.pruner](), load_if_exists=True,
+        )  # fmt: skip
+
+
+def work(jobs: Mapping[Plan, Evaluate], journal: Path) -> None:
+    """Take trials of these studies, the first ones first, until all are done, also those that other processes have."""
+    studies = {plan: open_study(journal, plan) for plan in jobs}
+    with alive(journal.parent / "workers") as me:
+        while not all(is_done(study, plan) for plan, study in studies.items()):
+            claims = ((plan, claim(study, plan, journal, me)) for plan, study in studies.items())
+            plan, trial = next(((plan, trial) for plan, trial in claims if trial is not None), (None, None))
+            if plan is None or trial is None:
+                time.sleep(POLL_SECONDS)
+            else:
+                _run(studies[plan], trial, plan, journal, jobs[plan])
+
+
+def claim(study: optuna.Study, plan: Plan, journal: Path, me: str) -> Trial | None:
+    """A trial for this worker: a queued one first, else a new one; None if nothing is left to begin."""
+    with FileLock(f"{journal}.claim.lock"):
+        for trial in _trials(study, TrialState.RUNNING):
+            if not is_alive(journal.parent / "workers", trial.user_attrs.get("worker", "")):
+                _give_back(study, trial, "its process died")
+        if not _trials(study, TrialState.WAITING):
+            slot = _free_slot(study, plan)
+            if slot is None:
+                return None
+            params = propose(plan, slot, _trials(study, *_WITH_RESULT, TrialState.RUNNING))
+            study.enqueue_trial(params, user_attrs={"slot": slot})
+        trial_ = study.ask(_space(plan))
+        trial_.set_user_attr("worker", me)
+        return trial_
+
+
+def is_done(study: optuna.Study, plan: Plan) -> bool:
+    """Whether every slot has its result or was given up."""
+    return len(records(study, plan)) == plan.trials
+
+
+def records(study: optuna.Study, plan: Plan) -> list[Record]:
+    """The trials that have a result or were given up, by slot."""
+    found = {
+        _slot(t): Record(_slot(t), t.number, t.state.name.lower(), values_of(t.params, plan.space))
+        for t in _trials(study, *_WITH_RESULT)
+    }
+    for slot, lost in _failures(study).items():
+        if slot not in found and len(lost) >= MOST_ATTEMPTS:
+            found[slot] = Record(slot, lost[-1].number, "failed", values_of(lost[-1].params, plan.space))
+    return [found[slot] for slot in sorted(found) if slot < plan.trials]
+
+
+def pardon(study: optuna.Study, plan: Plan, journal: Path) -> None:
+    """Let a new command try again what an earlier one gave up: what was broken may have been mended."""
+    with FileLock(f"{journal}.claim.lock"):
+        lost = {r.slot: _failures(study)[r.slot][-1] for r in records(study, plan) if r.state == "failed"}
+        if lost:
+            study.set_user_attr("pardoned", len(_trials(study)))
+        for slot, trial in lost.items():
+            study.enqueue_trial(dict(trial.params), user_attrs={"slot": slot})
+
+
+def importances(study: optuna.Study, plan: Plan) -> dict[str, float]:
+    """Setting -> share of the score's variance over the range, by `EVALUATOR`; empty if the trials cannot tell."""
+    evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=64, max_depth=64, seed=plan.seed)
+    scores = [t.value for t in _trials(study, TrialState.COMPLETE)]
+    if len(scores) < 4 or len(set(scores)) < 2:
+        return {}
+    with _quiet():
+        shares = optuna.importance.get_param_importances(study, evaluator=evaluator, normalize=True)
+    return {dimension.field: float(shares[distribution(dimension)[0]]) for dimension in plan.space}
+
+
+def failures(study: optuna.Study) -> list[tuple[int, str]]:
+    """(trial number, reason) of every attempt that came to nothing."""
+    reasons = study.user_attrs
+    return [(t.number, reasons[f"why trial {t.number} failed"]) for t in _trials(study, TrialState.FAIL)]
+
+
+def _run(study: optuna.Study, trial: Trial, plan: Plan, journal: Path, evaluate: Evaluate) -> None:
+    """One trial, seed by seed, until it is complete or pruned."""
+    values, scores = values_of(trial.params, plan.space), list[float]()
+    for index in range(plan.seeds):
+        try:
+            scores.append(evaluate(values, index, trial.number))
+        except Exception as error:
+            with FileLock(f"{journal}.claim.lock"):
+                _give_back(study, _trials(study)[trial.number], f"{type(error).__name__}: {error}")
+            return
+        trial.report(scores[-1] if plan.pruner == "wilcoxon" else float(np.mean(scores)), step=index)
+        if index + 1 < plan.seeds and trial.should_prune():
+            study.tell(trial, state=TrialState.PRUNED)
+            return
+    study.tell(trial, float(np.mean(scores)))
+
+
+def _give_back(study: optuna.Study, trial: FrozenTrial, reason: str) -> None:
+    """Mark a trial failed and queue its parameters again, unless it was tried often enough; hold the claim lock."""
+    study.set_user_attr(f"why trial {trial.number} failed", reason)
+    study.tell(trial.number, state=TrialState.FAIL)
+    if "worker" not in trial.user_attrs:
+        return  # died while it was being asked: its slot is free again
+    if len(_failures(study)[_slot(trial)]) < MOST_ATTEMPTS:
+        study.enqueue_trial(dict(trial.params), user_attrs={"slot": _slot(trial)})
+
+
+def _free_slot(study: optuna.Study, plan: Plan) -> int | None:
+    taken = {_slot(t) for t in _trials(study, *_WITH_RESULT, TrialState.RUNNING)}
+    taken |= {slot for slot, lost in _failures(study).items() if len(lost) >= MOST_ATTEMPTS}
+    return next((slot for slot in range(plan.trials) if slot not in taken), None)
+
+
+def _failures(study: optuna.Study) -> dict[int, list[FrozenTrial]]:
+    """Slot -> its failed attempts that had begun, since the last pardon."""
+    lost: dict[int, list[FrozenTrial]] = {}
+    since = int(study.user_attrs.get("pardoned", 0))
+    for trial in _trials(study, TrialState.FAIL):
+        if "worker" in trial.user_attrs and trial.number >= since:
+            lost.setdefault(_slot(trial), []).append(trial)
+    return lost
+
+
+_WITH_RESULT = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def _trials(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=states or None)
+
+
+def _slot(trial: FrozenTrial) -> int:
+    return int(trial.user_attrs.get("slot", -1))
+
+
+def _space(plan: Plan) -> dict[str, BaseDistribution]:
+    return dict(map(distribution, plan.space))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without Optuna's notes on studies created and features that are experimental."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        yield
+
+
+class _JournalLock(JournalFileOpenLock):
+    """A lock of the operating system on the journal: a killed process leaves neither it nor half a line behind."""
+
+    def __init__(self, journal: Path) -> None:
+        self._journal, self._lock = journal, FileLock(f"{journal}.lock")
+
+    def acquire(self) -> bool:
+        """Wait for the lock; a last line cut short by a crash is dropped, or every later one would be unreadable."""
+        self._lock.acquire()
+        size = os.path.getsize(self._journal)
+        if size:
+            with self._journal.open("rb") as handle:
+                handle.seek(size - 1)
+                whole = handle.read(1) == b"\n"
+            if not whole:
+                content = self._journal.read_bytes()
+                write_whole_bytes(self._journal, content[: content.rfind(b"\n") + 1])
+        return True
+
+    def release(self) -> None:
+        """Let the next one in."""
+        self._lock.release()

@@ -1,0 +1,151 @@
+"""One process per worker, each watched by itself: losing one costs its own run an attempt and the others nothing."""
+
+import contextlib
+import errno
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+import traceback
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from experiments.claims import Busy
+from experiments.run import run_one
+from experiments.spec import RunSpec
+from experiments.track import Tracking
+
+
+class Job(NamedTuple):
+    """What every run of a command has in common."""
+
+    runs: Path
+    study: str
+    tracking: Tracking | None
+
+
+class Answer(NamedTuple):
+    """What came of one attempt at a run."""
+
+    row: dict[str, Any] | None = None
+    busy: bool = False
+    """Another process is at work on this run."""
+    reason: str = ""
+    """Why there is no row, in one line."""
+    trace: str = ""
+    storage: tuple[int, str] | None = None
+    """(errno, path) if the folder of records itself cannot be written: no other run would fare better."""
+
+
+class Worker:
+    """A process and the run it is at."""
+
+    def __init__(self, job: Job) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.line, there = context.Pipe()
+        self.process = context.Process(target=serve, args=(there, job))
+        self.process.start()
+        there.close()  # so that the line ends when the process does
+        self.spec: RunSpec | None = None
+
+    def give(self, spec: RunSpec) -> None:
+        """Start a run; a process that has died meanwhile shows when its answer is taken."""
+        self.spec = spec
+        with contextlib.suppress(OSError):
+            self.line.send(spec)
+
+    def take(self) -> tuple[RunSpec, Answer]:
+        """The run it was at and what came of it; call when `line` has something to say."""
+        spec, self.spec = self.spec, None
+        assert spec is not None
+        try:
+            return spec, self.line.recv()
+        except (EOFError, OSError):
+            self.process.join()
+            return spec, Answer(reason=_farewell(self.process.exitcode or 0))
+
+    def stop(self) -> None:
+        """End it at once: what it had not finished is continued next time."""
+        self.line.close()
+        self.process.terminate()
+        self.process.join(timeout=5)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+
+def serve(line: Connection, job: Job) -> None:
+    """A worker's life: specs come in, answers go out, until the line ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    one_thread()
+    while True:
+        try:
+            spec = line.recv()
+        except (EOFError, OSError):
+            return
+        line.send(attempt(spec, job))
+
+
+def attempt(spec: RunSpec, job: Job) -> Answer:
+    """Run a spec unless another process is at it; whatever goes wrong becomes an answer."""
+    try:
+        return Answer(row=run_one(spec, job.runs, job.study, job.tracking, wait_s=0))
+    except Busy:
+        return Answer(busy=True)
+    except Exception as error:
+        text = " ".join(str(error).split())
+        return Answer(
+            reason=f"{type(error).__name__}: {text}"[:500],
+            trace=traceback.format_exc(),
+            storage=storage_trouble(error, job.runs),
+        )
+
+
+def one_thread() -> None:
+    """One run, one core: the workers are the parallelism. The process ends when its parent does."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def storage_trouble(error: BaseException, runs: Path) -> tuple[int, str] | None:
+    """(errno, path) if an error comes of a full disk or of records that may not be written, wherever it was wrapped."""
+    for cause in _causes(error):
+        number = cause.errno if isinstance(cause, OSError) else None
+        path = str(getattr(cause, "filename", None) or runs)
+        if number in (errno.ENOSPC, errno.EDQUOT):
+            return number, path
+        if number in (errno.EROFS, errno.EACCES, errno.EPERM) and Path(path).is_relative_to(runs):
+            return number, path
+        if "No space left on device" in str(cause):  # a library's own error, such as safetensors'
+            return errno.ENOSPC, path
+    full = runs.is_dir() and shutil.disk_usage(runs).free == 0
+    return (errno.ENOSPC, str(runs)) if full else None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _end_with_parent() -> None:
+    """A worker must not outlive a parent that was killed: it would race with the command that continues the work."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _farewell(code: int) -> str:
+    """How a process ended, in words."""
+    if code >= 0:
+        return f"its process ended with exit code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
+    hint = "; out of memory?" if -code == signal.SIGKILL else ""
+    return f"its process was ended by {name}{hint}"
