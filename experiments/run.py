@@ -154,7 +154,9 @@ def build_trainer(spec: RunSpec, runs: Path) -> Any:
     seeds = seeds_of(spec.seed)
     world = build_world(spec.world, task, spec.task.name, spec.base, spec.settings, seeds, runs)
     recipe = assemble(spec.toggles, spec.settings, spec.variants)
-    return Trainer(world, recipe, spec.settings, spec.evaluation, spec.seed, spec.steps, runs, spec.log_every, spec.probes)
+    return Trainer(
+        world, recipe, spec.settings, spec.evaluation, spec.seed, spec.steps, runs, spec.log_every, spec.probes
+    )
 
 
 def describe(spec: RunSpec, study: str) -> dict[str, Any]:

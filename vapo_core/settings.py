@@ -75,7 +75,9 @@ class Settings(Frozen):
     mini_batches: int = Field(16, ge=1, description="optimiser steps per pass over the batch")
     epochs: int = Field(1, ge=1, description="passes over the batch")
     micro_batches: int = Field(1, ge=1, description="gradient accumulation: slices per mini-batch, equal results")
-    max_grad_norm: float = Field(1.0, gt=0, allow_inf_nan=True, description="global gradient norm clip, policy and critic each")
+    max_grad_norm: float = Field(
+        1.0, gt=0, allow_inf_nan=True, description="global gradient norm clip, policy and critic each"
+    )
     policy_lr: float = Field(1e-6, ge=0, description="AdamW rate of the policy")
     critic_lr: float = Field(2e-6, ge=0, description="AdamW rate of the critic, pretraining included")
     adam_beta1: float = Field(0.9, ge=0, lt=1, description="AdamW decay of the mean gradient")

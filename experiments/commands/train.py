@@ -80,6 +80,7 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[TrainConfig, 
 def _train(config: TrainConfig, spec: RunSpec) -> int:
     from experiments.run import finished_row, run_one
     from experiments.track import close_tracking, open_tracking
+
     ensure_writable(config.runs)
     home = config.runs / spec.hash
     done = finished_row(spec, config.runs)
