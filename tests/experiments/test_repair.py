@@ -17,7 +17,7 @@ from tests.experiments.test_cli import TINY
 from tests.worlds import small_spec
 from vapo_core.files import write_whole
 
-IGNORED = ("seconds", "attempts")
+IGNORED = ("seconds", "attempts", "git_commit")
 
 
 def same(one, two) -> bool:
