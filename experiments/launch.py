@@ -15,7 +15,6 @@ from experiments.repair import whole_row
 from experiments.spec import RunSpec
 from experiments.track import Tracking
 from experiments.workers import Answer, Job, Worker
-from experiments.workers import one_thread as _one_thread  # noqa: F401
 from vapo_core.files import write_whole
 
 MOST_ATTEMPTS = 3

@@ -14,13 +14,14 @@ import numpy as np
 import pandas as pd
 
 from experiments.ablate import BASES
-from experiments.launch import Failure, _one_thread, local_map
+from experiments.launch import Failure, local_map
 from experiments.progress import Progression, clock
 from experiments.run import finished_row, run_one
 from experiments.space import Plan
 from experiments.spec import RunSpec
 from experiments.track import Tracking, client, warn_away
 from experiments.tune import EVALUATOR, Record, failures, importances, is_done, open_study, pardon, records, work
+from experiments.workers import one_thread
 from vapo_core.settings import Base, Settings
 
 KEPT = ("score", "mean_length", "tokens", "seconds", "state", "reason", "metric", "git_commit")
@@ -241,7 +242,7 @@ class Watch:
 def _worker(jobs: Mapping[Plan, Cells], journal: Path) -> None:
     """One process, one thread; the parent decides about Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _one_thread()
+    one_thread()
     work(jobs, journal)
 
 
