@@ -1,6 +1,6 @@
-"""Is the state visible? What a critic can know of V on each task, beside the best constant and the best position-only one.
+"""What a language task offers an experiment: room to learn, lengths that vary, and a state that a critic can see.
 
-A task on which no critic learns has no place in questions about critics.
+A task on which no critic beats the best position-only one has no place in questions about critics.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from vapo_core.settings import SCALES, Base
 class Size(NamedTuple):
     """How carefully to look."""
 
-    warmup_steps: int = 40
+    warmup_steps: int = 20
     """Steps of value pretraining of the critic that is judged."""
     responses: int = 256
     """Held-out responses that prefixes are cut from."""
@@ -47,6 +47,21 @@ def judge(task: str, dials: dict[str, Any], seed: int, init: int, runs: Path, si
         "mean_length": float(lengths.mean()), "length_cv": float(lengths.std(correction=0) / lengths.mean()),
         "var_v": best_constant_mse(found.returns),
         **fractions(found, np.array([problems[r].prompt for r in found.row]), seed),
+        **lift(task, dials, seed, init, runs),
+    }  # fmt: skip
+
+
+def lift(task: str, dials: dict[str, Any], seed: int, init: int, runs: Path) -> dict[str, float]:
+    """What full VAPO makes of the base with the world's own settings: accuracy after, and how lengths vary on the way."""
+    spec = spec_for("vapo", "lm", seed, TaskSpec(name=task, dials=dials), base=Base(init=init))
+    points: list[tuple[int, dict[str, float]]] = []
+    build_trainer(spec, runs).run(lambda step, metrics: points.append((step, dict(metrics))))
+    accuracy = [metrics["val/pass_at_1"] for _, metrics in points if "val/pass_at_1" in metrics]
+    varying = [metrics["activity/token_level_loss"] for step, metrics in points if step]
+    third = len(varying) // 3
+    return {
+        "steps": float(spec.steps), "accuracy_after": accuracy[-1], "lift": accuracy[-1] - accuracy[0],
+        "length_cv_first_third": float(np.mean(varying[:third])), "length_cv_last_third": float(np.mean(varying[-third:])),
     }  # fmt: skip
 
 

@@ -21,11 +21,11 @@ MEASURED = tuple(name for name, entry in TASKS.items() if entry.world == "lm" an
 
 
 class TasksConfig(Frozen):
-    """Measure tasks at their default dials: base accuracy, response lengths, and whether a critic can see the state."""
+    """Measure tasks at their default dials: base accuracy, what VAPO makes of it, lengths, and what a critic can see."""
 
     task: tuple[str, ...] = Field(MEASURED, description="task names")
-    inits: int = Field(3, ge=1, description="base initialisations, one critic each")
-    warmup_steps: int = Field(40, ge=1, description="steps of value pretraining of the critic that is judged")
+    seeds: int = Field(5, ge=1, description="seeds, over three base initialisations")
+    warmup_steps: int = Field(20, ge=1, description="steps of value pretraining of the critic that is judged")
     workers: int = Field(2, ge=1, description="processes, one thread each")
     runs: Path = Field(Path("runs"), description="folder of caches")
     out: Path = Field(Path("runs/tasks/tasks.csv"), description="the table")
@@ -37,14 +37,15 @@ def run(words: Sequence[str]) -> int:
     for name in config.task:
         if name not in MEASURED:
             raise ValueError(f"task: no language task {name!r}{nearest(name, MEASURED)}")
+    from experiments.ablate import BASES
     from experiments.visibility import Size, judge
     from vapo_core.files import write_whole
 
-    cells = [(name, init) for name in config.task for init in range(config.inits)]
+    cells = [(name, seed) for seed in range(config.seeds) for name in config.task]
     size = Size(warmup_steps=config.warmup_steps)
     rows: list[dict[str, Any]] = []
     with ProcessPoolExecutor(config.workers, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(judge, name, {}, init, init, config.runs, size) for name, init in cells]
+        waiting = [pool.submit(judge, name, {}, seed, seed % BASES, config.runs, size) for name, seed in cells]
         for future in waiting:
             rows.append(future.result())
             _say(rows[-1])
@@ -60,8 +61,8 @@ def run(words: Sequence[str]) -> int:
 def _say(row: dict[str, Any]) -> None:
     """One line per measured cell."""
     print(
-        f"{row['task']}, base {row['init']}: accuracy {row['base_accuracy']:.2f}, length {row['mean_length']:.1f}"
-        f" (CV {row['length_cv']:.2f}), FVU of a critic {row['fvu_critic']:.2f} [{row['fvu_critic_low']:.2f},"
+        f"{row['task']}, seed {row['seed']}: accuracy {row['base_accuracy']:.2f} -> {row['accuracy_after']:.2f}, length"
+        f" {row['mean_length']:.1f} (CV {row['length_cv_first_third']:.2f} -> {row['length_cv_last_third']:.2f}), FVU of a critic {row['fvu_critic']:.2f} [{row['fvu_critic_low']:.2f},"
         f" {row['fvu_critic_high']:.2f}], of the best position-only one {row['fvu_position']:.2f}",
         flush=True,
     )
