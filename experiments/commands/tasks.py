@@ -60,9 +60,11 @@ def run(words: Sequence[str]) -> int:
 
 def _say(row: dict[str, Any]) -> None:
     """One line per measured cell."""
+    accuracy = f"accuracy {row['base_accuracy']:.2f} -> {row['accuracy_after']:.2f}"
+    varying = f"CV {row['length_cv_first_third']:.2f} -> {row['length_cv_last_third']:.2f}"
+    seen = f"{row['fvu_critic']:.2f} [{row['fvu_critic_low']:.2f}, {row['fvu_critic_high']:.2f}]"
     print(
-        f"{row['task']}, seed {row['seed']}: accuracy {row['base_accuracy']:.2f} -> {row['accuracy_after']:.2f}, length"
-        f" {row['mean_length']:.1f} (CV {row['length_cv_first_third']:.2f} -> {row['length_cv_last_third']:.2f}), FVU of a critic {row['fvu_critic']:.2f} [{row['fvu_critic_low']:.2f},"
-        f" {row['fvu_critic_high']:.2f}], of the best position-only one {row['fvu_position']:.2f}",
+        f"{row['task']}, seed {row['seed']}: {accuracy}, length {row['mean_length']:.1f} ({varying}),"
+        f" FVU of a critic {seen}, of the best position-only one {row['fvu_position']:.2f}",
         flush=True,
     )
