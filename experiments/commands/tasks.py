@@ -49,13 +49,18 @@ def run(words: Sequence[str]) -> int:
         for future in waiting:
             rows.append(future.result())
             _say(rows[-1])
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(config.out, buffer.getvalue())
+            write_whole(config.out, _table(rows))  # after every cell: an early stop keeps what is done
     print(f"written: {config.out}")
     return 0
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    """The rows as CSV."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
 
 
 def _say(row: dict[str, Any]) -> None:
