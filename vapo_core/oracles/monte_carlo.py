@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from vapo_core.oracles.truth import within_group_variance
 from vapo_core.seeds import child
 from vapo_core.types import Batch, Problem, Rollout
 
@@ -144,13 +145,5 @@ def best_by_group_mse(returns: np.ndarray, group: np.ndarray) -> float:
     With the group a position, this is the best position-only critic. Groups with one prefix carry no information on
     it and are left out.
     """
-    total, weight = 0.0, 0
     noise = returns.var(axis=1, ddof=1) / returns.shape[1]
-    means = returns.mean(1)
-    for label in np.unique(group):
-        inside = group == label
-        size = int(inside.sum())
-        if size > 1:
-            total += size * (means[inside].var(ddof=1) - noise[inside].mean())
-            weight += size
-    return total / weight
+    return within_group_variance(returns.mean(1), noise, group)

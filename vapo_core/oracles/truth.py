@@ -47,11 +47,19 @@ def value_variance(truth: Truth) -> float:
 
 def position_variance(truth: Truth) -> float:
     """Unbiased mean of Var(V | time): what the best position-only critic leaves; times seen once are left out."""
+    return within_group_variance(truth.value, truth.noise, truth.time)
+
+
+def within_group_variance(value: np.ndarray, noise: np.ndarray, group: np.ndarray) -> float:
+    """Unbiased mean of Var(V | group) from estimates with known noise variance; groups of one are left out.
+
+    All [N]; nan when no group has two members.
+    """
     total, weight = 0.0, 0
-    for time in np.unique(truth.time):
-        inside = truth.time == time
+    for label in np.unique(group):
+        inside = group == label
         size = int(inside.sum())
         if size > 1:
-            total += size * (truth.value[inside].var(ddof=1) - truth.noise[inside].mean())
+            total += size * (value[inside].var(ddof=1) - noise[inside].mean())
             weight += size
     return total / weight if weight else float("nan")
