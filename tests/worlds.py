@@ -40,3 +40,11 @@ def run(trainer: Any) -> list[tuple[int, dict[str, float]]]:
 def untimed(points: list[tuple[int, dict[str, float]]]) -> list[tuple[int, dict[str, float]]]:
     """Points without seconds, which differ from run to run."""
     return [(step, {k: v for k, v in m.items() if not k.startswith("timing/")}) for step, m in points]
+
+
+def view_of(world: str, cache: Path, recipe: str = "vapo", **fields: Any) -> Any:
+    """What a probe sees after value pretraining, before the first RL step."""
+    trainer = trainer_of(small_spec(world, recipe, **fields), cache)
+    trainer.steps = 0
+    run(trainer)
+    return trainer._view(0)

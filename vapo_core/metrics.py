@@ -1,4 +1,7 @@
-"""Every logged number: name, unit, meaning; and how those of one update are computed, always over valid tokens only."""
+"""Every logged number: name, unit, meaning; and how those of one update are computed, always over valid tokens only.
+
+Each probe names its own in its file; `probes.METRICS` has them all.
+"""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +10,6 @@ import torch
 from torch import Tensor
 
 from vapo_core.step import Trace
-from vapo_core.tasks.base import SPLITS
 from vapo_core.types import Batch, Credited
 
 METRICS: dict[str, tuple[str, str]] = {
@@ -47,50 +49,6 @@ METRICS: dict[str, tuple[str, str]] = {
     "timing/update_s": ("s", "optimiser steps"),
     "timing/evaluation_s": ("s", "evaluation"),
     "timing/probes_s": ("s", "probes"),
-    **{
-        f"value_error/{name}_{split}": (unit, f"{meaning}, {split.replace('_', '-')} problems")
-        for split in ("held_out", "train")
-        for name, unit, meaning in (
-            ("fvu", "share of Var(V)", "critic's squared error to true V, noise taken out"),
-            ("fvu_position", "share of Var(V)", "what the best position-only critic leaves unexplained"),
-            ("bias", "reward", "mean of V_hat - V"),
-            ("var_v", "reward^2", "variance of true V over places"),
-        )
-    },
-    **{
-        f"value_error/fvu_q{q}": ("share of Var(V)", f"critic's squared error in quarter {q} of held-out responses")
-        for q in range(1, 5)
-    },
-    **{
-        f"gradient_variance/{name}_{reduction}": (unit, f"{meaning}, {reduction} mean")
-        for reduction in ("token", "sequence")
-        for name, unit, meaning in (
-            ("trace", "norm^2", "variance of the gradient per response, trace of the covariance"),
-            ("noise_scale", "responses", "trace over |G|^2; absent if |G|^2 is not clear of 0"),
-            ("noise_scale_low", "responses", "lower end of its 95 % jackknife interval"),
-            ("noise_scale_high", "responses", "upper end of its 95 % jackknife interval"),
-            ("cosine", "cosine", "expected gradient with the true grad J, noise taken out, where grad J is known"),
-        )
-    },
-    **{f"generalization/accuracy_{split}": ("share", f"one sampled answer right, split {split}") for split in SPLITS},
-    **{f"generalization/length_{split}": ("tokens", f"mean response length, split {split}") for split in SPLITS},
-    "policy_shift/kl_response": (
-        "nats/response",
-        "KL(old || new) of whole responses over one update, k3 on fresh samples",
-    ),
-    **{
-        f"policy_shift/kl_q{q}": ("nats/token", f"the same per token, quarter {q} of the response") for q in range(1, 5)
-    },
-    "policy_shift/outside": ("share", "tokens whose ratio an update leaves outside the clip"),
-    "policy_shift/delta_j": (
-        "reward",
-        "true change of J by one update (exact), or its paired importance-weighted estimate",
-    ),
-    "policy_shift/delta_j_se": ("reward", "standard error of that estimate; absent where it is exact"),
-    "exploration/prefix_entropy": ("nats/token", "mean entropy on the prefixes of fixed demonstrations"),
-    "exploration/solved_once": ("share", "held-out problems with a correct answer among 16"),
-    "exploration/modes": ("count", "distinct modes among a problem's correct answers, of 16"),
-    "exploration/mode_entropy": ("share of ln M", "entropy of correct answers over modes, mean over solved problems"),
     "activity/clip_higher": ("share", "tokens with A > 0 and ratio between the symmetric and the wider bound"),
     "activity/length_adaptive_gae": ("lambda", "mean distance of lambda_policy from fixed_lambda"),
     "activity/length_adaptive_spread": ("lambda", "standard deviation of lambda_policy over responses"),

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from tests.worlds import run, small_spec, trainer_of, untimed
+from vapo_core import metrics, probes
 from vapo_core.collect_batch import gather
-from vapo_core.metrics import METRICS
 from vapo_core.recipe import COMPONENTS, RECIPES
 from vapo_core.settings import Toggles
 from vapo_core.step import Diverged
@@ -84,7 +84,7 @@ def test_every_recipe_runs_and_logs_only_known_names(world, recipe, cache):
     """A metric without unit and meaning in METRICS is a typo or an orphan."""
     points = run(trainer_of(small_spec(world, recipe), cache))
     names = {name for _, metrics in points for name in metrics}
-    assert {name for name in names if not name.startswith("val/pass_at_")} <= set(METRICS)
+    assert {name for name in names if not name.startswith("val/pass_at_")} <= {*metrics.METRICS, *probes.METRICS}
     assert {"reward/mean", "actor/entropy", "critic/vf_loss", "val/pass_at_1", "val/pass_at_2"} <= names
 
 

@@ -12,6 +12,13 @@ DEMONSTRATIONS = 64
 PROBLEMS, ANSWERS = 16, 16
 """Held-out problems and answers for the modes."""
 
+METRICS: dict[str, tuple[str, str]] = {
+    "exploration/prefix_entropy": ("nats/token", "mean entropy on the prefixes of fixed demonstrations"),
+    "exploration/solved_once": ("share", "held-out problems with a correct answer among 16"),
+    "exploration/modes": ("count", "distinct modes among a problem's correct answers, of 16"),
+    "exploration/mode_entropy": ("share of ln M", "entropy of correct answers over modes, mean over solved problems"),
+}
+
 
 def measure(view: View) -> Measurement:
     """Entropy on fixed prefixes, share of problems solved at least once, distinct correct modes and their entropy.

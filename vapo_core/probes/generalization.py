@@ -4,9 +4,15 @@ import numpy as np
 
 from vapo_core.collect_batch import grade_all
 from vapo_core.probes.base import Measurement, View
+from vapo_core.tasks.base import SPLITS
 
 PROBLEMS = 512
 """Problems of each split, one answer each."""
+
+METRICS: dict[str, tuple[str, str]] = {
+    **{f"generalization/accuracy_{split}": ("share", f"one sampled answer right, split {split}") for split in SPLITS},
+    **{f"generalization/length_{split}": ("tokens", f"mean response length, split {split}") for split in SPLITS},
+}
 
 
 def measure(view: View) -> Measurement:

@@ -19,6 +19,20 @@ from vapo_core.types import Batch, Credited
 RESPONSES, ANSWERS = 64, 4
 """Size of the batch measured: at most this many answers per prompt, so that prompts are clusters worth counting."""
 
+METRICS: dict[str, tuple[str, str]] = {
+    **{
+        f"gradient_variance/{name}_{reduction}": (unit, f"{meaning}, {reduction} mean")
+        for reduction in ("token", "sequence")
+        for name, unit, meaning in (
+            ("trace", "norm^2", "variance of the gradient per response, trace of the covariance"),
+            ("noise_scale", "responses", "trace over |G|^2; absent if |G|^2 is not clear of 0"),
+            ("noise_scale_low", "responses", "lower end of its 95 % jackknife interval"),
+            ("noise_scale_high", "responses", "upper end of its 95 % jackknife interval"),
+            ("cosine", "cosine", "expected gradient with the true grad J, noise taken out, where grad J is known"),
+        )
+    },
+}
+
 
 def measure(view: View) -> Measurement:
     """Noise scale tr(S) / |G|^2 in responses, by reduction, with a jackknife interval over prompts; cosine to grad J.

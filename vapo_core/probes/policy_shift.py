@@ -20,6 +20,22 @@ from vapo_core.types import Batch, Problem
 RESPONSES = 512
 """Fresh responses of the old policy that the shift is read on."""
 
+METRICS: dict[str, tuple[str, str]] = {
+    "policy_shift/kl_response": (
+        "nats/response",
+        "KL(old || new) of whole responses over one update, k3 on fresh samples",
+    ),
+    **{
+        f"policy_shift/kl_q{q}": ("nats/token", f"the same per token, quarter {q} of the response") for q in range(1, 5)
+    },
+    "policy_shift/outside": ("share", "tokens whose ratio an update leaves outside the clip"),
+    "policy_shift/delta_j": (
+        "reward",
+        "true change of J by one update (exact), or its paired importance-weighted estimate",
+    ),
+    "policy_shift/delta_j_se": ("reward", "standard error of that estimate; absent where it is exact"),
+}
+
 
 def measure(view: View) -> Measurement:
     """KL per response and by quarter, ratios outside the clip, and the true change of J by one update."""

@@ -11,6 +11,23 @@ RESPONSES = 128
 LEAST_VARIANCE = 1e-4
 """Below this Var(V) there is nothing to explain, and a fraction of it means nothing."""
 
+METRICS: dict[str, tuple[str, str]] = {
+    **{
+        f"value_error/{name}_{split}": (unit, f"{meaning}, {split.replace('_', '-')} problems")
+        for split in ("held_out", "train")
+        for name, unit, meaning in (
+            ("fvu", "share of Var(V)", "critic's squared error to true V, noise taken out"),
+            ("fvu_position", "share of Var(V)", "what the best position-only critic leaves unexplained"),
+            ("bias", "reward", "mean of V_hat - V"),
+            ("var_v", "reward^2", "variance of true V over places"),
+        )
+    },
+    **{
+        f"value_error/fvu_q{q}": ("share of Var(V)", f"critic's squared error in quarter {q} of held-out responses")
+        for q in range(1, 5)
+    },
+}
+
 
 def measure(view: View) -> Measurement:
     """Fraction of Var(V) left unexplained (FVU), its bias, by quarter of the response, held-out and training problems.
