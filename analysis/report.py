@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jinja2
 import pandas as pd
 
-from analysis import factorial_view, grid, paper
+from analysis import factorial_view, grid, measured, paper
 from analysis.arms import references
 from analysis.curves import bands
 from analysis.drawing import Drawing, svg, write_whole
@@ -36,6 +36,16 @@ class Comparison(NamedTuple):
     summary: str
     rows: list[Row]
     pictures: list[Picture]
+    measured: "Measured | None"
+
+
+class Measured(NamedTuple):
+    """What probes found at the last step."""
+
+    names: list[str]
+    """Column heads."""
+    rows: list[measured.Row]
+    picture: Picture
 
 
 class FactorialPart(NamedTuple):
@@ -79,7 +89,13 @@ def write_report(sources: Path | str | Sequence[tuple[str, Path]], out: Path) ->
     page = jinja2.Environment(
         loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     ).get_template("report.html.j2")
-    text = page.render(sections=sections, activity=ACTIVITY, source=paper.SOURCE, coding=factorial_view.CODING)
+    text = page.render(
+        sections=sections,
+        activity=ACTIVITY,
+        measured=measured.MEANINGS,
+        source=paper.SOURCE,
+        coding=factorial_view.CODING,
+    )
     write_whole(Path(out), text.encode())
     return Path(out)
 
@@ -131,8 +147,23 @@ def _factorial(runs: pd.DataFrame) -> FactorialPart | None:
 def _comparison(tables: Tables, reference: str) -> Comparison:
     table = ablation_table(tables.runs, reference)
     return Comparison(
-        reference, seeds_note(table), summary(table), effect_rows(table), _pictures(tables, table, reference)
+        reference, seeds_note(table), summary(table), effect_rows(table), _pictures(tables, table, reference),
+        _measured(tables, reference),
+    )  # fmt: skip
+
+
+def _measured(tables: Tables, reference: str) -> Measured | None:
+    """What probes found, if there were any."""
+    table = measured.measured_table(tables, reference)
+    if table.empty:
+        return None
+    picture = _picture(
+        measured.measured_figure(table, reference),
+        f"Level of every arm at the last step, mean over seeds with 95 % Student intervals; the line is {reference}. The "
+        "table's differences are paired by seed and sharper.",
     )
+    names = [measured.HEADLINES[metric] for metric in measured.shown_metrics(table)]
+    return Measured(names, measured.measured_rows(table, reference), picture)
 
 
 def _pictures(tables: Tables, table: pd.DataFrame, reference: str) -> list[Picture]:

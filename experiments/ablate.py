@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -17,7 +17,7 @@ from experiments.launch import Failure, local_map
 from experiments.planning import Plan
 from experiments.progress import Progression
 from experiments.publish import publish
-from experiments.spec import DEFAULT_STEPS, RunSpec, TaskSpec
+from experiments.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
 from experiments.track import close_tracking, open_tracking
 from vapo_core.files import ensure_writable, write_whole
 from vapo_core.settings import EXAMS, RECIPES, SCALES, Base, Evaluation, Frozen, Settings
@@ -39,18 +39,22 @@ class Preset(NamedTuple):
     first_seed: int
     steps: int
     baselines: tuple[str, ...]
+    probes: Mapping[str, int]
 
+
+MEASURED = ("value_error", "gradient_variance", "exploration")
+"""Probes of the presets quick and full."""
 
 PRESETS: dict[str, dict[str, Preset]] = {
     "walk": {
-        "smoke": Preset(2, 0, 4, ()),
-        "quick": Preset(20, 0, DEFAULT_STEPS["walk"], ("ppo", "grpo", "dapo")),
-        "full": Preset(32, 1000, DEFAULT_STEPS["walk"], ("ppo", "grpo", "dapo")),
+        "smoke": Preset(2, 0, 4, (), {}),
+        "quick": Preset(20, 0, DEFAULT_STEPS["walk"], ("ppo", "grpo", "dapo"), dict.fromkeys(MEASURED, 15)),
+        "full": Preset(32, 1000, DEFAULT_STEPS["walk"], ("ppo", "grpo", "dapo"), dict.fromkeys(MEASURED, 15)),
     },
     "lm": {
-        "smoke": Preset(2, 0, 2, ()),
-        "quick": Preset(3, 0, DEFAULT_STEPS["lm"], ("ppo",)),
-        "full": Preset(32, 1000, DEFAULT_STEPS["lm"], ("ppo", "grpo", "dapo")),
+        "smoke": Preset(2, 0, 2, (), {}),
+        "quick": Preset(3, 0, DEFAULT_STEPS["lm"], ("ppo",), dict.fromkeys(MEASURED, 15)),
+        "full": Preset(32, 1000, DEFAULT_STEPS["lm"], ("ppo", "grpo", "dapo"), dict.fromkeys(MEASURED, 15)),
     },
 }
 
@@ -81,6 +85,7 @@ class AblateConfig(Frozen):
     runs: Path = Field(Path("runs"), description="folder of records, caches and outcomes")
     dry_run: bool = Field(False, description="show the plan and its cost, run nothing")
     task: str = Field("walk", description="task name")
+    probes: dict[str, int] = Field({}, description="NAME EVERY pairs: what to measure, RL steps between measurements")
     settings: Settings
     evaluation: Evaluation
 
@@ -130,7 +135,8 @@ def _spec(config: AblateConfig, dials: dict[str, Any], cell: Cell, seed: int) ->
         evaluation=config.evaluation,
         seed=seed,
         steps=config.steps,
-        log_every=max(1, -(-config.steps // 60)),
+        probes=config.probes,
+        log_every=log_every(config.world, config.steps),
     )
 
 
@@ -162,10 +168,10 @@ def outcome_folder(config: AblateConfig, dials: dict[str, Any]) -> Path:
 def _is_plain(config: AblateConfig, dials: dict[str, Any]) -> bool:
     """Whether it is the preset as it stands; anything else gets a folder of its own and overwrites no other outcome."""
     preset = PRESETS[config.world][config.preset]
-    mine = (config.seeds, config.first_seed, config.steps, config.baselines)
+    mine = (config.seeds, config.first_seed, config.steps, config.baselines, config.probes)
     usual = (config.settings, config.evaluation) == (SCALES[config.world], EXAMS[config.world])
     values = [item[1:] for item in config.vary]
-    return mine == (preset.seeds, preset.first_seed, preset.steps, preset.baselines) and usual and not (dials or values)
+    return mine == tuple(preset) and usual and not (dials or values)
 
 
 def _mark(config: AblateConfig, dials: dict[str, Any]) -> str:

@@ -42,6 +42,7 @@ def _publish_arms(tables: Any, reference: str, out: Path, console: Any) -> None:
     from analysis.drawing import save
     from analysis.effects import ablation_table
     from analysis.figures import component_curves, effects_forest, learning_curves
+    from analysis.measured import measured_figure, measured_table, measured_terminal
     from analysis.terminal import effects_table
 
     metric = str(tables.runs["metric"].iloc[0])
@@ -54,6 +55,10 @@ def _publish_arms(tables: Any, reference: str, out: Path, console: Any) -> None:
     if table["component"].ne("").any():
         save(component_curves(curves, reference, metric), out / "figures", "component_curves")
     console.print(effects_table(table, metric, width=console.width))
+    found = measured_table(tables, reference)
+    if not found.empty:
+        save(measured_figure(found, reference), out / "figures", "measured")
+        console.print(measured_terminal(found, reference))
 
 
 def _publish_factorial(found: Any, out: Path, console: Any) -> None:

@@ -28,6 +28,11 @@ PROTOCOLS: dict[str, int] = {"exact": 1, "walk": 1, "lm": 1}
 
 DEFAULT_TASK: dict[str, str] = {"walk": "walk", "lm": "text_walk"}
 DEFAULT_STEPS: dict[str, int] = {"walk": 30, "lm": 30}
+LOG_EVERY: dict[str, int] = {"walk": 3, "lm": 1}
+"""RL steps between logged points of a run among many: a walk run of two seconds logs where it is evaluated, so that
+tracking stays below a tenth of it."""
+MOST_POINTS = 60
+"""Logged points per metric of a run among many."""
 SCORES: dict[str, str] = {"walk": "val/exact_j", "lm": "val/pass_at_1"}
 """The evaluation metric a world is scored by."""
 
@@ -99,6 +104,11 @@ class RunSpec(Frozen):
         usual = RECIPES[self.recipe].variants
         changed = [f"{slot}={name}" for slot, name in self.variants.items() if usual.get(slot) != name]
         return " ".join([arm_label(self.recipe, self.toggles), *changed])
+
+
+def log_every(world: str, steps: int) -> int:
+    """RL steps between logged points of a run among many."""
+    return max(LOG_EVERY[world], -(-steps // MOST_POINTS))
 
 
 def arm_label(recipe: str, toggles: Toggles) -> str:

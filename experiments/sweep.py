@@ -12,7 +12,7 @@ from tyro.conf import Positional, UseAppendAction
 from experiments.planning import measured_speed
 from experiments.progress import clock
 from experiments.space import Dimension, Plan, constant_lambda, dimensions, toggles_for
-from experiments.spec import DEFAULT_STEPS, RunSpec, TaskSpec
+from experiments.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
 from experiments.track import close_tracking, open_tracking
 from vapo_core.files import ensure_writable, write_whole
 from vapo_core.settings import RECIPES, Evaluation, Frozen, Settings
@@ -145,7 +145,7 @@ def _study(config: SweepConfig, role: str, space: tuple[Dimension, ...], place: 
         evaluation=config.evaluation,
         seed=config.first_seed,
         steps=config.steps,
-        log_every=max(1, -(-config.steps // 60)),
+        log_every=log_every(config.world, config.steps),
     )
     seeds = tuple(range(config.first_seed, config.first_seed + config.seeds))
     half = config.seeds - config.seeds // 2

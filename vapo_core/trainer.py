@@ -64,7 +64,7 @@ class Trainer:
         probes: Mapping[str, int] | None = None,
     ) -> None:
         """Args: steps, RL steps in all; cache, where warm critics are kept; log_every, RL steps between logged points;
-        probes, RL steps between measurements by name (the last step is always measured).
+        probes, RL steps between measurements by name (before the first step and after the last always).
         """
         self.world, self.recipe, self.settings, self.evaluation = world, recipe, settings, evaluation
         self.steps, self.cache, self.log_every = steps, cache, log_every
@@ -106,7 +106,7 @@ class Trainer:
         """Make the warm critic and take the base policy's evaluation."""
         self.warm = warm_start(self.world, self.recipe, self.settings, self.pool, self.seeds, self.cache)
         progress = Progress(0, self.warm.tokens, 0)
-        write(0, {**self._evaluate(), "tokens/generated": float(progress.tokens)})
+        write(0, {**self._evaluate(), **self._probe(0), "tokens/generated": float(progress.tokens)})
         return progress
 
     def _step(self, progress: Progress, write: Write) -> Progress:

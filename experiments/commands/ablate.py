@@ -39,6 +39,7 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[AblateConfig,
         seeds=preset.seeds,
         first_seed=preset.first_seed,
         steps=preset.steps,
+        probes={} if "probes" in over else preset.probes,  # given ones stand alone
         baselines=preset.baselines if design in ("leave-one-out", "add-one-in") else (),
         workers=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         settings=SCALES[world],

@@ -30,6 +30,7 @@ class TrainConfig(Frozen):
     dry_run: bool = Field(False, description="print the resolved configuration, run nothing")
     base: Base = Base()
     toggles: Toggles = Toggles()
+    probes: dict[str, int] = Field({}, description="NAME EVERY pairs: what to measure, RL steps between measurements")
     variants: dict[str, str] = Field({}, description="SLOT NAME pairs: named variants of slots")
     settings: Settings = Settings()
     evaluation: Evaluation = Evaluation()
@@ -72,7 +73,19 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[TrainConfig, 
     )
     config = parse(with_dials, overlay(default, over), words, "train")
     chosen = config.dials.model_dump(exclude_defaults=True)
-    shared = ("world", "recipe", "seed", "steps", "log_every", "base", "toggles", "variants", "settings", "evaluation")
+    shared = (
+        "world",
+        "recipe",
+        "seed",
+        "steps",
+        "log_every",
+        "base",
+        "toggles",
+        "variants",
+        "probes",
+        "settings",
+        "evaluation",
+    )
     fields = {name: getattr(config, name) for name in shared}
     return config, RunSpec(task=TaskSpec(name=task, dials=chosen), **fields)
 
