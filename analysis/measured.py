@@ -11,6 +11,7 @@ from analysis.arms import in_order, short
 from analysis.drawing import ACCENT, INK, Drawing, canvas
 from analysis.intervals import paired, student
 from analysis.schema import Tables
+from analysis.terminal import NONE
 
 HEADLINES: dict[str, str] = {
     "value_error/fvu_held_out": "value error, share of Var(V)",
@@ -75,7 +76,7 @@ class Row(NamedTuple):
 
     arm: str
     cells: list[str]
-    """One per shown metric: the reference's own level, other arms' difference to it."""
+    """One per shown metric: the reference's own level, other arms' difference to it, with half of its interval."""
 
 
 def measured_rows(table: pd.DataFrame, reference: str) -> list[Row]:
@@ -88,20 +89,19 @@ def measured_rows(table: pd.DataFrame, reference: str) -> list[Row]:
 
 def _cell(row: pd.Series | None, home: bool) -> str:
     if row is None:
-        return "–"
+        return NONE
     if home:
         return _compact(row, "mean", ("low", "high"), sign=False)
     return _compact(row, "diff", ("diff_low", "diff_high"), sign=True)
 
 
 def _compact(row: pd.Series, name: str, bounds: tuple[str, str], sign: bool) -> str:
-    """An estimate with its interval to three significant digits."""
-    numbers = [float(row[key]) for key in (name, *bounds)]
-    if math.isnan(numbers[0]):
-        return "–"
-    form = "{:+.3g}" if sign else "{:.3g}"
-    estimate = form.format(numbers[0])
-    return estimate if math.isnan(numbers[1]) else f"{estimate} [{form.format(numbers[1])}, {form.format(numbers[2])}]"
+    """An estimate to three significant digits, and half the width of its interval."""
+    estimate, low, high = (float(row[key]) for key in (name, *bounds))
+    if math.isnan(estimate):
+        return NONE
+    text = f"{estimate:+.3g}" if sign else f"{estimate:.3g}"
+    return text if math.isnan(low) else f"{text} ±{(high - low) / 2:.2g}"
 
 
 def measured_terminal(table: pd.DataFrame, reference: str) -> Table:
@@ -109,7 +109,7 @@ def measured_terminal(table: pd.DataFrame, reference: str) -> Table:
     out = Table(
         box=box.SIMPLE_HEAD,
         title=f"Measured at the last step: {reference}'s level, other arms' difference to it",
-        caption="95 % Student intervals, paired by seed; –: not measured, or not to be told from noise.",
+        caption="±: half of a 95 % Student interval, paired by seed; –: not measured, or not to be told from noise.",
         caption_justify="left",
         padding=(0, 1, 0, 0),
         pad_edge=False,

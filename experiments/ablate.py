@@ -196,7 +196,7 @@ def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:
     ensure_writable(out)
     write_whole(out / "config.json", _resolved(config, planned))
     study, specs = out.name, planned.specs
-    tracking = open_tracking(config.runs, study)
+    tracking = open_tracking(config.runs, study, planned.labels)
     bar = Progression(config.world, len(specs))
     earlier = {spec for spec in specs if (config.runs / spec.hash / "row.json").exists()}
     try:

@@ -26,6 +26,8 @@ class Tracking(NamedTuple):
     uri: str
     experiment_id: str
     parent_run_id: str
+    labels: Mapping[str, str] = {}
+    """Spec hash -> what the design calls that cell, where it is more than the arm."""
 
 
 def tracking_uri(runs: Path) -> str:
@@ -51,7 +53,7 @@ def client(uri: str) -> Any:
     return MlflowClient(tracking_uri=uri)
 
 
-def open_tracking(runs: Path, study: str) -> Tracking | None:
+def open_tracking(runs: Path, study: str, labels: Mapping[str, str] | None = None) -> Tracking | None:
     """Initialise the store once, from the parent process, and open this invocation's parent run.
 
     Returns:
@@ -67,7 +69,7 @@ def open_tracking(runs: Path, study: str) -> Tracking | None:
             experiment_id = experiment.experiment_id if experiment else mlflow.create_experiment(study, place)
         name = f"{study} {time.strftime('%Y-%m-%d %H:%M:%S')}"
         parent = mlflow.create_run(experiment_id, run_name=name, tags={"study": study, "kind": "invocation"})
-        return Tracking(uri, experiment_id, parent.info.run_id)
+        return Tracking(uri, experiment_id, parent.info.run_id, dict(labels or {}))
     except Exception as error:
         warn_away(error)
         return None
@@ -115,10 +117,11 @@ class MLflowRun:
         from mlflow.entities import Param
 
         mlflow = client(self._tracking.uri)
+        cell = self._tracking.labels.get(spec.hash, spec.arm)
         run = mlflow.create_run(
             self._tracking.experiment_id,
-            run_name=f"{spec.arm}, seed {spec.seed}",
-            tags={**tags, "mlflow.parentRunId": self._tracking.parent_run_id, "state": "running"},
+            run_name=f"{cell}, seed {spec.seed}",
+            tags={**tags, "cell": cell, "mlflow.parentRunId": self._tracking.parent_run_id, "state": "running"},
         )
         self._run_id, self._client = run.info.run_id, mlflow
         params = [Param(key, str(value)[:6000]) for key, value in flat_params(spec).items()]

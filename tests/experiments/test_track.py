@@ -8,6 +8,7 @@ from mlflow.tracking import MlflowClient
 
 from experiments.collect import from_mlflow, from_records, write_tables
 from experiments.commands.sync import run as sync
+from experiments.launch import local_map
 from experiments.records import read_points
 from experiments.run import run_one
 from experiments.track import (
@@ -63,6 +64,14 @@ def test_mlflow_has_the_same_points_params_and_tags_as_the_records(local):
     assert all(child.data.params[name] == "True" for name in COMPONENTS)
     assert child.data.params["settings.alpha"] == "0.5"
     assert client.get_run(tracking.parent_run_id).info.status == "FINISHED"
+
+
+def test_a_child_run_is_called_what_its_design_calls_it(local):
+    spec = small_spec(steps=1)
+    tracking = open_tracking(local, "study", {spec.hash: "vapo alpha=0.25"})
+    run_one(spec, local, "study", tracking)
+    (child,) = MlflowClient(tracking_uri(local)).search_runs([tracking.experiment_id], "tags.cell = 'vapo alpha=0.25'")
+    assert child.info.run_name == "vapo alpha=0.25, seed 0"
 
 
 def test_server_away_is_a_warning_and_sync_uploads_later(local, monkeypatch, capsys):
@@ -142,3 +151,20 @@ def test_params_of_a_component_go_by_its_one_name():
     params = flat_params(small_spec())
     assert set(COMPONENTS) <= set(params)
     assert params["task.name"] == "walk"
+
+
+@pytest.mark.slow
+def test_sixteen_workers_on_fresh_stores_lose_no_metric(local, capsys):
+    """All of them write to one new SQLite file at once; MLflow and the records still hold the same points."""
+    specs = [small_spec(seed=seed, steps=2, probes={"exploration": 1}) for seed in range(32)]
+    tracking = open_tracking(local, "study")
+    assert local_map(specs, local, "study", 16, tracking, lambda spec, row: None) == []
+    close_tracking(tracking)
+    recorded = from_records(specs, local)
+    stored = from_mlflow(tracking_uri(local), "study", [spec.hash for spec in specs])
+    assert len(recorded) == len(stored) == 32
+    for mine, theirs in zip(recorded, stored, strict=True):
+        assert [step for step, _ in mine.points] == [step for step, _ in theirs.points]
+        for (_, here), (_, there) in zip(mine.points, theirs.points, strict=True):
+            assert there == pytest.approx(here)
+    assert "MLflow is away" not in capsys.readouterr().err
