@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+# dev,gym adds the task reasoning_gym and its tests; one of its dependencies is built with a C compiler.
+EXTRAS ?= dev
 
 .PHONY: setup ablation test soak check
 
@@ -11,7 +13,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("vapo-lab needs Python 3.11 or newer, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	$(BIN)/pip install --disable-pip-version-check -e '.[$(EXTRAS)]' -c constraints.txt
 	touch $(STAMP)
 
 # Walk and tiny language model: every arm, paired seeds, then one page with both.
@@ -23,9 +25,12 @@ ablation: setup
 test: setup
 	$(BIN)/python -m pytest -n 2
 
-# Kill -9 at random moments, a hundred times; a quarter of an hour. The table is committed.
+# Kill -9 at random moments, a hundred times; exact moments against simulation; coverage of the intervals. Three quarters
+# of an hour; the tables are committed.
 soak: setup
 	$(BIN)/python -m tests.faults --kills 100 --out tests/soak/faults.csv
+	$(BIN)/python -m tests.moments --mdps 50 --samples 100000 --out tests/soak/moments.csv
+	$(BIN)/python -m tests.coverage --repetitions 2000 --out tests/soak/coverage.csv
 
 check: setup
 	$(BIN)/ruff check .

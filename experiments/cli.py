@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ls": ("experiments.commands.ls", "list runs"),
     "show": ("experiments.commands.show", "one run: what it was and what came of it"),
     "compare": ("experiments.commands.compare", "two runs side by side"),
+    "trace": ("experiments.commands.trace", "where credit goes: a run's answers, token by token"),
+    "bench": ("experiments.commands.bench", "measure what things cost, side by side"),
     "clean": ("experiments.commands.clean", "remove unfinished runs and caches"),
     "ui": ("experiments.commands.ui", "MLflow's pages on this machine"),
     "completion": ("experiments.commands.completion", "print a shell completion script"),

@@ -11,7 +11,7 @@ import numpy as np
 from analysis.bootstrap import cluster_bootstrap
 from experiments.run import build_trainer
 from experiments.spec import RunSpec, TaskSpec, spec_for
-from vapo_core.oracles.monte_carlo import Prefixes, best_by_group_mse, best_constant_mse, text_values, value_mse
+from vapo_core.oracles.truth import Truth, position_variance, unexplained, value_variance
 from vapo_core.seeds import child
 from vapo_core.settings import SCALES, Base
 
@@ -40,12 +40,13 @@ def judge(task: str, dials: dict[str, Any], seed: int, init: int, runs: Path, si
     world = trainer.world
     problems = world.task.sample(np.random.default_rng(child(seed, 7)), size.responses, "held_out")
     rollout = world.engine.generate(problems, 1, child(seed, 8))
-    found = text_values(world, problems, rollout, size.prefixes, size.continuations, child(seed, 9))
+    settings = trainer.settings
+    found = world.value_truth(problems, rollout, child(seed, 9), settings, size.prefixes, size.continuations)
     lengths = rollout.mask.sum(1).float()
     return {
         "task": task, "init": init, "seed": seed, "base_accuracy": first["val/pass_at_1"],
         "mean_length": float(lengths.mean()), "length_cv": float(lengths.std(correction=0) / lengths.mean()),
-        "var_v": best_constant_mse(found.returns),
+        "var_v": value_variance(found),
         **fractions(found, np.array([problems[r].prompt for r in found.row]), seed),
         **lift(task, dials, seed, init, runs),
     }  # fmt: skip
@@ -65,14 +66,14 @@ def lift(task: str, dials: dict[str, Any], seed: int, init: int, runs: Path) -> 
     }  # fmt: skip
 
 
-def fractions(found: Prefixes, prompts: np.ndarray, seed: int) -> dict[str, float]:
+def fractions(found: Truth, prompts: np.ndarray, seed: int) -> dict[str, float]:
     """FVU of the critic and of the best position-only critic, each with a 95 % interval over prompts."""
 
     def critic(rows: np.ndarray) -> float:
-        return value_mse(found.critic[rows], found.returns[rows]) / best_constant_mse(found.returns[rows])
+        return unexplained(found.where(rows))
 
     def position(rows: np.ndarray) -> float:
-        return best_by_group_mse(found.returns[rows], found.time[rows]) / best_constant_mse(found.returns[rows])
+        return position_variance(found.where(rows)) / value_variance(found.where(rows))
 
     named: dict[str, float] = {}
     for name, statistic in (("critic", critic), ("position", position)):

@@ -26,26 +26,54 @@ def gae(rewards: Tensor, values: Tensor, mask: Tensor, lam: Tensor | float, gamm
     if not rewards.shape == values.shape == mask.shape or rewards.ndim != 2:
         raise ValueError(f"gae needs equal [B, T] shapes, got {rewards.shape}, {values.shape}, {mask.shape}")
     mask = mask.bool()
-    order = torch.argsort(~mask, dim=1, stable=True)  # valid tokens first, their order kept
-    packed = mask.gather(1, order)
-    value = values.gather(1, order).where(packed, 0.0)
-    following = torch.nn.functional.pad(value[:, 1:], (0, 1))
-    delta = (rewards.gather(1, order) + gamma * following - value).where(packed, 0.0)
+    if not bool((mask[:, 1:] <= mask[:, :-1]).all()):
+        order = torch.argsort(~mask, dim=1, stable=True)  # valid tokens first, their order kept
+        packed = gae(rewards.gather(1, order), values.gather(1, order), mask.gather(1, order), lam, gamma)
+        return torch.zeros_like(packed).scatter(1, order, packed).where(mask, 0.0)
+    value = values.where(mask, 0.0)
+    delta = rewards.where(mask, 0.0) - value
+    delta[:, :-1].add_(value[:, 1:], alpha=gamma)
     decay = gamma * torch.as_tensor(lam, dtype=delta.dtype, device=delta.device).expand(len(delta))
-    packed_advantages = _discounted_suffix_sums(delta, decay)
-    return torch.zeros_like(delta).scatter(1, order, packed_advantages).where(mask, 0.0)
+    return _discounted_suffix_sums(delta, decay).where(mask, 0.0)
+
+
+BLOCK = 64
+"""Tokens whose sums one matrix product makes; longer blocks cost arithmetic, shorter ones memory traffic."""
 
 
 def _discounted_suffix_sums(x: Tensor, decay: Tensor) -> Tensor:
-    """sum_k decay^k x_{t+k} for every t by recursive doubling: log2(T) vector passes instead of T steps.
+    """sum_k decay^k x_{t+k} for every t, in a few passes over memory instead of T steps. x: [B, T]; decay: [B] in [0, 1].
 
-    After the pass with shift s the entry t holds its first 2s terms. x: [B, T]; decay: [B] in [0, 1].
+    Within blocks it is one product with the matrix of powers decay^(j - i); what a block takes over from all later ones
+    is a scan over blocks.
     """
+    rows, tokens = x.shape
+    size = min(BLOCK, tokens)
+    place = torch.arange(size, device=x.device)
+    power = _flushed(decay[:, None] ** torch.arange(size + 1, device=x.device))  # [B, size + 1]
+    gap = place[None, :] - place[:, None]
+    within = power[:, gap.abs()].where(gap >= 0, 0.0)  # [B, i, j]
+    blocks = torch.nn.functional.pad(x, (0, -tokens % size)).view(rows, -1, size)
+    inside = blocks @ within.transpose(1, 2)
+    later = torch.nn.functional.pad(
+        _doubled(inside[:, 1:, 0], power[:, -1]), (0, 1)
+    )  # sums at the start of the next block
+    whole = torch.baddbmm(inside, later[:, :, None], power[:, 1:].flip(1)[:, None, :])
+    return whole.view(rows, -1)[:, :tokens]
+
+
+def _doubled(x: Tensor, decay: Tensor) -> Tensor:
+    """The same sums by recursive doubling: after the pass with shift s, entry t holds its first 2s terms."""
     factor, shift = decay[:, None], 1
     while shift < x.shape[1]:
         x = torch.cat([x[:, :-shift] + factor * x[:, shift:], x[:, -shift:]], dim=1)
-        factor, shift = factor * factor, 2 * shift
+        factor, shift = _flushed(factor * factor), 2 * shift
     return x
+
+
+def _flushed(x: Tensor) -> Tensor:
+    """Powers too small to count as 0: arithmetic with subnormal numbers is a hundred times slower on a CPU."""
+    return x.where(x > 1e-30, 0.0)
 
 
 def returns_to_go(rewards: Tensor, mask: Tensor, gamma: float = 1.0) -> Tensor:

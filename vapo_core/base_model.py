@@ -25,10 +25,10 @@ SIZES: dict[str, dict[str, int]] = {
 
 PRETRAINING: dict[str, dict[str, float]] = {
     "tiny": {"steps": 200, "batch": 64, "lr": 3e-3},
-    "small": {"steps": 300, "batch": 64, "lr": 2e-3},
+    "small": {"steps": 100, "batch": 64, "lr": 2e-3},
     "medium": {"steps": 500, "batch": 128, "lr": 1e-3},
 }
-"""Next-token training on demonstrations, by size: seconds, a minute, and for a GPU."""
+"""Next-token training on demonstrations, by size: seconds, a minute or two, and for a GPU (provisional: not yet measured)."""
 
 
 def content_key(content: Any) -> str:

@@ -121,7 +121,11 @@ class Base(Frozen):
     init: int = Field(0, ge=0, description="which initialisation of that size")
 
 
-PROBES: tuple[str, ...] = ("value_error", "gradient_variance", "exploration", "generalization", "policy_shift")
+PROBES: tuple[str, ...] = (
+    "value_error", "approximation_floor", "ranking", "forgetting",
+    "gradient_variance", "exploration", "generalization", "policy_shift", "lambda_profile", "credit",
+    "curvature", "improvement",
+)  # fmt: skip
 """Probes by name; the files are in `vapo_core/probes/`."""
 
 

@@ -1,17 +1,18 @@
-"""`vapo tasks`: what each language task offers an experiment, measured; the table behind `results/tasks/`."""
+"""`vapo tasks`: what each language task offers an experiment, and how good its bases are; the tables in `results/tasks/`."""
 
 import csv
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from experiments.options import parse
+from vapo_core.files import write_whole
 from vapo_core.settings import Frozen
 from vapo_core.suggest import nearest
 from vapo_core.tasks import TASKS
@@ -21,11 +22,18 @@ MEASURED = tuple(name for name, entry in TASKS.items() if entry.world == "lm" an
 
 
 class TasksConfig(Frozen):
-    """Measure tasks at their default dials: base accuracy, what VAPO makes of it, lengths, and what a critic can see."""
+    """Measure tasks at their default dials: base accuracy, what VAPO makes of it, lengths, and what a critic can see.
+
+    With --bases: the base models of every size, architecture and initialisation; rows that --out already has are kept.
+    """
 
     task: tuple[str, ...] = Field(MEASURED, description="task names")
     seeds: int = Field(5, ge=1, description="seeds, over three base initialisations")
     warmup_steps: int = Field(20, ge=1, description="steps of value pretraining of the critic that is judged")
+    bases: bool = Field(False, description="measure base models only: accuracy before RL, and what pretraining costs")
+    sizes: tuple[Literal["tiny", "small", "medium"], ...] = Field(("tiny", "small"), description="with --bases")
+    architectures: tuple[Literal["llama", "qwen3"], ...] = Field(("llama", "qwen3"), description="with --bases")
+    inits: int = Field(3, ge=1, description="initialisations, with --bases")
     workers: int = Field(2, ge=1, description="processes, one thread each")
     runs: Path = Field(Path("runs"), description="folder of caches")
     out: Path = Field(Path("runs/tasks/tasks.csv"), description="the table")
@@ -33,28 +41,47 @@ class TasksConfig(Frozen):
 
 def run(words: Sequence[str]) -> int:
     """Parse, measure, print, write."""
-    config = parse(TasksConfig, TasksConfig(workers=len(os.sched_getaffinity(0))), words, "tasks")
+    table = Path("runs/tasks/bases.csv" if "--bases" in words else "runs/tasks/tasks.csv")
+    config = parse(TasksConfig, TasksConfig(workers=len(os.sched_getaffinity(0)), out=table), words, "tasks")
     for name in config.task:
         if name not in MEASURED:
             raise ValueError(f"task: no language task {name!r}{nearest(name, MEASURED)}")
-    from experiments.ablate import BASES
-    from experiments.visibility import Size, judge
-    from vapo_core.files import write_whole
-
-    cells = [(name, seed) for seed in range(config.seeds) for name in config.task]
-    size = Size(warmup_steps=config.warmup_steps)
-    rows: list[dict[str, Any]] = []
     with ProcessPoolExecutor(config.workers, mp_context=get_context("spawn")) as pool:
-        waiting = [pool.submit(judge, name, {}, seed, seed % BASES, config.runs, size) for name, seed in cells]
-        for future in waiting:
-            rows.append(future.result())
-            _say(rows[-1])
-            write_whole(config.out, _table(rows))  # after every cell: an early stop keeps what is done
+        (_bases if config.bases else _tasks)(config, pool)
     print(f"written: {config.out}")
     return 0
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
+def _tasks(config: TasksConfig, pool: ProcessPoolExecutor) -> None:
+    """A row per task and seed, always from the start."""
+    from experiments.ablate import BASES
+    from experiments.visibility import Size, judge
+
+    cells = [(name, seed) for seed in range(config.seeds) for name in config.task]
+    size = Size(warmup_steps=config.warmup_steps)
+    rows: list[dict[str, Any]] = []
+    waiting = [pool.submit(judge, name, {}, seed, seed % BASES, config.runs, size) for name, seed in cells]
+    for future in waiting:
+        rows.append(future.result())
+        _say(rows[-1])
+        write_whole(config.out, _table(rows))  # after every cell: an early stop keeps what is done
+
+
+def _bases(config: TasksConfig, pool: ProcessPoolExecutor) -> None:
+    """A row per base model; those the table has already are not measured again."""
+    from experiments.bases import cell_of, every, measure, missing
+
+    text = config.out.read_text(encoding="utf-8") if config.out.exists() else ""
+    rows = {cell_of(row): row for row in csv.DictReader(io.StringIO(text))}
+    cells = missing(every(config.task, config.sizes, config.architectures, config.inits), rows.values())
+    print(f"{len(cells)} base models to measure", flush=True)
+    for cell, future in [(cell, pool.submit(measure, cell, config.runs)) for cell in cells]:
+        rows[cell] = row = future.result()
+        print(f"{' '.join(map(str, cell))}: accuracy {float(row['accuracy']):.3f}, {row['seconds']} s", flush=True)
+        write_whole(config.out, _table(list(rows.values())))
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as CSV."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")

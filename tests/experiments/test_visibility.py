@@ -5,10 +5,10 @@ import pytest
 
 from analysis.bootstrap import cluster_bootstrap
 from experiments.visibility import fractions
-from vapo_core.oracles.monte_carlo import Prefixes
+from vapo_core.oracles.truth import Truth
 
 
-def planted(error: float, prompts: int = 200, per_prompt: int = 4) -> tuple[Prefixes, np.ndarray]:
+def planted(error: float, prompts: int = 200, per_prompt: int = 4) -> tuple[Truth, np.ndarray]:
     """Values that depend on the prompt and a little on the position; a critic with this error variance share."""
     rng = np.random.default_rng(0)
     prompt = np.repeat(np.arange(prompts), per_prompt)
@@ -16,7 +16,8 @@ def planted(error: float, prompts: int = 200, per_prompt: int = 4) -> tuple[Pref
     v = np.clip(rng.uniform(0.2, 0.7, prompts)[prompt] + 0.08 * (time - 1.5), 0.01, 0.99)
     returns = (rng.random((len(v), 64)) < v[:, None]).astype(float)
     critic = v + rng.normal(0, np.sqrt(error * v.var()), len(v))
-    return Prefixes(np.arange(len(v)), time, returns, critic), prompt
+    noise = returns.var(axis=1, ddof=1) / 64
+    return Truth(np.arange(len(v)), time, np.full(len(v), per_prompt), critic, returns.mean(1), noise), prompt
 
 
 @pytest.mark.parametrize("error", [0.0, 0.2])

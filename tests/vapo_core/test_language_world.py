@@ -120,6 +120,6 @@ def test_base_model_loads_as_a_plain_checkpoint(world, trainer, cache, tmp_path)
 def test_unknown_characters_are_seen_by_the_verifier(world):
     """A special token inside a response stays visible, so it is refused rather than dropped."""
     ids = torch.tensor([[*world.tokenizer("<c")["input_ids"], world.tokenizer.pad_token_id]])
-    (text,) = world.engine._texts(ids)
+    (text,) = world.engine.texts(ids.tolist())
     assert "<pad>" in text
     assert not world.task.verify(Problem("", world.task.problems["train"][0].answer), text).parsed

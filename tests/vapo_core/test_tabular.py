@@ -1,4 +1,4 @@
-"""The exact oracle against enumeration of every response, finite differences and simulation."""
+"""The exact oracle against enumeration of every response and finite differences; simulation is in test_moments."""
 
 from typing import NamedTuple
 
@@ -146,63 +146,6 @@ def test_by_length_with_one_lambda_is_the_constant_rule():
     many = by_length(instance.mdp, critic, np.full(41, 0.9), noise=0.1)
     np.testing.assert_allclose(one.mean, many.mean, atol=1e-12)
     assert one.square == pytest.approx(many.square, rel=1e-10)
-
-
-@pytest.mark.slow
-def test_moments_against_simulation_cover_at_their_rate():
-    """60 random MDPs x 4 lambdas x errors, 20,000 responses each: 95 % intervals for E|g|^2 and for E g along the truth."""
-    rng = np.random.default_rng(6)
-    scores = []
-    for number in range(60):
-        dials = InstanceDials(horizon=int(rng.integers(4, 20)), stop=float(rng.choice([0.0, 0.1])), branching=3)
-        instance = reasoning_mdp(dials, rng)
-        critic = critic_with_error(instance, ERRORS[number % len(ERRORS)], 0.2, rng)
-        mdp, truth = instance.mdp, instance.mdp.gradient
-        states, actions, length, reward = simulate(mdp, 20_000, rng)
-        for lam in (0.0, 0.5, 0.95, 1.0):
-            exact = constant_lambda(mdp, critic, lam)
-            along, square = contributions(mdp, critic, lam, states, actions, length, reward, truth)
-            for sample, expected in ((along, float((exact.mean * truth).sum())), (square, exact.square)):
-                error = sample.std(ddof=1) / np.sqrt(len(sample))
-                if error > 0:
-                    scores.append((sample.mean() - expected) / error)
-    inside = np.mean(np.abs(scores) < 1.96)
-    assert len(scores) > 400
-    assert 0.92 < inside < 0.98  # 480 correlated cells; the soak's table has the full count
-    assert np.max(np.abs(scores)) < 5
-
-
-def simulate(mdp: TabularMDP, number: int, rng: np.random.Generator):
-    """[T, N] states and actions, [N] lengths and rewards."""
-    horizon, _, _ = mdp.shape
-    states, actions = np.zeros((horizon, number), int), np.zeros((horizon, number), int)
-    length, reward = np.full(number, horizon), np.zeros(number)
-    states[0] = (rng.random((number, 1)) > mdp.start.cumsum()).sum(1).clip(max=len(mdp.start) - 1)
-    going = np.ones(number, bool)
-    for t in range(horizon):
-        draw = rng.random((number, 1)) > mdp.policy[t, states[t]].cumsum(1)
-        actions[t] = draw.sum(1).clip(max=mdp.shape[2] - 1)
-        ends = mdp.ends[t, states[t], actions[t]] & going
-        length[ends], reward[ends] = t + 1, mdp.reward[t, states[t], actions[t]][ends]
-        going &= ~ends
-        if t + 1 < horizon:
-            states[t + 1] = mdp.next[t, states[t], actions[t]]
-    return states, actions, length, reward
-
-
-def contributions(mdp, critic, lam, states, actions, length, reward, truth):
-    """Per response: g . truth and |g|^2."""
-    horizon, number = states.shape
-    advantage, along, square = np.zeros(number), np.zeros(number), np.zeros(number)
-    for t in reversed(range(horizon)):
-        here, last = t < length, t == length - 1
-        following = np.where(last, reward, critic[t + 1, states[min(t + 1, horizon - 1)]])
-        advantage = np.where(here, following - critic[t, states[t]] + lam * np.where(last, 0, advantage), 0)
-        slope = truth[t, states[t]]
-        score = slope[np.arange(number), actions[t]] - (mdp.policy[t, states[t]] * slope).sum(1)
-        along += np.where(here, advantage * score, 0)
-        square += np.where(here, advantage**2 * mdp.score_norms[t, states[t], actions[t]], 0)
-    return along, square
 
 
 def test_r1_bias_of_a_frozen_error_falls_with_lambda_and_is_zero_at_one():

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -212,6 +213,34 @@ def test_r1_position_error_is_harmless_at_one_length_only(seed, lam):
     assert relative[True] > 0.05
 
 
+def relative_bias(tree, error, lam):
+    exact = tree.gradient(tree.expected_reward())
+    return float((tree.policy_gradient(tree.gae(tree.values() + error, lam)) - exact).norm() / exact.norm())
+
+
+def test_r1_size_of_the_bias_of_a_position_error_at_variable_length():
+    """(b) Stated 0.3 to 1.5; here the middle eight of ten trees at lambda 0.5, the error (0.3, -0.5, 0.8, 0.4)."""
+    by_position = torch.tensor([0.3, -0.5, 0.8, 0.4], dtype=torch.float64)
+    found = []
+    for seed in range(30):
+        tree = grow(seed)
+        found.append(relative_bias(tree, by_position.expand(tree.mask.shape).where(tree.mask, 0.0), 0.5))
+    low, high = torch.tensor(found).quantile(torch.tensor([0.1, 0.9])).tolist()
+    assert (low, high) == pytest.approx((0.26, 1.46), abs=0.01)
+
+
+@pytest.mark.parametrize("lam", LAMBDAS)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_r1_fresh_noise_adds_variance_only(seed, lam):
+    """(c) An error of +-0.3 drawn at every visit, all its signs enumerated: the mean stays, the second moment grows."""
+    tree = grow(seed, depth=3)
+    signs = torch.cartesian_prod(*[torch.tensor([-0.3, 0.3], dtype=torch.float64)] * 3)
+    drawn = torch.stack([tree.gae(tree.values() + sign.where(tree.mask, 0.0), lam) for sign in signs])
+    quiet = tree.gae(tree.values(), lam)
+    close(drawn.mean(0), quiet)
+    assert float((drawn.square().mean(0) - quiet.square())[tree.mask].min()) >= 0.3**2 - 1e-12
+
+
 @pytest.mark.parametrize("lam", LAMBDAS)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_r1_constant_error(seed, lam):
@@ -261,6 +290,15 @@ def test_r2_first_order_term(alpha):
 
     assert abs(rest(500)) < 60 / 500**2
     assert rest(1000) / rest(500) == pytest.approx(0.25, abs=0.02), "what is left falls as 1/l^2"
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.1, 0.5, 1.5])
+def test_r2_a_fixed_share_for_the_first_token_is_the_same_rule_where_alpha_l_is_large(alpha):
+    """lambda = q^(1/(l-1)), q = exp(-1/alpha): from l = 10 max(1/alpha, 1/(2 alpha^2)) on, within a tenth of VAPO's."""
+    length = round(10 * max(1 / alpha, 1 / (2 * alpha**2)))
+    assert first_weight(alpha, length) == pytest.approx(math.exp(-1 / alpha), rel=0.1)
+    other, ours = math.exp(-1 / alpha) ** (1 / (length - 1)), 1 - 1 / (alpha * length)
+    assert (1 - other) / (1 - ours) == pytest.approx(1, abs=0.11)
 
 
 # --- R3: variance under an exact critic ---
@@ -337,6 +375,20 @@ def test_r5_a_baseline_turns_the_sequence_mean(seed, baseline):
     close(batch_gradient(batch, token_mean, baseline), batch_gradient(batch, token_mean))
 
 
+def test_r5_cosines_of_the_sequence_mean_with_a_baseline():
+    """Stated 0.93 with V as baseline, -0.54 and 0.82 with 0.5 added or taken away; here 0.95, -0.56, 0.77 on one tree.
+
+    The token mean's numerator is grad J with any of them.
+    """
+    tree = grow(1, tokens=2, depth=5)
+    exact, cosines = tree.gradient(tree.expected_reward()), []
+    for shift in (0.0, 0.5, -0.5):
+        advantages = (tree.reward[:, None] - tree.values() - shift).where(tree.mask, 0.0)
+        cosines.append(cosine(tree.policy_gradient(advantages / tree.lengths[:, None]), exact))
+        assert cosine(tree.policy_gradient(advantages), exact) == pytest.approx(1, abs=1e-12)
+    assert cosines == pytest.approx([0.945, -0.559, 0.768], abs=0.001)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_r5_whitening_is_neutral_under_token_mean_only(seed):
     """Whitening subtracts a mean over tokens: harmless under the token mean, a pressure on length under the other."""
@@ -385,6 +437,66 @@ def test_r7_weight_of_the_positive_example_loss(seed):
     assert speed == pytest.approx(float((p * tree.lengths).sum() / (p * tree.reward * tree.lengths).sum()))
 
 
+def mode_share_by_success(seed, mu, rate):
+    """Share of the leading mode among correct responses at nine J up to 0.95 along the expected gradient; rate * steps.
+
+    Correct are the responses that begin with a probability below 0.06.
+    """
+    tree, path = grow(seed, depth=3), []
+    tree.reward = (tree.probability() < 0.06).double().detach()
+    right = tree.reward[:, None] * tree.mask
+    while not path or path[-1][0] < 0.95:
+        p = tree.probability().detach()
+        policy = tree.policy_gradient(tree.gae(tree.values(), 1.0)) / (p * tree.lengths).sum()
+        positive = tree.policy_gradient(right) / (p * tree.reward * tree.lengths).sum()
+        j = (p * tree.reward).sum()
+        path.append((float(j), float((p * tree.reward).max() / j)))
+        tree.logits = (tree.logits + rate * (policy + mu * positive)).detach().requires_grad_()
+    reached, share = np.array(path).T
+    return np.interp(np.linspace(reached[0], 0.95, 9), reached, share), rate * len(path)
+
+
+def test_r7_the_loss_changes_speed_and_not_path():
+    """Share of the leading mode as a function of J equal to 0.1 % for mu = 0, 0.1, 1, at steps small enough."""
+    without, time = mode_share_by_success(0, 0.0, 0.1)
+    assert without[-1] > 1.5 * without[0]
+    for mu, rate, faster in ((0.1, 0.1, 1.1), (1.0, 0.03, 2.0)):
+        share, sooner = mode_share_by_success(0, mu, rate)
+        np.testing.assert_allclose(share, without, rtol=1e-3)
+        assert time > faster * sooner
+
+
+# --- R8: trust region ---
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.2, 0.2), (0.2, 0.28)])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_r8_surrogate_error_stays_below_its_bound(seed, low, high):
+    """|J_new - J - E sum_t (ratio_t - 1) A_t| <= 2 l (l - 1) TV^2 max|A| for the widest move along a random direction.
+
+    It is of second order: of a move a tenth as long, hardly more than a hundredth.
+    """
+    tree = grow(seed, tokens=2, can_stop=False)
+    start, old, old_logp = tree.logits.detach().clone(), tree.probability().detach(), tree.logp().detach()
+    reward = tree.reward[:, None].expand(tree.mask.shape)
+    advantages = tree.mean_at(reward, tree.action) - tree.values()
+    direction = torch.randn(start.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+    def move(size):
+        """(Every ratio is within the clip, |error of the surrogate|)."""
+        tree.logits = start + size * direction
+        ratio = (tree.logp() - old_logp).exp()
+        surrogate = (old[:, None] * (ratio - 1) * advantages).sum()
+        inside = (ratio >= 1 - low) & (ratio <= 1 + high)
+        return bool(inside.all()), abs(float(((tree.probability() - old) * tree.reward).sum() - surrogate))
+
+    widest = max(size for size in torch.linspace(0, 2, 401).tolist() if move(size)[0])
+    _, error = move(widest)
+    tv = low * high / (low + high)
+    assert 0 < error <= 2 * 4 * 3 * tv**2 * float(advantages.abs().max())
+    assert move(widest / 10)[1] < error / 30
+
+
 # --- R11: a length-adaptive lambda is not adapted ---
 
 
@@ -405,6 +517,23 @@ def test_r11_adaptive_lambda_is_biased_by_a_covariance(seed):
     bias = tree.policy_gradient(tree.gae(tree.values(), lam)) - exact
     close(bias, tree.policy_gradient(covariance))
     assert float(bias.norm() / exact.norm()) > 0.005
+
+
+def test_r11_size_and_direction_of_the_bias():
+    """Stated 0.13 on average, up to 0.26, cosine to grad E[l] -0.83 / +0.82; here 60 trees of at most 6 tokens, R a share
+    0.7 of l/6 (or of 1 - l/6) and 0.3 of noise: 0.10, up to 0.245, and -0.82 / +0.82."""
+    size, direction = {-1: [], 1: []}, {-1: [], 1: []}
+    for seed in range(60):
+        tree, sign = grow(seed, depth=6), 1 if seed % 2 else -1
+        along = tree.lengths / 6 if sign > 0 else 1 - tree.lengths / 6
+        tree.reward = 0.7 * along + 0.3 * tree.reward
+        exact = tree.gradient(tree.expected_reward())
+        bias = tree.policy_gradient(tree.gae(tree.values(), adaptive(tree))) - exact
+        size[sign].append(float(bias.norm() / exact.norm()))
+        direction[sign].append(cosine(bias, tree.gradient((tree.probability() * tree.lengths).sum())))
+    everything = size[-1] + size[1]
+    assert (sum(everything) / 60, max(everything)) == pytest.approx((0.10, 0.245), abs=0.005)
+    assert [sum(direction[sign]) / 30 for sign in (-1, 1)] == pytest.approx([-0.82, 0.82], abs=0.01)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -444,3 +573,13 @@ def test_r13_group_relative_follows_the_arcsine(answers, factor):
     against_limit = gradient * math.sqrt(p * (1 - p))
     assert against_limit * math.sqrt(answers / (answers - 1)) == pytest.approx(factor, abs=0.008)
     assert against_limit == pytest.approx({4: 0.574, 8: 0.788, 16: 0.909}[answers], abs=0.001)
+
+
+def test_r13_group_standard_deviation_weighs_problems_otherwise_than_j():
+    """Problems solved with p = 0.05, 0.5, 0.9: by their log-odds, grad J is p(1-p) and GRPO's limit the root of it."""
+    p = torch.tensor([0.05, 0.5, 0.9], dtype=torch.float64)
+    logits = torch.logit(p).requires_grad_()
+    limit = (2 * torch.asin(torch.sigmoid(logits).sqrt())).sum()
+    ours, theirs = (torch.autograd.grad(x, logits)[0] for x in (torch.sigmoid(logits).sum(), limit))
+    close(theirs, (p * (1 - p)).sqrt())
+    assert cosine(ours, theirs) == pytest.approx(0.966, abs=0.001)

@@ -1,12 +1,15 @@
 """True values of places in sampled responses, whichever world: exact, or Monte-Carlo means with their noise.
 
 Estimators are the debiased ones of METHODS section 3; with exact values the noise is 0 and they reduce to the plain ones.
-Shapes: N places.
+All hold for any reward values. Shapes: N places.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+
+BINS = 5
+"""Bins of equal count, by the critic's value, that its calibration is judged in."""
 
 
 class Truth(NamedTuple):
@@ -23,7 +26,7 @@ class Truth(NamedTuple):
     value: np.ndarray
     """[N] true V or its Monte-Carlo estimate."""
     noise: np.ndarray
-    """[N] variance of the estimate, s^2 / K; 0 where it is exact."""
+    """[N] variance of the estimate, s^2 / K with s^2 the sample variance of the K returns; 0 where it is exact."""
 
     @property
     def quarter(self) -> np.ndarray:
@@ -36,7 +39,7 @@ class Truth(NamedTuple):
 
 
 def squared_error(truth: Truth) -> float:
-    """Unbiased E[(V_hat - V)^2]; single places are not cut at 0."""
+    """Unbiased E[(V_hat - V)^2] = mean of (V_hat - V_mc)^2 - s^2 / K; single places are not cut at 0."""
     return float(np.mean((truth.critic - truth.value) ** 2 - truth.noise))
 
 
@@ -45,21 +48,55 @@ def value_variance(truth: Truth) -> float:
     return float(truth.value.var(ddof=1) - truth.noise.mean())
 
 
+def unexplained(truth: Truth) -> float:
+    """FVU = E[(V_hat - V)^2] / Var(V): 0 for a perfect critic, 1 for the best constant, more for worse ones."""
+    return squared_error(truth) / value_variance(truth)
+
+
 def position_variance(truth: Truth) -> float:
-    """Unbiased mean of Var(V | time): what the best position-only critic leaves; times seen once are left out."""
-    return within_group_variance(truth.value, truth.noise, truth.time)
+    """Unbiased mean of Var(V | time): what the best position-only critic leaves; times seen once are left out.
 
-
-def within_group_variance(value: np.ndarray, noise: np.ndarray, group: np.ndarray) -> float:
-    """Unbiased mean of Var(V | group) from estimates with known noise variance; groups of one are left out.
-
-    All [N]; nan when no group has two members.
+    nan when no time is seen twice.
     """
     total, weight = 0.0, 0
-    for label in np.unique(group):
-        inside = group == label
+    for label in np.unique(truth.time):
+        inside = truth.time == label
         size = int(inside.sum())
         if size > 1:
-            total += size * (value[inside].var(ddof=1) - noise[inside].mean())
+            total += size * (truth.value[inside].var(ddof=1) - truth.noise[inside].mean())
             weight += size
     return total / weight if weight else float("nan")
+
+
+def calibration_line(truth: Truth) -> tuple[float, float]:
+    """Slope and intercept of the regression of V on V_hat: 1 and 0 for a calibrated critic.
+
+    Below 1: values too far apart; above 1: too close together. Noise of V_mc is in the response, where it biases neither.
+    The critic's values must vary.
+    """
+    centred = truth.critic - truth.critic.mean()
+    slope = float(centred @ truth.value / (centred @ centred))
+    return slope, float(truth.value.mean() - slope * truth.critic.mean())
+
+
+def calibration_error(truth: Truth, cluster: np.ndarray) -> float:
+    """E[(E[V_hat - V | bin])^2] over BINS bins of V_hat: squared error that relabelling the critic's output would remove.
+
+    The square of a bin's mean is the mean of d_i d_j over pairs of places from different clusters (d = V_hat - V_mc),
+    unbiased under continuation noise and under any correlation inside a cluster. Bins with one cluster are left out.
+
+    Args:
+        truth: N places.
+        cluster: [N] labels of independent groups of places, such as prompts.
+    """
+    error, labels = truth.critic - truth.value, np.unique(cluster, return_inverse=True)[1]
+    edges = np.quantile(truth.critic, np.arange(1, BINS) / BINS)
+    bins, total, weight = np.searchsorted(edges, truth.critic, side="right"), 0.0, 0
+    for label in np.unique(bins):
+        inside = bins == label
+        sums, sizes = np.bincount(labels[inside], error[inside]), np.bincount(labels[inside])
+        pairs = sizes.sum() ** 2 - (sizes**2).sum()
+        if pairs:
+            total += inside.sum() * (sums.sum() ** 2 - (sums**2).sum()) / pairs
+            weight += int(inside.sum())
+    return float(total / weight) if weight else float("nan")

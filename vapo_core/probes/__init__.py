@@ -2,17 +2,37 @@
 
 from types import ModuleType
 
-from vapo_core.probes import exploration, generalization, gradient_variance, policy_shift, value_error
+from vapo_core.probes import (
+    approximation_floor,
+    credit,
+    curvature,
+    exploration,
+    forgetting,
+    generalization,
+    gradient_variance,
+    improvement,
+    lambda_profile,
+    policy_shift,
+    ranking,
+    value_error,
+)
 from vapo_core.probes.base import CannotRun, Measurement, Probe, View
 
 __all__ = ["METRICS", "PROBES", "CannotRun", "Measurement", "Probe", "View"]
 
 _FILES: dict[str, ModuleType] = {
     "value_error": value_error,
+    "approximation_floor": approximation_floor,
+    "ranking": ranking,
+    "forgetting": forgetting,
     "gradient_variance": gradient_variance,
     "exploration": exploration,
     "generalization": generalization,
     "policy_shift": policy_shift,
+    "lambda_profile": lambda_profile,
+    "credit": credit,
+    "curvature": curvature,
+    "improvement": improvement,
 }
 
 PROBES: dict[str, Probe] = {name: file.measure for name, file in _FILES.items()}

@@ -1,23 +1,33 @@
-"""How noisy is the policy gradient, under each reduction, and how well does it point along the true one?
+"""How noisy is the policy gradient, under each reduction, and which directions do its parts share?
 
-Everything follows from the Gram matrix of per-response gradients G_i = grad of -sum_t A_t log pi_t at ratio 1.
+Everything is read off inner products of per-response gradients G_i = grad of -sum_t A_t log pi_t at ratio 1.
 """
 
-from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.stats import spearmanr
 from torch import Tensor, nn
 
-from vapo_core.collect_batch import gather
-from vapo_core.components.group_sampling import Plan
+from vapo_core.per_response import Layer, add_up, layer_gradients, loop_gradients, per_response_gradients
 from vapo_core.probes.base import CannotRun, Measurement, View
-from vapo_core.prompts import PromptStream
-from vapo_core.step import assign_credit
-from vapo_core.types import Batch, Credited
+from vapo_core.probes.expected_gradients import (
+    by_prompt,
+    clear_of_zero,
+    cosine,
+    noise_scale,
+    product,
+    trace_and_square,
+)
+from vapo_core.probes.fresh import fresh_batch, whitening
+from vapo_core.types import Batch
 
-RESPONSES, ANSWERS = 64, 4
-"""Size of the batch measured: at most this many answers per prompt, so that prompts are clusters worth counting."""
+FEWEST, MOST = 64, 256
+"""Responses in the batch measured: as many as keep it quick."""
+
+QUICK, LARGEST = 2**23, 2**30
+"""Numbers in all per-response gradients together that are quick to find, and that can be held at all."""
 
 METRICS: dict[str, tuple[str, str]] = {
     **{
@@ -26,119 +36,166 @@ METRICS: dict[str, tuple[str, str]] = {
         for name, unit, meaning in (
             ("trace", "norm^2", "variance of the gradient per response, trace of the covariance"),
             ("noise_scale", "responses", "trace over |G|^2; absent if |G|^2 is not clear of 0"),
-            ("noise_scale_low", "responses", "lower end of its 95 % jackknife interval"),
-            ("noise_scale_high", "responses", "upper end of its 95 % jackknife interval"),
+            ("noise_scale_low", "responses", "lower end of its 95 % interval"),
+            ("noise_scale_high", "responses", "upper end of its 95 % interval"),
             ("cosine", "cosine", "expected gradient with the true grad J, noise taken out, where grad J is known"),
         )
     },
+    "gradient_variance/cosine_reductions": (
+        "cosine",
+        "expected gradient under token mean with that under sequence mean, noise taken out",
+    ),
+    "gradient_variance/cosine_positive_lm": (
+        "cosine",
+        "expected gradient of the surrogate with that of the positive-example loss, token mean, noise taken out",
+    ),
+    "gradient_variance/trace_sum": ("norm^2", "variance of a response's gradient, summed over its tokens"),
+    "gradient_variance/proxy": (
+        "logit^2",
+        "verl's forward-only stand-in for it: mean over responses of sum_t A^2 (1 - 2 pi_t + sum_v pi_v^2)",
+    ),
+    "gradient_variance/proxy_correlation": (
+        "correlation",
+        "over responses, of that sum with the squared distance of a response's gradient from the mean",
+    ),
+    "gradient_variance/proxy_rank_correlation": ("correlation", "the same by rank (Spearman)"),
 }
 
 
 def measure(view: View) -> Measurement:
-    """Noise scale tr(S) / |G|^2 in responses, by reduction, with a jackknife interval over prompts; cosine to grad J.
+    """Noise scale by reduction with interval, cosines between expected gradients, and verl's proxy beside the truth.
 
-    |G|^2 is the unbiased |g_hat|^2 - tr(S)/B (METHODS section 3); a scale whose |G|^2 is not clear of 0 is not
-    resolvable and left out. Whitening constants come from another batch, so responses are not coupled by them.
+    Whitening constants come from another batch, so responses are not coupled by them (METHODS section 3). A ratio whose
+    denominator is not clear of 0 is not resolvable and left out.
+
+    Raises:
+        CannotRun: if all advantages are equal or every gradient is zero.
     """
-    batch, credited = _credited(view)
-    lengths, prompts = batch.lengths.double().numpy(), batch.group.numpy()
-    gradients = per_response_gradients(view.world.policy, batch, credited.advantages)
-    truth = _true_gradient(view)
-    metrics: dict[str, float] = {}
-    for name, rows in contributions(gradients, lengths).items():
-        metrics |= {f"gradient_variance/{key}_{name}": x for key, x in _statistics(rows, prompts, truth).items()}
-    if not metrics:
+    policy = view.world.policy
+    other, fresh = (fresh_batch(view, view.recipe, responses_for(policy), 4, number) for number in range(2))
+    batch = fresh.batch
+    weights = -whitening(view.recipe, other)(fresh)
+    layers = layer_gradients(policy, batch, weights)
+    rows = loop_gradients(policy, batch, weights) if layers is None else add_up(policy, layers)
+    gram = _inner_products(policy, batch, rows)
+    if not gram.surrogate.any():
         raise CannotRun("gradient_variance: every gradient is zero")
-    return Measurement(metrics, {"length": lengths, "norm": np.linalg.norm(gradients, axis=1), "prompt": prompts})
+    lengths, prompts = _numpy(batch.lengths), _numpy(batch.group)
+    truth = view.world.exact_gradient(view.pool)
+    along = None if truth is None or not truth.any() else _numpy(rows @ (-truth / truth.norm()))
+    metrics = {k: x for k, x in _by_reduction(gram, along, lengths, prompts).items() if x is not None}
+    distance = distances(gram.surrogate)
+    metrics["trace_sum"] = float(distance.sum() / (len(distance) - 1))
+    arrays = {"length": lengths, "prompt": prompts, "norm": np.sqrt(gram.surrogate.diagonal()), "distance": distance}
+    if layers is not None:
+        arrays["proxy"] = verl_proxy(layers, view.settings.temperature)
+        metrics |= _beside(arrays["proxy"], distance)
+    return Measurement({f"gradient_variance/{name}": x for name, x in metrics.items()}, arrays)
 
 
-def per_response_gradients(policy: nn.Module, batch: Batch, advantages: Tensor) -> np.ndarray:
-    """[B, D] gradient of -sum_t A_t log pi_t for every response, by one backward pass each. Reads only."""
-    parameters = [p for p in policy.parameters() if p.requires_grad]
-    rows = []
-    for number in range(len(batch.mask)):
-        row = torch.tensor([number])
-        logp, _ = policy(batch.take(row))
-        loss = -(advantages[row] * logp).sum()
-        found = torch.autograd.grad(loss, parameters, allow_unused=True)
-        flat = [(torch.zeros_like(p) if g is None else g).reshape(-1) for p, g in zip(parameters, found, strict=True)]
-        rows.append(torch.cat(flat).double().numpy())
-    return np.stack(rows)
+class Gram(NamedTuple):
+    """[B, B] inner products of per-response gradients of the surrogate (G) and of the positive-example loss (N)."""
+
+    surrogate: np.ndarray
+    """<G_i, G_j>."""
+    mixed: np.ndarray
+    """<G_i, N_j>."""
+    imitation: np.ndarray
+    """<N_i, N_j>; N_i = grad of -sum_t log pi_t of a correct response, 0 for others."""
 
 
-def contributions(gradients: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
-    """[B, D] by reduction: rows whose mean is the batch gradient, and whose scatter is its noise.
+def responses_for(policy: nn.Module) -> int:
+    """How many responses to measure.
 
-    Sequence mean: G_i / l_i. Token mean, sum G / sum l, by the delta method: mean + (G_i - l_i sum G / sum l) / mean l.
+    Raises:
+        CannotRun: if the network is too large to hold a gradient for each of them.
     """
-    token = gradients.sum(0) / lengths.sum()
-    return {
-        "token": token + (gradients - lengths[:, None] * token) / lengths.mean(),
-        "sequence": gradients / lengths[:, None],
-    }
+    size = sum(p.numel() for p in policy.parameters() if p.requires_grad)
+    if FEWEST * size > LARGEST:
+        raise CannotRun(f"gradient_variance: {size} parameters are too many for a gradient per response")
+    return max(FEWEST, min(MOST, QUICK // size))
 
 
-def noise_statistics(rows: np.ndarray, prompts: np.ndarray) -> tuple[float, float]:
-    """(tr S per response, |G|^2), unbiased, with prompts as clusters of equal size.
+def contributions(lengths: np.ndarray) -> dict[str, np.ndarray]:
+    """[B, B] matrix by reduction: applied to G it gives rows whose mean is the batch gradient and whose scatter its noise.
 
-    The batch gradient is the mean over prompts of their means; its variance is tr Cov(prompt means) / P, and S = B
-    times that. |G|^2 = |g_hat|^2 - tr(S) / B.
+    Sequence mean: G_i / l_i. Token mean, sum G / sum l, by the delta method: g + (G_i - l_i g) / mean l, g = sum G / sum l.
     """
-    names = np.unique(prompts)
-    means = np.stack([rows[prompts == name].mean(0) for name in names])
-    centre = means.mean(0)
-    trace = float(((means - centre) ** 2).sum() / (len(names) - 1))
-    square = float(centre @ centre) - trace / len(names)
-    return trace * len(rows) / len(names), square
+    size, mean = len(lengths), lengths.mean()
+    token = np.full((size, size), 1 / lengths.sum())
+    return {"token": token + (np.eye(size) - lengths[:, None] * token) / mean, "sequence": np.diag(1 / lengths)}
 
 
-def _statistics(rows: np.ndarray, prompts: np.ndarray, truth: np.ndarray | None) -> dict[str, float]:
-    """Noise scale with interval where resolvable, trace, and what points along the true gradient."""
-    trace, square = noise_statistics(rows, prompts)
-    if trace == 0 and square == 0:
-        return {}
-    names = np.unique(prompts)
-    left_out = np.array([noise_statistics(rows[prompts != name], prompts[prompts != name]) for name in names])
-    spread = np.sqrt((len(names) - 1) * left_out.var(axis=0))
-    found = {"trace": trace}
-    if square > 1.96 * spread[1]:
-        ratios = np.log(left_out[:, 0] / left_out[:, 1].clip(min=1e-300))
-        half = 1.96 * float(np.sqrt((len(names) - 1) * ratios.var()))
-        scale = trace / square
+def _inner_products(policy: nn.Module, batch: Batch, rows: Tensor) -> Gram:
+    """[B, D] gradients of the surrogate, with those of the positive-example loss found here, to their inner products."""
+    right = batch.correct.cpu().nonzero().squeeze(1)
+    mixed, imitation = torch.zeros(2, len(rows), len(rows))
+    if len(right):
+        part = batch.take(right)
+        found = per_response_gradients(policy, part, -torch.ones_like(part.logp_old))
+        mixed[:, right] = (rows @ found.mT).cpu()
+        imitation[right[:, None], right] = (found @ found.mT).cpu()
+    return Gram(_numpy(rows @ rows.mT), _numpy(mixed), _numpy(imitation))
+
+
+def distances(gram: np.ndarray) -> np.ndarray:
+    """[B] squared distance of every row from the mean row, from their inner products."""
+    return gram.diagonal() - 2 * gram.mean(1) + gram.mean()
+
+
+def verl_proxy(layers: list[Layer], temperature: float) -> np.ndarray:
+    """[B] sum_t w_t^2 (1 - 2 pi_t + sum_v pi_v^2), verl's forward-only stand-in for a response's gradient variance.
+
+    The bracket is |e_a - pi|^2, the squared gradient of log pi_t by the logits, and that is what came back to the last
+    layer called, but for the temperature its output is divided by.
+    """
+    return _numpy((temperature * layers[-1].gradient).square().sum((1, 2)))
+
+
+def _noise(inner: np.ndarray, answers: int, name: str) -> dict[str, float]:
+    """Trace, and noise scale with interval where resolvable."""
+    found = {f"trace_{name}": trace_and_square(inner, answers)[0]}
+    noise = noise_scale(inner, answers)
+    if noise:
         found |= {
-            "noise_scale": scale,
-            "noise_scale_low": scale * np.exp(-half),
-            "noise_scale_high": scale * np.exp(half),
+            f"noise_scale_{name}": noise.scale,
+            f"noise_scale_low_{name}": noise.low,
+            f"noise_scale_high_{name}": noise.high,
         }
-        if truth is not None:
-            found["cosine"] = float(rows.mean(0) @ -truth / np.sqrt(square * (truth @ truth)))
     return found
 
 
-def _credited(view: View) -> tuple[Batch, Credited]:
-    """A fresh batch of the recipe's plan with advantages whitened by the constants of another one."""
-    answers = min(ANSWERS, view.recipe.group_sampling.answers)
-    plan = Plan(RESPONSES // answers, answers)
-    recipe = replace(view.recipe, group_sampling=plan, whiten=lambda x, mask: x)
-    stream = PromptStream(view.pool, plan, view.seed(4))
-    found = []
-    for number in range(2):
-        graded = gather(view.world, recipe, view.settings, stream, number * plan.prompts, view.seed(5, number))
-        asked = [p for p in graded.problems for _ in range(plan.answers)]
-        valued = recipe.values(view.world, graded.batch, asked, view.settings, view.seed(6, number))
-        plain = assign_credit(graded.batch, valued.values, recipe)
-        found.append((graded.batch, plain))
-    (other, there), (batch, here) = found
-    raw = there.advantages[other.mask]
-    white = view.recipe.whiten(there.advantages, other.mask)[other.mask]
-    if float(raw.std()) == 0:
-        raise CannotRun("gradient_variance: all advantages are equal")
-    scale = white.std() / raw.std()
-    shift = white.mean() - scale * raw.mean()
-    return batch, replace(here, advantages=(scale * here.advantages + shift).where(batch.mask, 0.0))
+def _by_reduction(
+    gram: Gram, along: np.ndarray | None, lengths: np.ndarray, prompts: np.ndarray
+) -> dict[str, float | None]:
+    """Noise of every reduction, and cosines between expected gradients; None where not resolvable.
+
+    Args: along, [B] G_i along the true gradient's direction of descent.
+    """
+    mean = by_prompt(prompts)
+    rows = {name: mean @ x for name, x in contributions(lengths).items()}
+    inner = {name: x @ gram.surrogate @ x.T for name, x in rows.items()}
+    found: dict[str, float | None] = {}
+    for name, x in inner.items():
+        found |= _noise(x, len(prompts) // len(mean), name)
+        if along is not None and clear_of_zero(x):
+            found[f"cosine_{name}"] = float((rows[name] @ along).mean() / np.sqrt(product(x)))
+    token, sequence = rows["token"], rows["sequence"]
+    found["cosine_reductions"] = cosine(inner["token"], inner["sequence"], token @ gram.surrogate @ sequence.T)
+    imitation, mixed = mean @ gram.imitation @ mean.T, token @ gram.mixed @ mean.T
+    found["cosine_positive_lm"] = cosine(inner["token"], imitation, mixed)
+    return found
 
 
-def _true_gradient(view: View) -> np.ndarray | None:
-    """[D] exact grad J over the training pool, where the world knows it."""
-    found = view.world.exact_gradient(view.pool)
-    return None if found is None else found.double().numpy()
+def _beside(proxy: np.ndarray, distance: np.ndarray) -> dict[str, float]:
+    """The proxy's mean, and how well it follows the truth over responses."""
+    found = {"proxy": float(proxy.mean())}
+    if proxy.std() > 0 and distance.std() > 0:
+        found["proxy_correlation"] = float(np.corrcoef(proxy, distance)[0, 1])
+        found["proxy_rank_correlation"] = float(spearmanr(proxy, distance).statistic)
+    return found
+
+
+def _numpy(x: Tensor) -> np.ndarray:
+    """In double precision, on the host."""
+    return x.double().numpy(force=True)

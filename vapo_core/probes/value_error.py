@@ -1,24 +1,43 @@
 """How wrong is the critic, where, and against what it could know? Truth is exact in the walk, Monte-Carlo on text."""
 
+from typing import NamedTuple
+
 import numpy as np
 
-from vapo_core.oracles.truth import Truth, position_variance, squared_error, value_variance
+from vapo_core.oracles.intervals import interval_of
+from vapo_core.oracles.truth import (
+    Truth,
+    calibration_error,
+    calibration_line,
+    position_variance,
+    squared_error,
+    unexplained,
+    value_variance,
+)
 from vapo_core.probes.base import CannotRun, Measurement, View
+from vapo_core.types import Rollout
 
 RESPONSES = 128
 """Held-out and training problems answered once each."""
 
+SPLITS = ("held_out", "train")
+
 LEAST_VARIANCE = 1e-4
-"""Below this Var(V) there is nothing to explain, and a fraction of it means nothing."""
+"""Below this Var(V) there is nothing to explain, and a fraction of it means nothing; likewise for Var(V_hat)."""
 
 METRICS: dict[str, tuple[str, str]] = {
     **{
         f"value_error/{name}_{split}": (unit, f"{meaning}, {split.replace('_', '-')} problems")
-        for split in ("held_out", "train")
+        for split in SPLITS
         for name, unit, meaning in (
             ("fvu", "share of Var(V)", "critic's squared error to true V, noise taken out"),
+            ("fvu_low", "share of Var(V)", "lower end of its 95 % jackknife interval over prompts"),
+            ("fvu_high", "share of Var(V)", "upper end of its 95 % jackknife interval over prompts"),
             ("fvu_position", "share of Var(V)", "what the best position-only critic leaves unexplained"),
             ("bias", "reward", "mean of V_hat - V"),
+            ("slope", "ratio", "calibration: slope of true V on V_hat, 1 is right; absent if V_hat does not vary"),
+            ("intercept", "reward", "calibration: intercept of true V on V_hat, 0 is right"),
+            ("calibration", "share of Var(V)", "squared error that relabelling V_hat would remove, noise taken out"),
             ("var_v", "reward^2", "variance of true V over places"),
         )
     },
@@ -30,42 +49,72 @@ METRICS: dict[str, tuple[str, str]] = {
 
 
 def measure(view: View) -> Measurement:
-    """Fraction of Var(V) left unexplained (FVU), its bias, by quarter of the response, held-out and training problems.
+    """Fraction of Var(V) left unexplained (FVU), bias and calibration; by quarter; held-out and training problems.
 
     FVU(z) = E[(V_hat - V)^2 | z] / Var(V), both debiased for continuation noise; Var(V) over all places of the split, so
-    quarters add up. The best constant has FVU 1.
+    quarters add up. The best constant has FVU 1. The error of calibration is the part of FVU that a function of V_hat
+    alone would mend; the rest is a matter of telling places apart.
     """
-    if not view.recipe.credit.needs_critic:
-        raise CannotRun("value_error: this recipe has no critic")
     metrics: dict[str, float] = {}
     arrays: list[tuple[str, Truth]] = []
-    for number, (split, problems) in enumerate((("held_out", view.held_out), ("train", view.pool))):
-        repeated = [problems[i % len(problems)] for i in range(RESPONSES)]
-        rollout = view.world.engine.generate(repeated, 1, view.seed(0, number))
-        truth = view.world.value_truth(repeated, rollout, view.seed(1, number), view.settings)
-        metrics |= _of_split(split, truth)
+    for split in SPLITS:
+        truth, prompts, _ = truth_of(view, split)
+        metrics |= _of_split(split, truth, prompts)
         arrays.append((split, truth))
     if not metrics:
         raise CannotRun("value_error: Var(V) is too near 0 to explain any of it")
     return Measurement(metrics, _columns(arrays))
 
 
-def _of_split(split: str, truth: Truth) -> dict[str, float]:
+class Places(NamedTuple):
+    """Where the critic is judged."""
+
+    truth: Truth
+    prompts: np.ndarray
+    """[N] prompt of each place: the clusters of intervals."""
+    rollout: Rollout
+    """The responses they are in."""
+
+
+def truth_of(view: View, split: str, responses: int = RESPONSES, places: int = 128) -> Places:
+    """Places of one answer to each of some problems; drawn alike at every step.
+
+    Args: places, on text; every token where values are exact.
+
+    Raises:
+        CannotRun: if the recipe has no critic.
+    """
+    if not view.recipe.credit.needs_critic:
+        raise CannotRun("value_error: this recipe has no critic")
+    number, problems = SPLITS.index(split), {"held_out": view.held_out, "train": view.pool}[split]
+    repeated = [problems[i % len(problems)] for i in range(responses)]
+    rollout = view.world.engine.generate(repeated, 1, view.seed(0, number))
+    truth = view.world.value_truth(repeated, rollout, view.seed(1, number), view.settings, places)
+    return Places(truth, np.array([problem.prompt for problem in repeated])[truth.row], rollout)
+
+
+def _of_split(split: str, truth: Truth, prompts: np.ndarray) -> dict[str, float]:
     variance = value_variance(truth)
     if variance < LEAST_VARIANCE:
         return {}
     found = {
-        f"value_error/fvu_{split}": squared_error(truth) / variance,
-        f"value_error/bias_{split}": float(np.mean(truth.critic - truth.value)),
-        f"value_error/fvu_position_{split}": position_variance(truth) / variance,
-        f"value_error/var_v_{split}": variance,
+        "fvu": unexplained(truth),
+        "bias": float(np.mean(truth.critic - truth.value)),
+        "fvu_position": position_variance(truth) / variance,
+        "var_v": variance,
     }
-    if split == "held_out":
-        for quarter in range(4):
-            part = truth.where(truth.quarter == quarter)
-            if len(part.value):
-                found[f"value_error/fvu_q{quarter + 1}"] = squared_error(part) / variance
-    return found
+    if len(np.unique(prompts)) > 1:
+        _, found["fvu_low"], found["fvu_high"] = interval_of(unexplained, truth, prompts)
+        found["calibration"] = calibration_error(truth, prompts) / variance
+    if truth.critic.var() > LEAST_VARIANCE:
+        found["slope"], found["intercept"] = calibration_line(truth)
+    named = {f"value_error/{name}_{split}": x for name, x in found.items()}
+    return named | (_by_quarter(truth, variance) if split == "held_out" else {})
+
+
+def _by_quarter(truth: Truth, variance: float) -> dict[str, float]:
+    quarters = {q: truth.where(truth.quarter == q) for q in range(4)}
+    return {f"value_error/fvu_q{q + 1}": squared_error(x) / variance for q, x in quarters.items() if len(x.value)}
 
 
 def _columns(found: list[tuple[str, Truth]]) -> dict[str, np.ndarray]:

@@ -1,12 +1,14 @@
 """Sampling with a Hugging Face model and its key-value cache; records the log-probability of every sampled token."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from vapo_core.policy import positions
+from vapo_core.rollout.decoding import Decoding, decoding
 from vapo_core.seeds import torch_generator
 from vapo_core.types import Problem, Rollout
 
@@ -30,17 +32,31 @@ class TransformersEngine:
     def generate(self, problems: Sequence[Problem], answers_each: int, seed: int) -> Rollout:
         """`answers_each` responses per problem."""
         encoded = self.tokenizer([p.prompt for p in problems])["input_ids"]
-        return self.complete([ids for ids in encoded for _ in range(answers_each)], self.max_tokens, seed)
+        return self.complete(encoded, self.max_tokens, seed, answers_each)
 
-    @torch.no_grad()
-    def complete(self, prefixes: Sequence[list[int]], max_tokens: int, seed: int) -> Rollout:
-        """Continue token prefixes by up to `max_tokens` tokens each; rows with equal prefixes are independent samples."""
-        was_training = self.model.training
-        self.model.eval()
-        prompt, prompt_attention = self._pad_left(prefixes)
-        tokens, logp = self._sample(prompt, prompt_attention, max_tokens, torch_generator(seed))
-        self.model.train(was_training)
-        return self._rollout(prompt, prompt_attention, tokens, logp)
+    def complete(
+        self, prefixes: Sequence[list[int]], max_tokens: int | Sequence[int], seed: int, each: int = 1
+    ) -> Rollout:
+        """Continue token prefixes; rows of one prefix stand side by side and are independent samples.
+
+        Args:
+            prefixes: N lists of tokens; each is read once, however many samples it gets.
+            max_tokens: most tokens of a continuation, one number for all prefixes or one for each.
+            seed: the same seed gives the same samples.
+            each: samples per prefix; the rollout has B = N * each rows.
+        """
+        prompt, attention = self._pad_left(prefixes)
+        with _without_dropout(self.model):
+            tokens, logp = self._sample(prompt, attention, max_tokens, seed, each)
+        return self._rollout(prompt.repeat_interleave(each, 0), attention.repeat_interleave(each, 0), tokens, logp)
+
+    def endings(
+        self, prefixes: Sequence[list[int]], max_tokens: int | Sequence[int], seed: int, each: int
+    ) -> list[list[int]]:
+        """The tokens that `complete` samples, stop token included, and nothing else of it: B lists."""
+        with _without_dropout(self.model):
+            tokens, _ = self._sample(*self._pad_left(prefixes), max_tokens, seed, each)
+        return [[token for token in row if token != _UNWRITTEN] for row in tokens.tolist()]
 
     def write(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> Rollout:
         """Given token responses in the form of sampled ones, log-probabilities 0."""
@@ -53,7 +69,8 @@ class TransformersEngine:
 
     def _rollout(self, prompt: Tensor, prompt_attention: Tensor, tokens: Tensor, logp: Tensor) -> Rollout:
         """Prompts and responses side by side."""
-        mask, texts = tokens != _UNWRITTEN, self._texts(tokens)
+        mask = tokens != _UNWRITTEN
+        texts = self.texts([[token for token in row if token != _UNWRITTEN] for row in tokens.tolist()])
         ended = (tokens == self.tokenizer.eos_token_id).any(1)
         ids = torch.cat([prompt, tokens.where(mask, self.tokenizer.pad_token_id)], dim=1)
         return Rollout(
@@ -79,34 +96,49 @@ class TransformersEngine:
             for row, begin in zip(ends, begins, strict=True)
         ])  # fmt: skip
 
+    @torch.no_grad()
     def _sample(
-        self, prompt: Tensor, attention: Tensor, max_tokens: int, generator: torch.Generator
+        self, prompt: Tensor, attention: Tensor, max_tokens: int | Sequence[int], seed: int, each: int
     ) -> tuple[Tensor, Tensor]:
-        """Tokens (unwritten places marked) and their log-probabilities, [B, T] up to the longest response."""
-        tokens = torch.full((len(prompt), max_tokens), _UNWRITTEN, device=prompt.device)
+        """Tokens (unwritten places marked) and their log-probabilities, [B, T] up to the longest response.
+
+        prompt, attention: [N, P]; B = N * each.
+        """
+        limits = torch.as_tensor(max_tokens, device=prompt.device).expand(len(prompt)).repeat_interleave(each)
+        generator = torch_generator(seed)
+        tokens = torch.full((len(limits), int(limits.max())), _UNWRITTEN, device=prompt.device)
         logp = torch.zeros(tokens.shape, device=prompt.device)
-        writing = torch.arange(len(prompt), device=prompt.device)  # rows still in the decoding batch
-        step_ids, step_positions, cache, column = prompt, positions(attention), None, 0
-        while column < max_tokens and len(writing):
-            output = self.model(
-                input_ids=step_ids, attention_mask=attention, position_ids=step_positions,
-                past_key_values=cache, use_cache=True, logits_to_keep=1,
-            )  # fmt: skip
-            cache = output.past_key_values
-            rows = torch.log_softmax(output.logits[:, -1].float() / self.temperature, dim=-1)
+        writing = torch.arange(len(limits), device=prompt.device)  # rows still in the decoding batch
+        logits, batch = self._read_prompts(prompt, attention, each, tokens.shape[1])
+        for column in range(tokens.shape[1]):
+            rows = torch.log_softmax(logits.float() / self.temperature, dim=-1)
             # Drawn for every row, finished or not: what one row samples never depends on when another ends.
-            noise = torch.rand((len(prompt), rows.shape[1]), generator=generator).to(rows.device)[writing]
+            noise = torch.rand((len(limits), rows.shape[1]), generator=generator).to(rows.device)[writing]
             token = (rows - torch.log(-torch.log(noise.clamp(1e-12, 1 - 1e-7)))).argmax(1)
             tokens[writing, column] = token
             logp[writing, column] = rows.gather(1, token[:, None]).squeeze(1)
-            column += 1
-            going = (token != self.tokenizer.eos_token_id).nonzero().squeeze(1)
+            going = ((token != self.tokenizer.eos_token_id) & (limits[writing] > column + 1)).nonzero().squeeze(1)
+            if not len(going):
+                break
             if len(going) < len(writing):
-                writing, token, attention = writing[going], token[going], attention[going]
-                cache.batch_select_indices(going)
-            attention = torch.cat([attention, attention.new_ones((len(writing), 1))], dim=1)
-            step_ids, step_positions = token[:, None], attention.sum(1, keepdim=True) - 1
-        return tokens[:, :column], logp[:, :column]
+                writing, token = writing[going], token[going]
+                batch.keep(going)
+            logits = batch.read(token)
+        return tokens[:, : column + 1], logp[:, : column + 1]
+
+    def _read_prompts(self, prompt: Tensor, attention: Tensor, each: int, room: int) -> tuple[Tensor, Decoding]:
+        """[B, V] logits of the first token of `each` samples per prompt, and the batch that goes on from there."""
+        output = self.model(
+            input_ids=prompt,
+            attention_mask=attention,
+            position_ids=positions(attention),
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        cache = output.past_key_values
+        cache.batch_repeat_interleave(each)
+        logits = output.logits[:, -1].repeat_interleave(each, 0)
+        return logits, decoding(self.model, cache, attention.repeat_interleave(each, 0), room)
 
     def _pad_left(self, prefixes: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
         """[B, P] ids and attention."""
@@ -117,11 +149,19 @@ class TransformersEngine:
         device = next(self.model.parameters()).device
         return ids.to(device), attention.to(device)
 
-    def _texts(self, tokens: Tensor) -> list[str]:
+    def texts(self, responses: Sequence[list[int]]) -> list[str]:
         """Responses as text, without the stop token. Other special tokens stay visible, so a verifier refuses them."""
-        unread = (_UNWRITTEN, self.tokenizer.eos_token_id)
-        rows = [[token for token in row if token not in unread] for row in tokens.tolist()]
+        rows = [[token for token in row if token != self.tokenizer.eos_token_id] for row in responses]
         return self.tokenizer.batch_decode(rows, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
 
 _UNWRITTEN = -1
+
+
+@contextmanager
+def _without_dropout(model: Any) -> Iterator[None]:
+    """The model in evaluation mode; afterwards as it was."""
+    was_training = model.training
+    model.eval()
+    yield
+    model.train(was_training)

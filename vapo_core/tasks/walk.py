@@ -18,6 +18,7 @@ from vapo_core.types import Problem
 LEFT, RIGHT, STOP = 0, 1, 2
 ACTIONS = 3
 MOVES = np.array([-1, 1, 0])
+NAMES = ("left", "right", "stop")
 
 
 class WalkDials(Frozen):
@@ -175,6 +176,12 @@ class Walk:
         """State number in which a problem begins."""
         zero = np.zeros((), int)
         return int(self.index(zero, np.array(start.goal), np.array(start.hazard), zero))
+
+    def describe(self, state: int) -> str:
+        """A state in words, offsets counted clockwise from the walker as in a problem's prompt."""
+        stage, goal, hazard, broken = (int(x[state]) for x in self.coordinates)
+        waypoints = [f"waypoints passed {stage} of {self.dials.sparsity}"] if self.dials.sparsity else []
+        return ", ".join([f"goal {goal}, hazard {hazard}", *waypoints, *(["broken"] if broken else [])])
 
     def sample(self, rng: np.random.Generator, n: int, split: str) -> list[Problem]:
         """n problems of a split: whole passes over it in random order, so they are distinct while n allows."""

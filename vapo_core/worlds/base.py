@@ -2,15 +2,41 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 from torch import Tensor, nn
 
+from vapo_core.oracles.kept import Continued
 from vapo_core.oracles.truth import Truth
 from vapo_core.rollout.base import Engine
 from vapo_core.settings import Settings
 from vapo_core.tasks.base import Task
 from vapo_core.types import Batch, Problem, Rollout
+
+
+class Said(NamedTuple):
+    """One token in words."""
+
+    text: str
+    """What was chosen."""
+    state: str
+    """What it was chosen in, where the tokens before it do not say so; else empty."""
+
+
+class Branches(NamedTuple):
+    """Alternative next steps at places of responses."""
+
+    responses: Rollout
+    """Responses that begin with a place's prefix, one alternative, and at least a token more."""
+    problems: Sequence[Problem]
+    """One per response."""
+    row: np.ndarray
+    """[M] response each alternative is in."""
+    time: np.ndarray
+    """[M] tokens through the end of the alternative: V after it stands before token `time`."""
+    place: np.ndarray
+    """[M] number of the place; alternatives to one another share it and differ."""
 
 
 class World(Protocol):
@@ -41,14 +67,54 @@ class World(Protocol):
         """The task's demonstrations as responses, for probes that need fixed prefixes; rewards and log-probs are 0."""
         ...
 
-    def value_truth(self, problems: Sequence[Problem], rollout: Rollout, seed: int, settings: Settings) -> Truth:
+    def value_truth(
+        self,
+        problems: Sequence[Problem],
+        rollout: Rollout,
+        seed: int,
+        settings: Settings,
+        places: int = 128,
+        continuations: int = 16,
+    ) -> Truth:
         """True values at places of sampled responses (one problem each), with the critic's beside them."""
+        ...
+
+    def exact_at(self, responses: Rollout | Batch, row: np.ndarray, time: np.ndarray) -> np.ndarray | None:
+        """[N] exact values before token `time` of responses `row`; None where they are not known."""
+        ...
+
+    def continuations(
+        self,
+        responses: Rollout | Batch,
+        problems: Sequence[Problem],
+        row: np.ndarray,
+        time: np.ndarray,
+        each: int,
+        seed: int,
+    ) -> Continued:
+        """Results of `each` fresh continuations of every place, in verifier units, and the tokens sampled."""
+        ...
+
+    def branches(self, problems: Sequence[Problem], rollout: Rollout, places: int, seed: int) -> Branches:
+        """Different next steps, none of which ends the response, at up to `places` step starts of responses."""
+        ...
+
+    def start(self) -> "World":
+        """This world before anything was trained: the policy that RL starts from. Global random state stays."""
+        ...
+
+    def reach(self, problems: Sequence[Problem], rollout: Rollout) -> Tensor:
+        """[B, T] log-probability (nats) with which the policy reaches each place, as far as the world can tell places apart."""
         ...
 
     def step_values(
         self, batch: Batch, problems: Sequence[Problem], continuations: int, seed: int
     ) -> tuple[Tensor, int]:
         """[B, T] mean verifier reward of fresh continuations from the start of each token's step, and tokens sampled."""
+        ...
+
+    def describe(self, rollout: Rollout) -> list[list[Said]]:
+        """Every response's tokens in words, stop token included."""
         ...
 
     def save(self, folder: Path) -> None:

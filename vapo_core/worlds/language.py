@@ -1,6 +1,7 @@
 """The language world: a Hugging Face model on text, its critic, its engine and its task."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,19 @@ from safetensors.torch import load_model
 from torch import Tensor, nn
 
 from vapo_core.critic import LanguageCritic, NoCritic
-from vapo_core.oracles.monte_carlo import step_start_values, text_values
+from vapo_core.oracles.kept import Continued
+from vapo_core.oracles.monte_carlo import pick_places, sampled_truth, step_start_values, step_starts
 from vapo_core.oracles.truth import Truth
 from vapo_core.policy import LanguagePolicy
 from vapo_core.rollout.transformers import TransformersEngine
+from vapo_core.seeds import child
 from vapo_core.settings import Settings
 from vapo_core.tasks.base import Task
 from vapo_core.types import Batch, Problem, Rollout
+from vapo_core.worlds.base import Branches, Said
 
-PREFIXES, CONTINUATIONS = 128, 16
-"""Size of the Monte-Carlo oracle when a probe asks for true values."""
+TRIES = 6
+"""Next steps sampled at a place whose alternatives are asked for."""
 
 
 class LanguageWorld:
@@ -38,6 +42,7 @@ class LanguageWorld:
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         self.task = task
+        self._again = partial(LanguageWorld, task, checkpoint, identity, temperature, critic_bias, init_seed)
         torch.manual_seed(init_seed)
         self.tokenizer = AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=False)
         self.model: Any = AutoModelForCausalLM.from_pretrained(checkpoint, trust_remote_code=False, dtype=torch.float32)
@@ -66,19 +71,82 @@ class LanguageWorld:
         written = [[*self.tokenizer(self.task.demonstration(p, rng))["input_ids"], stop] for p in problems]
         return Batch.ungraded(self.engine.write(self.tokenizer([p.prompt for p in problems])["input_ids"], written))
 
-    def value_truth(self, problems: Sequence[Problem], rollout: Rollout, seed: int, settings: Settings) -> Truth:
-        """Monte-Carlo values of some prefixes, K continuations each."""
-        found = text_values(self, problems, rollout, PREFIXES, CONTINUATIONS, seed)
-        length = rollout.mask.sum(1).cpu().numpy()[found.row]
-        critic = (found.critic - settings.reward_low) / (settings.reward_high - settings.reward_low)
-        noise = found.returns.var(axis=1, ddof=1) / CONTINUATIONS
-        return Truth(found.row, found.time, length, critic, found.returns.mean(1), noise)
+    def value_truth(
+        self,
+        problems: Sequence[Problem],
+        rollout: Rollout,
+        seed: int,
+        settings: Settings,
+        places: int = 128,
+        continuations: int = 16,
+    ) -> Truth:
+        """Monte-Carlo values of some places."""
+        return sampled_truth(self, problems, rollout, seed, settings, places, continuations)
+
+    def exact_at(self, responses: Rollout | Batch, row: np.ndarray, time: np.ndarray) -> None:
+        """Not known."""
+
+    def continuations(
+        self,
+        responses: Rollout | Batch,
+        problems: Sequence[Problem],
+        row: np.ndarray,
+        time: np.ndarray,
+        each: int,
+        seed: int,
+    ) -> Continued:
+        """Fresh texts from each prefix to the end, graded with what was written before them."""
+        prompts, written = _cut(responses, row, time)
+        prefixes = [prompt + begun for prompt, begun in zip(prompts, written, strict=True)]
+        endings = self.engine.endings(prefixes, (self.task.max_tokens - time).tolist(), seed, each)
+        texts = self.engine.texts([written[i // each] + ending for i, ending in enumerate(endings)])
+        rewards = [self.task.verify(problems[row[i // each]], text).reward for i, text in enumerate(texts)]
+        return Continued(np.array(rewards).reshape(len(row), each), sum(map(len, endings)))
+
+    def branches(self, problems: Sequence[Problem], rollout: Rollout, places: int, seed: int) -> Branches:
+        """Distinct next steps among TRIES sampled at each place; a step is a token where the task names no steps."""
+        row, time = pick_places(step_starts(rollout.step, rollout.mask), places, np.random.default_rng(child(seed, 0)))
+        prompts, written = _cut(rollout, row, time)
+        prefixes = [prompt + begun for prompt, begun in zip(prompts, written, strict=True)]
+        first = [i for i, prefix in enumerate(prefixes) if prefixes.index(prefix) == i]  # equal places count once
+        limits = (self.task.max_tokens - time[first]).tolist()
+        endings = self.engine.endings([prefixes[i] for i in first], limits, child(seed, 1), TRIES)
+        begun_at = [i for i in first for _ in range(TRIES)]
+        full = [written[i] + ending for i, ending in zip(begun_at, endings, strict=True)]
+        responses = self.engine.write([prompts[i] for i in begun_at], full)
+        end = _step_end(responses, time[begun_at])
+        different: dict[tuple[int, tuple[int, ...]], int] = {}
+        for number, (i, tokens) in enumerate(zip(begun_at, full, strict=True)):
+            if end[number] < len(tokens):  # otherwise the step ends the response, and no critic speaks after that
+                different.setdefault((i, tuple(tokens[time[i] : end[number]])), number)
+        chosen = np.array(sorted(different.values()), int)
+        place = np.array(begun_at)[chosen]
+        chosen = chosen[np.isin(place, [i for i in place if (place == i).sum() > 1])]
+        asked = [problems[row[i]] for i in begun_at]
+        return Branches(responses, asked, chosen, end[chosen], np.array(begun_at)[chosen])
+
+    def start(self) -> "LanguageWorld":
+        """This world before anything was trained, read from its checkpoint again."""
+        with torch.random.fork_rng():
+            return self._again()
+
+    @torch.no_grad()
+    def reach(self, problems: Sequence[Problem], rollout: Rollout) -> Tensor:
+        """[B, T] log-probability of writing what stands before each place: no two texts are one place here."""
+        logp, _ = self.policy(Batch.ungraded(rollout))
+        return (logp.cumsum(1) - logp).where(rollout.mask, 0.0)
 
     def step_values(
         self, batch: Batch, problems: Sequence[Problem], continuations: int, seed: int
     ) -> tuple[Tensor, int]:
         """[B, T] mean verifier reward of fresh continuations from the start of each token's step, and tokens sampled."""
         return step_start_values(self, batch, problems, continuations, seed)
+
+    def describe(self, rollout: Rollout) -> list[list[Said]]:
+        """Each token decoded by itself."""
+        ids = rollout.inputs["ids"][:, -rollout.mask.shape[1] :]
+        rows = [row[keep].tolist() for row, keep in zip(ids, rollout.mask, strict=True)]
+        return [[Said(self.tokenizer.decode([token]), "") for token in row] for row in rows]
 
     def save(self, folder: Path | str) -> None:
         """Policy and critic as folders `from_pretrained` loads, tokenizer included."""
@@ -91,3 +159,18 @@ class LanguageWorld:
         """Read what `save` wrote."""
         load_model(self.model, str(folder / "policy" / "model.safetensors"))
         self.critic.load(folder / "critic")
+
+
+def _cut(responses: Rollout | Batch, row: np.ndarray, time: np.ndarray) -> tuple[list[list[int]], list[list[int]]]:
+    """Tokens of the prompt and of what is written at places (row, time) of responses."""
+    ids, attention = responses.inputs["ids"], responses.inputs["attention"].bool()
+    begins = ids.shape[1] - responses.mask.shape[1]
+    prompts = [ids[r, :begins][attention[r, :begins]].tolist() for r in row]
+    return prompts, [ids[r, begins : begins + t].tolist() for r, t in zip(row, time, strict=True)]
+
+
+def _step_end(responses: Rollout, time: np.ndarray) -> np.ndarray:
+    """[B] token after the end of the step that begins at token `time` of each response."""
+    step, begins = responses.step, torch.from_numpy(time).to(responses.step.device)[:, None]
+    same = (step == step.gather(1, begins)) & responses.mask & (torch.arange(step.shape[1]).to(begins) >= begins)
+    return (begins.squeeze(1) + same.sum(1)).cpu().numpy()

@@ -1,6 +1,7 @@
-"""The walk world: small networks as policy and critic, and exact values by backward induction."""
+"""The walk world: an engine for the walk, and exact values by backward induction."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,83 +10,15 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
+from vapo_core.oracles.kept import Continued
+from vapo_core.oracles.monte_carlo import sampled_truth, step_start_values
 from vapo_core.oracles.truth import Truth
 from vapo_core.seeds import torch_generator
 from vapo_core.settings import Settings
-from vapo_core.tasks.walk import ACTIONS, LEFT, RIGHT, STOP, Walk, WalkPath
+from vapo_core.tasks.walk import ACTIONS, LEFT, NAMES, RIGHT, STOP, Walk, WalkPath
 from vapo_core.types import Batch, Problem, Rollout
-
-
-class Trunk(nn.Module):
-    """Features of (state, decision) to a hidden vector: one-hot offsets and stage, brokenness, and the share of time used."""
-
-    def __init__(self, walk: Walk, width: int) -> None:
-        super().__init__()
-        size = walk.dials.size
-        stage, goal, hazard, broken = walk.coordinates
-        # One embedding row per state feature: the same as a linear layer on one-hot inputs, without building them.
-        columns = np.stack([goal, size + hazard, 2 * size + broken, 2 * size + 2 + stage], axis=1)
-        self.columns: Tensor
-        self.register_buffer("columns", torch.from_numpy(columns), persistent=False)
-        self.embedding = nn.EmbeddingBag(2 * size + 3 + walk.dials.sparsity, width, mode="sum")
-        self.time = nn.Linear(1, width)
-        self.hidden = nn.Linear(width, width)
-        self.horizon = walk.dials.horizon
-        nn.init.normal_(self.embedding.weight, std=0.5)
-
-    def forward(self, state: Tensor, decision: Tensor) -> Tensor:
-        """state, decision: [N] int; returns [N, width]."""
-        share = (decision.to(self.time.weight.dtype) / self.horizon).unsqueeze(1)
-        first = torch.tanh(self.embedding(self.columns[state]) + self.time(share))
-        return torch.tanh(self.hidden(first))
-
-
-class WalkPolicy(nn.Module):
-    """Categorical policy over left, right, stop; the base policy's knowledge is a fixed offset on the logits."""
-
-    def __init__(self, walk: Walk, width: int, temperature: float) -> None:
-        super().__init__()
-        self.trunk, self.head = Trunk(walk, width), nn.Linear(width, ACTIONS)
-        self.temperature = temperature
-        self.prior: Tensor
-        self.register_buffer("prior", torch.from_numpy(walk.prior).float(), persistent=False)
-        nn.init.zeros_(self.head.bias)
-        nn.init.normal_(self.head.weight, std=0.01)
-
-    def log_probs(self, state: Tensor, decision: Tensor) -> Tensor:
-        """[N] states and decision numbers to [N, 3] log-probabilities in nats, at the sampling temperature."""
-        logits = self.head(self.trunk(state, decision)) + self.prior[state]
-        return torch.log_softmax(logits / self.temperature, dim=-1)
-
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Log-probability and entropy of every token, both [B, T] nats; 0 on filler and where masked."""
-        chosen = batch.mask & (batch.inputs["phase"] == 0)
-        rows = self.log_probs(batch.inputs["state"][chosen], batch.inputs["decision"][chosen])
-        logp, entropy = torch.zeros(chosen.shape), torch.zeros(chosen.shape)
-        logp[chosen] = rows.gather(1, batch.inputs["action"][chosen][:, None]).squeeze(1)
-        entropy[chosen] = -(rows.exp() * rows).sum(1)
-        return logp, entropy
-
-
-class WalkCritic(nn.Module):
-    """Value network with the policy's architecture and a scalar head; starts from the policy's trunk."""
-
-    def __init__(self, policy: WalkPolicy, walk: Walk, width: int, bias: float) -> None:
-        super().__init__()
-        self.trunk, self.head = Trunk(walk, width), nn.Linear(width, 1)
-        self.trunk.load_state_dict(policy.trunk.state_dict())
-        nn.init.normal_(self.head.weight, std=0.01)
-        nn.init.constant_(self.head.bias, bias)
-
-    def values(self, state: Tensor, decision: Tensor) -> Tensor:
-        """[N] states and decision numbers to [N] values in reward units."""
-        return self.head(self.trunk(state, decision)).squeeze(1)
-
-    def forward(self, batch: Batch) -> Tensor:
-        """[B, T] value of the prefix before each token; 0 where masked."""
-        values = torch.zeros(batch.mask.shape)
-        values[batch.mask] = self.values(batch.inputs["state"][batch.mask], batch.inputs["decision"][batch.mask])
-        return values
+from vapo_core.worlds.base import Branches, Said
+from vapo_core.worlds.walk_networks import WalkCritic, WalkPolicy
 
 
 class WalkEngine:
@@ -191,6 +124,7 @@ class WalkWorld:
     ) -> None:
         """Args: base_seed initialises the policy, head_seed what the critic does not take over from it."""
         self.task = walk
+        self._again = partial(WalkWorld, walk, width, temperature, critic_bias, base_seed, head_seed)
         torch.manual_seed(base_seed)
         self.policy = WalkPolicy(walk, width, temperature)
         torch.manual_seed(head_seed)
@@ -258,31 +192,85 @@ class WalkWorld:
         actions = [tuple(letters[c] for c in self.task.demonstration(p, rng)) for p in problems]
         return Batch.ungraded(self.engine.follow(problems, actions))
 
-    @torch.no_grad()
-    def value_truth(self, problems: Sequence[Problem], rollout: Rollout, seed: int, settings: Settings) -> Truth:
+    def value_truth(
+        self,
+        problems: Sequence[Problem],
+        rollout: Rollout,
+        seed: int,
+        settings: Settings,
+        places: int = 128,
+        continuations: int = 16,
+    ) -> Truth:
         """Exact values at every token of the responses."""
-        row, time = (x.numpy() for x in rollout.mask.nonzero(as_tuple=True))
-        state, decision = (rollout.inputs[name][row, time] for name in ("state", "decision"))
-        value = self.exact_values()[decision, state].numpy()
-        critic = self.critic(Batch.ungraded(rollout))[row, time].numpy()
-        critic = (critic - settings.reward_low) / (settings.reward_high - settings.reward_low)
-        return Truth(row, time, rollout.mask.sum(1).numpy()[row], critic, value, np.zeros_like(value))
+        return sampled_truth(self, problems, rollout, seed, settings, places, continuations)
 
     @torch.no_grad()
+    def exact_at(self, responses: Rollout | Batch, row: np.ndarray, time: np.ndarray) -> np.ndarray:
+        """Exact values by backward induction; filler has the value of the state its move led to."""
+        state, decision = (responses.inputs[name][row, time] for name in ("state", "decision"))
+        return self.exact_values()[decision, state].double().numpy()
+
+    @torch.no_grad()
+    def continuations(
+        self,
+        responses: Rollout | Batch,
+        problems: Sequence[Problem],
+        row: np.ndarray,
+        time: np.ndarray,
+        each: int,
+        seed: int,
+    ) -> Continued:
+        """Fresh walks from each place's state to the end."""
+        state, decision = (responses.inputs[name][row, time] for name in ("state", "decision"))
+        rewards, tokens = self.engine.complete(state.repeat_interleave(each), decision.repeat_interleave(each), seed)
+        return Continued(rewards.view(-1, each).double().numpy(), tokens)
+
+    def branches(self, problems: Sequence[Problem], rollout: Rollout, places: int, seed: int) -> Branches:
+        """Both moves at every decision of the responses that leaves time for another; values are exact, so all of them."""
+        found = [
+            (row, number, way)
+            for row, path in enumerate(rollout.responses)
+            for number in range(min(len(path.actions), self.task.dials.horizon - 1))
+            for way in (LEFT, RIGHT)
+        ]
+        asked = [problems[row] for row, _, _ in found]
+        paths = [(*rollout.responses[row].actions[:number], way, STOP) for row, number, way in found]
+        time = np.array([(number + 1) * (1 + self.task.dials.filler) for _, number, _ in found], int)
+        row = np.arange(len(found))
+        return Branches(self.engine.follow(asked, paths), asked, row, time, row // 2)
+
+    def start(self) -> "WalkWorld":
+        """This world before anything was trained."""
+        with torch.random.fork_rng():
+            return self._again()
+
+    @torch.no_grad()
+    def reach(self, problems: Sequence[Problem], rollout: Rollout) -> Tensor:
+        """[B, T] log-probability of being in a place's state at its decision, from a random one of these problems."""
+        starts = torch.tensor([self.task.start_state(p.answer) for p in problems])
+        visits = [torch.bincount(starts, minlength=self.task.states).double() / len(starts)]
+        onward = torch.from_numpy(self.task.transitions[:, :STOP])
+        for at in self.action_table().double()[:-1]:
+            moved = (visits[-1][:, None] * at[:, :STOP]).flatten()
+            visits.append(torch.zeros(self.task.states, dtype=torch.float64).index_add(0, onward.flatten(), moved))
+        reached = torch.stack(visits)[rollout.inputs["decision"].clamp(max=len(visits) - 1), rollout.inputs["state"]]
+        return reached.log().where(rollout.mask, 0.0)
+
     def step_values(
         self, batch: Batch, problems: Sequence[Problem], continuations: int, seed: int
     ) -> tuple[Tensor, int]:
         """[B, T] mean reward of fresh continuations from the decision each token belongs to, and tokens sampled."""
-        row, time = (batch.mask & (batch.inputs["phase"] == 0)).nonzero(as_tuple=True)
-        state, decision = (batch.inputs[name][row, time] for name in ("state", "decision"))
-        rewards, tokens = self.engine.complete(
-            state.repeat_interleave(continuations), decision.repeat_interleave(continuations), seed
-        )
-        starts = torch.zeros(batch.mask.shape)
-        starts[row, time] = rewards.view(-1, continuations).mean(1)
-        stride = 1 + self.task.dials.filler
-        held = torch.arange(batch.mask.shape[1]) // stride * stride  # filler belongs to the decision before it
-        return starts[:, held].where(batch.mask, 0.0), tokens
+        return step_start_values(self, batch, problems, continuations, seed)
+
+    def describe(self, rollout: Rollout) -> list[list[Said]]:
+        """The action of every token and the state before it; filler is a dot."""
+        row, time = rollout.mask.nonzero(as_tuple=True)
+        said: list[list[Said]] = [[] for _ in rollout.mask]
+        names = ("action", "phase", "state")
+        columns = (rollout.inputs[name][row, time].tolist() for name in names)
+        for at, action, phase, state in zip(row.tolist(), *columns, strict=True):
+            said[at].append(Said("·" if phase else NAMES[action], self.task.describe(state)))
+        return said
 
     # --- checkpoints ---
 

@@ -1,0 +1,25 @@
+"""What things cost, side by side: `PARTS[name](quick) -> rows`. Imported when asked for, since each pulls in torch."""
+
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from experiments.benchmarks.timing import Row
+
+PARTS: dict[str, str] = {
+    "rl_step": "one RL step against the bare decode, forward and backward of its tokens",
+    "rollouts": "tokens per second of our engine and of generate",
+    "advantages": "GAE by doubling against the loop over time",
+    "per_response": "gradients of every response against one gradient of the batch",
+    "continuations": "the Monte-Carlo oracle with and without shared prefixes",
+    "walk_runs": "whole walk runs per core-minute; exact moments",
+    "grid": "throughput against workers, tracking's share, start-up",
+    "memory": "peak and growth of a tiny run",
+}
+"""Parts by file name, with what each measures."""
+
+
+def part(name: str) -> Callable[[bool], "list[Row]"]:
+    """The function of a part: quick -> rows."""
+    return importlib.import_module(f"experiments.benchmarks.{name}").measure

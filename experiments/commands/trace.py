@@ -1,0 +1,101 @@
+"""`vapo trace RUN`: where credit goes, token by token, as a table and as a page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+from tyro.conf import Positional
+
+from experiments.inventory import Entry, find
+from experiments.options import parse
+from vapo_core.files import ensure_writable
+from vapo_core.settings import Frozen
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class TraceConfig(Frozen):
+    """Sample answers of a run and write each token's log-prob, entropy, value, truth, TD error and advantages."""
+
+    run: Positional[str] = Field(description="beginning of the run's name, as `vapo ls` shows it, or its folder")
+    problems: int = Field(8, ge=1, description="problems")
+    answers: int = Field(4, ge=1, description="answers per problem")
+    split: str = Field("held_out", description="split of the task")
+    step: int | None = Field(None, ge=0, description="trace the run as it was after this many RL steps, trained again")
+    truth: int = Field(8, ge=0, description="answers with true values on text, 16 continuations per token (walk: all)")
+    seed: int = Field(0, ge=0, description="draws problems and answers")
+    runs: Path = Field(Path("runs"), description="folder of records")
+    out: Path | None = Field(None, description="folder for trace.parquet and trace.html; the run's own by default")
+
+
+def run(words: Sequence[str]) -> int:
+    """Parse, find, recover, trace, write."""
+    from experiments.tracing import home_of, recover
+
+    config = parse(TraceConfig, None, words, "trace")
+    entry = find(*home_of(config.run, config.runs))
+    _check(config, entry)
+    out = config.out or entry.home
+    ensure_writable(out)
+    recovered = recover(entry, config.step)
+    table = _table(config, entry, recovered.trainer)
+    _write(table, _facts(config, entry, recovered.step, table), out)
+    return 0
+
+
+def _check(config: TraceConfig, entry: Entry) -> None:
+    """Refuse what this run cannot do, before anything is trained."""
+    from vapo_core.tasks import make_task
+    from vapo_core.tasks.base import check_split
+
+    spec = entry.spec
+    check_split(config.split, make_task(spec.task.name, spec.task.dials).splits)
+    if config.step is not None and config.step > spec.steps:
+        raise ValueError(f"step = {config.step}: allowed is 0 to {spec.steps}, the steps of this run")
+    if config.answers < 2 and spec.variants.get("credit") == "group_relative":
+        raise ValueError("answers = 1: the credit of this run compares answers to one prompt, allowed is 2 or more")
+
+
+def _table(config: TraceConfig, entry: Entry, trainer: Any) -> "pd.DataFrame":
+    """One row per token."""
+    import numpy as np
+    import pandas as pd
+
+    from vapo_core.seeds import child
+    from vapo_core.trace import trace
+
+    problems = trainer.world.task.sample(np.random.default_rng(child(config.seed, 0)), config.problems, config.split)
+    truths = {"walk": config.problems * config.answers, "lm": config.truth}[entry.spec.world]
+    seed = child(config.seed, 1)
+    return pd.DataFrame(trace(trainer.world, trainer.recipe, trainer.settings, problems, config.answers, truths, seed))
+
+
+def _facts(config: TraceConfig, entry: Entry, step: int, table: "pd.DataFrame") -> list[tuple[str, str]]:
+    """What the page's head says."""
+    spec = entry.spec
+    first = table.groupby("response").first()
+    size = f"{config.problems} problems x {config.answers} answers"
+    return [
+        ("Run", f"{spec.hash}: {spec.arm}, seed {spec.seed}, after {step} of {spec.steps} RL steps"),
+        ("Task", f"{spec.task.name} ({spec.world}), {config.split}, {size}"),
+        ("Right", f"{int(first['correct'].sum())} of {len(first)}"),
+        ("α and length", f"α = {spec.settings.alpha:g}, mean response length {first['length'].mean():.1f} tokens"),
+        ("Reward", f"{spec.settings.reward_low:g} wrong, {spec.settings.reward_high:g} right"),
+    ]
+
+
+def _write(table: "pd.DataFrame", facts: list[tuple[str, str]], out: Path) -> None:
+    """Both files, each whole or not at all."""
+    import io
+
+    from analysis.trace_page import render
+    from vapo_core.files import write_whole, write_whole_bytes
+
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    write_whole_bytes(out / "trace.parquet", buffer.getvalue())
+    write_whole(out / "trace.html", render(table, facts))
+    print(f"{table['response'].nunique()} responses, {len(table)} tokens")
+    print(f"written: {out / 'trace.parquet'} and {out / 'trace.html'}")

@@ -1,0 +1,161 @@
+"""How curved is the policy surrogate beside its slope, and does the reduction change that? (h3a)
+
+At the same weights and the same batch, kappa = lambda_max(H) |step| / |g|: the largest second-order effect of a step as
+long as the recipe's own update, over its first-order effect.
+"""
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vapo_core.curvature import Product, Surrogate, top_eigenvector
+from vapo_core.losses import linear_weights, sequence_mean, token_mean
+from vapo_core.per_response import per_response_gradients
+from vapo_core.probes.base import CannotRun, Measurement, View
+from vapo_core.probes.expected_gradients import by_prompt, clear_of_zero, product
+from vapo_core.probes.fresh import fresh_batch, whitening
+from vapo_core.probes.gradient_variance import contributions
+from vapo_core.probes.policy_shift import updated_policy
+from vapo_core.seeds import torch_generator
+from vapo_core.types import Batch
+
+FEWEST, MOST, QUICK = 48, 512, 2**22
+"""Responses in each half: `QUICK` over the number of weights, within these bounds. Every product passes over them."""
+
+STEPS = 8
+"""Lanczos steps; the top of these spectra stands out, so that these give it to three digits."""
+
+SLICE = np.linspace(-1, 2, 13)
+"""Multiples of the update at which the loss is read."""
+
+REDUCTIONS = {"token": token_mean, "sequence": sequence_mean}
+
+METRICS: dict[str, tuple[str, str]] = {
+    **{
+        f"curvature/{name}_{reduction}": (unit, f"{meaning}, {reduction} mean")
+        for reduction in REDUCTIONS
+        for name, unit, meaning in (
+            ("top", "loss/norm^2", "curvature of the surrogate in another half-batch's top direction"),
+            ("top_gauss_newton", "loss/norm^2", "the same for the Gauss-Newton part, -sum w A psi psi'"),
+            ("kappa", "ratio", "top times the norm of the recipe's update, over the norm of the expected gradient"),
+        )
+    },
+    "curvature/log_ratio": ("nats", "log of kappa under token mean over kappa under sequence mean"),
+    "curvature/log_ratio_gauss_newton": ("nats", "the same with the Gauss-Newton part"),
+    "curvature/length_covariance": (
+        "ratio",
+        "Cov(length, a response's curvature) / mean length, over the curvature, in sequence mean's top direction",
+    ),
+    "curvature/update_norm": ("norm", "length of the recipe's update in the policy's weights"),
+}
+
+
+def measure(view: View) -> Measurement:
+    """Top curvature by reduction over the slope, their log ratio, and slices of the loss along the recipe's update.
+
+    Directions come from one half of the prompts and curvatures from the other, both ways, since the largest eigenvalue
+    of a finite batch is biased upward. Slopes |g| have their noise taken out; what is divided by one that is not clear
+    of 0 is left out. Whitening constants are a third batch's.
+
+    Raises:
+        CannotRun: if all advantages are equal or the update does not move the policy.
+    """
+    policy = view.world.policy
+    update = _flat(updated_policy(view)) - _flat(policy)
+    size = max(FEWEST, min(MOST, QUICK // len(update)))
+    other, *halves = (fresh_batch(view, view.recipe, size, 40, number) for number in range(3))
+    white = whitening(view.recipe, other)
+    parts = [Part(half.batch, white(half)) for half in halves]
+    length = float(update.norm())
+    if length == 0:
+        raise CannotRun("curvature: the update does not move the policy")
+    slope = slopes(policy, parts)
+    start = torch.randn(len(update), generator=torch_generator(view.seed(41))).to(update)
+    metrics = {"update_norm": length, **top_curvatures(policy, parts, start)}
+    metrics |= {f"kappa_{name}": metrics[f"top_{name}"] * length / slope[name] for name in slope}
+    for part in ("", "_gauss_newton"):
+        steepness = [metrics[f"top{part}_{name}"] / slope[name] for name in REDUCTIONS if name in slope]
+        if len(steepness) == len(REDUCTIONS) and min(steepness) > 0:
+            metrics[f"log_ratio{part}"] = math.log(steepness[0] / steepness[1])
+    arrays = {"multiple": SLICE, **slices(policy, update, parts[1])}
+    return Measurement({f"curvature/{name}": x for name, x in metrics.items()}, arrays)
+
+
+class Part(NamedTuple):
+    """One half of the responses, with advantages [B, T] as the loss takes them."""
+
+    batch: Batch
+    advantages: Tensor
+
+    def weights(self, reduction: str) -> Tensor:
+        """[B, T] advantage times weight in the reduction."""
+        mask = self.batch.mask
+        return self.advantages * linear_weights(lambda x: REDUCTIONS[reduction](x, mask), self.advantages)
+
+
+def top_curvatures(policy: nn.Module, parts: Sequence[Part], start: Tensor) -> dict[str, float]:
+    """Largest curvature by reduction, of the whole Hessian and of its Gauss-Newton part, and its tie with length.
+
+    Each is v' H v with v the top eigenvector of the other part, mean over both ways.
+    """
+    surrogates = [Surrogate(policy, part.batch) for part in parts]
+    found: dict[str, float] = {}
+    for reduction in REDUCTIONS:
+        weighted = [(s, part.weights(reduction)) for s, part in zip(surrogates, parts, strict=True)]
+        gauss_newton = [s.gauss_newton(w) for s, w in weighted]
+        found[f"top_gauss_newton_{reduction}"] = _across(gauss_newton, _tops(gauss_newton, start))
+        hessian = [s.hessian(w) for s, w in weighted]
+        vectors = _tops(hessian, start)
+        found[f"top_{reduction}"] = _across(hessian, vectors)
+    # H_token - H_sequence = Cov_i(l_i, H_i) / mean length (R5), H_i the curvature of response i's token mean
+    token = [s.hessian(part.weights("token")) for s, part in zip(surrogates, parts, strict=True)]
+    found["length_covariance"] = _across(token, vectors) / found["top_sequence"] - 1
+    return found
+
+
+def slopes(policy: nn.Module, parts: Sequence[Part]) -> dict[str, float]:
+    """Norm of the expected gradient by reduction, noise taken out over all prompts; absent if not clear of 0."""
+    rows = torch.cat([per_response_gradients(policy, part.batch, -part.advantages) for part in parts])
+    prompts = np.concatenate([part.batch.group.numpy(force=True) + 10**6 * i for i, part in enumerate(parts)])
+    lengths = torch.cat([part.batch.lengths for part in parts]).double().numpy(force=True)
+    gram, found = (rows @ rows.mT).double().numpy(force=True), {}
+    for name, contribution in contributions(lengths).items():
+        mean = by_prompt(prompts) @ contribution
+        inner = mean @ gram @ mean.T
+        if clear_of_zero(inner):
+            found[name] = math.sqrt(product(inner))
+    return found
+
+
+def slices(policy: nn.Module, update: Tensor, part: Part) -> dict[str, np.ndarray]:
+    """Change of the unclipped surrogate loss at every multiple of the update in `SLICE`, by reduction."""
+    weights = {name: part.weights(name) for name in REDUCTIONS}
+    moved, here = copy.deepcopy(policy), _flat(policy)
+    losses = np.zeros((len(weights), len(SLICE)))
+    with torch.no_grad():
+        logp = policy(part.batch)[0]
+        for column, multiple in enumerate(SLICE.tolist()):
+            nn.utils.vector_to_parameters(here + multiple * update, moved.parameters())
+            gain = torch.expm1(moved(part.batch)[0] - logp)
+            losses[:, column] = [-float((w * gain).sum()) for w in weights.values()]
+    return dict(zip(weights, losses, strict=True))
+
+
+def _tops(products: Sequence[Product], start: Tensor) -> list[Tensor]:
+    return [top_eigenvector(product, start, STEPS) for product in products]
+
+
+def _across(products: Sequence[Product], vectors: Sequence[Tensor]) -> float:
+    """Mean of v' H v with each vector measured on the other part."""
+    pairs = zip(products, reversed(vectors), strict=True)
+    return float(np.mean([float(v @ product(v)) for product, v in pairs]))
+
+
+def _flat(module: nn.Module) -> Tensor:
+    """[D] all weights, in order."""
+    return nn.utils.parameters_to_vector(module.parameters()).detach()

@@ -1,0 +1,157 @@
+"""Does the critic unlearn what the policy stops visiting? Its error on panels of places fixed by the starting policy.
+
+The probe measures. Forgetting is the growth of `excess` since the end of value pretraining beyond that of a twin run, such as
+one whose policy is frozen (policy_lr 0): for a comparison of runs to say.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from vapo_core.oracles.monte_carlo import pick_places, truth_at, values_at
+from vapo_core.oracles.truth import Truth, squared_error, value_variance
+from vapo_core.probes.base import CannotRun, Measurement, View
+from vapo_core.probes.value_error import LEAST_VARIANCE
+from vapo_core.types import Batch, Problem, Rollout
+from vapo_core.worlds.base import World
+
+RESPONSES = 256
+"""Answers of the starting policy to training problems."""
+
+PLACES = 160
+"""Places in them on text; every place where values are exact. The last token of an answer is none: nothing is left to
+learn there."""
+
+SELECTING, CONTINUATIONS = 8, 16
+"""Continuations under the starting policy that choose the critical places, and under the present one that judge the critic."""
+
+SHARE = 0.2
+"""Of the places, how many are in a panel."""
+
+PANELS = ("rare", "frequent", "critical")
+
+METRICS: dict[str, tuple[str, str]] = {
+    **{
+        f"forgetting/{name}_{panel}": (unit, f"{meaning}, {panel} places of the starting policy")
+        for panel in PANELS
+        for name, unit, meaning in (
+            (
+                "fvu",
+                "share of Var(V)",
+                "critic's squared error to V under the present policy, over Var(V) of all places",
+            ),
+            ("fvu_position", "share of Var(V)", "what the best position-only critic would leave there"),
+            ("visits", "ratio", "how often the present policy comes there, over how often the starting one did"),
+        )
+    },
+    "forgetting/excess": ("share of Var(V)", "fvu_rare - fvu_frequent; forgetting is its growth, not its level"),
+    "forgetting/var_v": ("reward^2", "variance over all places of V under the present policy"),
+    "forgetting/shift": ("nats/response", "KL(starting policy || present one)"),
+}
+
+
+class Panels(NamedTuple):
+    """Places of the starting policy. N places in B responses."""
+
+    problems: list[Problem]
+    rollout: Rollout
+    row: np.ndarray
+    time: np.ndarray
+    members: dict[str, np.ndarray]
+    """[N] bool by panel."""
+
+
+def measure(view: View) -> Measurement:
+    """FVU of the critic on rare, frequent and critical places, E = E[(V_hat - V)^2 | panel] / Var(V), V under the present policy.
+
+    All panels share one Var(V), that over all places, so their difference has one unit while the scale of V drifts.
+    """
+    if not view.recipe.credit.needs_critic:
+        raise CannotRun("forgetting: this recipe has no critic")
+    start = view.world.start()
+    fixed = panels(view, start)
+    problems, rollout, row, time, members = fixed
+    truth = truth_at(view.world, rollout, problems, row, time, CONTINUATIONS, view.seed(23), view.settings)
+    variance = value_variance(truth)
+    if variance < LEAST_VARIANCE:
+        raise CannotRun("forgetting: Var(V) is too near 0 to explain any of it")
+    visits = visit_ratio(view.world, start, fixed)
+    position = position_error(truth)
+    metrics = {"forgetting/var_v": variance, "forgetting/shift": _shift(view.world, start, rollout)}
+    for panel, inside in members.items():
+        known = inside & np.isfinite(position)
+        metrics |= {
+            f"forgetting/fvu_{panel}": squared_error(truth.where(inside)) / variance,
+            f"forgetting/fvu_position_{panel}": float(position[known].mean()) / variance,
+            f"forgetting/visits_{panel}": float(visits[inside].mean()),
+        }
+    metrics["forgetting/excess"] = metrics["forgetting/fvu_rare"] - metrics["forgetting/fvu_frequent"]
+    columns = {"time": time, "value": truth.value, "critic": truth.critic, "noise": truth.noise, "visits": visits}
+    return Measurement(metrics, columns | {name: inside.astype(float) for name, inside in members.items()})
+
+
+def panels(view: View, start: World) -> Panels:
+    """The same places at every step, since they follow from the starting policy and seeds that no step enters.
+
+    Rare and frequent: the SHARE least and most often reached among places at the same token, for both that policy; matched
+    in position, or rare would mean late. Critical: the SHARE with the largest |V after the next token - V before it| under
+    that policy, estimated from continuations of its own, so that choosing does not favour what measuring finds.
+    """
+    problems = [view.pool[i % len(view.pool)] for i in range(RESPONSES)]
+    rollout = start.engine.generate(problems, 1, view.seed(20))
+    lasting = rollout.mask & torch.nn.functional.pad(rollout.mask[:, 1:], (0, 1))
+    exact = start.exact_at(rollout, np.zeros(1, int), np.zeros(1, int)) is not None
+    row, time = pick_places(lasting, int(lasting.sum()) if exact else PLACES, np.random.default_rng(view.seed(21)))
+    rank = standing(start.reach(problems, rollout).cpu().numpy()[row, time], time)
+    before, after = (
+        values_at(start, rollout, problems, row, time + later, SELECTING, view.seed(22, later))[0] for later in (0, 1)
+    )
+    change = standing(np.abs(after - before), np.zeros(len(time)))
+    members = {"rare": rank < SHARE, "frequent": rank > 1 - SHARE, "critical": change > 1 - SHARE}
+    return Panels(problems, rollout, row, time, {name: inside for name, inside in members.items() if inside.any()})
+
+
+def standing(x: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """[N] share of the same group that is smaller, ties counted half: in (0, 1), 0.5 where all are equal."""
+    found = np.empty(len(x))
+    for label in np.unique(group):
+        inside = group == label
+        mine, others = x[inside][:, None], x[inside][None, :]
+        found[inside] = (others < mine).mean(1) + (others == mine).mean(1) / 2
+    return found
+
+
+def visit_ratio(world: World, start: World, fixed: Panels) -> np.ndarray:
+    """[N] probability that the present policy reaches each place, over the starting policy's."""
+    present, first = (
+        w.reach(fixed.problems, fixed.rollout).double().cpu().numpy()[fixed.row, fixed.time] for w in (world, start)
+    )
+    return np.exp(present - first)
+
+
+def position_error(truth: Truth) -> np.ndarray:
+    """[N] unbiased (m - V_i)^2, m the mean of V at the same token: the best position-only critic's error at each place.
+
+    The mean over pairs j, k of others at that token of (V_i - V_j)(V_i - V_k), minus the noise of V_i; nan where there are
+    no two others.
+    """
+    found = np.full(len(truth.value), np.nan)
+    for label in np.unique(truth.time):
+        inside = truth.time == label
+        number = int(inside.sum()) - 1
+        if number > 1:
+            gaps = truth.value[inside][:, None] - truth.value[inside][None, :]
+            products = gaps.sum(1) ** 2 - (gaps**2).sum(1)
+            found[inside] = products / (number * (number - 1)) - truth.noise[inside]
+    return found
+
+
+@torch.no_grad()
+def _shift(world: World, start: World, rollout: Rollout) -> float:
+    """KL(start || world) in nats per response, the mean log ratio on the starting policy's responses.
+
+    Not k3: once policies are far apart its ratios have a variance that no sample can bear.
+    """
+    batch = Batch.ungraded(rollout)
+    return float((start.policy(batch)[0] - world.policy(batch)[0]).sum(1).mean())

@@ -1,0 +1,76 @@
+"""A fresh batch of the recipe's own kind for a probe, and whitening whose constants come from another one."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from vapo_core.collect_batch import gather
+from vapo_core.components.group_sampling import Plan
+from vapo_core.probes.base import CannotRun, View
+from vapo_core.prompts import PromptStream
+from vapo_core.recipe import Recipe
+from vapo_core.step import assign_credit
+from vapo_core.types import Batch, Problem
+
+ANSWERS = 4
+"""At most this many answers per prompt, so that there are prompts enough to count as independent clusters."""
+
+
+class Fresh(NamedTuple):
+    """B graded responses of the present policy with the recipe's credit."""
+
+    batch: Batch
+    advantages: Tensor
+    """[B, T] before whitening, in reward units; 0 where masked."""
+    problems: list[Problem]
+    """B problems, one per response."""
+    rewards: Tensor
+    """[B] verifier rewards in [0, 1], unshaped."""
+
+
+class Whitening(NamedTuple):
+    """The recipe's whitening as numbers: A -> scale A + shift. Frozen ones do not couple the responses of a batch."""
+
+    scale: float
+    shift: float
+
+    def __call__(self, fresh: Fresh) -> Tensor:
+        """[B, T] whitened advantages, 0 where masked."""
+        return (self.scale * fresh.advantages + self.shift).where(fresh.batch.mask, 0.0)
+
+
+def fresh_batch(view: View, recipe: Recipe, responses: int, seed: int, number: int = 0) -> Fresh:
+    """Sample, grade and credit about `responses` responses to training problems.
+
+    Args:
+        view: the run.
+        recipe: the run's recipe, or a copy of it; its plan is replaced by one of few answers per prompt.
+        responses: how many, rounded down to whole groups.
+        seed: first number of the draw's path; batches of one seed take consecutive prompts of one stream.
+        number: which batch of that stream.
+    """
+    answers = min(ANSWERS, recipe.group_sampling.answers)
+    plan = Plan(responses // answers, answers)
+    plain = replace(recipe, group_sampling=plan, whiten=lambda x, mask: x)
+    stream = PromptStream(view.pool, plan, view.seed(seed))
+    graded = gather(view.world, plain, view.settings, stream, number * plan.prompts, view.seed(seed, number, 0))
+    asked = [p for p in graded.problems for _ in range(answers)]
+    valued = recipe.values(view.world, graded.batch, asked, view.settings, view.seed(seed, number, 1))
+    advantages = assign_credit(graded.batch, valued.values, plain).advantages
+    return Fresh(graded.batch, advantages, asked, torch.tensor([grade.reward for grade in graded.grades]))
+
+
+def whitening(recipe: Recipe, other: Fresh) -> Whitening:
+    """The constants the recipe's whitening takes from another batch.
+
+    Raises:
+        CannotRun: if all of its advantages are equal, so that there is no policy gradient.
+    """
+    mask = other.batch.mask
+    raw, white = other.advantages[mask], recipe.whiten(other.advantages, mask)[mask]
+    if float(raw.std()) == 0:
+        raise CannotRun("all advantages of a fresh batch are equal")
+    scale = float(white.std() / raw.std())
+    return Whitening(scale, float(white.mean() - scale * raw.mean()))

@@ -1,0 +1,94 @@
+"""Does the critic prefer the better of two next steps? The share of the gap in true value that following it captures."""
+
+import numpy as np
+
+from vapo_core.oracles.intervals import jackknife
+from vapo_core.oracles.monte_carlo import critic_at, values_at
+from vapo_core.probes.base import CannotRun, Measurement, View
+
+RESPONSES = 128
+"""Held-out problems answered once each; the places are step starts in the answers."""
+
+PLACES = 96
+"""Places on text; every decision where values are exact."""
+
+CONTINUATIONS = 16
+"""Continuations of an alternative for the numerator on text, where any number is unbiased."""
+
+HALF = 32
+"""Continuations in each of two halves for the denominator, since |V_a - V_b| has no unbiased estimate."""
+
+LEAST_GAP = 1e-3
+"""Below this mean gap in true value there is nothing to rank, in verifier units."""
+
+METRICS: dict[str, tuple[str, str]] = {
+    "ranking/gap_captured": (
+        "share",
+        "gap in true V between alternative next steps that the critic's preference captures: 1 all, 0 none, -1 reversed",
+    ),
+    "ranking/gap_captured_low": ("share", "lower end of its 95 % jackknife interval over prompts"),
+    "ranking/gap_captured_high": ("share", "upper end of its 95 % jackknife interval over prompts"),
+    "ranking/gap_captured_monte_carlo": (
+        "share",
+        "the same by the preference of 32 continuations, where values are not exact; a perfect critic reads more",
+    ),
+    "ranking/gap": ("reward", "mean absolute difference of true V between alternative next steps"),
+    "ranking/pairs": ("count", "pairs of alternatives compared"),
+}
+
+
+def measure(view: View) -> Measurement:
+    """Gap captured on alternative next steps = sum sign(V_hat_a - V_hat_b)(V_a - V_b) / sum |V_a - V_b| over pairs.
+
+    Alternatives differ, start from one prefix and do not end the response: after its end a critic says nothing. Walk: both
+    moves at every decision of sampled responses, values exact. Text: next steps sampled from the policy, duplicates
+    dropped; numerator and denominator come from separate continuations (METHODS section 3).
+    """
+    if not view.recipe.credit.needs_critic:
+        raise CannotRun("ranking: this recipe has no critic")
+    asked = [view.held_out[i % len(view.held_out)] for i in range(RESPONSES)]
+    rollout = view.world.engine.generate(asked, 1, view.seed(16))
+    found = view.world.branches(asked, rollout, PLACES, view.seed(17))
+    first, second = pairs(found.place)
+    if not len(first):
+        raise CannotRun("ranking: no place has two next steps to choose between")
+    critic = critic_at(view.world.critic, found.responses, found.row, found.time, view.settings)
+    places = (view.world, found.responses, found.problems, found.row, found.time)
+    value, noise = values_at(*places, CONTINUATIONS, view.seed(18))
+    halves = [values_at(*places, HALF, view.seed(19, half))[0] for half in range(2)]
+    one, other = (half[first] - half[second] for half in halves)
+    gap = mean_gap(one, other)
+    if gap < LEAST_GAP:
+        raise CannotRun("ranking: alternative next steps do not differ in value")
+    won = np.sign(critic[first] - critic[second]) * (value[first] - value[second])
+
+    def captured(rows: np.ndarray) -> float:
+        return float(won[rows].mean()) / mean_gap(one[rows], other[rows])
+
+    metrics = {
+        "ranking/gap_captured": captured(np.arange(len(won))),
+        "ranking/gap": gap,
+        "ranking/pairs": float(len(won)),
+    }
+    prompts = np.array([problem.prompt for problem in found.problems])[found.row[first]]
+    if len(np.unique(prompts)) > 1:
+        _, metrics["ranking/gap_captured_low"], metrics["ranking/gap_captured_high"] = jackknife(captured, prompts)
+    if noise.any():
+        metrics["ranking/gap_captured_monte_carlo"] = float(np.mean(np.sign(one) * other)) / gap
+    return Measurement(metrics)
+
+
+def mean_gap(one: np.ndarray, other: np.ndarray) -> float:
+    """E|V_a - V_b| from two independent estimates of every difference, both [N]; exact where they have no noise.
+
+    Noise of variance s^2 / K raises E|.| by about f(0) s^2 / K, f the density of the true differences; twice the value at
+    2 K continuations minus the value at K is free of that. What remains comes from exact ties.
+    """
+    half = (np.abs(one).mean() + np.abs(other).mean()) / 2
+    return float(2 * np.abs((one + other) / 2).mean() - half)
+
+
+def pairs(place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Every pair of alternatives to one another: two arrays of numbers into `place`, which is sorted."""
+    first, second = np.nonzero(np.triu(place[:, None] == place[None, :], k=1))
+    return first, second

@@ -1,0 +1,80 @@
+"""The walk's policy and critic: small networks on the features of a state and the share of time used."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vapo_core.tasks.walk import ACTIONS, Walk
+from vapo_core.types import Batch
+
+
+class Trunk(nn.Module):
+    """Features of (state, decision) to a hidden vector: one-hot offsets and stage, brokenness, and the share of time used."""
+
+    def __init__(self, walk: Walk, width: int) -> None:
+        super().__init__()
+        size = walk.dials.size
+        stage, goal, hazard, broken = walk.coordinates
+        # One embedding row per state feature: the same as a linear layer on one-hot inputs, without building them.
+        columns = np.stack([goal, size + hazard, 2 * size + broken, 2 * size + 2 + stage], axis=1)
+        self.columns: Tensor
+        self.register_buffer("columns", torch.from_numpy(columns), persistent=False)
+        self.embedding = nn.EmbeddingBag(2 * size + 3 + walk.dials.sparsity, width, mode="sum")
+        self.time = nn.Linear(1, width)
+        self.hidden = nn.Linear(width, width)
+        self.horizon = walk.dials.horizon
+        nn.init.normal_(self.embedding.weight, std=0.5)
+
+    def forward(self, state: Tensor, decision: Tensor) -> Tensor:
+        """state, decision: [N] int; returns [N, width]."""
+        share = (decision.to(self.time.weight.dtype) / self.horizon).unsqueeze(1)
+        first = torch.tanh(self.embedding(self.columns[state]) + self.time(share))
+        return torch.tanh(self.hidden(first))
+
+
+class WalkPolicy(nn.Module):
+    """Categorical policy over left, right, stop; the base policy's knowledge is a fixed offset on the logits."""
+
+    def __init__(self, walk: Walk, width: int, temperature: float) -> None:
+        super().__init__()
+        self.trunk, self.head = Trunk(walk, width), nn.Linear(width, ACTIONS)
+        self.temperature = temperature
+        self.prior: Tensor
+        self.register_buffer("prior", torch.from_numpy(walk.prior).float(), persistent=False)
+        nn.init.zeros_(self.head.bias)
+        nn.init.normal_(self.head.weight, std=0.01)
+
+    def log_probs(self, state: Tensor, decision: Tensor) -> Tensor:
+        """[N] states and decision numbers to [N, 3] log-probabilities in nats, at the sampling temperature."""
+        logits = self.head(self.trunk(state, decision)) + self.prior[state]
+        return torch.log_softmax(logits / self.temperature, dim=-1)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Log-probability and entropy of every token, both [B, T] nats; 0 on filler and where masked."""
+        chosen = batch.mask & (batch.inputs["phase"] == 0)
+        rows = self.log_probs(batch.inputs["state"][chosen], batch.inputs["decision"][chosen])
+        logp, entropy = torch.zeros(chosen.shape), torch.zeros(chosen.shape)
+        logp[chosen] = rows.gather(1, batch.inputs["action"][chosen][:, None]).squeeze(1)
+        entropy[chosen] = -(rows.exp() * rows).sum(1)
+        return logp, entropy
+
+
+class WalkCritic(nn.Module):
+    """Value network with the policy's architecture and a scalar head; starts from the policy's trunk."""
+
+    def __init__(self, policy: WalkPolicy, walk: Walk, width: int, bias: float) -> None:
+        super().__init__()
+        self.trunk, self.head = Trunk(walk, width), nn.Linear(width, 1)
+        self.trunk.load_state_dict(policy.trunk.state_dict())
+        nn.init.normal_(self.head.weight, std=0.01)
+        nn.init.constant_(self.head.bias, bias)
+
+    def values(self, state: Tensor, decision: Tensor) -> Tensor:
+        """[N] states and decision numbers to [N] values in reward units."""
+        return self.head(self.trunk(state, decision)).squeeze(1)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """[B, T] value of the prefix before each token; 0 where masked."""
+        values = torch.zeros(batch.mask.shape)
+        values[batch.mask] = self.values(batch.inputs["state"][batch.mask], batch.inputs["decision"][batch.mask])
+        return values
