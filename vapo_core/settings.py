@@ -177,11 +177,14 @@ def check_combination(toggles: Toggles, settings: Settings, variants: Mapping[st
     """Refuse combinations that mean nothing.
 
     Raises:
-        ValueError: a variant of a component that is off, or group-relative credit with a single answer per prompt.
+        ValueError: a variant of a component that is off, rehearsal without a critic, or group-relative credit with a
+            single answer per prompt.
     """
     for slot in variants:
         if slot in COMPONENTS and not getattr(toggles, slot):
             raise ValueError(f"variants.{slot}: {variants[slot]!r} is a way of having {slot} on, but its toggle is off")
+    if "rehearsal" in variants and variants.get("credit") in ("group_relative", "vine"):
+        raise ValueError(f"variants.rehearsal: credit {variants['credit']} has no critic that could rehearse")
     answers = settings.group_size if toggles.group_sampling else 1
     if variants.get("credit") == "group_relative" and answers < 2:
         raise ValueError(

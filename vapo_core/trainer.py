@@ -130,10 +130,11 @@ class Trainer:
             batch, credited, self.recipe, self.settings, self.policy, self.critic,
             torch_generator(self.seeds.shuffle, number),
         )  # fmt: skip
+        rehearsed = self.recipe.rehearsal(self._view(finished))
         clock.lap("timing/update_s")
         progress = Progress(
             finished,
-            progress.tokens + graded.generated_tokens + valued.tokens,
+            progress.tokens + graded.generated_tokens + valued.tokens + rehearsed,
             progress.prompts + graded.prompts_used,
         )
         examined = finished % self.evaluation.every == 0 or finished == self.steps
