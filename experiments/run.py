@@ -13,6 +13,7 @@ import numpy as np
 
 from experiments.arrays import ProbeLines
 from experiments.claims import LONGEST_WAIT_S, claimed
+from experiments.milestones import milestones
 from experiments.records import JsonLines, Logger, Memory, read_points
 from experiments.repair import clear_damage, points_damage, read_row, whole_row
 from experiments.spec import SCORES, RunSpec
@@ -113,6 +114,7 @@ def _train(spec: RunSpec, runs: Path, home: Path, mlflow: MLflowRun | None) -> d
         "reason": reason,
         **score(spec, memory.points, state),
         **activities(memory.points),
+        **milestones(memory.points),
         "mean_length": _mean(memory.points, "response_length/mean"),
         "tokens": last.get("tokens/generated", 0.0),
         **warm_columns(trainer),

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 PARTS: dict[str, str] = {
     "rl_step": "one RL step against the bare decode, forward and backward of its tokens",
+    "trl_step": "one RL step against TRL's GRPOTrainer (needs the extra `bench`)",
     "rollouts": "tokens per second of our engine and of generate",
     "advantages": "GAE by doubling against the loop over time",
     "per_response": "gradients of every response against one gradient of the batch",

@@ -19,7 +19,9 @@ from vapo_core.settings import Frozen
 class BenchConfig(Frozen):
     """Measure what things cost. Without --quick the outcome goes to results/benchmarks/."""
 
-    parts: tuple[str, ...] = Field(tuple(PARTS), description="which parts: " + ", ".join(PARTS))
+    parts: tuple[str, ...] = Field(
+        tuple(name for name in PARTS if name != "trl_step"), description="which parts: " + ", ".join(PARTS)
+    )
     quick: bool = Field(False, description="a minute or two, to see that it works; goes to runs/benchmarks/")
     runs: Path = Field(Path("runs"), description="folder of the quick outcome")
 
@@ -38,7 +40,10 @@ def run(words: Sequence[str]) -> int:
             print(f"  {line(row)}", flush=True)
         write_whole(out / f"{name}.csv", table(found))
     write_whole(out / "machine.txt", machine())
-    print(f"tables: {out}")
+    from analysis.benchmarks import ratios, read
+    from analysis.drawing import save
+
+    print(f"tables: {out}, figure: {save(ratios(read(out)), out, 'figure').png}")
     return 0
 
 

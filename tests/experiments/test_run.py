@@ -21,7 +21,7 @@ from tests.worlds import small_spec
 def test_finished_run_is_not_run_again(tmp_path):
     spec = small_spec()
     first = run_one(spec, tmp_path, "test")
-    assert run_one(spec, tmp_path, "test") == first
+    assert json.dumps(run_one(spec, tmp_path, "test")) == json.dumps(first)  # as text: a censored column is nan
     assert (tmp_path / spec.hash / "attempts").read_text() == "1"
 
 

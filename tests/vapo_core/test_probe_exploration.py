@@ -42,3 +42,13 @@ def test_demonstrated_responses_are_the_demonstrations(cache):
     walk = view_of("walk", cache)
     fixed = walk.world.demonstrated(walk.pool[:4], 3)
     assert fixed.lengths.tolist() == [int(p.difficulty) for p in walk.pool[:4]]
+
+
+def test_pass_at_8_of_a_policy_that_always_stops_at_once(cache):
+    """No answer is right, none of 8 either; and in general it lies between one answer's share and that of all 16."""
+    view = view_of("walk", cache)
+    some = PROBES["exploration"](view).metrics
+    assert 0 < some["exploration/pass_at_8"] <= some["exploration/solved_once"]
+    with torch.no_grad():
+        view.world.policy.head.bias[2] = 50.0
+    assert PROBES["exploration"](view).metrics["exploration/pass_at_8"] == 0

@@ -14,6 +14,8 @@ def test_policy_shift_of_a_frozen_policy_is_zero(cache):
     assert metrics["policy_shift/kl_response"] == pytest.approx(0, abs=1e-9)
     assert metrics["policy_shift/delta_j"] == pytest.approx(0, abs=1e-9)
     assert metrics["policy_shift/outside"] == 0
+    assert metrics["policy_shift/ratio_p01"] == metrics["policy_shift/ratio_p99"] == pytest.approx(1)
+    assert "policy_shift/kl_per_square" not in metrics
 
 
 def test_policy_shift_grows_with_the_rate_and_improves_j(cache):
@@ -24,6 +26,9 @@ def test_policy_shift_grows_with_the_rate_and_improves_j(cache):
         found.append(PROBES["policy_shift"](trainer._view(0)).metrics)
     assert found[1]["policy_shift/kl_response"] > 20 * found[0]["policy_shift/kl_response"]
     assert found[1]["policy_shift/delta_j"] > found[0]["policy_shift/delta_j"] > 0
+    for metrics in found:
+        expected = metrics["policy_shift/kl_response"] / metrics["policy_shift/delta_j"] ** 2
+        assert metrics["policy_shift/kl_per_square"] == pytest.approx(expected)
 
 
 def test_paired_change_is_unbiased_and_sharper_than_two_evaluations():

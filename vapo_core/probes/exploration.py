@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from vapo_core.collect_batch import grade_all
+from vapo_core.metrics import pass_at_k
 from vapo_core.probes.base import Measurement, View
 
 DEMONSTRATIONS = 64
@@ -15,13 +16,14 @@ PROBLEMS, ANSWERS = 16, 16
 METRICS: dict[str, tuple[str, str]] = {
     "exploration/prefix_entropy": ("nats/token", "mean entropy on the prefixes of fixed demonstrations"),
     "exploration/solved_once": ("share", "held-out problems with a correct answer among 16"),
+    "exploration/pass_at_8": ("share", "held-out problems solved by one of 8 answers, unbiased from 16"),
     "exploration/modes": ("count", "distinct modes among a problem's correct answers, of 16"),
     "exploration/mode_entropy": ("share of ln M", "entropy of correct answers over modes, mean over solved problems"),
 }
 
 
 def measure(view: View) -> Measurement:
-    """Entropy on fixed prefixes, share of problems solved at least once, distinct correct modes and their entropy.
+    """Entropy on fixed prefixes, problems solved within several answers, distinct correct modes and their entropy.
 
     Entropy on prefixes of demonstrations moves only with the policy, not with what it happens to visit. The entropy over
     correct modes is H / ln M with M the modes seen correct on any problem; absent if M < 2.
@@ -38,6 +40,7 @@ def measure(view: View) -> Measurement:
     metrics = {
         "exploration/prefix_entropy": float(entropy),
         "exploration/solved_once": float(correct.any(1).mean()),
+        "exploration/pass_at_8": float(np.mean([pass_at_k(ANSWERS, int(c), ANSWERS // 2) for c in correct.sum(1)])),
         "exploration/modes": float(np.mean([len(set(m[c])) for m, c in zip(modes, correct, strict=True)])),
     }
     found = np.unique(modes[correct])

@@ -29,6 +29,12 @@ METRICS: dict[str, tuple[str, str]] = {
         f"policy_shift/kl_q{q}": ("nats/token", f"the same per token, quarter {q} of the response") for q in range(1, 5)
     },
     "policy_shift/outside": ("share", "tokens whose ratio an update leaves outside the clip"),
+    "policy_shift/ratio_p01": ("ratio", "new over old token probability: 1 % of tokens lie below"),
+    "policy_shift/ratio_p99": ("ratio", "new over old token probability: 1 % of tokens lie above"),
+    "policy_shift/kl_per_square": (
+        "nats/reward^2",
+        "kl_response over the square of delta_j; absent if delta_j is not clear of 0",
+    ),
     "policy_shift/delta_j": (
         "reward",
         "true change of J by one update (exact), or its paired importance-weighted estimate",
@@ -48,12 +54,17 @@ def measure(view: View) -> Measurement:
     kl = torch.expm1(log_ratio) - log_ratio  # k3 of KL(old || new) under samples of old
     low, high = view.recipe.clip_higher
     ratio = log_ratio.exp()[batch.mask]
+    shift, gain = float(kl.sum(1).mean()), _improvement(view, after, problems, rollout.responses, log_ratio)
     metrics = {
-        "policy_shift/kl_response": float(kl.sum(1).mean()),
+        "policy_shift/kl_response": shift,
+        "policy_shift/ratio_p01": float(ratio.quantile(0.01)),
+        "policy_shift/ratio_p99": float(ratio.quantile(0.99)),
         "policy_shift/outside": float(((ratio < 1 - low) | (ratio > 1 + high)).float().mean()),
         **_by_quarter(kl, batch),
-        **_improvement(view, after, problems, rollout.responses, log_ratio),
+        **gain,
     }
+    if abs(gain["policy_shift/delta_j"]) > 2 * gain.get("policy_shift/delta_j_se", 0.0):
+        metrics["policy_shift/kl_per_square"] = shift / gain["policy_shift/delta_j"] ** 2
     return Measurement(metrics)
 
 
