@@ -80,6 +80,6 @@ def _identity(cell: Cell) -> tuple[str, dict[str, Any]]:
     """Content hash of a base, and what is hashed."""
     from vapo_core.base_model import base_identity, content_key
 
-    base = Base(model=cell.size, architecture=cell.architecture, init=cell.init)  # type: ignore[arg-type]
+    base = Base(model=cell.size, architecture=cell.architecture, init=cell.init)
     identity = base_identity(cell.task, make_task(cell.task, {}), base)
     return content_key(identity), identity

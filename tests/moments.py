@@ -18,6 +18,7 @@ import torch
 from tests.tables import write_table
 from vapo_core.advantages import gae
 from vapo_core.oracles.instances import Instance, InstanceDials, critic_with_error, reasoning_mdp
+from vapo_core.oracles.responses import Responses, sampled
 from vapo_core.oracles.tabular import Moments, TabularMDP, adaptive, by_length, constant_lambda, independent_lambda
 
 ERRORS = (
@@ -34,24 +35,6 @@ RULES = (*map(str, CONSTANTS), "adaptive", "independent", "adaptive, sequence me
 QUANTITIES = ("mean along grad J", "mean along random 1", "mean along random 2", "second moment")
 
 
-class Sample(NamedTuple):
-    """N responses of at most T tokens."""
-
-    states: np.ndarray
-    """[T, N]."""
-    actions: np.ndarray
-    """[T, N]."""
-    length: np.ndarray
-    """[N]."""
-    reward: np.ndarray
-    """[N]."""
-
-    @property
-    def mask(self) -> np.ndarray:
-        """[T, N]."""
-        return np.arange(len(self.states))[:, None] < self.length
-
-
 class Cell(NamedTuple):
     """Where it stands, and how far the simulation fell from the exact number, in standard errors."""
 
@@ -62,35 +45,13 @@ class Cell(NamedTuple):
     z: float
 
 
-def simulate(mdp: TabularMDP, number: int, rng: np.random.Generator) -> Sample:
-    """Responses of the MDP's policy."""
-    horizon = mdp.shape[0]
-    states, actions = np.zeros((2, horizon, number), int)
-    length, reward = np.full(number, horizon), np.zeros(number)
-    states[0] = _draw(mdp.start.cumsum(), rng.random(number))
-    going = np.ones(number, bool)
-    for t in range(horizon):
-        actions[t] = _draw(mdp.policy[t].cumsum(1)[states[t]], rng.random(number))
-        ends = mdp.ends[t, states[t], actions[t]] & going
-        length[ends], reward[ends] = t + 1, mdp.reward[t, states[t], actions[t]][ends]
-        going &= ~ends
-        if t + 1 < horizon:
-            states[t + 1] = mdp.next[t, states[t], actions[t]]
-    return Sample(states, actions, length, reward)
-
-
-def _draw(cumulative: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    """[N] outcomes from cumulative probabilities [K] or [N, K]."""
-    return (uniform[:, None] > cumulative).sum(1).clip(max=cumulative.shape[-1] - 1)
-
-
-def at(table: np.ndarray, sample: Sample) -> np.ndarray:
+def at(table: np.ndarray, sample: Responses) -> np.ndarray:
     """[T, N] entries of a table [T, S, A] at what was visited, 0 after the end."""
     times = np.arange(len(table))[:, None]
     return np.where(sample.mask, table[times, sample.states, sample.actions], 0.0)
 
 
-def advantages(sample: Sample, critic: np.ndarray, lam: np.ndarray, noise: float, rng: np.random.Generator):
+def advantages(sample: Responses, critic: np.ndarray, lam: np.ndarray, noise: float, rng: np.random.Generator):
     """[T, N] the trainer's GAE under V_hat [T + 1, S], with lambda [N] by response and noise drawn at every visit."""
     mask = sample.mask
     values = critic[np.arange(len(mask))[:, None], sample.states] + noise * rng.normal(size=mask.shape)
@@ -125,7 +86,7 @@ def scores(
     critic = critic_with_error(instance, "none" if error == "fresh" else error, SIZE, rng)
     directions = [mdp.gradient, *rng.normal(size=(2, *mdp.shape))]
     directions = [d / np.linalg.norm(d) for d in directions]
-    sample = simulate(mdp, number, rng)
+    sample = sampled(mdp, number, rng)
     along = [at(d - (mdp.policy * d).sum(2, keepdims=True), sample) for d in directions]
     norms, found = at(mdp.score_norms, sample), list[tuple[str, str, float]]()
     for rule in rules:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -202,7 +203,7 @@ class Trainer:
             try:
                 measurement = PROBES[name](self._view(step))
             except CannotRun as reason:
-                print(f"probe left out: {reason}", file=sys.stderr)
+                say_once(f"probe left out: {reason}")
                 del self.probes[name]
                 continue
             found |= {key: float(value) for key, value in measurement.metrics.items()}
@@ -237,6 +238,12 @@ class Trainer:
         for name, learner in (("policy", self.policy), ("critic", self.critic)):
             learner.load_state_dict(torch.load(folder / name / "optimizer.pt", weights_only=True))
         return self.progress
+
+
+@cache
+def say_once(line: str) -> None:
+    """On stderr, once per process: a grid has hundreds of runs that leave out the same."""
+    print(line, file=sys.stderr)
 
 
 def _forget(step: int, probe: str, arrays: Mapping[str, np.ndarray]) -> None:

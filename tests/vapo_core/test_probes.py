@@ -5,6 +5,7 @@ import torch
 
 from tests.worlds import run, small_spec, trainer_of, view_of
 from vapo_core.probes import METRICS, PROBES
+from vapo_core.trainer import say_once
 
 
 @pytest.mark.parametrize("world", ["walk", "lm"])
@@ -40,6 +41,7 @@ def test_a_run_with_probes_equals_the_run_without(cache):
 def test_a_probe_that_cannot_run_says_so_once_and_logs_nothing(cache, capsys):
     trainer = trainer_of(small_spec("walk", "grpo"), cache)
     trainer.probes = {"value_error": 1}
+    say_once.cache_clear()
     points = run(trainer)
     assert not [name for _, metrics in points for name in metrics if name.startswith("value_error")]
     assert capsys.readouterr().err.count("left out") == 1
