@@ -17,7 +17,6 @@ HEADLINES: dict[str, str] = {
     "value_error/fvu_held_out": "value error, share of Var(V)",
     "gradient_variance/trace_token": "gradient variance, token mean",
     "gradient_variance/trace_sequence": "gradient variance, sequence mean",
-    "gradient_variance/noise_scale_token": "noise scale, token mean, responses",
     "exploration/prefix_entropy": "entropy, nats/token",
     "exploration/modes": "modes found",
 }
@@ -26,11 +25,10 @@ HEADLINES: dict[str, str] = {
 MEANINGS: dict[str, str] = {
     "value error": "squared error of the critic against true V on held-out problems, as a share of Var(V): 0 knows V, 1 "
     "knows no more than the best constant. Recipes without a critic have none.",
-    "gradient variance": "trace of the covariance of the policy gradient per response, under either reduction of the loss.",
-    "noise scale": "responses at which a batch's gradient is as much signal as noise; only from runs where the signal is "
-    "clear of 0.",
+    "gradient variance": "trace of the covariance of the policy gradient per response at the arm's own answers per prompt, under "
+    "either reduction of the loss.",
     "entropy": "mean entropy of the policy on the prefixes of fixed demonstrations, so it moves with the policy alone.",
-    "modes found": "distinct ways of being right among 16 answers to a problem.",
+    "modes found": "distinct ways of being right among 16 answers to a problem, guesses not counted.",
 }
 """What the page explains, by the first words of a headline."""
 
@@ -41,7 +39,8 @@ def measured_table(tables: Tables, reference: str, level: float = 0.95) -> pd.Da
     """Last value of every headline metric: mean over an arm's runs and the difference to the reference, paired by seed.
 
     Long form, columns `COLUMNS`, arms in the order of the table of effects; intervals are Student's at `level`, nan below
-    two runs. A run that never measured a metric is left out of it; `runs` says how many remain. Diverged runs are left out.
+    two runs. A run without the metric at its last step is left out of it; `runs` says how many remain.
+    Diverged runs are left out.
     """
     last = _last_values(tables)
     rows = []
@@ -59,11 +58,11 @@ def measured_table(tables: Tables, reference: str, level: float = 0.95) -> pd.Da
 
 
 def _last_values(tables: Tables) -> pd.DataFrame:
-    """One row per finished run and headline metric: its value at the last step at which it was measured."""
+    """One row per finished run and headline metric that was measured at the run's last step."""
     curves = tables.curves[tables.curves["metric"].isin(list(HEADLINES))].dropna(subset=["value"])
-    last = curves.sort_values("step").groupby(["spec", "metric"], observed=True).tail(1)
-    runs = tables.runs.loc[tables.runs["state"] == "finished", ["spec", "arm", "seed"]]
-    return last.merge(runs, on="spec")
+    runs = tables.runs.loc[tables.runs["state"] == "finished", ["spec", "arm", "seed", "steps"]]
+    found = curves.merge(runs, on="spec")
+    return found[found["step"] == found["steps"]]
 
 
 def shown_metrics(table: pd.DataFrame) -> list[str]:

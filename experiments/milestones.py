@@ -13,8 +13,8 @@ def milestones(points: Points) -> dict[str, float]:
 
 
 def first_success(points: Points) -> float:
-    """First logged RL step with a right answer among the step's own responses; nan if there was none."""
-    return next((float(step) for step, metrics in points if metrics.get("reward/accuracy", 0.0) > 0), math.nan)
+    """First logged RL step with a right answer, no guess, among the step's own responses; nan if there was none."""
+    return next((float(step) for step, metrics in points if metrics.get("reward/reasoned", 0.0) > 0), math.nan)
 
 
 def half_life(points: Points, name: str = "exploration/prefix_entropy") -> float:

@@ -25,7 +25,7 @@ from experiments.tune import distribution, propose
 from tests.tables import write_table
 from vapo_core.oracles.intervals import interval_of
 from vapo_core.oracles.truth import Truth, calibration_line, squared_error, unexplained
-from vapo_core.probes.expected_gradients import noise_scale
+from vapo_core.probes.expected_gradients import Groups, noise_scale
 from vapo_core.probes.policy_shift import paired_change
 
 ONE_OF_SIXTEEN = 1 - 0.05 / 16
@@ -146,7 +146,7 @@ def scale_of_noise(tail: float, scale: float, prompts: int, rng: np.random.Gener
     size = np.exp(tail * rng.normal(size=prompts) - tail**2)  # mean square 1
     rows = size[:, None] * rng.normal(size=(prompts, 64)) * math.sqrt(scale / ANSWERS / 64)
     rows[:, 0] += 1.0
-    found = noise_scale(rows @ rows.T, ANSWERS)
+    found = noise_scale(rows @ rows.T, Groups(ANSWERS, np.zeros(len(rows)), ANSWERS))
     return Found(found.low, found.high, scale) if found else Found(math.nan, math.nan, scale)
 
 

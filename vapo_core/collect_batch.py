@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vapo_core.prompts import PromptStream
+from vapo_core.prompts import Prompts
 from vapo_core.recipe import Recipe, Settings
 from vapo_core.seeds import child
 from vapo_core.tasks.base import Grade, Task
@@ -57,9 +57,7 @@ def reward_values(grades: Sequence[Grade], settings: Settings) -> Tensor:
     return settings.reward_low + (settings.reward_high - settings.reward_low) * raw
 
 
-def gather(
-    world: World, recipe: Recipe, settings: Settings, stream: PromptStream, first_prompt: int, seed: int
-) -> Graded:
+def gather(world: World, recipe: Recipe, settings: Settings, stream: Prompts, first_prompt: int, seed: int) -> Graded:
     """Sample until the recipe's plan is full of groups it keeps, or `generation_rounds` are over.
 
     Groups that were discarded fill the remaining places, so that every batch has P * G responses; under group-relative
@@ -82,6 +80,14 @@ def gather(
         rounds += 1
     whole = _join(kept + spare, plan.prompts)
     return Graded(whole.batch, whole.problems, whole.grades, whole.truncated, tokens, used)
+
+
+def with_reference(batch: Batch, reference: nn.Module | None) -> Batch:
+    """The batch with the reference policy's log-probabilities, if there is a reference."""
+    if reference is None:
+        return batch
+    with torch.no_grad():
+        return replace(batch, logp_ref=reference(batch)[0])
 
 
 class _Round(NamedTuple):

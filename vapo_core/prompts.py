@@ -1,12 +1,21 @@
 """Which problems a step trains on: consecutive slices of shuffled passes over a finite pool, a pure function of the step."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from vapo_core.components.group_sampling import Plan
 from vapo_core.seeds import child
 from vapo_core.types import Problem
+
+
+class Prompts(Protocol):
+    """Prompts number 0, 1, 2, ..."""
+
+    def take(self, first: int, count: int) -> list[Problem]:
+        """Prompts first .. first + count - 1."""
+        ...
 
 
 class PromptStream:

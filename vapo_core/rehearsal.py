@@ -33,8 +33,9 @@ def no_rehearsal(view: "View") -> int:
 class RareRehearsal:
     """One critic step per RL step on fresh results from places that the starting policy seldom reached.
 
-    The places are those of probe `forgetting`, panel `rare`; the target is the result of one continuation by the present
-    policy, so its expectation is V there. The policy is not trained on it.
+    The places are those of probe `forgetting`, panel `rare`, in half of its prompts (`rehearsable`), so that the others
+    show what was learned and not memorised; the target is the result of one continuation by the present policy, so its
+    expectation is V there. The policy is not trained on it. Without such places nothing is done.
     """
 
     def __init__(self) -> None:
@@ -42,11 +43,13 @@ class RareRehearsal:
 
     def __call__(self, view: "View") -> int:
         """Rehearse; returns the tokens sampled."""
-        from vapo_core.probes.forgetting import panels  # a probe's view holds a recipe, which holds this
+        from vapo_core.probes.forgetting import panels, rehearsable  # a probe's view holds a recipe, which holds this
 
         fixed = self._panels = self._panels or panels(view, view.world.start())
         rng = np.random.default_rng(child(view.seeds.sampling, view.step, 2))
-        chosen = rng.permutation(fixed.members["rare"].nonzero()[0])[:PLACES]
+        chosen = rng.permutation(rehearsable(fixed).nonzero()[0])[:PLACES]
+        if not len(chosen):
+            return 0
         row, time = fixed.row[chosen], fixed.time[chosen]
         seed = child(view.seeds.sampling, view.step, 3)
         found = continue_all(view.world, fixed.rollout, fixed.problems, row, time, 1, seed)

@@ -5,7 +5,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +16,7 @@ from torch import Tensor
 from vapo_core import metrics
 from vapo_core.activity import positive_grad_ratio
 from vapo_core.advantages import returns_to_go
-from vapo_core.collect_batch import Graded, gather
+from vapo_core.collect_batch import Graded, gather, with_reference
 from vapo_core.credit import terminal_rewards
 from vapo_core.critic import NoCritic
 from vapo_core.evaluate import evaluate, held_out
@@ -118,7 +117,7 @@ class Trainer:
             self.world, self.recipe, self.settings, self.stream, progress.prompts, child(self.seeds.sampling, number)
         )
         clock.lap("timing/rollout_s")
-        batch = self._with_reference(graded.batch)
+        batch = with_reference(graded.batch, self.reference)
         asked = [p for p in graded.problems for _ in range(self.recipe.group_sampling.answers)]
         valued = self.recipe.values(self.world, batch, asked, self.settings, child(self.seeds.sampling, number, 1))
         credited = assign_credit(batch, valued.values, self.recipe)
@@ -152,13 +151,6 @@ class Trainer:
         self.critic.end_of_rl_step()
         return progress
 
-    def _with_reference(self, batch: Batch) -> Batch:
-        """The batch with the reference policy's log-probabilities, if there is a reference."""
-        if self.reference is None:
-            return batch
-        with torch.no_grad():
-            return replace(batch, logp_ref=self.reference(batch)[0])
-
     def _before_update(self, graded: Graded, batch: Batch, credited: Credited) -> dict[str, float]:
         """What can be said of the batch with the policy that sampled it."""
         returns = returns_to_go(terminal_rewards(batch), batch.mask)
@@ -169,6 +161,7 @@ class Trainer:
         return {
             "reward/mean": float(batch.rewards.mean()),
             "reward/accuracy": float(batch.correct.float().mean()),
+            "reward/reasoned": sum(g.reasoned for g in graded.grades) / len(graded.grades),
             "reward/parsed": sum(g.parsed for g in graded.grades) / len(graded.grades),
             "actor/entropy": metrics.masked_mean(entropy, batch),
             "actor/reference_kl": metrics.masked_mean(kl_k3(batch.logp_old, batch.logp_ref), batch),
@@ -204,7 +197,6 @@ class Trainer:
                 measurement = PROBES[name](self._view(step))
             except CannotRun as reason:
                 say_once(f"probe left out: {reason}")
-                del self.probes[name]
                 continue
             found |= {key: float(value) for key, value in measurement.metrics.items()}
             self.keep_arrays(step, name, measurement.arrays)
@@ -212,8 +204,9 @@ class Trainer:
 
     def _view(self, step: int) -> View:
         return View(
-            self.world, self.recipe, self.settings, self.seeds, step, self.pool, self.exam, self.policy, self.critic
-        )
+            self.world, self.recipe, self.settings, self.seeds, step, self.pool, self.exam, self.policy, self.critic,
+            self.reference,
+        )  # fmt: skip
 
     # --- checkpoints ---
 

@@ -10,7 +10,7 @@ from analysis.measured import HEADLINES, measured_figure, measured_rows, measure
 from analysis.report import write_report
 from analysis.schema import Tables
 
-FVU, NOISE = "value_error/fvu_held_out", "gradient_variance/noise_scale_token"
+FVU, NOISE = "value_error/fvu_held_out", "gradient_variance/trace_token"
 
 
 @pytest.fixture
@@ -24,6 +24,8 @@ def probed(synthetic) -> Tables:
             rows += [(run["spec"], 0, FVU, level + 0.1), (run["spec"], 100, FVU, level)]
         if run["arm"] == "vapo" and run["seed"] < 2:
             rows.append((run["spec"], 100, NOISE, 50.0 + run["seed"]))
+        if run["arm"] == "vapo" and run["seed"] == 5:
+            rows.append((run["spec"], 0, NOISE, 900.0))  # measured at the start only: no level at the end
     more = pd.DataFrame(rows, columns=["spec", "step", "metric", "value"])
     return Tables(tables.runs, pd.concat([tables.curves, more], ignore_index=True))
 

@@ -22,6 +22,10 @@ def test_half_life_is_censored():
 
 
 def test_first_success():
-    points = [(0, {"val/pass_at_1": 0.5}), (1, {"reward/accuracy": 0.0}), (3, {"reward/accuracy": 0.01})]
+    points = [
+        (0, {"val/pass_at_1": 0.5}),
+        (1, {"reward/reasoned": 0.0, "reward/accuracy": 0.2}),
+        (3, {"reward/reasoned": 0.01}),
+    ]
     assert first_success(points) == 3
     assert math.isnan(first_success(points[:2]))

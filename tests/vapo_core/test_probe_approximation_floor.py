@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.vapo_core.test_probe_value_error import Critic
+from tests.vapo_core.test_probe_value_error import Critic, flat
 from tests.worlds import view_of
 from vapo_core.oracles.truth import unexplained
 from vapo_core.probes import PROBES, CannotRun
@@ -65,3 +65,10 @@ def test_the_walks_own_critic_can_represent_most_of_its_values(cache):
 def test_a_floor_needs_a_critic(cache):
     with pytest.raises(CannotRun, match="no critic"):
         PROBES["approximation_floor"](view_of("walk", cache, "grpo"))
+
+
+def test_a_floor_under_a_variance_that_may_be_zero_is_left_out(cache, monkeypatch):
+    view = view_of("walk", cache)
+    monkeypatch.setattr(view.world, "value_truth", lambda *given: flat(128))
+    with pytest.raises(CannotRun, match="too near 0"):
+        PROBES["approximation_floor"](view)

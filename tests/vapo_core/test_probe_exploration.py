@@ -8,6 +8,7 @@ import torch
 
 from tests.worlds import small_spec, trainer_of, view_of
 from vapo_core.probes import PROBES
+from vapo_core.probes.exploration import diversity
 
 
 def test_exploration_of_a_uniform_policy_reads_the_logarithm_of_the_actions(cache):
@@ -26,11 +27,12 @@ def test_exploration_counts_modes_and_their_evenness(cache):
     view = trainer._view(0)
     both = PROBES["exploration"](view).metrics
     assert both["exploration/modes"] > 1
-    assert 0.2 < both["exploration/mode_entropy"] <= 1
+    assert 0.1 < both["exploration/mode_diversity"] <= 1
     with torch.no_grad():
         view.world.policy.head.bias[0] = -50.0
     one = PROBES["exploration"](replace(view)).metrics
     assert one["exploration/modes"] <= 1
+    assert one.get("exploration/mode_diversity", 0.0) == 0
 
 
 def test_demonstrated_responses_are_the_demonstrations(cache):
@@ -52,3 +54,24 @@ def test_pass_at_8_of_a_policy_that_always_stops_at_once(cache):
     with torch.no_grad():
         view.world.policy.head.bias[2] = 50.0
     assert PROBES["exploration"](view).metrics["exploration/pass_at_8"] == 0
+
+
+def test_diversity_is_unbiased_at_any_number_of_answers():
+    """Three modes in use, .5 .3 .2: two answers differ with probability .62, whether 2 or 16 are at hand."""
+    rng = np.random.default_rng(0)
+    for answers in (2, 16):
+        drawn = rng.choice(3, size=(20_000, answers), p=[0.5, 0.3, 0.2])
+        assert np.mean([diversity(row) for row in drawn]) == pytest.approx(0.62, abs=0.012)
+    assert diversity(np.zeros(5)) == 0
+    assert diversity(np.arange(5)) == 1
+
+
+def test_lucky_guesses_solve_nothing(cache):
+    """A trap that pays every time and a policy that stops at once: all answers are right, none is counted."""
+    dials = {"size": 8, "horizon": 12, "trap_prior": 4.0, "trap_reward": 1.0}
+    view = trainer_of(small_spec("walk", dials=dials), cache)._view(0)
+    with torch.no_grad():
+        view.world.policy.head.bias[2] = 50.0
+    metrics = PROBES["exploration"](view).metrics
+    assert metrics["exploration/guessed"] == 1
+    assert metrics["exploration/solved_once"] == metrics["exploration/pass_at_8"] == metrics["exploration/modes"] == 0

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests.vapo_core.test_probe_value_error import Critic
+from tests.vapo_core.test_probe_value_error import Critic, flat
 from tests.worlds import run, small_spec, trainer_of, view_of
 from vapo_core.oracles.truth import Truth, position_variance
-from vapo_core.probes import PROBES, CannotRun
-from vapo_core.probes.forgetting import panels, position_error, standing, visit_ratio
+from vapo_core.probes import PROBES, CannotRun, forgetting
+from vapo_core.probes.forgetting import panels, position_error, rehearsable, standing, visit_ratio
 
 
 def read(view) -> dict[str, float]:
@@ -71,9 +71,10 @@ def test_panels_follow_from_the_starting_policy_alone(world, cache):
     """They stay the same however far the policy moves, and a frozen twin's."""
     first = view_of(world, cache)
     moved = view_of(world, cache)
+    far = {"walk": 0.05, "lm": 0.02}[world]  # further, and the text's answers are all wrong: no Var(V)
     with torch.no_grad():
         for p in moved.world.policy.parameters():
-            p.add_(0.05 * torch.randn(p.shape, generator=torch.Generator().manual_seed(1)))
+            p.add_(far * torch.randn(p.shape, generator=torch.Generator().manual_seed(1)))
     one, other = (panels(v, v.world.start()) for v in (first, moved))
     assert np.array_equal(one.row, other.row)
     assert np.array_equal(one.time, other.time)
@@ -181,3 +182,61 @@ def test_position_error_is_unbiased_for_the_best_position_only_critic():
 def test_forgetting_needs_a_critic(cache):
     with pytest.raises(CannotRun, match="no critic"):
         PROBES["forgetting"](view_of("walk", cache, "grpo"))
+
+
+def with_members(monkeypatch, fixed, **members):
+    """Let the probe find these panels with other members."""
+    other = fixed._replace(members=fixed.members | members)
+    monkeypatch.setattr(forgetting, "panels", lambda view, start: other)
+
+
+def test_without_rare_or_frequent_places_there_is_nothing_to_forget(cache, monkeypatch):
+    """Neither where all places are reached alike, nor where only one of the two panels is empty."""
+    view = view_of("walk", cache)
+    fixed = panels(view, view.world.start())
+    for panel in ("rare", "frequent"):
+        with_members(monkeypatch, fixed, **{panel: np.zeros(len(fixed.row), bool)})
+        with pytest.raises(CannotRun, match="more rarely"):
+            PROBES["forgetting"](view)
+    monkeypatch.undo()
+    monkeypatch.setattr(forgetting, "standing", lambda x, group: np.full(len(x), 0.5))
+    with pytest.raises(CannotRun, match="more rarely"):
+        PROBES["forgetting"](view)
+
+
+def test_metrics_of_places_that_are_not_there_are_left_out(cache, monkeypatch):
+    """No critical places, and no rare place with two others at its token."""
+    view = view_of("walk", cache)
+    fixed = panels(view, view.world.start())
+    with_members(monkeypatch, fixed, critical=np.zeros(len(fixed.row), bool))
+    unknown = np.where(fixed.members["rare"], np.nan, 0)
+    monkeypatch.setattr(forgetting, "position_error", lambda truth: position_error(truth) + unknown)
+    found = read(view)
+    assert np.isfinite(list(found.values())).all()
+    assert {"fvu_rare", "visits_rare", "fvu_position_frequent"} <= set(found)
+    assert not {"fvu_position_rare", "fvu_critical", "fvu_position_critical", "visits_critical"} & set(found)
+
+
+def test_shares_of_a_variance_that_may_be_zero_are_left_out(cache, monkeypatch):
+    view = view_of("walk", cache)
+    monkeypatch.setattr(forgetting, "truth_at", lambda *given: flat(len(given[3])))
+    with pytest.raises(CannotRun, match="too near 0"):
+        PROBES["forgetting"](view)
+
+
+def test_the_rare_places_of_every_other_prompt_are_kept_from_rehearsal(cache, monkeypatch):
+    """A critic wrong on them alone: fvu_rare_kept is 0.20, fvu_rare less by the share of rare places that are kept."""
+    view = view_of("lm", cache)
+    fixed = panels(view, view.world.start())
+    rare, allowed = fixed.members["rare"], rehearsable(fixed)
+    kept = rare & ~allowed
+    assert allowed.any()
+    assert kept.any()
+    assert not (allowed & ~rare).any()
+    assert not set(fixed.prompts[allowed]) & set(fixed.prompts[kept])
+    value = np.linspace(0, 1, len(rare))
+    truth = Truth(fixed.row, fixed.time, fixed.time + 2, value + 0.2**0.5 * value.std(ddof=1) * kept, value, 0 * value)
+    monkeypatch.setattr(forgetting, "truth_at", lambda *given: truth)
+    found = read(view)
+    assert found["fvu_rare_kept"] == pytest.approx(0.20)
+    assert found["fvu_rare"] == pytest.approx(0.20 * kept.sum() / rare.sum())

@@ -11,10 +11,24 @@ from vapo_core.base_model import build_model, character_tokenizer
 from vapo_core.per_response import layer_gradients, per_response_gradients
 from vapo_core.policy import LanguagePolicy
 from vapo_core.probes import PROBES, CannotRun, gradient_variance
-from vapo_core.probes.expected_gradients import by_prompt, clear_of_zero, cosine, noise_scale, product, trace_and_square
+from vapo_core.probes.expected_gradients import (
+    Groups,
+    by_prompt,
+    clear_of_zero,
+    cosine,
+    noise_scale,
+    product,
+    trace_and_square,
+    within_prompts,
+)
 from vapo_core.probes.fresh import fresh_batch, whitening
 from vapo_core.probes.gradient_variance import contributions, distances, responses_for, verl_proxy
 from vapo_core.types import Batch
+
+
+def as_sampled(inner: np.ndarray, answers: int) -> Groups:
+    """S stated at the answers per prompt that were sampled."""
+    return Groups(answers, np.zeros(len(inner)), answers)
 
 
 def test_contributions_have_the_batch_gradients_as_their_means(cache):
@@ -47,7 +61,7 @@ def test_trace_and_square_are_unbiased_where_the_plain_ones_are_not():
     found, plain = [], []
     for _ in range(1500):
         rows = direction + rng.normal(0, np.sqrt(10_000 / dimensions), size=(batch, dimensions))
-        found.append(trace_and_square(rows @ rows.T, 1))
+        found.append(trace_and_square(rows @ rows.T, as_sampled(rows @ rows.T, 1)))
         plain.append(found[-1][0] / float((rows.mean(0) ** 2).sum()))
     trace, square = np.mean(found, axis=0)
     assert trace == pytest.approx(10_000, rel=0.01)
@@ -62,16 +76,18 @@ def test_clustered_prompts_raise_the_noise_by_their_intraclass_correlation():
     between = rng.normal(0, np.sqrt(0.25), size=(prompts, 1, 5))
     rows = (between + rng.normal(0, np.sqrt(0.75), size=(prompts, answers, 5))).reshape(-1, 5)
     mean = by_prompt(np.repeat(np.arange(prompts), answers)) @ rows
-    assert trace_and_square(mean @ mean.T, answers)[0] == pytest.approx(5 * (1 + 3 * 0.25), rel=0.06)
+    assert trace_and_square(mean @ mean.T, as_sampled(mean @ mean.T, answers))[0] == pytest.approx(
+        5 * (1 + 3 * 0.25), rel=0.06
+    )
 
 
 def test_identical_responses_have_no_variance():
     rows = np.tile(np.arange(6.0), (8, 1))
     inner = rows @ rows.T
-    trace, square = trace_and_square(inner, 1)
+    trace, square = trace_and_square(inner, as_sampled(inner, 1))
     assert trace == pytest.approx(0, abs=1e-12)
     assert square == pytest.approx(55.0)
-    assert noise_scale(inner, 1) == pytest.approx((0, 0, 0), abs=1e-12)
+    assert noise_scale(inner, as_sampled(inner, 1)) == pytest.approx((0, 0, 0), abs=1e-12)
     np.testing.assert_allclose(distances(inner), 0, atol=1e-12)
 
 
@@ -96,7 +112,7 @@ def test_a_planted_noise_scale_is_covered_by_its_interval(answers, true, heavy, 
         if heavy:
             noise *= rng.exponential(1, size=(len(noise), 1)) / np.sqrt(2)  # E x^2 = 2
         rows = by_prompt(np.repeat(np.arange(prompts), answers)) @ (direction + sizes * noise)
-        found = noise_scale(rows @ rows.T, answers)
+        found = noise_scale(rows @ rows.T, as_sampled(rows @ rows.T, answers))
         if found:
             resolved += 1
             covered += found.low <= true <= found.high
@@ -111,8 +127,8 @@ def test_noise_around_zero_is_not_resolvable():
     resolved = 0
     for _ in range(300):
         rows = rng.normal(size=(64, 50))
-        resolved += noise_scale(rows @ rows.T, 1) is not None
-        assert (noise_scale(rows @ rows.T, 1) is not None) == clear_of_zero(rows @ rows.T)
+        resolved += noise_scale(rows @ rows.T, as_sampled(rows @ rows.T, 1)) is not None
+        assert (noise_scale(rows @ rows.T, as_sampled(rows @ rows.T, 1)) is not None) == clear_of_zero(rows @ rows.T)
     assert resolved / 300 < 0.06
 
 
@@ -218,3 +234,18 @@ def test_a_network_too_large_for_a_gradient_per_response_is_left_out():
     with pytest.raises(CannotRun, match="too many"):
         responses_for(network)
     assert responses_for(nn.Linear(10, 10)) == gradient_variance.MOST
+
+
+def test_trace_is_stated_at_the_recipes_answers_per_prompt():
+    """R13: W = 2 and b = 0.5 per dimension, sampled with 4 answers each: W + 4 b there, W + 16 b for groups of 16."""
+    rng = np.random.default_rng(7)
+    prompts, answers, size = 3000, 4, 5
+    between = rng.normal(0, np.sqrt(0.5), size=(prompts, 1, size))
+    rows = (between + rng.normal(0, np.sqrt(2), size=(prompts, answers, size))).reshape(-1, size)
+    mean = rows.reshape(prompts, answers, size).mean(1)
+    inner = mean @ mean.T
+    within = within_prompts((rows**2).sum(1), inner, answers)
+    assert within.mean() == pytest.approx(size * 2, rel=0.05)
+    for group in (4, 16):
+        found = trace_and_square(inner, Groups(answers, within, group))[0]
+        assert found == pytest.approx(size * (2 + group * 0.5), rel=0.06)

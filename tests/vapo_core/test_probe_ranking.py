@@ -6,7 +6,7 @@ import torch
 
 from tests.vapo_core.test_probe_value_error import Critic
 from tests.worlds import view_of
-from vapo_core.probes import PROBES, CannotRun
+from vapo_core.probes import PROBES, CannotRun, ranking
 from vapo_core.probes.ranking import mean_gap, pairs
 
 
@@ -105,3 +105,32 @@ def test_ranking_leaves_out_what_cannot_be_ranked(cache):
     view.world.task.__dict__["stop_reward"] = np.zeros(view.world.task.states)
     with pytest.raises(CannotRun, match="do not differ"):
         PROBES["ranking"](view)
+
+
+def sampled(values):
+    """`values_at` whose values are the means of K results with the chances that `values` makes of the exact ones."""
+    exact_at = ranking.values_at
+
+    def seen(*given):
+        chance, k = values(exact_at(*given)[0]), given[-2]
+        found = np.random.default_rng(given[-1]).binomial(k, chance) / k
+        return found, found * (1 - found) / (k - 1)
+
+    return seen
+
+
+def test_ties_seen_through_noise_are_not_ranked(cache, monkeypatch):
+    """All alternatives worth 0.5: the mean gap reads 0.04, far above the floor, but the halves do not agree."""
+    view = view_of("walk", cache)
+    monkeypatch.setattr(ranking, "values_at", sampled(lambda v: np.full(len(v), 0.5)))
+    with pytest.raises(CannotRun, match="do not differ"):
+        PROBES["ranking"](view)
+
+
+def test_differences_seen_through_noise_are_ranked(cache, monkeypatch):
+    view = view_of("walk", cache)
+    view.world.critic = Critic(view.world)
+    monkeypatch.setattr(ranking, "values_at", sampled(lambda v: v.clip(0, 1)))
+    found = PROBES["ranking"](view).metrics
+    assert found["ranking/gap_captured_low"] < found["ranking/gap_captured"] < found["ranking/gap_captured_high"]
+    assert found["ranking/gap_captured"] > 0.5

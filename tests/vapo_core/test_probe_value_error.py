@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.worlds import view_of
+from vapo_core.oracles.truth import Truth, value_variance
 from vapo_core.probes import PROBES, CannotRun
 
 
@@ -90,3 +91,32 @@ def test_one_problem_has_no_interval(cache):
 def test_value_error_needs_a_critic(cache):
     with pytest.raises(CannotRun, match="no critic"):
         PROBES["value_error"](view_of("walk", cache, "grpo"))
+
+
+def flat(places: int) -> Truth:
+    """V is 0.5 at every place, 16 results each; by chance its variance seems to be far above the floor."""
+    number, rng = np.arange(places), np.random.default_rng(13)
+    while True:
+        returns = rng.random((places, 16)) < 0.5
+        noise = returns.var(axis=1, ddof=1) / 16
+        truth = Truth(number, number, number + 1, np.full(places, 0.4), returns.mean(1), noise)
+        if value_variance(truth) > 1e-3:
+            return truth
+
+
+def test_a_share_of_a_variance_that_may_be_zero_is_left_out(cache, monkeypatch):
+    view = view_of("walk", cache)
+    monkeypatch.setattr(view.world, "value_truth", lambda *given: flat(128))
+    with pytest.raises(CannotRun, match="too near 0"):
+        PROBES["value_error"](view)
+
+
+def test_what_has_nothing_to_compare_is_left_out(cache, monkeypatch):
+    """Five prompts with one place each, all at different times: no two of a time, no two prompts in a bin."""
+    view, number = view_of("walk", cache), np.arange(5)
+    truth = Truth(number, number, number + 1, number / 5, number[::-1] / 5, np.zeros(5))
+    monkeypatch.setattr(view.world, "value_truth", lambda *given: truth)
+    found = read(view)
+    assert "fvu_held_out" in found
+    assert not {"fvu_position_held_out", "calibration_held_out"} & set(found)
+    assert np.isfinite(list(found.values())).all()

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.worlds import run, small_spec, trainer_of, view_of
-from vapo_core.probes import METRICS, PROBES
+from vapo_core.probes import METRICS, PROBES, CannotRun, Measurement
 from vapo_core.trainer import say_once
 
 
@@ -57,3 +57,21 @@ def test_probe_names_for_specs_are_the_probes_there_are():
     from vapo_core.settings import PROBES as NAMES
 
     assert set(NAMES) == set(PROBES)
+
+
+def test_a_probe_that_could_not_run_is_tried_again(cache, monkeypatch):
+    """What is missing before the first success may be there after it."""
+    calls = []
+
+    def moody(view):
+        calls.append(view.step)
+        if view.step == 0:
+            raise CannotRun("moody: not yet")
+        return Measurement({"value_error/bias_train": 1.0})
+
+    monkeypatch.setitem(PROBES, "value_error", moody)
+    trainer = trainer_of(small_spec("walk", steps=2), cache)
+    trainer.probes = {"value_error": 1}
+    points = run(trainer)
+    assert calls == [0, 1, 2]
+    assert ["value_error/bias_train" in metrics for _, metrics in points] == [False, True, True]

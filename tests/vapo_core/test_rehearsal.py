@@ -1,10 +1,14 @@
 """The twin whose critic rehearses rare places: the critic moves there, the policy's own step does not change."""
 
+import numpy as np
 import pytest
 import torch
 
 from tests.worlds import run, small_spec, trainer_of
-from vapo_core.probes.forgetting import panels
+from vapo_core import rehearsal
+from vapo_core.oracles.monte_carlo import continue_all
+from vapo_core.probes import forgetting
+from vapo_core.probes.forgetting import panels, rehearsable
 from vapo_core.recipe import RECIPES, Settings, assemble
 from vapo_core.rehearsal import RareRehearsal
 from vapo_core.settings import check_combination
@@ -22,11 +26,11 @@ def test_it_moves_the_critic_and_nothing_else(world, cache):
 
 
 def test_rehearsing_brings_the_critic_to_the_truth_on_rare_places(cache):
-    """A thousand rehearsals under a frozen policy: the critic's error there falls to a fraction."""
+    """Three hundred rehearsals under a frozen policy: the critic's error there falls to a fraction."""
     trainer = trainer_of(small_spec("walk", numbers={"critic_lr": 1e-2}), cache)
     view = trainer._view(0)
     fixed = panels(view, view.world.start())
-    inside = fixed.members["rare"]
+    inside = rehearsable(fixed)
     row, time = fixed.row[inside], fixed.time[inside]
     truth = torch.from_numpy(view.world.exact_at(fixed.rollout, row, time))
 
@@ -41,6 +45,26 @@ def test_rehearsing_brings_the_critic_to_the_truth_on_rare_places(cache):
     for step in range(300):
         rehearse(trainer._view(step))
     assert error() < 0.25 * before
+
+
+def test_only_rehearsable_places_are_rehearsed_and_none_where_there_are_none(cache, monkeypatch):
+    trainer = trainer_of(small_spec("lm"), cache)
+    view = trainer._view(1)
+    fixed = panels(view, view.world.start())
+    asked = []
+
+    def recorded(world, rollout, problems, row, time, *rest):
+        asked.extend(zip(row.tolist(), time.tolist(), strict=True))
+        return continue_all(world, rollout, problems, row, time, *rest)
+
+    monkeypatch.setattr(rehearsal, "continue_all", recorded)
+    RareRehearsal()(view)
+    inside = rehearsable(fixed)
+    assert set(asked) == set(zip(fixed.row[inside].tolist(), fixed.time[inside].tolist(), strict=True))
+    monkeypatch.setattr(forgetting, "standing", lambda x, group: np.full(len(x), 0.5))
+    before = [p.clone() for p in trainer.world.critic.parameters()]
+    assert RareRehearsal()(view) == 0
+    assert all(torch.equal(a, b) for a, b in zip(before, trainer.world.critic.parameters(), strict=True))
 
 
 def test_a_run_charges_its_tokens_and_repeats(cache):

@@ -31,12 +31,14 @@ class BatchMoments:
     square: float
     """E|g_hat|^2."""
     method: Method
+    mean_square: float
+    """|E[g_hat]|^2; of a simulation the product of two independent halves, so that its noise is not counted."""
     square_se: float = 0.0
     """Standard error of `square`; 0 unless simulated."""
 
     def bias(self, truth: np.ndarray) -> float:
         """sin of the angle between E[g_hat] and the truth, in [0, 1]: the scale is arbitrary here."""
-        return float(np.sqrt(max(0.0, 1 - _along(self.mean, truth) ** 2 / float((self.mean**2).sum()))))
+        return float(np.sqrt(max(0.0, 1 - _along(self.mean, truth) ** 2 / self.mean_square)))
 
     def quality(self, truth: np.ndarray) -> float:
         """Gradient quality Q = (E g_hat . grad J)^2 / (|grad J|^2 E|g_hat|^2), in [0, 1] (METHODS section 0)."""
@@ -60,21 +62,24 @@ def token_mean(mdp: TabularMDP, critic: np.ndarray, lam: np.ndarray, batch: int)
     residual = plain.square - 2 * float((ratio * tied).sum()) + float((ratio**2).sum()) * length_square
     covariance, variance = tied - plain.mean * length, length_square - length**2
     mean = ratio - (covariance - ratio * variance) / (batch * length**2)
-    return BatchMoments(mean, float((mean**2).sum()) + residual / (batch * length**2), "delta method")
+    mean_square = float((mean**2).sum())
+    return BatchMoments(mean, mean_square + residual / (batch * length**2), "delta method", mean_square)
 
 
 def simulated(
     mdp: TabularMDP, credit: Credit, batch: int, batches: int, rng: np.random.Generator, each: int = 1
 ) -> BatchMoments:
-    """Any credit by simulation of `batches` batches of B responses, `each` in a row answering one prompt."""
-    total, squares = np.zeros(mdp.shape), np.zeros(batches)
+    """Any credit by simulation of `batches` (2 or more) batches of B responses, `each` in a row answering one prompt."""
+    halves, squares = np.zeros((2, *mdp.shape)), np.zeros(batches)
     for number in range(batches):
         responses = sampled(mdp, batch, rng, each)
         gradient = gradient_of(mdp, responses, credit(responses))
-        total += gradient
+        halves[number % 2] += gradient
         squares[number] = (gradient**2).sum()
     error = float(squares.std(ddof=1) / np.sqrt(batches))
-    return BatchMoments(total / batches, float(squares.mean()), "simulation", error)
+    one, other = halves[0] / -(-batches // 2), halves[1] / (batches // 2)
+    mean_square = float((one * other).sum())
+    return BatchMoments(halves.sum(0) / batches, float(squares.mean()), "simulation", mean_square, error)
 
 
 def enumerated(mdp: TabularMDP, credit: Credit, batch: int) -> BatchMoments:
@@ -90,7 +95,7 @@ def enumerated(mdp: TabularMDP, credit: Credit, batch: int) -> BatchMoments:
         gradient, probability = gradient_of(mdp, responses, credit(responses)), float(chance[list(rows)].prod())
         mean += probability * gradient
         square += probability * float((gradient**2).sum())
-    return BatchMoments(mean, square, "enumeration")
+    return BatchMoments(mean, square, "enumeration", float((mean**2).sum()))
 
 
 def gradient_of(mdp: TabularMDP, responses: Responses, weight: np.ndarray) -> np.ndarray:

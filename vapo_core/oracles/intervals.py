@@ -6,7 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
-from vapo_core.oracles.truth import Truth
+from vapo_core.oracles.truth import Truth, value_variance
+
+LEAST_VARIANCE = 1e-4
+"""Below this variance of values, reward^2, there is nothing to explain, and a fraction of it means nothing."""
 
 
 class Interval(NamedTuple):
@@ -47,3 +50,20 @@ def interval_of(
 ) -> Interval:
     """The same for a number read off places, such as `truth.unexplained`. Raises as `jackknife`."""
     return jackknife(lambda rows: statistic(truth.where(rows)), clusters, level)
+
+
+def above_zero(statistic: Callable[[np.ndarray], float], clusters: np.ndarray) -> bool:
+    """Is a number's whole 95 % interval above 0? Never for one cluster, which has none. Args: as `jackknife`."""
+    return len(np.unique(clusters)) > 1 and jackknife(statistic, clusters).low > 0
+
+
+def resolvable(truth: Truth, clusters: np.ndarray) -> bool:
+    """May Var(V) stand in a denominator? At least LEAST_VARIANCE, and where V is estimated, clear of 0.
+
+    Args:
+        truth: N places.
+        clusters: [N] labels of independent groups of places, such as prompts.
+    """
+    if value_variance(truth) < LEAST_VARIANCE:
+        return False
+    return not truth.noise.any() or above_zero(lambda rows: value_variance(truth.where(rows)), clusters)

@@ -44,7 +44,11 @@ def squared_error(truth: Truth) -> float:
 
 
 def value_variance(truth: Truth) -> float:
-    """Unbiased Var(V) over places: what the best constant leaves unexplained."""
+    """Var(V) over places, noise taken out: what the best constant leaves unexplained.
+
+    Unbiased for independent places; else low by the mean covariance of V over pairs of places, such as those that
+    share a prompt.
+    """
     return float(truth.value.var(ddof=1) - truth.noise.mean())
 
 

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from vapo_core.collect_batch import grade_all
-from vapo_core.oracles.intervals import jackknife
+from vapo_core.oracles.intervals import jackknife, resolvable
 from vapo_core.oracles.monte_carlo import critic_at
-from vapo_core.oracles.truth import Truth, unexplained, value_variance
+from vapo_core.oracles.truth import Truth, unexplained
 from vapo_core.probes.base import CannotRun, Measurement, View
-from vapo_core.probes.value_error import LEAST_VARIANCE, SPLITS, truth_of
+from vapo_core.probes.value_error import SPLITS, truth_of
 from vapo_core.seeds import torch_generator
 from vapo_core.types import Batch
 
@@ -66,7 +66,7 @@ def measure(view: View) -> Measurement:
     results, so the floor is an upper bound and the excess a lower one.
     """
     scored = {split: truth_of(view, split, SCORED, PLACES) for split in SPLITS}
-    clear = {split: x for split, x in scored.items() if value_variance(x.truth) > LEAST_VARIANCE}
+    clear = {split: x for split, x in scored.items() if resolvable(x.truth, x.prompts)}
     if not clear:
         raise CannotRun("approximation_floor: Var(V) is too near 0 to explain any of it")
     fitted = fit(view.world.critic, lessons(view), view.settings.critic_lr, view.seed(15))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
+from torch import nn
 
 from vapo_core.learner import Learner
 from vapo_core.recipe import Recipe
@@ -36,6 +37,8 @@ class View:
     """The policy with its optimiser, to be copied before it is stepped."""
     critic: Learner
     """The critic with its optimiser, likewise."""
+    reference: nn.Module | None
+    """The policy that a KL penalty holds to, where there is one."""
 
     def seed(self, *path: int) -> int:
         """A seed for this probe's draws, the same at every step, so that changes along a run are not resampling noise."""

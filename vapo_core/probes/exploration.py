@@ -15,18 +15,23 @@ PROBLEMS, ANSWERS = 16, 16
 
 METRICS: dict[str, tuple[str, str]] = {
     "exploration/prefix_entropy": ("nats/token", "mean entropy on the prefixes of fixed demonstrations"),
-    "exploration/solved_once": ("share", "held-out problems with a correct answer among 16"),
-    "exploration/pass_at_8": ("share", "held-out problems solved by one of 8 answers, unbiased from 16"),
-    "exploration/modes": ("count", "distinct modes among a problem's correct answers, of 16"),
-    "exploration/mode_entropy": ("share of ln M", "entropy of correct answers over modes, mean over solved problems"),
+    "exploration/solved_once": ("share", "held-out problems solved by one of 16 answers, guesses not counted"),
+    "exploration/pass_at_8": ("share", "the same by one of 8 answers, unbiased from 16"),
+    "exploration/guessed": ("share", "right answers that are guesses; absent if none is right"),
+    "exploration/modes": ("count", "distinct modes among the 16 answers to a problem that solve it"),
+    "exploration/mode_diversity": (
+        "probability",
+        "two answers that solve a problem differ in mode, mean over problems solved at least twice; absent without one",
+    ),
 }
 
 
 def measure(view: View) -> Measurement:
-    """Entropy on fixed prefixes, problems solved within several answers, distinct correct modes and their entropy.
+    """Entropy on fixed prefixes, problems solved within several answers, and how the solving answers differ.
 
-    Entropy on prefixes of demonstrations moves only with the policy, not with what it happens to visit. The entropy over
-    correct modes is H / ln M with M the modes seen correct on any problem; absent if M < 2.
+    Entropy on prefixes of demonstrations moves only with the policy, not with what it happens to visit. Diversity is
+    1 - sum_m n_m (n_m - 1) / (n (n - 1)) over modes m of a problem's n solving answers: unbiased for 1 - sum p_m^2 at any
+    n, so it does not rise with the success rate as a plug-in entropy does; 0 when one mode is left (METHODS h4b, R7).
     """
     shown = [view.held_out[i % len(view.held_out)] for i in range(DEMONSTRATIONS)]
     fixed = view.world.demonstrated(shown, view.seed(2))
@@ -35,26 +40,24 @@ def measure(view: View) -> Measurement:
     problems = view.held_out[:PROBLEMS]
     rollout = view.world.engine.generate(problems, ANSWERS, view.seed(3))
     grades = grade_all(view.world.task, problems, ANSWERS, rollout)
-    correct = np.array([g.reward == 1.0 for g in grades]).reshape(-1, ANSWERS)
+    solved = np.array([g.reasoned for g in grades]).reshape(-1, ANSWERS)
     modes = np.array([g.mode for g in grades]).reshape(-1, ANSWERS)
+    right = sum(g.reward == 1.0 for g in grades)
     metrics = {
         "exploration/prefix_entropy": float(entropy),
-        "exploration/solved_once": float(correct.any(1).mean()),
-        "exploration/pass_at_8": float(np.mean([pass_at_k(ANSWERS, int(c), ANSWERS // 2) for c in correct.sum(1)])),
-        "exploration/modes": float(np.mean([len(set(m[c])) for m, c in zip(modes, correct, strict=True)])),
+        "exploration/solved_once": float(solved.any(1).mean()),
+        "exploration/pass_at_8": float(np.mean([pass_at_k(ANSWERS, int(c), ANSWERS // 2) for c in solved.sum(1)])),
+        "exploration/modes": float(np.mean([len(set(m[s])) for m, s in zip(modes, solved, strict=True)])),
     }
-    found = np.unique(modes[correct])
-    if len(found) > 1:
-        metrics["exploration/mode_entropy"] = _mode_entropy(modes, correct, len(found))
+    if right:
+        metrics["exploration/guessed"] = 1 - float(solved.sum()) / right
+    diversities = [diversity(m[s]) for m, s in zip(modes, solved, strict=True) if s.sum() > 1]
+    if diversities:
+        metrics["exploration/mode_diversity"] = float(np.mean(diversities))
     return Measurement(metrics)
 
 
-def _mode_entropy(modes: np.ndarray, correct: np.ndarray, number: int) -> float:
-    """Mean over solved problems of the entropy of their correct answers' modes, over ln `number`."""
-    entropies = []
-    for row, right in zip(modes, correct, strict=True):
-        if right.any():
-            _, counts = np.unique(row[right], return_counts=True)
-            share = counts / counts.sum()
-            entropies.append(float(-(share * np.log(share)).sum() / np.log(number)))
-    return float(np.mean(entropies))
+def diversity(modes: np.ndarray) -> float:
+    """Probability that two of these n >= 2 answers, drawn without replacement, differ: unbiased for 1 - sum p^2."""
+    _, counts = np.unique(modes, return_counts=True)
+    return 1 - float((counts * (counts - 1)).sum()) / (len(modes) * (len(modes) - 1))

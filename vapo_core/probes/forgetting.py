@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from vapo_core.oracles.intervals import resolvable
 from vapo_core.oracles.monte_carlo import pick_places, truth_at, values_at
 from vapo_core.oracles.truth import Truth, squared_error, value_variance
 from vapo_core.probes.base import CannotRun, Measurement, View
-from vapo_core.probes.value_error import LEAST_VARIANCE
 from vapo_core.types import Batch, Problem, Rollout
 from vapo_core.worlds.base import World
 
@@ -45,6 +45,7 @@ METRICS: dict[str, tuple[str, str]] = {
             ("visits", "ratio", "how often the present policy comes there, over how often the starting one did"),
         )
     },
+    "forgetting/fvu_rare_kept": ("share of Var(V)", "the same on rare places of prompts that no twin run rehearses"),
     "forgetting/excess": ("share of Var(V)", "fvu_rare - fvu_frequent; forgetting is its growth, not its level"),
     "forgetting/var_v": ("reward^2", "variance over all places of V under the present policy"),
     "forgetting/shift": ("nats/response", "KL(starting policy || present one)"),
@@ -59,7 +60,12 @@ class Panels(NamedTuple):
     row: np.ndarray
     time: np.ndarray
     members: dict[str, np.ndarray]
-    """[N] bool by panel."""
+    """[N] bool by panel; a panel may be empty."""
+
+    @property
+    def prompts(self) -> np.ndarray:
+        """[N] prompt of each place."""
+        return np.array([problem.prompt for problem in self.problems])[self.row]
 
 
 def measure(view: View) -> Measurement:
@@ -72,20 +78,25 @@ def measure(view: View) -> Measurement:
     start = view.world.start()
     fixed = panels(view, start)
     problems, rollout, row, time, members = fixed
+    if not (members["rare"].any() and members["frequent"].any()):
+        raise CannotRun("forgetting: the starting policy reaches no place more rarely than others at its token")
     truth = truth_at(view.world, rollout, problems, row, time, CONTINUATIONS, view.seed(23), view.settings)
-    variance = value_variance(truth)
-    if variance < LEAST_VARIANCE:
+    if not resolvable(truth, fixed.prompts):
         raise CannotRun("forgetting: Var(V) is too near 0 to explain any of it")
+    variance = value_variance(truth)
     visits = visit_ratio(view.world, start, fixed)
     position = position_error(truth)
     metrics = {"forgetting/var_v": variance, "forgetting/shift": _shift(view.world, start, rollout)}
     for panel, inside in members.items():
+        if inside.any():
+            metrics[f"forgetting/fvu_{panel}"] = squared_error(truth.where(inside)) / variance
+            metrics[f"forgetting/visits_{panel}"] = float(visits[inside].mean())
         known = inside & np.isfinite(position)
-        metrics |= {
-            f"forgetting/fvu_{panel}": squared_error(truth.where(inside)) / variance,
-            f"forgetting/fvu_position_{panel}": float(position[known].mean()) / variance,
-            f"forgetting/visits_{panel}": float(visits[inside].mean()),
-        }
+        if known.any():
+            metrics[f"forgetting/fvu_position_{panel}"] = float(position[known].mean()) / variance
+    kept = members["rare"] & ~rehearsable(fixed)
+    if kept.any():
+        metrics["forgetting/fvu_rare_kept"] = squared_error(truth.where(kept)) / variance
     metrics["forgetting/excess"] = metrics["forgetting/fvu_rare"] - metrics["forgetting/fvu_frequent"]
     columns = {"time": time, "value": truth.value, "critic": truth.critic, "noise": truth.noise, "visits": visits}
     return Measurement(metrics, columns | {name: inside.astype(float) for name, inside in members.items()})
@@ -109,7 +120,16 @@ def panels(view: View, start: World) -> Panels:
     )
     change = standing(np.abs(after - before), np.zeros(len(time)))
     members = {"rare": rank < SHARE, "frequent": rank > 1 - SHARE, "critical": change > 1 - SHARE}
-    return Panels(problems, rollout, row, time, {name: inside for name, inside in members.items() if inside.any()})
+    return Panels(problems, rollout, row, time, members)
+
+
+def rehearsable(fixed: Panels) -> np.ndarray:
+    """[N] bool, rare places of every other prompt: all that a twin run may rehearse; the rest show what it learned.
+
+    By prompts, since places of one response nearly tell each other's values. None rest where one prompt has them all.
+    """
+    rare = fixed.members["rare"]
+    return rare & np.isin(fixed.prompts, np.unique(fixed.prompts[rare])[::2])
 
 
 def standing(x: np.ndarray, group: np.ndarray) -> np.ndarray:

@@ -1,21 +1,24 @@
 """A fresh batch of the recipe's own kind for a probe, and whitening whose constants come from another one."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from vapo_core.collect_batch import gather
 from vapo_core.components.group_sampling import Plan
+from vapo_core.credit import CREDIT
 from vapo_core.probes.base import CannotRun, View
-from vapo_core.prompts import PromptStream
 from vapo_core.recipe import Recipe
 from vapo_core.step import assign_credit
 from vapo_core.types import Batch, Problem
 
 ANSWERS = 4
-"""At most this many answers per prompt, so that there are prompts enough to count as independent clusters."""
+"""At most this many answers per prompt, so that there are prompts enough to count as independent clusters. Group-relative
+credit, which depends on the group's size, keeps the recipe's own."""
 
 
 class Fresh(NamedTuple):
@@ -30,6 +33,18 @@ class Fresh(NamedTuple):
     """[B] verifier rewards in [0, 1], unshaped."""
 
 
+class DrawnPrompts:
+    """Prompts number 0, 1, 2, ..., drawn with replacement from the pool."""
+
+    def __init__(self, pool: Sequence[Problem], seed: int) -> None:
+        self.pool, self.seed = pool, seed
+
+    def take(self, first: int, count: int) -> list[Problem]:
+        """Prompts first .. first + count - 1."""
+        drawn = np.random.default_rng(self.seed).integers(len(self.pool), size=first + count)
+        return [self.pool[i] for i in drawn[first:]]
+
+
 class Whitening(NamedTuple):
     """The recipe's whitening as numbers: A -> scale A + shift. Frozen ones do not couple the responses of a batch."""
 
@@ -42,20 +57,23 @@ class Whitening(NamedTuple):
 
 
 def fresh_batch(view: View, recipe: Recipe, responses: int, seed: int, number: int = 0) -> Fresh:
-    """Sample, grade and credit about `responses` responses to training problems.
+    """Sample, grade and credit about `responses` responses to training problems drawn with replacement.
+
+    So prompts are independent clusters, also where the pool has no more of them than the batch.
 
     Args:
         view: the run.
         recipe: the run's recipe, or a copy of it; its plan is replaced by one of few answers per prompt.
         responses: how many, rounded down to whole groups.
-        seed: first number of the draw's path; batches of one seed take consecutive prompts of one stream.
-        number: which batch of that stream.
+        seed: first number of the draw's path.
+        number: which batch of that path; its prompts and samples are independent of the others'.
     """
-    answers = min(ANSWERS, recipe.group_sampling.answers)
+    grouped = recipe.credit == CREDIT["group_relative"]
+    answers = recipe.group_sampling.answers if grouped else min(ANSWERS, recipe.group_sampling.answers)
     plan = Plan(responses // answers, answers)
     plain = replace(recipe, group_sampling=plan, whiten=lambda x, mask: x)
-    stream = PromptStream(view.pool, plan, view.seed(seed))
-    graded = gather(view.world, plain, view.settings, stream, number * plan.prompts, view.seed(seed, number, 0))
+    stream = DrawnPrompts(view.pool, view.seed(seed, number, 2))
+    graded = gather(view.world, plain, view.settings, stream, 0, view.seed(seed, number, 0))
     asked = [p for p in graded.problems for _ in range(answers)]
     valued = recipe.values(view.world, graded.batch, asked, view.settings, view.seed(seed, number, 1))
     advantages = assign_credit(graded.batch, valued.values, plain).advantages

@@ -13,12 +13,14 @@ from torch import Tensor, nn
 from vapo_core.per_response import Layer, add_up, layer_gradients, loop_gradients, per_response_gradients
 from vapo_core.probes.base import CannotRun, Measurement, View
 from vapo_core.probes.expected_gradients import (
+    Groups,
     by_prompt,
     clear_of_zero,
     cosine,
     noise_scale,
     product,
     trace_and_square,
+    within_prompts,
 )
 from vapo_core.probes.fresh import fresh_batch, whitening
 from vapo_core.types import Batch
@@ -34,7 +36,12 @@ METRICS: dict[str, tuple[str, str]] = {
         f"gradient_variance/{name}_{reduction}": (unit, f"{meaning}, {reduction} mean")
         for reduction in ("token", "sequence")
         for name, unit, meaning in (
-            ("trace", "norm^2", "variance of the gradient per response, trace of the covariance"),
+            (
+                "trace",
+                "norm^2",
+                "variance of the gradient per response at the recipe's answers per prompt, trace of the covariance",
+            ),
+            ("square", "norm^2", "squared norm of the expected gradient, noise taken out; may be negative by chance"),
             ("noise_scale", "responses", "trace over |G|^2; absent if |G|^2 is not clear of 0"),
             ("noise_scale_low", "responses", "lower end of its 95 % interval"),
             ("noise_scale_high", "responses", "upper end of its 95 % interval"),
@@ -83,7 +90,8 @@ def measure(view: View) -> Measurement:
     lengths, prompts = _numpy(batch.lengths), _numpy(batch.group)
     truth = view.world.exact_gradient(view.pool)
     along = None if truth is None or not truth.any() else _numpy(rows @ (-truth / truth.norm()))
-    metrics = {k: x for k, x in _by_reduction(gram, along, lengths, prompts).items() if x is not None}
+    found = _by_reduction(gram, along, lengths, prompts, view.recipe.group_sampling.answers)
+    metrics = {name: x for name, x in found.items() if x is not None}
     distance = distances(gram.surrogate)
     metrics["trace_sum"] = float(distance.sum() / (len(distance) - 1))
     arrays = {"length": lengths, "prompt": prompts, "norm": np.sqrt(gram.surrogate.diagonal()), "distance": distance}
@@ -152,10 +160,11 @@ def verl_proxy(layers: list[Layer], temperature: float) -> np.ndarray:
     return _numpy((temperature * layers[-1].gradient).square().sum((1, 2)))
 
 
-def _noise(inner: np.ndarray, answers: int, name: str) -> dict[str, float]:
-    """Trace, and noise scale with interval where resolvable."""
-    found = {f"trace_{name}": trace_and_square(inner, answers)[0]}
-    noise = noise_scale(inner, answers)
+def _noise(inner: np.ndarray, groups: Groups, name: str) -> dict[str, float]:
+    """Trace and square, and noise scale with interval where resolvable."""
+    trace, square = trace_and_square(inner, groups)
+    found = {f"trace_{name}": trace, f"square_{name}": square}
+    noise = noise_scale(inner, groups)
     if noise:
         found |= {
             f"noise_scale_{name}": noise.scale,
@@ -166,18 +175,20 @@ def _noise(inner: np.ndarray, answers: int, name: str) -> dict[str, float]:
 
 
 def _by_reduction(
-    gram: Gram, along: np.ndarray | None, lengths: np.ndarray, prompts: np.ndarray
+    gram: Gram, along: np.ndarray | None, lengths: np.ndarray, prompts: np.ndarray, group: int
 ) -> dict[str, float | None]:
     """Noise of every reduction, and cosines between expected gradients; None where not resolvable.
 
-    Args: along, [B] G_i along the true gradient's direction of descent.
+    Args: along, [B] G_i along the true gradient's direction of descent; group, the recipe's answers per prompt.
     """
-    mean = by_prompt(prompts)
-    rows = {name: mean @ x for name, x in contributions(lengths).items()}
+    mean, parts = by_prompt(prompts), contributions(lengths)
+    answers = len(prompts) // len(mean)
+    rows = {name: mean @ x for name, x in parts.items()}
     inner = {name: x @ gram.surrogate @ x.T for name, x in rows.items()}
     found: dict[str, float | None] = {}
     for name, x in inner.items():
-        found |= _noise(x, len(prompts) // len(mean), name)
+        own = ((parts[name] @ gram.surrogate) * parts[name]).sum(1)
+        found |= _noise(x, Groups(answers, within_prompts(own, x, answers), group), name)
         if along is not None and clear_of_zero(x):
             found[f"cosine_{name}"] = float((rows[name] @ along).mean() / np.sqrt(product(x)))
     token, sequence = rows["token"], rows["sequence"]

@@ -18,7 +18,7 @@ from vapo_core.credit import terminal_rewards
 from vapo_core.losses import clipped_surrogate, linear_weights, token_mean
 from vapo_core.probes.base import Measurement, View
 from vapo_core.probes.fresh import Fresh, Whitening, fresh_batch, whitening
-from vapo_core.probes.policy_shift import paired_change, updated_policy
+from vapo_core.probes.policy_shift import paired_terms, updated_policy
 from vapo_core.types import Batch
 
 RESPONSES = 1024
@@ -52,8 +52,11 @@ METRICS: dict[str, tuple[str, str]] = {
 
 
 def measure(view: View) -> Measurement:
-    """One update on copies, what it promised and what it did."""
-    return compare(view, updated_policy(view))
+    """One update on copies, what it promised and what it did; every step's update is a draw of its own.
+
+    So updates along a run are independent, and the share of them that lower J can be counted.
+    """
+    return compare(view, updated_policy(view, view.step))
 
 
 def compare(view: View, after: nn.Module) -> Measurement:
@@ -73,8 +76,7 @@ def compare(view: View, after: nn.Module) -> Measurement:
     arrays = {"length": _numpy(batch.lengths), "reward": _numpy(fresh.rewards), "predicted": _numpy(predicted)}
     exact = view.world.exact_change(after, fresh.problems)
     if exact is None:
-        change, error = paired_change((step.logp - step.logp_old).sum(1).cpu(), fresh.rewards)
-        metrics |= {"delta_j": change, "delta_j_se": error}
+        metrics |= _mean("delta_j", paired_terms((step.logp - step.logp_old).sum(1).cpu(), fresh.rewards), batch)
     else:
         metrics["delta_j"] = exact
     true = true_advantages(view, fresh)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vapo_core.collect_batch import gather
+from vapo_core.collect_batch import gather, with_reference
 from vapo_core.probes.base import Measurement, View
 from vapo_core.prompts import PromptStream
 from vapo_core.seeds import torch_generator
@@ -33,7 +33,7 @@ METRICS: dict[str, tuple[str, str]] = {
     "policy_shift/ratio_p99": ("ratio", "new over old token probability: 1 % of tokens lie above"),
     "policy_shift/kl_per_square": (
         "nats/reward^2",
-        "kl_response over the square of delta_j; absent if delta_j is not clear of 0",
+        "kl_response over the square of delta_j, noise taken out; absent unless delta_j is clear of 0 and above it",
     ),
     "policy_shift/delta_j": (
         "reward",
@@ -63,33 +63,43 @@ def measure(view: View) -> Measurement:
         **_by_quarter(kl, batch),
         **gain,
     }
-    if abs(gain["policy_shift/delta_j"]) > 2 * gain.get("policy_shift/delta_j_se", 0.0):
-        metrics["policy_shift/kl_per_square"] = shift / gain["policy_shift/delta_j"] ** 2
+    change, error = gain["policy_shift/delta_j"], gain.get("policy_shift/delta_j_se", 0.0)
+    if change > 2 * error:
+        metrics["policy_shift/kl_per_square"] = shift / (change**2 - error**2)
     return Measurement(metrics)
 
 
-def updated_policy(view: View) -> nn.Module:
-    """A copy of the policy after one more update; the run's own networks and optimisers are not touched."""
+def updated_policy(view: View, draw: int = 0) -> nn.Module:
+    """A copy of the policy after one more update; the run's own networks and optimisers are not touched.
+
+    Args: draw, which prompts and samples: the same at every step unless it says otherwise.
+    """
     policy, critic = copy.deepcopy(view.policy), copy.deepcopy(view.critic)
-    stream = PromptStream(view.pool, view.recipe.group_sampling, view.seed(9))
-    graded = gather(view.world, view.recipe, view.settings, stream, 0, view.seed(10))
+    stream = PromptStream(view.pool, view.recipe.group_sampling, view.seed(9, draw))
+    graded = gather(view.world, view.recipe, view.settings, stream, 0, view.seed(10, draw))
+    batch = with_reference(graded.batch, view.reference)
     asked = [p for p in graded.problems for _ in range(view.recipe.group_sampling.answers)]
-    valued = view.recipe.values(view.world, graded.batch, asked, view.settings, view.seed(12))
-    credited = assign_credit(graded.batch, valued.values, view.recipe)
-    update(graded.batch, credited, view.recipe, view.settings, policy, critic, torch_generator(view.seed(13)))
+    valued = view.recipe.values(view.world, batch, asked, view.settings, view.seed(12, draw))
+    credited = assign_credit(batch, valued.values, view.recipe)
+    update(batch, credited, view.recipe, view.settings, policy, critic, torch_generator(view.seed(13, draw)))
     return policy.module
 
 
-def paired_change(log_ratio: Tensor, rewards: Tensor) -> tuple[float, float]:
-    """Change of J and its standard error from samples of the old policy: mean of (rho - 1)(R - mean R).
+def paired_terms(log_ratio: Tensor, rewards: Tensor) -> Tensor:
+    """[B] (rho - 1)(R - mean R), whose mean estimates the change of J; rho is the sequence ratio.
 
-    rho is the sequence ratio. Paired on the same responses, so the noise of two evaluations cancels (METHODS section 3).
+    Paired on the same responses, so the noise of two evaluations cancels (METHODS section 3).
 
     Args:
         log_ratio: [B] nats, log pi_new / pi_old of whole responses.
         rewards: [B].
     """
-    terms = torch.expm1(log_ratio) * (rewards - rewards.mean())
+    return torch.expm1(log_ratio) * (rewards - rewards.mean())
+
+
+def paired_change(log_ratio: Tensor, rewards: Tensor) -> tuple[float, float]:
+    """Change of J and its standard error from independent responses of the old policy. Args: as `paired_terms`."""
+    terms = paired_terms(log_ratio, rewards)
     return float(terms.mean()), float(terms.std() / math.sqrt(len(terms)))
 
 

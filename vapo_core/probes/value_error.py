@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vapo_core.oracles.intervals import interval_of
+from vapo_core.oracles.intervals import LEAST_VARIANCE, interval_of, resolvable
 from vapo_core.oracles.truth import (
     Truth,
     calibration_error,
@@ -21,9 +21,6 @@ RESPONSES = 128
 """Held-out and training problems answered once each."""
 
 SPLITS = ("held_out", "train")
-
-LEAST_VARIANCE = 1e-4
-"""Below this Var(V) there is nothing to explain, and a fraction of it means nothing; likewise for Var(V_hat)."""
 
 METRICS: dict[str, tuple[str, str]] = {
     **{
@@ -53,7 +50,7 @@ def measure(view: View) -> Measurement:
 
     FVU(z) = E[(V_hat - V)^2 | z] / Var(V), both debiased for continuation noise; Var(V) over all places of the split, so
     quarters add up. The best constant has FVU 1. The error of calibration is the part of FVU that a function of V_hat
-    alone would mend; the rest is a matter of telling places apart.
+    alone would mend; the rest is a matter of telling places apart. A split whose Var(V) is not resolvable is left out.
     """
     metrics: dict[str, float] = {}
     arrays: list[tuple[str, Truth]] = []
@@ -94,9 +91,9 @@ def truth_of(view: View, split: str, responses: int = RESPONSES, places: int = 1
 
 
 def _of_split(split: str, truth: Truth, prompts: np.ndarray) -> dict[str, float]:
-    variance = value_variance(truth)
-    if variance < LEAST_VARIANCE:
+    if not resolvable(truth, prompts):
         return {}
+    variance = value_variance(truth)
     found = {
         "fvu": unexplained(truth),
         "bias": float(np.mean(truth.critic - truth.value)),
@@ -108,7 +105,7 @@ def _of_split(split: str, truth: Truth, prompts: np.ndarray) -> dict[str, float]
         found["calibration"] = calibration_error(truth, prompts) / variance
     if truth.critic.var() > LEAST_VARIANCE:
         found["slope"], found["intercept"] = calibration_line(truth)
-    named = {f"value_error/{name}_{split}": x for name, x in found.items()}
+    named = {f"value_error/{name}_{split}": x for name, x in found.items() if not np.isnan(x)}  # nan: none to compare
     return named | (_by_quarter(truth, variance) if split == "held_out" else {})
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from vapo_core.settings import Frozen
-from vapo_core.tasks.base import Grade, check_split
+from vapo_core.tasks.base import GUESS, Grade, check_split
 from vapo_core.tasks.drawing import FILLER, draw_problems, kept_out, length_law
 from vapo_core.types import Problem
 
@@ -123,7 +123,7 @@ class Addition:
         truth, (columns, total) = self.scratchpad(answer), match.groups()
         right = total == str(answer.left + answer.right)
         if not columns:
-            return Grade(float(right), mode="guess")
+            return Grade(float(right), mode=GUESS)
         if columns == truth:
             return Grade(float(right), mode="reasoned" if right else "flawed")
         return Grade(float(right), mode="skipped") if truth.startswith(columns) else Grade(0.0, mode="flawed")

@@ -13,6 +13,10 @@ SPLITS = ("train", "held_out", "ood_length", "ood_operator", "ood_composition")
 operators that training has not. A task offers those that make sense for it and its dials."""
 
 
+GUESS = "guess"
+"""The mode of an answer without reasoning, in every task: right or not, it is not counted as solving."""
+
+
 class Grade(NamedTuple):
     """A verifier's word on one response."""
 
@@ -22,6 +26,11 @@ class Grade(NamedTuple):
     """False when the response could not be read at all, which is not the same as wrong."""
     mode: str = ""
     """Which way of answering it was, such as the correct solution reached; equal modes count once."""
+
+    @property
+    def reasoned(self) -> bool:
+        """Right, and not by a guess."""
+        return self.reward == 1.0 and self.mode != GUESS
 
 
 class Task(Protocol):

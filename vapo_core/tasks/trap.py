@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from vapo_core.settings import Frozen
-from vapo_core.tasks.base import Grade, check_split
+from vapo_core.tasks.base import GUESS, Grade, check_split
 from vapo_core.tasks.chain import Chain, ChainDials, Operations
 from vapo_core.tasks.drawing import draw_problems, kept_out
 from vapo_core.types import Problem
@@ -101,7 +101,7 @@ class Trap:
         truth = self.chain.solution(bet.chain)
         right = value[1:] == str(bet.chain.states(self.chain.top)[-1])
         if not steps:
-            return Grade(float(right), mode="guess")
+            return Grade(float(right), mode=GUESS)
         if steps == truth:
             return Grade(float(right), mode="reasoned" if right else "flawed")
         return Grade(float(right), mode="skipped") if truth.startswith(steps) else Grade(0.0, mode="flawed")

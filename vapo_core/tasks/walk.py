@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from vapo_core.settings import Frozen
-from vapo_core.tasks.base import Grade, check_split, passes
+from vapo_core.tasks.base import GUESS, Grade, check_split, passes
 from vapo_core.types import Problem
 
 LEFT, RIGHT, STOP = 0, 1, 2
@@ -209,7 +209,7 @@ class Walk:
         if self.solved(stage, goal, broken):
             return Grade(1.0, mode=f"goal {int(goal) // (self.dials.size // self.dials.modes)}")
         lucky = broken == 0 and response.luck < self.dials.trap_reward
-        return Grade(float(lucky), mode="guess")
+        return Grade(float(lucky), mode=GUESS)
 
     def boundaries(self, response: WalkPath) -> list[int]:
         """Tokens after each move and its filler, and after stopping: every decision is a step."""
