@@ -3,10 +3,12 @@
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from pyarrow.parquet import ParquetWriter
 
 from vapo_core.files import write_whole
 
@@ -52,25 +54,34 @@ def read_arrays(path: Path) -> list[Arrays]:
     return found
 
 
-def arrays_table(runs: Iterable[tuple[str, list[Arrays]]]) -> pd.DataFrame:
-    """Long rows (spec, step, probe, item, column, value): item counts the rows of one measurement."""
-    pieces = []
-    for spec, measurements in runs:
-        for step, probe, columns in measurements:
-            for column, values in columns.items():
-                long = pd.DataFrame({"item": range(len(values)), "value": values})
-                pieces.append(long.assign(spec=spec, step=step, probe=probe, column=column))
-    empty: dict[str, list[Any]] = {name: [] for name in ("item", "column", "value", "spec", "step", "probe")}
-    table = pd.concat(pieces, ignore_index=True) if pieces else pd.DataFrame(empty)
-    typed = {
-        "spec": "category",
-        "step": "int64",
-        "probe": "category",
-        "item": "int64",
-        "column": "category",
-        "value": "float64",
-    }
-    return table[list(typed)].astype(typed)
+def write_arrays(runs: Iterable[tuple[str, list[Arrays]]], sink: IO[bytes]) -> None:
+    """Parquet of long rows (spec, step, probe, item, column, value): item counts the rows of one measurement.
+
+    One run after the other: the arrays of a large grid do not fit in memory together.
+    """
+    with ParquetWriter(sink, SCHEMA) as writer:
+        for spec, measurements in runs:
+            if measurements:
+                writer.write_table(_long(spec, measurements))
+
+
+_NAME = pa.dictionary(pa.int32(), pa.string())
+SCHEMA = pa.schema(
+    [("spec", _NAME), ("step", pa.int64()), ("probe", _NAME), ("item", pa.int64()), ("column", _NAME),
+     ("value", pa.float64())]
+)  # fmt: skip
+"""Columns of probes.parquet."""
+
+
+def _long(spec: str, measurements: list[Arrays]) -> pa.Table:
+    """The rows of one run."""
+    pieces = [
+        pd.DataFrame({"step": step, "probe": probe, "item": range(len(values)), "column": column, "value": values})
+        for step, probe, columns in measurements
+        for column, values in columns.items()
+    ]
+    table = pd.concat(pieces, ignore_index=True).assign(spec=spec)
+    return pa.Table.from_pandas(table[SCHEMA.names], SCHEMA, preserve_index=False)
 
 
 def _line(step: int, probe: str, columns: Mapping[str, list[float]]) -> str:

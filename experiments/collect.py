@@ -4,18 +4,19 @@ From the local records or from an MLflow store; both give the same tables.
 """
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from experiments.arrays import Arrays, arrays_table, read_arrays
+from experiments.arrays import Arrays, read_arrays, write_arrays
 from experiments.records import Points, read_points
 from experiments.run import finished_row
 from experiments.spec import RunSpec
 from experiments.track import stored_runs
-from vapo_core.files import write_whole, write_whole_bytes
+from vapo_core.files import whole_file, write_whole, write_whole_bytes
 
 
 class Finished(NamedTuple):
@@ -23,14 +24,15 @@ class Finished(NamedTuple):
 
     row: dict[str, Any]
     points: Points
-    arrays: list[Arrays]
+    arrays: Callable[[], list[Arrays]]
+    """Read when they are written: those of a large grid do not fit in memory together."""
 
 
 def from_records(specs: Iterable[RunSpec], runs: Path) -> list[Finished]:
     """Finished runs among these specs, in their order."""
     rows = ((spec, finished_row(spec, runs)) for spec in specs)
     return [
-        Finished(row, read_points(home / "metrics.jsonl"), read_arrays(home / "probes.jsonl"))
+        Finished(row, read_points(home / "metrics.jsonl"), partial(read_arrays, home / "probes.jsonl"))
         for home, row in ((runs / spec.hash, row) for spec, row in rows)
         if row is not None
     ]
@@ -57,7 +59,8 @@ def collect(specs: Iterable[RunSpec], runs: Path, out: Path) -> int:
 def write_tables(finished: Sequence[Finished], out: Path) -> int:
     """The tables, each whole or not at all; returns the number of rows."""
     _write_parquet(curves_table(finished), out / "curves.parquet")
-    _write_parquet(arrays_table((run.row["spec"], run.arrays) for run in finished), out / "probes.parquet")
+    with whole_file(out / "probes.parquet") as sink:
+        write_arrays(((run.row["spec"], run.arrays()) for run in finished), sink)
     write_whole(out / "runs.csv", pd.DataFrame([run.row for run in finished]).to_csv(index=False))
     return len(finished)
 

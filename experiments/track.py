@@ -9,7 +9,8 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -196,8 +197,8 @@ def drop_partial(tracking: Tracking, spec_hash: str) -> None:
         warn_away(error)
 
 
-def stored_runs(uri: str, study: str) -> Iterator[tuple[dict[str, Any], Points, list[Arrays]]]:
-    """Row, points and probes' arrays of every whole run of a study in a store.
+def stored_runs(uri: str, study: str) -> Iterator[tuple[dict[str, Any], Points, Callable[[], list[Arrays]]]]:
+    """Row, points and (when called for) probes' arrays of every whole run of a study in a store.
 
     Raises:
         ValueError: if the store has no such study.
@@ -211,7 +212,7 @@ def stored_runs(uri: str, study: str) -> Iterator[tuple[dict[str, Any], Points, 
         page = mlflow.search_runs([experiment.experiment_id], page_token=token)
         for run in page:
             if run.data.tags.get("state") in ("finished", "diverged"):
-                yield _row(mlflow, run.info.run_id), _history(mlflow, run), _arrays(mlflow, run.info.run_id)
+                yield _row(mlflow, run.info.run_id), _history(mlflow, run), partial(_arrays, mlflow, run.info.run_id)
         token = page.token or ""
 
 

@@ -9,6 +9,7 @@ import torch
 from tests.worlds import view_of
 from vapo_core.oracles.truth import Truth, value_variance
 from vapo_core.probes import PROBES, CannotRun
+from vapo_core.probes.value_error import KEPT, evenly, truth_of
 
 
 class Critic(torch.nn.Module):
@@ -73,10 +74,8 @@ def test_quarters_add_up_to_the_whole(cache):
     """FVU of quarters, weighted by their places, is the FVU: they share one Var(V)."""
     view = view_of("walk", cache)
     measurement = PROBES["value_error"](view)
-    columns = measurement.arrays
-    held_out = columns["held_out"] == 1
-    quarter = 4 * columns["time"][held_out] // columns["length"][held_out]
-    share = np.bincount(quarter, minlength=4) / held_out.sum()
+    truth = truth_of(view, "held_out").truth
+    share = np.bincount(truth.quarter, minlength=4) / len(truth.value)
     parts = [measurement.metrics[f"value_error/fvu_q{q}"] for q in range(1, 5)]
     assert float(share @ parts) == pytest.approx(measurement.metrics["value_error/fvu_held_out"])
 
@@ -120,3 +119,11 @@ def test_what_has_nothing_to_compare_is_left_out(cache, monkeypatch):
     assert "fvu_held_out" in found
     assert not {"fvu_position_held_out", "calibration_held_out"} & set(found)
     assert np.isfinite(list(found.values())).all()
+
+
+def test_arrays_are_thinned_evenly(cache):
+    """A walk knows the truth at every token; of a grid's thousands of runs a few places each are kept."""
+    measurement = PROBES["value_error"](view_of("walk", cache))
+    assert {len(column) for column in measurement.arrays.values()} == {2 * KEPT}
+    assert evenly(5, 64).tolist() == [0, 1, 2, 3, 4]
+    assert evenly(101, 3).tolist() == [0, 50, 100]

@@ -20,6 +20,9 @@ from vapo_core.types import Rollout
 RESPONSES = 128
 """Held-out and training problems answered once each."""
 
+KEPT = 64
+"""Places of each split whose numbers are kept as arrays; metrics are read on all."""
+
 SPLITS = ("held_out", "train")
 
 METRICS: dict[str, tuple[str, str]] = {
@@ -57,7 +60,7 @@ def measure(view: View) -> Measurement:
     for split in SPLITS:
         truth, prompts, _ = truth_of(view, split)
         metrics |= _of_split(split, truth, prompts)
-        arrays.append((split, truth))
+        arrays.append((split, truth.where(evenly(len(truth.value), KEPT))))
     if not metrics:
         raise CannotRun("value_error: Var(V) is too near 0 to explain any of it")
     return Measurement(metrics, _columns(arrays))
@@ -119,3 +122,8 @@ def _columns(found: list[tuple[str, Truth]]) -> dict[str, np.ndarray]:
     columns = {name: np.concatenate([getattr(truth, name) for _, truth in found]) for name in names}
     held_out = np.concatenate([np.full(len(t.value), float(s == "held_out")) for s, t in found])
     return {"held_out": held_out, **columns}
+
+
+def evenly(size: int, number: int) -> np.ndarray:
+    """At most `number` of `size` indices, evenly spaced."""
+    return np.unique(np.linspace(0, size - 1, min(size, number)).round().astype(int))
