@@ -15,8 +15,8 @@ from analysis.terminal import NONE
 
 HEADLINES: dict[str, str] = {
     "value_error/fvu_held_out": "value error, share of Var(V)",
-    "gradient_variance/trace_token": "gradient variance, token mean",
-    "gradient_variance/trace_sequence": "gradient variance, sequence mean",
+    "gradient_variance/trace_token": "gradient variance, token mean, norm²",
+    "gradient_variance/trace_sequence": "gradient variance, sequence mean, norm²",
     "exploration/prefix_entropy": "entropy, nats/token",
     "exploration/modes": "modes found",
 }
