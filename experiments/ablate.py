@@ -43,17 +43,17 @@ class Preset(NamedTuple):
 
 
 MEASURED = ("value_error", "gradient_variance", "exploration")
-"""Probes of the presets quick and full."""
+"""Probes of the presets quick (at the start and the end of a run) and full (in the middle, too)."""
 
 PRESETS: dict[str, dict[str, Preset]] = {
     "walk": {
         "smoke": Preset(2, 0, 4, (), {}),
-        "quick": Preset(20, 0, DEFAULT_STEPS["walk"], ("ppo", "grpo", "dapo"), dict.fromkeys(MEASURED, 15)),
+        "quick": Preset(20, 0, DEFAULT_STEPS["walk"], ("ppo", "grpo", "dapo"), dict.fromkeys(MEASURED, 30)),
         "full": Preset(32, 1000, DEFAULT_STEPS["walk"], ("ppo", "grpo", "dapo"), dict.fromkeys(MEASURED, 15)),
     },
     "lm": {
         "smoke": Preset(2, 0, 2, (), {}),
-        "quick": Preset(3, 0, DEFAULT_STEPS["lm"], ("ppo",), dict.fromkeys(MEASURED, 15)),
+        "quick": Preset(3, 0, DEFAULT_STEPS["lm"], ("ppo",), dict.fromkeys(MEASURED, 30)),
         "full": Preset(32, 1000, DEFAULT_STEPS["lm"], ("ppo", "grpo", "dapo"), dict.fromkeys(MEASURED, 15)),
     },
 }
