@@ -11,6 +11,7 @@ import numpy as np
 from analysis.bootstrap import cluster_bootstrap
 from experiments.run import build_trainer
 from experiments.spec import RunSpec, TaskSpec, spec_for
+from vapo_core.oracles.monte_carlo import sampled_truth
 from vapo_core.oracles.truth import Truth, position_variance, unexplained, value_variance
 from vapo_core.seeds import child
 from vapo_core.settings import SCALES, Base
@@ -41,7 +42,7 @@ def judge(task: str, dials: dict[str, Any], seed: int, init: int, runs: Path, si
     problems = world.task.sample(np.random.default_rng(child(seed, 7)), size.responses, "held_out")
     rollout = world.engine.generate(problems, 1, child(seed, 8))
     settings = trainer.settings
-    found = world.value_truth(problems, rollout, child(seed, 9), settings, size.prefixes, size.continuations)
+    found = sampled_truth(world, problems, rollout, child(seed, 9), settings, size.prefixes, size.continuations)
     lengths = rollout.mask.sum(1).float()
     return {
         "task": task, "init": init, "seed": seed, "base_accuracy": first["val/pass_at_1"],

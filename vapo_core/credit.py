@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vapo_core.advantages import gae, group_relative, whiten
+from vapo_core.oracles.monte_carlo import step_start_values, step_starts
 from vapo_core.settings import Settings
 from vapo_core.types import Batch, Problem
 
@@ -50,7 +51,7 @@ def group_credit(batch: Batch, values: Tensor, lam_policy: Tensor, lam_value: Te
 def by_step(x: Tensor, step: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """[B, T] numbers of tokens to [B, K] numbers of steps, each step's first token's, and which steps there are."""
     number = int(step.where(mask, 0).max()) + 1
-    first = mask & (torch.nn.functional.pad(step[:, :-1], (1, 0), value=-1) != step)
+    first = step_starts(step, mask)
     place = step.where(first, number)  # everything else goes into a column that is cut off
     found = x.new_zeros(len(x), number + 1).scatter(1, place, x)[:, :number]
     exists = torch.zeros(len(x), number + 1, dtype=torch.bool, device=x.device).scatter(1, place, first)[:, :number]
@@ -94,7 +95,7 @@ def critic_values(world: Any, batch: Batch, problems: Sequence[Problem], setting
 
 def monte_carlo(world: Any, batch: Batch, problems: Sequence[Problem], settings: Settings, seed: int) -> Valued:
     """Mean reward of K fresh continuations from the start of every step (VinePPO, arXiv:2410.01679)."""
-    values, tokens = world.step_values(batch, problems, settings.continuations, seed)
+    values, tokens = step_start_values(world, batch, problems, settings.continuations, seed)
     return Valued(settings.reward_low + (settings.reward_high - settings.reward_low) * values, tokens)
 
 

@@ -31,6 +31,11 @@ def model_of(size: str, architecture: str = "llama") -> tuple[Any, Any]:
     return AutoModelForCausalLM.from_config(config).eval(), tokenizer
 
 
+MIXED = [160 if i % 10 == 0 else 16 for i in range(256)]
+"""Lengths of 256 answers. Nine in ten are short; whoever decodes until the last has ended writes ten times too much for
+them."""
+
+
 class NeverStops:
     """A tokenizer whose stop token is never sampled, so that answers end where their script says."""
 

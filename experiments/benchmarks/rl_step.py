@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from experiments.benchmarks.models import model_of, prompts_of, scripted_engine
+from experiments.benchmarks.models import MIXED, model_of, prompts_of, scripted_engine
 from experiments.benchmarks.timing import Row, rows, take_turns
 from vapo_core.critic import NoCritic
 from vapo_core.learner import Learner
@@ -24,7 +24,6 @@ SETTINGS = Settings(
     responses_per_step=RESPONSES, group_size=GROUP, pool_size=16, mini_batches=1, policy_lr=1e-4, warmup_steps=0
 )
 EQUAL = [32] * RESPONSES
-MIXED = [160 if i % 10 == 0 else 16 for i in range(RESPONSES)]
 LENGTHS = {"256 answers of 32": EQUAL, "256 answers, 9 of 16 to 1 of 160": MIXED}
 
 

@@ -4,13 +4,11 @@ from typing import Any
 
 import torch
 
-from experiments.benchmarks.models import model_of, prompts_of, scripted_engine
+from experiments.benchmarks.models import MIXED, model_of, prompts_of, scripted_engine
 from experiments.benchmarks.timing import Row, rows, take_turns
 
 CASES = ((64, 32), (256, 32), (256, 128))
 QUICK_CASES = ((64, 32),)
-MIXED = [160 if i % 10 == 0 else 16 for i in range(256)]
-"""Nine answers in ten are short; whoever decodes until the last has ended writes ten times too much for them."""
 
 
 def measure(quick: bool) -> list[Row]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from experiments.benchmarks.timing import Row, number
+from experiments.benchmarks.timing import Row, number, take_turns
 from experiments.run import run_one
 from experiments.spec import log_every, spec_for
 from vapo_core.oracles.instances import InstanceDials, critic_with_error, reasoning_mdp
@@ -38,20 +38,11 @@ def _constant(horizon: int) -> np.ndarray:
     rng = np.random.default_rng(0)
     instance = reasoning_mdp(InstanceDials(horizon=horizon, fatal=1 / horizon, slip=0.1), rng)
     critic = critic_with_error(instance, "state", 0.1, rng)
-    return _times(lambda: constant_lambda(instance.mdp, critic, 0.9))
+    return take_turns({"moments": lambda: constant_lambda(instance.mdp, critic, 0.9)}, 5)["moments"]
 
 
 def _by_length(horizon: int) -> np.ndarray:
     rng = np.random.default_rng(0)
     instance = reasoning_mdp(InstanceDials(horizon=horizon, fatal=1 / horizon, slip=0.1, stop=2 / horizon), rng)
     critic = critic_with_error(instance, "state", 0.1, rng)
-    return _times(lambda: by_length(instance.mdp, critic, adaptive(0.5, horizon)))
-
-
-def _times(work: object, repetitions: int = 5) -> np.ndarray:
-    seconds = []
-    for _ in range(repetitions):
-        started = time.perf_counter()
-        work()  # type: ignore[operator]
-        seconds.append(time.perf_counter() - started)
-    return np.array(seconds)
+    return take_turns({"moments": lambda: by_length(instance.mdp, critic, adaptive(0.5, horizon))}, 5)["moments"]

@@ -6,7 +6,7 @@ import torch
 from tests.vapo_core.test_probe_value_error import Critic, flat
 from tests.worlds import view_of
 from vapo_core.oracles.truth import unexplained
-from vapo_core.probes import PROBES, CannotRun
+from vapo_core.probes import PROBES, CannotRun, value_error
 from vapo_core.probes.approximation_floor import PLACES, SCORED
 from vapo_core.probes.value_error import truth_of
 
@@ -69,6 +69,6 @@ def test_a_floor_needs_a_critic(cache):
 
 def test_a_floor_under_a_variance_that_may_be_zero_is_left_out(cache, monkeypatch):
     view = view_of("walk", cache)
-    monkeypatch.setattr(view.world, "value_truth", lambda *given: flat(128))
+    monkeypatch.setattr(value_error, "sampled_truth", lambda *given: flat(128))
     with pytest.raises(CannotRun, match="too near 0"):
         PROBES["approximation_floor"](view)

@@ -8,7 +8,7 @@ import torch
 
 from tests.worlds import view_of
 from vapo_core.oracles.truth import Truth, value_variance
-from vapo_core.probes import PROBES, CannotRun
+from vapo_core.probes import PROBES, CannotRun, value_error
 from vapo_core.probes.value_error import KEPT, evenly, truth_of
 
 
@@ -105,7 +105,7 @@ def flat(places: int) -> Truth:
 
 def test_a_share_of_a_variance_that_may_be_zero_is_left_out(cache, monkeypatch):
     view = view_of("walk", cache)
-    monkeypatch.setattr(view.world, "value_truth", lambda *given: flat(128))
+    monkeypatch.setattr(value_error, "sampled_truth", lambda *given: flat(128))
     with pytest.raises(CannotRun, match="too near 0"):
         PROBES["value_error"](view)
 
@@ -114,7 +114,7 @@ def test_what_has_nothing_to_compare_is_left_out(cache, monkeypatch):
     """Five prompts with one place each, all at different times: no two of a time, no two prompts in a bin."""
     view, number = view_of("walk", cache), np.arange(5)
     truth = Truth(number, number, number + 1, number / 5, number[::-1] / 5, np.zeros(5))
-    monkeypatch.setattr(view.world, "value_truth", lambda *given: truth)
+    monkeypatch.setattr(value_error, "sampled_truth", lambda *given: truth)
     found = read(view)
     assert "fvu_held_out" in found
     assert not {"fvu_position_held_out", "calibration_held_out"} & set(found)

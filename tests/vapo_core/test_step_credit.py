@@ -7,6 +7,7 @@ import torch
 from tests.worlds import run, small_spec, trainer_of
 from vapo_core.advantages import gae
 from vapo_core.credit import by_step, critic_gae, step_level, vine
+from vapo_core.oracles.monte_carlo import step_start_values
 from vapo_core.types import Batch
 
 
@@ -79,7 +80,7 @@ def test_walk_step_values_are_unbiased_for_the_exact_ones(dials, cache):
     world, problems = trainer.world, trainer.pool
     rollout = world.engine.generate(problems, 1, 1)
     batch = Batch.ungraded(rollout)
-    found, tokens = world.step_values(batch, problems, 2000, 3)
+    found, tokens = step_start_values(world, batch, problems, 2000, 3)
     exact = world.exact_values().detach()[batch.inputs["decision"], batch.inputs["state"]]
     decisions = batch.mask & (batch.inputs["phase"] == 0)
     assert float((found - exact)[decisions].abs().max()) < 0.06
@@ -97,8 +98,8 @@ def test_text_step_values_agree_with_the_oracle_for_single_prefixes(cache):
     world, problems = trainer.world, trainer.pool[:6]
     rollout = world.engine.generate(problems, 1, 1)
     batch = Batch.ungraded(rollout)
-    values, tokens = world.step_values(batch, problems, 64, 3)
-    again, _ = world.step_values(batch, problems, 64, 4)
+    values, tokens = step_start_values(world, batch, problems, 64, 3)
+    again, _ = step_start_values(world, batch, problems, 64, 4)
     starts = batch.mask & (torch.nn.functional.pad(batch.step[:, :-1], (1, 0), value=-1) != batch.step)
     assert tokens > 0
     assert int(starts.sum()) < int(batch.mask.sum())  # moves have two tokens, so steps are fewer

@@ -7,6 +7,7 @@ from torch import Tensor
 from vapo_core.advantages import gae
 from vapo_core.collect_batch import grade_all, reward_values, to_batch
 from vapo_core.credit import CREDIT, terminal_rewards
+from vapo_core.oracles.monte_carlo import step_starts
 from vapo_core.oracles.planted import Planted, corrupted_texts, slipped_walks
 from vapo_core.oracles.true_advantage import true_advantages
 from vapo_core.probes.base import CannotRun, Measurement, View
@@ -168,7 +169,7 @@ def _boundaries(view: View) -> dict[str, float]:
     problems = [view.held_out[i % len(view.held_out)] for i in range(RESPONSES)]
     rollout = view.world.engine.generate(problems, 1, view.seed(23))
     batch = _graded(view, rollout, grade_all(view.world.task, problems, 1, rollout))
-    opens = torch.nn.functional.pad(batch.step[:, :-1], (1, 0), value=-1) != batch.step
+    opens = step_starts(batch.step, batch.mask)
     if opens[batch.mask].all():
         return {}
     values = view.recipe.values(view.world, batch, problems, view.settings, view.seed(24)).values

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vapo_core.oracles.intervals import LEAST_VARIANCE, interval_of, resolvable
+from vapo_core.oracles.monte_carlo import sampled_truth
 from vapo_core.oracles.truth import (
     Truth,
     calibration_error,
@@ -89,7 +90,7 @@ def truth_of(view: View, split: str, responses: int = RESPONSES, places: int = 1
     number, problems = SPLITS.index(split), {"held_out": view.held_out, "train": view.pool}[split]
     repeated = [problems[i % len(problems)] for i in range(responses)]
     rollout = view.world.engine.generate(repeated, 1, view.seed(0, number))
-    truth = view.world.value_truth(repeated, rollout, view.seed(1, number), view.settings, places)
+    truth = sampled_truth(view.world, repeated, rollout, view.seed(1, number), view.settings, places)
     return Places(truth, np.array([problem.prompt for problem in repeated])[truth.row], rollout)
 
 

@@ -8,9 +8,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from vapo_core.oracles.kept import Continued
-from vapo_core.oracles.truth import Truth
 from vapo_core.rollout.base import Engine
-from vapo_core.settings import Settings
 from vapo_core.tasks.base import Task
 from vapo_core.types import Batch, Problem, Rollout
 
@@ -67,18 +65,6 @@ class World(Protocol):
         """The task's demonstrations as responses, for probes that need fixed prefixes; rewards and log-probs are 0."""
         ...
 
-    def value_truth(
-        self,
-        problems: Sequence[Problem],
-        rollout: Rollout,
-        seed: int,
-        settings: Settings,
-        places: int = 128,
-        continuations: int = 16,
-    ) -> Truth:
-        """True values at places of sampled responses (one problem each), with the critic's beside them."""
-        ...
-
     def exact_at(self, responses: Rollout | Batch, row: np.ndarray, time: np.ndarray) -> np.ndarray | None:
         """[N] exact values before token `time` of responses `row`; None where they are not known."""
         ...
@@ -105,12 +91,6 @@ class World(Protocol):
 
     def reach(self, problems: Sequence[Problem], rollout: Rollout) -> Tensor:
         """[B, T] log-probability (nats) with which the policy reaches each place, as far as the world can tell places apart."""
-        ...
-
-    def step_values(
-        self, batch: Batch, problems: Sequence[Problem], continuations: int, seed: int
-    ) -> tuple[Tensor, int]:
-        """[B, T] mean verifier reward of fresh continuations from the start of each token's step, and tokens sampled."""
         ...
 
     def describe(self, rollout: Rollout) -> list[list[Said]]:

@@ -12,12 +12,10 @@ from torch import Tensor, nn
 
 from vapo_core.critic import LanguageCritic, NoCritic
 from vapo_core.oracles.kept import Continued
-from vapo_core.oracles.monte_carlo import pick_places, sampled_truth, step_start_values, step_starts
-from vapo_core.oracles.truth import Truth
+from vapo_core.oracles.monte_carlo import pick_places, step_starts
 from vapo_core.policy import LanguagePolicy
 from vapo_core.rollout.transformers import TransformersEngine
 from vapo_core.seeds import child
-from vapo_core.settings import Settings
 from vapo_core.tasks.base import Task
 from vapo_core.types import Batch, Problem, Rollout
 from vapo_core.worlds.base import Branches, Said
@@ -71,18 +69,6 @@ class LanguageWorld:
         written = [[*self.tokenizer(self.task.demonstration(p, rng))["input_ids"], stop] for p in problems]
         return Batch.ungraded(self.engine.write(self.tokenizer([p.prompt for p in problems])["input_ids"], written))
 
-    def value_truth(
-        self,
-        problems: Sequence[Problem],
-        rollout: Rollout,
-        seed: int,
-        settings: Settings,
-        places: int = 128,
-        continuations: int = 16,
-    ) -> Truth:
-        """Monte-Carlo values of some places."""
-        return sampled_truth(self, problems, rollout, seed, settings, places, continuations)
-
     def exact_at(self, responses: Rollout | Batch, row: np.ndarray, time: np.ndarray) -> None:
         """Not known."""
 
@@ -135,12 +121,6 @@ class LanguageWorld:
         """[B, T] log-probability of writing what stands before each place: no two texts are one place here."""
         logp, _ = self.policy(Batch.ungraded(rollout))
         return (logp.cumsum(1) - logp).where(rollout.mask, 0.0)
-
-    def step_values(
-        self, batch: Batch, problems: Sequence[Problem], continuations: int, seed: int
-    ) -> tuple[Tensor, int]:
-        """[B, T] mean verifier reward of fresh continuations from the start of each token's step, and tokens sampled."""
-        return step_start_values(self, batch, problems, continuations, seed)
 
     def describe(self, rollout: Rollout) -> list[list[Said]]:
         """Each token decoded by itself."""

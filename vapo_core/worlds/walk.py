@@ -11,10 +11,7 @@ from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
 from vapo_core.oracles.kept import Continued
-from vapo_core.oracles.monte_carlo import sampled_truth, step_start_values
-from vapo_core.oracles.truth import Truth
 from vapo_core.seeds import torch_generator
-from vapo_core.settings import Settings
 from vapo_core.tasks.walk import ACTIONS, LEFT, NAMES, RIGHT, STOP, Walk, WalkPath
 from vapo_core.types import Batch, Problem, Rollout
 from vapo_core.worlds.base import Branches, Said
@@ -192,18 +189,6 @@ class WalkWorld:
         actions = [tuple(letters[c] for c in self.task.demonstration(p, rng)) for p in problems]
         return Batch.ungraded(self.engine.follow(problems, actions))
 
-    def value_truth(
-        self,
-        problems: Sequence[Problem],
-        rollout: Rollout,
-        seed: int,
-        settings: Settings,
-        places: int = 128,
-        continuations: int = 16,
-    ) -> Truth:
-        """Exact values at every token of the responses."""
-        return sampled_truth(self, problems, rollout, seed, settings, places, continuations)
-
     @torch.no_grad()
     def exact_at(self, responses: Rollout | Batch, row: np.ndarray, time: np.ndarray) -> np.ndarray:
         """Exact values by backward induction; filler has the value of the state its move led to."""
@@ -255,12 +240,6 @@ class WalkWorld:
             visits.append(torch.zeros(self.task.states, dtype=torch.float64).index_add(0, onward.flatten(), moved))
         reached = torch.stack(visits)[rollout.inputs["decision"].clamp(max=len(visits) - 1), rollout.inputs["state"]]
         return reached.log().where(rollout.mask, 0.0)
-
-    def step_values(
-        self, batch: Batch, problems: Sequence[Problem], continuations: int, seed: int
-    ) -> tuple[Tensor, int]:
-        """[B, T] mean reward of fresh continuations from the decision each token belongs to, and tokens sampled."""
-        return step_start_values(self, batch, problems, continuations, seed)
 
     def describe(self, rollout: Rollout) -> list[list[Said]]:
         """The action of every token and the state before it; filler is a dot."""
