@@ -1,0 +1,123 @@
+"""From an interval to a verdict, mechanically (METHODS, section 1)."""
+
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from analysis.intervals import Interval, student
+from analysis.questions import Level, Question
+
+Decision = Literal["supported", "refuted_opposite", "refuted_negligible", "conditional", "undecided", "not_tested"]
+
+QUESTIONS_ASKED = 16
+CORRECTED = 1 - 0.05 / QUESTIONS_ASKED
+"""Level of the interval of a primary estimand (Bonferroni, so that the interval shown agrees with the decision)."""
+
+
+class Verdict(NamedTuple):
+    """One estimate of one question at one level; effect, low, high, threshold, smallest_detectable in `unit`."""
+
+    question: str
+    level: Level
+    effect: float
+    """theta, signed so that the prediction is positive; nan without data."""
+    unit: str
+    low: float
+    high: float
+    """Bounds at 1 - 0.05/16 if primary, else at 95 %; nan below two replicates."""
+    threshold: float
+    seeds: int
+    """Independent replicates; instances at the exact level."""
+    decision: Decision | None
+    """None on secondary rows."""
+    primary: bool
+    preset: str
+    smallest_detectable: float
+    """Smallest true theta that would be called supported in 80 % of studies of this size and spread."""
+    strata: dict[str, Any]
+    """Estimates of parts declared in advance, each {effect, low, high, decision}; empty if there are none."""
+    estimand: str
+    """What this row estimates, in one line."""
+
+
+def decide(interval: Interval, threshold: float, equivalence: bool = False, tested: bool = True) -> Decision:
+    """The decision rule.
+
+    Args:
+        interval: of theta, signed so that the prediction is positive, at the level after correction.
+        threshold: delta > 0.
+        equivalence: the prediction is that theta lies within (-delta, delta).
+        tested: False if the activity is below its floor.
+
+    Returns:
+        supported: above delta (for an equivalence: inside (-delta, delta)); refuted_negligible: inside (-delta, delta);
+        refuted_opposite: below -delta (for an equivalence: beyond either); not_tested; else undecided, as where the
+        interval has no bounds.
+    """
+    if not tested:
+        return "not_tested"
+    _, low, high = interval
+    inside, above, below = -threshold < low and high < threshold, low > threshold, high < -threshold
+    if equivalence:
+        return "supported" if inside else "refuted_opposite" if above or below else "undecided"
+    if above:
+        return "supported"
+    if below:
+        return "refuted_opposite"
+    return "refuted_negligible" if inside else "undecided"
+
+
+def of_strata(decisions: dict[str, Decision]) -> Decision | None:
+    """conditional if two strata declared in advance got opposite decisions, each at the corrected level; else None."""
+    found = set(decisions.values())
+    return "conditional" if {"supported", "refuted_opposite"} <= found else None
+
+
+def verdict(
+    question: Question, level: Level, theta: ArrayLike, preset: str, tested: bool = True, estimand: str = ""
+) -> Verdict:
+    """The verdict from one theta per independent replicate, by Student's interval.
+
+    Args:
+        question: as declared.
+        level: whose rows these are; the question's primary level gets the corrected interval and a decision.
+        theta: [S].
+        preset: of the runs.
+        tested: False if the activity is below its floor.
+        estimand: what this row estimates, the question's own if not given; a row that estimates something else is
+            secondary at any level.
+    """
+    values = np.asarray(theta, float)
+    primary = level == question.primary and not estimand
+    return from_interval(
+        question, level, student(values, CORRECTED if primary else 0.95), len(values), preset,
+        smallest_detectable(values, question.threshold, CORRECTED if primary else 0.95), primary, tested, estimand,
+    )  # fmt: skip
+
+
+def from_interval(
+    question: Question, level: Level, interval: Interval, seeds: int, preset: str, detectable: float, primary: bool,
+    tested: bool = True, estimand: str = "", strata: dict[str, Any] | None = None,
+) -> Verdict:  # fmt: skip
+    """The verdict from an interval found in another way than `verdict` does."""
+    decision = decide(interval, question.threshold, question.equivalence, tested) if primary else None
+    return Verdict(
+        question.id, level, *interval[:1], question.unit, interval.low, interval.high, question.threshold, seeds,
+        decision, primary, preset, detectable, strata or {}, estimand or question.estimand,
+    )  # fmt: skip
+
+
+def smallest_detectable(values: ArrayLike, threshold: float, level: float = 0.95, power: float = 0.8) -> float:
+    """Smallest theta whose Student interval lies above `threshold` in a share `power` of studies like this one.
+
+    threshold + (t_(1+level)/2 + t_power) sd / sqrt(S), t with S - 1 degrees of freedom: an approximation to the
+    non-central t, a little large. nan below two replicates.
+    """
+    from scipy import stats
+
+    x = np.asarray(values, float)
+    if x.size < 2:
+        return float("nan")
+    quantiles = stats.t.ppf((1 + level) / 2, x.size - 1) + stats.t.ppf(power, x.size - 1)
+    return float(threshold + quantiles * x.std(ddof=1) / np.sqrt(x.size))

@@ -1,0 +1,1 @@
+"""One judge per limitation: a function per question, `score` for all of them, `figures` to look at."""

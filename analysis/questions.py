@@ -1,0 +1,41 @@
+"""What is asked, predicted and held to be large, as a study declares it before its runs."""
+
+from typing import Literal, NamedTuple
+
+Level = Literal["exact", "walk", "tiny_lm", "real_lm"]
+"""Levels of evidence: tabular answers, small networks on the walk, tiny transformers, Hugging Face checkpoints."""
+
+LEVEL_OF: dict[str, Level] = {"exact": "exact", "walk": "walk", "lm": "tiny_lm"}
+"""The level that rows of a world are evidence of."""
+
+
+class Floor(NamedTuple):
+    """Activity below which a question is not tested."""
+
+    measure: str
+    """What is measured, with its unit."""
+    least: float
+    """Smallest mean over seeds at which the question counts as tested."""
+
+
+class Question(NamedTuple):
+    """One of the sixteen questions, signed so that the prediction is positive."""
+
+    id: str
+    """Such as h1a."""
+    question: str
+    """As asked in the limitations paper, section 3."""
+    estimand: str
+    """theta: what is estimated, at which arm, lambda or component, with its sign."""
+    unit: str
+    prediction: str
+    """What theory says of theta, and from what it follows."""
+    threshold: float
+    """delta > 0, in the unit: the smallest theta that matters."""
+    primary: Level
+    """The level whose interval is corrected for sixteen questions and decides."""
+    also: tuple[Level, ...]
+    """Levels shown beside it, without a verdict."""
+    floor: Floor
+    equivalence: bool = False
+    """Whether the prediction is that theta is negligible."""

@@ -1,0 +1,1 @@
+"""One file per limitation: what is asked, what is predicted, and the runs that decide it."""
