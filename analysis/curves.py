@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.intervals import student
 from analysis.schema import Tables
+from analysis.statistics.intervals import student
 
 COLUMNS: tuple[str, ...] = ("arm", "step", "tokens", "mean", "low", "high", "seeds")
 

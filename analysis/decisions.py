@@ -5,8 +5,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.intervals import Interval, student
 from analysis.questions import Level, Question
+from analysis.statistics.detectable import smallest_detectable
+from analysis.statistics.intervals import Interval, student
 
 Decision = Literal["supported", "refuted_opposite", "refuted_negligible", "conditional", "undecided", "not_tested"]
 
@@ -106,18 +107,3 @@ def from_interval(
         question.id, level, *interval[:1], question.unit, interval.low, interval.high, question.threshold, seeds,
         decision, primary, preset, detectable, strata or {}, estimand or question.estimand,
     )  # fmt: skip
-
-
-def smallest_detectable(values: ArrayLike, threshold: float, level: float = 0.95, power: float = 0.8) -> float:
-    """Smallest theta whose Student interval lies above `threshold` in a share `power` of studies like this one.
-
-    threshold + (t_(1+level)/2 + t_power) sd / sqrt(S), t with S - 1 degrees of freedom: an approximation to the
-    non-central t, a little large. nan below two replicates.
-    """
-    from scipy import stats
-
-    x = np.asarray(values, float)
-    if x.size < 2:
-        return float("nan")
-    quantiles = stats.t.ppf((1 + level) / 2, x.size - 1) + stats.t.ppf(power, x.size - 1)
-    return float(threshold + quantiles * x.std(ddof=1) / np.sqrt(x.size))

@@ -7,8 +7,8 @@ import pandas as pd
 
 from analysis import paper
 from analysis.arms import in_order, parse
-from analysis.intervals import Interval, paired, smallest_threshold, student
 from analysis.schema import CELL
+from analysis.statistics.intervals import Interval, paired, smallest_threshold, student
 
 ENOUGH_SEEDS = 16
 """Pairs below which a difference is an illustration rather than evidence for a verdict (METHODS.md, section 1)."""

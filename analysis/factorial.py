@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.aliasing import LETTERS, alias_table, named, words_of
-from analysis.intervals import student
 from analysis.schema import COMPONENTS
+from analysis.statistics.intervals import student
 
 LEAST_RUNS = 16
 """Combinations below which a set of arms is not taken for a factorial."""

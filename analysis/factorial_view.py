@@ -12,7 +12,7 @@ from rich.table import Table
 from analysis.aliasing import LETTERS, aliased_pairs, named, resolution, roman
 from analysis.drawing import ACCENT, GREY, INK, Drawing, canvas
 from analysis.factorial import Factorial
-from analysis.intervals import smallest_threshold
+from analysis.statistics.intervals import smallest_threshold
 from analysis.terminal import interval, number
 
 CODING = (

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from analysis.arms import in_order, short
 from analysis.drawing import ACCENT, INK, Drawing, canvas
-from analysis.intervals import paired, student
 from analysis.schema import Tables
+from analysis.statistics.intervals import paired, student
 from analysis.terminal import NONE
 
 HEADLINES: dict[str, str] = {

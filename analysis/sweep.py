@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.intervals import Interval, paired, student
+from analysis.statistics.intervals import Interval, paired, student
 
 CHOOSING, HELD_BACK = "choosing", "held back"
 MAIN, CONTROL = "main", "control"

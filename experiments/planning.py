@@ -92,7 +92,7 @@ def cost_lines(plan: Plan, speed: Speed, workers: int, done: int) -> list[str]:
 
 def power_lines(design: str, seeds: int, fraction: int) -> list[str]:
     """The smallest effect the design can see, in standard deviations (METHODS.md, section 1)."""
-    from analysis.intervals import smallest_threshold
+    from analysis.statistics.intervals import smallest_threshold
 
     size = smallest_threshold(seeds)
     if np.isnan(size):

@@ -157,7 +157,7 @@ def _study(config: SweepConfig, role: str, space: tuple[Dimension, ...], place: 
 
 def describe_sweep(config: SweepConfig, studies: Sequence["Study"]) -> str:
     """What would run at most, what it costs and what it can see, for a person."""
-    from analysis.intervals import smallest_threshold
+    from analysis.statistics.intervals import smallest_threshold
 
     runs = len(studies) * config.trials * config.seeds
     speed = measured_speed(config.runs, config.world, config.task, config.steps)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from analysis.bootstrap import cluster_bootstrap
+from analysis.statistics.bootstrap import cluster_bootstrap
 from experiments.run import build_trainer
 from experiments.spec import RunSpec, TaskSpec, spec_for
 from vapo_core.oracles.monte_carlo import sampled_truth

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from optuna.trial import FrozenTrial, create_trial
 
-from analysis.bootstrap import cluster_bootstrap
-from analysis.intervals import paired, student
+from analysis.statistics.bootstrap import cluster_bootstrap
+from analysis.statistics.intervals import paired, student
 from analysis.sweep import best_range
 from experiments.space import Dimension, Plan
 from experiments.tune import distribution, propose

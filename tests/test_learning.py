@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.intervals import student
+from analysis.statistics.intervals import student
 from experiments.run import build_trainer
 from experiments.spec import spec_for
 from tests.worlds import run

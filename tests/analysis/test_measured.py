@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from analysis.intervals import paired, student
 from analysis.measured import HEADLINES, measured_figure, measured_rows, measured_table, measured_terminal
 from analysis.report import write_report
 from analysis.schema import Tables
+from analysis.statistics.intervals import paired, student
 
 FVU, NOISE = "value_error/fvu_held_out", "gradient_variance/trace_token"
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.bootstrap import cluster_bootstrap
+from analysis.statistics.bootstrap import cluster_bootstrap
 from experiments.visibility import fractions
 from vapo_core.oracles.truth import Truth
 

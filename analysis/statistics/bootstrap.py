@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from analysis.intervals import Interval
+from analysis.statistics.intervals import Interval
 
 
 def cluster_bootstrap(

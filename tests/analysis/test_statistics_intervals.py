@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.intervals import SMALLEST_THRESHOLD, paired, smallest_threshold, student
+from analysis.statistics.intervals import SMALLEST_THRESHOLD, paired, smallest_threshold, student
 
 
 def test_by_hand():
