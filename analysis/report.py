@@ -84,7 +84,7 @@ def write_report(sources: Path | str | Sequence[tuple[str, Path]], out: Path) ->
         FileNotFoundError, ValueError: as `schema.load` and `effects.ablation_table` do.
     """
     named = [("", Path(sources))] if isinstance(sources, (str, Path)) else [(t, Path(f)) for t, f in sources]
-    sections = [section for title, folder in named for section in sections_of(title, load(folder))]
+    sections = [section for title, folder in named for section in sections_of(title, load(folder, probes=()))]
     folder = jinja2.FileSystemLoader(Path(__file__).parent)
     page = jinja2.Environment(
         loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined

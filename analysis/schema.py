@@ -1,5 +1,6 @@
-"""The two tables everything here reads: names of their columns, and how a folder becomes a `Tables`."""
+"""The tables everything here reads: names of their columns, and how a folder becomes a `Tables`."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,8 +36,17 @@ RUN_NUMBERS = ("seed", "steps", "protocol", "first", "last", "auc", "mean_length
 RUN_COLUMNS: tuple[str, ...] = (*RUN_TEXT, *RUN_NUMBERS, *COMPONENTS, *(f"activity_{c}" for c in COMPONENTS))
 """Columns of runs.csv that analysis needs; others (`settings.*`, `warm_key` ...) may be there and are kept."""
 
+TRAINED = ("first", "last", "auc", "mean_length", "tokens", *COMPONENTS, *(f"activity_{c}" for c in COMPONENTS))
+"""Of these, what only a trained run has: rows of world exact leave them open."""
+
+LATER_TEXT = ("variants", "probes")
+"""Text columns that older tables lack: `slot=name` and `probe=every`, one space between; "" there."""
+
 CURVE_COLUMNS: tuple[str, ...] = ("spec", "step", "metric", "value")
 """Columns of curves.parquet: one row per run, RL step and metric."""
+
+PROBE_COLUMNS: tuple[str, ...] = ("spec", "step", "probe", "item", "column", "value")
+"""Columns of probes.parquet: the arrays probes leave, one row per number; `item` counts the rows of one measurement."""
 
 CELL: tuple[str, ...] = ("world", "task", "metric", "steps", "protocol")
 """Runs that agree on these may be compared; seeds are paired across arms only among them."""
@@ -49,46 +59,69 @@ class Tables(NamedTuple):
     """One row per finished or diverged run, `RUN_COLUMNS`."""
     curves: pd.DataFrame
     """Long form, `CURVE_COLUMNS`; `spec` points into `runs`."""
+    probes: pd.DataFrame = pd.DataFrame(columns=list(PROBE_COLUMNS))
+    """Long form, `PROBE_COLUMNS`; no rows where nothing was left or asked for."""
 
 
-def load(folder: Path) -> Tables:
-    """Read `runs.csv` and `curves.parquet` from a folder; either may have no rows.
+def load(folder: Path, probes: Collection[str] | None = None) -> Tables:
+    """Read `runs.csv`, `curves.parquet` and, if there is one, `probes.parquet` from a folder; each may have no rows.
+
+    Args:
+        folder: where they are.
+        probes: names of the probes whose arrays are read; all if not given. Those of a large grid are large.
 
     Raises:
-        FileNotFoundError: if one of the two files is not there.
-        ValueError: if a column is missing, a run appears twice, or a run has no score.
+        FileNotFoundError: if one of the first two files is not there.
+        ValueError: if a column is missing, a run appears twice, or a trained run has no score.
     """
     for name in ("runs.csv", "curves.parquet"):
         if not (Path(folder) / name).is_file():
             raise FileNotFoundError(
                 f"{Path(folder) / name} is missing: a table folder holds runs.csv and curves.parquet"
             )
-    runs = pd.read_csv(Path(folder) / "runs.csv", dtype=dict.fromkeys(RUN_TEXT, "str"), keep_default_na=True)
+    text = dict.fromkeys((*RUN_TEXT, *LATER_TEXT), "str")
+    runs = pd.read_csv(Path(folder) / "runs.csv", dtype=text, keep_default_na=True)
     curves = pd.read_parquet(Path(folder) / "curves.parquet")
-    return check(Tables(runs, curves))
+    return check(Tables(runs, curves, _arrays(Path(folder) / "probes.parquet", probes)))
+
+
+def _arrays(path: Path, probes: Collection[str] | None) -> pd.DataFrame:
+    """Rows of probes.parquet; none if there is no such file."""
+    if not path.is_file() or (probes is not None and not probes):
+        return pd.DataFrame(columns=list(PROBE_COLUMNS))
+    return pd.read_parquet(path, filters=None if probes is None else [("probe", "in", list(probes))])
 
 
 def check(tables: Tables) -> Tables:
     """The same tables, missing text filled with "" and numbers as numbers.
 
+    Rows of world exact may lack what only trained runs have; beside such rows, components are nullable booleans.
+
     Raises:
-        ValueError: if a column is missing, a run appears twice, or a run has no score.
+        ValueError: if a column is missing, a run appears twice, or a trained run has no score.
     """
-    _require("runs.csv", tables.runs, RUN_COLUMNS)
-    _require("curves.parquet", tables.curves, CURVE_COLUMNS)
     runs, curves = tables.runs.copy(), tables.curves.copy()
-    for name in RUN_TEXT:
+    if "world" in runs and len(runs) and (runs["world"] == "exact").all():
+        runs = runs.reindex(columns=[*runs.columns, *(name for name in TRAINED if name not in runs)])
+    runs = runs.reindex(columns=[*runs.columns, *(name for name in LATER_TEXT if name not in runs)])
+    _require("runs.csv", runs, RUN_COLUMNS)
+    _require("curves.parquet", curves, CURVE_COLUMNS)
+    _require("probes.parquet", tables.probes, PROBE_COLUMNS)
+    for name in (*RUN_TEXT, *LATER_TEXT):
         runs[name] = runs[name].astype("object").where(runs[name].notna(), "").astype(str)
     for name in (*RUN_NUMBERS, *(f"activity_{c}" for c in COMPONENTS)):
         runs[name] = pd.to_numeric(runs[name])
+    for name in COMPONENTS:
+        if runs[name].isna().any():
+            runs[name] = runs[name].astype("boolean")
     curves["value"] = pd.to_numeric(curves["value"])
     twice = runs.loc[runs["spec"].duplicated(), "spec"]
     if len(twice):
         raise ValueError(f"runs.csv: run {twice.iloc[0]} appears twice")
-    blank = runs.loc[runs[["last", "auc"]].isna().any(axis=1), "spec"]
+    blank = runs.loc[runs[["last", "auc"]].isna().any(axis=1) & (runs["world"] != "exact"), "spec"]
     if len(blank):
         raise ValueError(f"runs.csv: run {blank.iloc[0]} has no score; last and auc count 0 after a divergence")
-    return Tables(runs, curves)
+    return Tables(runs, curves, tables.probes)
 
 
 def _require(file: str, table: pd.DataFrame, names: tuple[str, ...]) -> None:

@@ -79,7 +79,7 @@ def figure(table: pd.DataFrame) -> Drawing:
 def main(words: Sequence[str]) -> None:
     """Tables of an ablation in, table and picture out."""
     folder, out = map(Path, words)
-    save(figure(outcomes(load(folder))), out, "trap")
+    save(figure(outcomes(load(folder, probes=()))), out, "trap")
 
 
 if __name__ == "__main__":

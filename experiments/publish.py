@@ -23,7 +23,7 @@ def publish(plan: Plan, runs: Path, title: str, out: Path) -> None:
 
     collect(sorted(plan.specs, key=lambda spec: (spec.seed, plan.arms.index(plan.labels[spec.hash]))), runs, out)
     relabel(out / "runs.csv", plan.labels)
-    tables = load(out)
+    tables = load(out, probes=())
     console = Console(width=None if sys.stdout.isatty() else 120)
     if plan.reference in set(tables.runs["arm"]):
         _publish_arms(tables, plan.reference, out, console)

@@ -177,8 +177,15 @@ def describe(spec: RunSpec, study: str) -> dict[str, Any]:
         "protocol": spec.protocol,
         **spec.toggles.model_dump(),
         **{f"settings.{k}": v for k, v in spec.settings.model_dump(mode="python").items()},
+        "variants": _as_text(spec.variants),
+        "probes": _as_text(spec.probes),
         "metric": SCORES[spec.world],
     }
+
+
+def _as_text(named: Mapping[str, object]) -> str:
+    """`name=value`, sorted, one space between."""
+    return " ".join(f"{name}={named[name]}" for name in sorted(named))
 
 
 def tags_of(spec: RunSpec, study: str) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from analysis.schema import CURVE_COLUMNS, RUN_COLUMNS, Tables, load
+from analysis.schema import CURVE_COLUMNS, PROBE_COLUMNS, RUN_COLUMNS, TRAINED, Tables, load
 
 
 def test_round_trip(synthetic, folder):
@@ -45,3 +45,39 @@ def test_double_runs_and_missing_scores(synthetic, folder):
         load(folder(Tables(blank, tables.curves), "blank"))
     with pytest.raises(ValueError, match="appears twice"):
         load(folder(Tables(pd.concat([tables.runs, tables.runs]), tables.curves), "twice"))
+
+
+def exact_rows(like):
+    """Rows of the exact level as they are written: without what only a trained run has."""
+    rows = like.head(2).drop(columns=[name for name in TRAINED if name in like])
+    return rows.assign(world="exact", spec=["e0", "e1"])
+
+
+def test_exact_rows_have_no_score(synthetic, folder):
+    tables = synthetic(2)
+    alone = load(folder(Tables(exact_rows(tables.runs), tables.curves), "alone")).runs
+    assert alone["auc"].isna().all()
+    mixed = pd.concat([tables.runs, exact_rows(tables.runs)])
+    got = load(folder(Tables(mixed, tables.curves), "mixed")).runs
+    trained = got["world"] != "exact"
+    assert (trained & ~got["clip_higher"]).sum() == 0  # ~ is a negation there, too, and an open cell is neither
+    assert got["clip_higher"].sum() == trained.sum()
+    assert got.loc[trained, "auc"].notna().all()
+
+
+def test_arrays_of_the_probes_asked_for(synthetic, folder):
+    tables = synthetic(2)
+    home = folder(tables)
+    assert load(home).probes.empty
+    arrays = pd.DataFrame([("a", 0, name, 0, "x", 1.0) for name in ("credit", "ranking")], columns=list(PROBE_COLUMNS))
+    arrays.to_parquet(home / "probes.parquet")
+    assert set(load(home).probes["probe"]) == {"credit", "ranking"}
+    assert list(load(home, ["ranking"]).probes["probe"]) == ["ranking"]
+    assert load(home, []).probes.empty
+
+
+def test_older_tables_lack_later_columns(synthetic, folder):
+    tables = synthetic(2)
+    assert (load(folder(tables)).runs["variants"] == "").all()
+    tables.runs["variants"] = "credit=step_level"
+    assert (load(folder(tables, "new")).runs["variants"] == "credit=step_level").all()

@@ -14,7 +14,7 @@ import pytest
 from experiments.collect import collect
 from experiments.launch import local_map
 from experiments.records import JsonLines, read_points
-from experiments.run import finished_row, run_one, score
+from experiments.run import describe, finished_row, run_one, score
 from tests.worlds import small_spec
 
 
@@ -34,6 +34,12 @@ def test_row_has_every_column_a_table_needs(tmp_path):
     assert row["warm_key"]
     assert row["settings.alpha"] == 0.5
     assert math.isfinite(row["activity_length_adaptive_gae"])
+
+
+def test_row_says_which_variants_and_probes():
+    told = describe(small_spec(recipe="grpo", probes={"value_error": 2, "credit": 4}), "test")
+    assert told["variants"] == "credit=group_relative whiten=none"
+    assert told["probes"] == "credit=4 value_error=2"
 
 
 def test_divergence_is_a_result_with_a_row(tmp_path):
