@@ -30,11 +30,32 @@ def gae(rewards: Tensor, values: Tensor, mask: Tensor, lam: Tensor | float, gamm
         order = torch.argsort(~mask, dim=1, stable=True)  # valid tokens first, their order kept
         packed = gae(rewards.gather(1, order), values.gather(1, order), mask.gather(1, order), lam, gamma)
         return torch.zeros_like(packed).scatter(1, order, packed).where(mask, 0.0)
-    value = values.where(mask, 0.0)
-    delta = rewards.where(mask, 0.0) - value
-    delta[:, :-1].add_(value[:, 1:], alpha=gamma)
-    decay = gamma * torch.as_tensor(lam, dtype=delta.dtype, device=delta.device).expand(len(delta))
-    return _discounted_suffix_sums(delta, decay).where(mask, 0.0)
+    advantages = torch.zeros_like(values, dtype=torch.result_type(rewards, values))
+    decay = gamma * torch.as_tensor(lam, dtype=advantages.dtype, device=mask.device).expand(len(mask))
+    for rows, longest in _pieces(mask):
+        part = rows, slice(longest)
+        value = values[part].where(mask[part], 0.0)
+        delta = rewards[part].where(mask[part], 0.0) - value
+        delta[:, :-1].add_(value[:, 1:], alpha=gamma)
+        advantages[part] = _discounted_suffix_sums(delta, decay[rows]).where(mask[part], 0.0)
+    return advantages
+
+
+PIECE = 2**18
+"""Tokens worked on at a time: they stay in a core's cache, and no memory is asked for anew."""
+
+
+def _pieces(mask: Tensor) -> list[tuple[slice, int]]:
+    """Rows that are worked on together, and how far the longest of them reaches, in whole blocks where they fit.
+
+    mask: [B, T] bool, prefixes. Rows without tokens may be left out.
+    """
+    batch, tokens = mask.shape
+    rest = (~mask).view(torch.uint8)
+    lengths = torch.searchsorted(rest, torch.ones_like(rest[:, :1])).squeeze(1).tolist() if tokens else [0] * batch
+    rows = max(1, PIECE // max(1, tokens))
+    longest = [(slice(i, i + rows), max(lengths[i : i + rows])) for i in range(0, batch, rows)]
+    return [(part, min(tokens, -(-most // BLOCK) * BLOCK)) for part, most in longest if most]
 
 
 BLOCK = 64
@@ -53,13 +74,11 @@ def _discounted_suffix_sums(x: Tensor, decay: Tensor) -> Tensor:
     power = _flushed(decay[:, None] ** torch.arange(size + 1, device=x.device))  # [B, size + 1]
     gap = place[None, :] - place[:, None]
     within = power[:, gap.abs()].where(gap >= 0, 0.0)  # [B, i, j]
-    blocks = torch.nn.functional.pad(x, (0, -tokens % size)).view(rows, -1, size)
+    blocks = (torch.nn.functional.pad(x, (0, -tokens % size)) if tokens % size else x).view(rows, -1, size)
     inside = blocks @ within.transpose(1, 2)
-    later = torch.nn.functional.pad(
-        _doubled(inside[:, 1:, 0], power[:, -1]), (0, 1)
-    )  # sums at the start of the next block
-    whole = torch.baddbmm(inside, later[:, :, None], power[:, 1:].flip(1)[:, None, :])
-    return whole.view(rows, -1)[:, :tokens]
+    later = _doubled(inside[:, 1:, 0], power[:, -1])  # sums at the start of the next block
+    inside[:, :-1].baddbmm_(later[:, :, None], power[:, 1:].flip(1)[:, None, :])
+    return inside.view(rows, -1)[:, :tokens]
 
 
 def _doubled(x: Tensor, decay: Tensor) -> Tensor:
