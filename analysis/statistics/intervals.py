@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 SMALLEST_THRESHOLD: dict[int, float] = {5: 1.95, 10: 1.20, 16: 0.90, 20: 0.80, 32: 0.60, 64: 0.45}
@@ -26,18 +26,10 @@ def student(x: ArrayLike, level: float = 0.95) -> Interval:
     Raises:
         ValueError: if x is not one-dimensional, holds a missing value, or level is outside (0, 1).
     """
-    values = np.asarray(x, dtype=float)
-    if values.ndim != 1:
-        raise ValueError(f"one value per seed is expected, not an array of shape {values.shape}")
-    if np.isnan(values).any():
-        raise ValueError("a value is missing: drop it (and its partner) before asking for an interval")
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie between 0 and 1, not {level}")
-    if values.size == 0:
-        return Interval(np.nan, np.nan, np.nan)
+    values = _checked(x, level)
+    if values.size < 2:
+        return Interval(float(values.mean()) if values.size else np.nan, np.nan, np.nan)
     mean = float(values.mean())
-    if values.size == 1:
-        return Interval(mean, np.nan, np.nan)
     half = float(stats.t.ppf((1 + level) / 2, values.size - 1) * values.std(ddof=1) / np.sqrt(values.size))
     return Interval(mean, mean - half, mean + half)
 
@@ -52,6 +44,43 @@ def paired(a: ArrayLike, b: ArrayLike, level: float = 0.95) -> Interval:
     if left.shape != right.shape:
         raise ValueError(f"pairs are expected: {left.shape} against {right.shape}")
     return student(left - right, level)
+
+
+def studentised(x: ArrayLike, level: float, rng: np.random.Generator, draws: int = 9999) -> Interval:
+    """Bootstrap-t interval of the mean of x [S], for means over seeds whose distribution is skewed.
+
+    mean - q sd / sqrt(S), q the upper and lower quantile of t* = (mean* - mean) / (sd* / sqrt(S)) over resamples
+    (Efron and Tibshirani, An Introduction to the Bootstrap, section 12.5). Wider than Student's on the side of the
+    longer tail. With 5 values it is erratic: `student` is the safer one below about 10.
+
+    Args:
+        level: in (0, 1); at 1 - 0.05/16 a tail holds 16 of 9,999 draws.
+        rng: explicit generator, so that an interval can be had again.
+        draws: resamples; those of a single repeated value have no t* and are left out.
+
+    Raises:
+        ValueError: as in `student`.
+    """
+    values = _checked(x, level)
+    if values.size < 2 or np.ptp(values) == 0:
+        return student(values, level)
+    resampled = values[rng.integers(values.size, size=(draws, values.size))]
+    resampled = resampled[np.ptp(resampled, axis=1) > 0]
+    mean, error = float(values.mean()), values.std(ddof=1) / np.sqrt(values.size)
+    t = (resampled.mean(1) - mean) / (resampled.std(1, ddof=1) / np.sqrt(values.size))
+    below, above = np.quantile(t, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(mean, float(mean - above * error), float(mean - below * error))
+
+
+def _checked(x: ArrayLike, level: float) -> NDArray[np.float64]:
+    values = np.asarray(x, dtype=float)
+    if values.ndim != 1:
+        raise ValueError(f"one value per seed is expected, not an array of shape {values.shape}")
+    if np.isnan(values).any():
+        raise ValueError("a value is missing: drop it (and its partner) before asking for an interval")
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, not {level}")
+    return values
 
 
 def smallest_threshold(seeds: int) -> float:
