@@ -24,4 +24,26 @@ QUESTIONS: dict[str, Question] = {
         also=("walk", "tiny_lm"),
         floor=Floor("families whose h* lies inside the grid of horizons at every length, share of all", 0.8),
     ),
+    "h2b": Question(
+        id="h2b",
+        question="How sensitive is it to alpha, and when does it hurt long sequences?",
+        estimand=(
+            "area under the learning curve of the best constant lambda minus that of the best alpha, each chosen on the other"
+            " half of the seeds (mean of ten halvings) from eight settings of equal horizons, 1 to 128 tokens at a length of"
+            " 16; mixed lengths: a ring of 32 cells with problems of 2 to 32 decisions. Short (up to 8) and long (from 17)"
+            " problems apart, the width in decades of the alphas within 0.02 AUC of the best, and an alpha tuned on short"
+            " problems but used on long ones are secondary."
+        ),
+        unit="AUC",
+        prediction=(
+            "Positive: where the best horizon goes with the cube root of the length (R4), a constant misses it by a power of"
+            " 1/3 and alpha l by a power of 2/3, so at lengths that differ 16-fold the rule costs more than the constant does."
+            " The best alpha falls as l^(-2/3); one tuned on short answers is too large for long ones, which costs variance,"
+            " and a horizon ten times too short costs five times as much as one ten times too long (33 to 6.7)."
+        ),
+        threshold=0.02,
+        primary="walk",
+        also=("exact", "tiny_lm"),
+        floor=Floor("coefficient of variation of response length within a step, runs of mixed lengths", 0.3),
+    ),
 }

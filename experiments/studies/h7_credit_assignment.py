@@ -24,4 +24,27 @@ QUESTIONS: dict[str, Question] = {
         also=("walk", "tiny_lm"),
         floor=Floor("true value lost at the planted error, mean, reward", 0.05),
     ),
+    "h7b": Question(
+        id="h7b",
+        question="Is there temporal abstraction, or only token-by-token credit?",
+        estimand=(
+            "exponent of samples to J = 0.8 on the number of decisions (5, 9, 17; four tokens a decision), token-level credit at"
+            " lambda = 0.95 minus step-level credit at 0.95^4, the same horizon; samples are responses, runs that do not get"
+            " there are censored, and the values used carry an independent error of standard deviation 0.1 at every token,"
+            " since a critic of the walk sees no difference between the tokens of a step. Without that error, samples at each"
+            " number of decisions, and TD error at step boundaries beyond that of true values are secondary."
+        ),
+        unit="exponent",
+        prediction=(
+            "Negligible: at one horizon the two differ in the bootstrapped errors alone, (1 - lambda)/(1 + lambda) sigma^2 of"
+            " noise after the token, 0.03 or 0.10 sigma^2 beside the sigma^2 of the token's own value, at any number of"
+            " decisions; where values are flat within a step they are the same estimator. Tokens cost nothing, and steps"
+            " abstract nothing, unless lambda is left as it was."
+        ),
+        threshold=0.15,
+        primary="walk",
+        also=("tiny_lm",),
+        floor=Floor("root mean square TD error of the values used on tokens inside a step, reward; 0 if flat there", 0.05),
+        equivalence=True,
+    ),
 }
