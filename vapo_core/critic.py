@@ -8,6 +8,7 @@ from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
 from vapo_core.policy import positions
+from vapo_core.ragged import in_groups
 from vapo_core.types import Batch
 
 
@@ -30,11 +31,14 @@ class LanguageCritic(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """[B, T] value of the prefix before each response token, in reward units; 0 where masked."""
-        ids, attention = batch.inputs["ids"], batch.inputs["attention"]
+        return in_groups(batch, self._read)[0]
+
+    def _read(self, ids: Tensor, attention: Tensor, mask: Tensor) -> tuple[Tensor]:
+        """One pass; ids and attention [b, P + t], mask [b, t]."""
         logits = self.model(
             input_ids=ids, attention_mask=attention, position_ids=positions(attention), use_cache=False
         ).logits
-        return logits[:, -batch.mask.shape[1] - 1 : -1, 0].float().where(batch.mask, 0.0)
+        return (logits[:, -mask.shape[1] - 1 : -1, 0].float().where(mask, 0.0),)
 
     def save(self, folder: Path) -> None:
         """A folder that AutoModelForTokenClassification loads."""

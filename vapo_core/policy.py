@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from vapo_core.ragged import in_groups
 from vapo_core.types import Batch
 
 
@@ -20,8 +21,12 @@ class LanguagePolicy(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log-probability of each response token and entropy of its distribution, both [B, T] nats; 0 where masked."""
-        ids, attention = batch.inputs["ids"], batch.inputs["attention"]
-        tokens = batch.mask.shape[1]
+        logp, entropy = in_groups(batch, self._read)
+        return logp, entropy
+
+    def _read(self, ids: Tensor, attention: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """One pass; ids and attention [b, P + t], mask [b, t]."""
+        tokens = mask.shape[1]
         logits = self.model(
             input_ids=ids,
             attention_mask=attention,
@@ -32,4 +37,4 @@ class LanguagePolicy(nn.Module):
         rows = torch.log_softmax(logits.float() / self.temperature, dim=-1)
         logp = rows.gather(2, ids[:, -tokens:, None]).squeeze(2)
         entropy = -(rows.exp() * rows).sum(2)
-        return logp.where(batch.mask, 0.0), entropy.where(batch.mask, 0.0)
+        return logp.where(mask, 0.0), entropy.where(mask, 0.0)
