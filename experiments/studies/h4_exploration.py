@@ -44,7 +44,9 @@ QUESTIONS: dict[str, Question] = {
         threshold=0.05,
         primary="walk",
         also=("tiny_lm",),
-        floor=Floor("gradient norm of the positive-example loss over the surrogate's, mean of runs with the loss", 0.02),
+        floor=Floor(
+            "gradient norm of the positive-example loss over the surrogate's, mean of runs with the loss", 0.02
+        ),
         equivalence=True,
     ),
 }

@@ -44,7 +44,9 @@ QUESTIONS: dict[str, Question] = {
         threshold=0.15,
         primary="walk",
         also=("tiny_lm",),
-        floor=Floor("root mean square TD error of the values used on tokens inside a step, reward; 0 if flat there", 0.05),
+        floor=Floor(
+            "root mean square TD error of the values used on tokens inside a step, reward; 0 if flat there", 0.05
+        ),
         equivalence=True,
     ),
 }
