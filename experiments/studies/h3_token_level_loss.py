@@ -10,16 +10,19 @@ QUESTIONS: dict[str, Question] = {
             "log of kappa under token mean over kappa under sequence mean, at the same weights and responses, along runs of"
             " full VAPO; kappa = top curvature of the policy surrogate at ratio 1 x length of the recipe's update / slope,"
             " direction from one half of the responses and curvature from the other. Above 0: sharper under token mean."
-            " Two cells of the walk, one whose base policy wanders (wrong answers are long) and one whose base policy gives"
-            " up (trap_prior 2: wrong answers are short). Strata: measurements in which the covariance of length and a"
-            " response's curvature, read on responses of their own, is above 0, and below 0."
+            " Two cells: the walk as it is, whose base policy stops early (wrong answers are short), and with trap_prior -2,"
+            " where it wanders (wrong answers are long). Measurements in which both slopes are clear of 0; one mean per run"
+            " and cell, cells alike. Strata: measurements in which the covariance of length and a response's curvature is"
+            " above 0, and below 0; it is read on responses of their own, relative to the curvature, along both reductions'"
+            " top directions, since along one alone it would favour that one."
         ),
         unit="nats",
         prediction=(
             "Conditional. H_token - H_sequence = Cov_i(l_i, H_i) / mean l exactly (R5), H_i the curvature of response i's"
             " token mean: 0 if all lengths agree, else of the sign of that covariance. At ratio 1 H_i is -A psi psi' - A grad"
             " psi, so a response that did worse than expected curves the loss upward: where wrong answers are the long ones"
-            " the covariance is above 0 and token mean is sharper, where they are the short ones it is flatter."
+            " the covariance is above 0 and token mean is sharper, where they are the short ones it is flatter. This takes the"
+            " slopes to change less than the curvatures; they have a covariance with length of their own, shown beside it."
         ),
         threshold=0.22,  # 25 %: a step size that is safe for one reduction is off by that margin for the other
         primary="walk",
@@ -34,8 +37,9 @@ QUESTIONS: dict[str, Question] = {
             " mini_batches), both reductions on the same weights and responses; Q = (E g . grad J)^2 / (|grad J|^2 E|g|^2),"
             " the useful share of a gradient's power, E|g|^2 = |E g|^2 + tr S / B. grad J without bias from responses of"
             " their own (whole-response returns, leave-one-out baseline), prompts as clusters, whitening's constants from"
-            " another batch. Mean over tasks text_walk and chain and over the measurements of a run. Above 0: token mean is"
-            " worth more responses."
+            " another batch. A single run's Q is noisy, so Q |grad J|^2 is averaged over seeds before the log, at every task"
+            " and step, and the logs are averaged over tasks text_walk and chain and over steps; jackknife over seeds. Above"
+            " 0: token mean is worth more responses."
         ),
         unit="nats",
         prediction=(
@@ -58,7 +62,7 @@ QUESTIONS: dict[str, Question] = {
             "log of kappa(d_sequence) over kappa(d_token), kappa(d) = d'Fd / (2 (grad J . d)^2): KL(old || new) of whole"
             " responses per squared first-order gain of J, F the Fisher information of a response. d is full VAPO's expected"
             " gradient under either reduction at the same weights and responses; products from disjoint responses, so that"
-            " noise of d is not counted. Mean over the measurements of a run of those in which both directions ascend."
+            " noise of d is not counted. Mean over the measurements of a run in which both directions surely ascend."
             " Above 0: token mean pays less KL for the same gain."
         ),
         unit="nats",
