@@ -8,7 +8,7 @@ import torch
 
 from tests.worlds import small_spec, trainer_of, view_of
 from vapo_core.probes import PROBES
-from vapo_core.probes.exploration import diversity
+from vapo_core.probes.exploration import diversity, exact
 
 
 def test_exploration_of_a_uniform_policy_reads_the_logarithm_of_the_actions(cache):
@@ -75,3 +75,20 @@ def test_lucky_guesses_solve_nothing(cache):
     metrics = PROBES["exploration"](view).metrics
     assert metrics["exploration/guessed"] == 1
     assert metrics["exploration/solved_once"] == metrics["exploration/pass_at_8"] == metrics["exploration/modes"] == 0
+
+
+def test_exact_outcomes_by_hand():
+    """Two modes: 3 to 1 on one problem, one alone on the other, a third that is never solved is left out of both."""
+    found = exact(np.array([[0.3, 0.1, 0.4], [0.2, 0.0, 0.1], [0.0, 0.0, 1.0]]))
+    assert found["exploration/exact_solved"] == pytest.approx(0.2)
+    assert found["exploration/exact_depth"] == pytest.approx((np.log(1) + np.log(0.5)) / 2)
+    quarter = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25)) / np.log(2)
+    assert found["exploration/exact_mode_entropy"] == pytest.approx(quarter / 2)
+    assert "exploration/exact_mode_entropy" not in exact(np.array([[0.3, 0.4]]))
+
+
+def test_exact_numbers_are_logged_on_the_walk_alone(cache):
+    metrics = PROBES["exploration"](view_of("walk", cache, dials={"size": 8, "horizon": 12, "modes": 2})).metrics
+    assert 0 < metrics["exploration/exact_mode_entropy"] <= 1
+    assert 0 < metrics["exploration/exact_solved"] < 1
+    assert "exploration/exact_solved" not in PROBES["exploration"](view_of("lm", cache)).metrics

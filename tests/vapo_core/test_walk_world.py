@@ -157,6 +157,37 @@ def test_splits_share_no_problem_and_are_the_same_for_every_seed():
     assert train == {p.prompt for p in again.problems["train"]}
 
 
+def test_problems_lie_between_nearest_and_farthest():
+    """A regime of one length must hold that length alone, and both splits."""
+    whole = Walk(WalkDials())
+    part = Walk(WalkDials(nearest=4, farthest=6))
+    assert {p.difficulty for split in part.splits for p in part.problems[split]} == {4.0, 5.0, 6.0}
+    expected = [p.prompt for split in whole.splits for p in whole.problems[split] if 4 <= p.difficulty <= 6]
+    assert sorted(p.prompt for split in part.splits for p in part.problems[split]) == sorted(expected)
+    with pytest.raises(ValueError, match="nearest 9"):
+        WalkDials(nearest=9, farthest=8)
+
+
+@pytest.mark.parametrize("dials", [{"modes": 2}, {"trap_prior": 1.0, "trap_reward": 0.3}, {"modes": 2, "filler": 2}])
+def test_exact_outcomes_are_what_sampling_finds(dials):
+    """Goals in the order the verifier names them, then guesses; the rest is broken or cut off."""
+    world = make({"size": 8, "horizon": 12, **dials})
+    problems = world.task.problems["train"][:6]
+    found = world.exact_outcomes(problems)
+    rollout = world.engine.generate(problems, 3000, seed=4)
+    grades = [world.task.verify(problems[i // 3000], r) for i, r in enumerate(rollout.responses)]
+    assert found.shape == (6, world.task.dials.modes + 1)
+    for mode in range(world.task.dials.modes):
+        seen = np.array([g.mode == f"goal {mode}" for g in grades]).reshape(6, 3000).mean(1)
+        assert np.abs(found[:, mode] - seen).max() < 0.04
+    lucky = [world.task.verify(problems[i // 3000], r._replace(luck=-1.0)) for i, r in enumerate(rollout.responses)]
+    guessed = np.array([g.mode == "guess" and g.reward == 1 for g in lucky]).reshape(6, 3000).mean(1)
+    if world.task.dials.trap_reward:
+        assert np.abs(found[:, -1] - guessed).max() < 0.04
+    expected = found[:, :-1].sum(1) + world.task.dials.trap_reward * found[:, -1]
+    assert float(world.exact_return(problems).detach()) == pytest.approx(expected.mean(), abs=1e-5)
+
+
 def test_best_j_is_reached_by_no_policy_but_bounds_all():
     """The best J within the horizon is 1 when every goal is in reach, and above any network's."""
     world = make({})
@@ -176,7 +207,9 @@ def test_prior_of_the_trap_is_in_nats_of_log_odds():
     assert float(row[STOP] - row[right]) == pytest.approx(1.5, abs=1e-5)
 
 
-@pytest.mark.parametrize(("field", "value"), [("size", 3), ("hazard", 16), ("modes", 3), ("trap_reward", 1.5)])
+@pytest.mark.parametrize(
+    ("field", "value"), [("size", 3), ("hazard", 16), ("modes", 3), ("trap_reward", 1.5), ("nearest", 1)]
+)
 def test_impossible_dials_are_refused(field, value):
     with pytest.raises(ValueError, match=field):
         WalkDials(**{field: value})

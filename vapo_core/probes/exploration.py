@@ -23,6 +23,12 @@ METRICS: dict[str, tuple[str, str]] = {
         "probability",
         "two answers that solve a problem differ in mode, mean over problems solved at least twice; absent without one",
     ),
+    "exploration/exact_solved": ("share", "exact probability of a right answer that is no guess, where it is known"),
+    "exploration/exact_depth": ("nats", "exact log-odds of a guess over a right answer, mean over problems"),
+    "exploration/exact_mode_entropy": (
+        "share of log(modes)",
+        "exact entropy over modes of a right answer, mean over problems: 1 even, 0 one mode left; absent with one mode",
+    ),
 }
 
 
@@ -54,7 +60,24 @@ def measure(view: View) -> Measurement:
     diversities = [diversity(m[s]) for m, s in zip(modes, solved, strict=True) if s.sum() > 1]
     if diversities:
         metrics["exploration/mode_diversity"] = float(np.mean(diversities))
-    return Measurement(metrics)
+    outcomes = view.world.exact_outcomes(view.held_out)
+    return Measurement(metrics | ({} if outcomes is None else exact(outcomes)))
+
+
+def exact(outcomes: np.ndarray) -> dict[str, float]:
+    """What probabilities say. outcomes: [N, modes + 1], right answers by mode, then guesses; rows sum to 1 or less."""
+    modes, guess = outcomes[:, :-1], outcomes[:, -1]
+    solved = modes.sum(1)
+    found = {"exploration/exact_solved": float(solved.mean())}
+    possible = solved > 0
+    if (possible & (guess > 0)).any():
+        both = possible & (guess > 0)
+        found["exploration/exact_depth"] = float(np.log(guess[both] / solved[both]).mean())
+    if modes.shape[1] > 1 and possible.any():
+        share = modes[possible] / solved[possible, None]
+        entropy = -(share * np.log(np.maximum(share, np.finfo(float).tiny))).sum(1)
+        found["exploration/exact_mode_entropy"] = float(entropy.mean() / np.log(modes.shape[1]))
+    return found
 
 
 def diversity(modes: np.ndarray) -> float:

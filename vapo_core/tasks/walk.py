@@ -26,6 +26,8 @@ class WalkDials(Frozen):
 
     size: int = Field(16, ge=4, description="cells on the ring")
     horizon: int = Field(48, ge=2, description="most decisions in a response")
+    nearest: int = Field(2, ge=2, description="decisions of the shortest problems, stopping included")
+    farthest: int = Field(4096, ge=2, description="decisions of the longest problems; none is beyond the horizon")
     hazard: int = Field(1, ge=0, description="width of the deadly stretch in cells")
     filler: int = Field(0, ge=0, description="forced tokens after every move: length without decisions")
     sparsity: int = Field(0, ge=0, le=8, description="waypoints that must be passed, in order, before a goal counts")
@@ -40,6 +42,10 @@ class WalkDials(Frozen):
             raise ValueError(f"size {self.size} must be a multiple of modes {self.modes}")
         if self.hazard >= self.size // self.modes:
             raise ValueError(f"hazard {self.hazard} must be below size / modes = {self.size // self.modes}")
+        if self.nearest > min(self.farthest, self.horizon):
+            raise ValueError(
+                f"nearest {self.nearest} must not be above farthest {self.farthest} or horizon {self.horizon}"
+            )
         return self
 
 
@@ -108,6 +114,14 @@ class Walk:
         solved = self.solved(stage, goal, broken)
         return np.where(solved, 1.0, np.where(broken == 1, 0.0, self.dials.trap_reward))
 
+    @cached_property
+    def outcome_reward(self) -> np.ndarray:
+        """[states, modes + 1] 1 where stopping ends in that outcome: a right answer by goal, then an early stop unbroken."""
+        stage, goal, _, broken = self.coordinates
+        solved, number = self.solved(stage, goal, broken), goal // (self.dials.size // self.dials.modes)
+        by_goal = solved[:, None] & (number[:, None] == np.arange(self.dials.modes))
+        return np.column_stack([by_goal, ~solved & (broken == 0)]).astype(float)
+
     def solved(self, stage: np.ndarray, goal: np.ndarray, broken: np.ndarray) -> np.ndarray:
         """Whether stopping here is a correct answer."""
         return (stage == self.dials.sparsity) & self.at_target(stage, goal) & (broken == 0)
@@ -156,7 +170,7 @@ class Walk:
         if self.in_hazard(np.array(hazard)) or self.correct_actions[state, STOP]:
             return []
         distance = self.shortest[state]
-        if not np.isfinite(distance) or distance > self.dials.horizon:
+        if not self.dials.nearest <= distance <= min(self.dials.farthest, self.dials.horizon):
             return []
         way = "".join("lr"[a] for a in (LEFT, RIGHT) if self.correct_actions[state, a])
         return [Problem(f"goal {goal} hazard {hazard}", start, kind=way, difficulty=float(distance))]

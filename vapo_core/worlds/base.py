@@ -61,6 +61,10 @@ class World(Protocol):
         """J of another policy minus J of this world's, over these problems; None where it cannot be had exactly."""
         ...
 
+    def exact_outcomes(self, problems: Sequence[Problem]) -> np.ndarray | None:
+        """[N, modes + 1] probability of a right answer in each mode, and of a guess; None where they are not known."""
+        ...
+
     def demonstrated(self, problems: Sequence[Problem], seed: int) -> Batch:
         """The task's demonstrations as responses, for probes that need fixed prefixes; rewards and log-probs are 0."""
         ...

@@ -63,6 +63,9 @@ class LanguageWorld:
     def exact_change(self, policy: nn.Module, problems: Sequence[Problem]) -> None:
         """Not known."""
 
+    def exact_outcomes(self, problems: Sequence[Problem]) -> None:
+        """Not known."""
+
     def demonstrated(self, problems: Sequence[Problem], seed: int) -> Batch:
         """The task's demonstrations, stop token included, as responses."""
         rng, stop = np.random.default_rng(seed), self.tokenizer.eos_token_id

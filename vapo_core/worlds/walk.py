@@ -143,10 +143,13 @@ class WalkWorld:
         )
         return rows.exp().view(horizon, len(states), ACTIONS)
 
-    def exact_values(self, table: Tensor | None = None) -> Tensor:
-        """[horizon + 1, states] true value before each decision, by backward induction; the last row is 0 (cut off)."""
+    def exact_values(self, table: Tensor | None = None, stop_reward: np.ndarray | None = None) -> Tensor:
+        """[horizon + 1, states] true value before each decision, by backward induction; the last row is 0 (cut off).
+
+        `stop_reward` [states] takes the place of the task's own.
+        """
         probabilities = self.action_table() if table is None else table
-        reward = torch.from_numpy(self.task.stop_reward).to(probabilities)
+        reward = torch.from_numpy(self.task.stop_reward if stop_reward is None else stop_reward).to(probabilities)
         onward = torch.from_numpy(self.task.transitions[:, :STOP])
         values = [probabilities.new_zeros(self.task.states)]
         for at in reversed(probabilities):
@@ -157,6 +160,14 @@ class WalkWorld:
         """J, the expected reward averaged over problems; a scalar that keeps the graph, so its gradient is exact."""
         starts = torch.tensor([self.task.start_state(p.answer) for p in problems])
         return self.exact_values(table)[0, starts].mean()
+
+    @torch.no_grad()
+    def exact_outcomes(self, problems: Sequence[Problem]) -> np.ndarray:
+        """[N, modes + 1] probability that a response ends at each goal, or by stopping early unbroken."""
+        starts, table = [self.task.start_state(p.answer) for p in problems], self.action_table()
+        return np.stack(
+            [self.exact_values(table, reward)[0, starts].double().numpy() for reward in self.task.outcome_reward.T], 1
+        )
 
     def best_return(self, problems: Sequence[Problem]) -> float:
         """J of the best policy within the horizon."""
