@@ -31,9 +31,9 @@ class LanguageCritic(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """[B, T] value of the prefix before each response token, in reward units; 0 where masked."""
-        return in_groups(batch, self._read)[0]
+        return in_groups(batch, self.read)[0]
 
-    def _read(self, ids: Tensor, attention: Tensor, mask: Tensor) -> tuple[Tensor]:
+    def read(self, ids: Tensor, attention: Tensor, mask: Tensor) -> tuple[Tensor]:
         """One pass; ids and attention [b, P + t], mask [b, t]."""
         logits = self.model(
             input_ids=ids, attention_mask=attention, position_ids=positions(attention), use_cache=False

@@ -21,10 +21,10 @@ class LanguagePolicy(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log-probability of each response token and entropy of its distribution, both [B, T] nats; 0 where masked."""
-        logp, entropy = in_groups(batch, self._read)
+        logp, entropy = in_groups(batch, self.read)
         return logp, entropy
 
-    def _read(self, ids: Tensor, attention: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def read(self, ids: Tensor, attention: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """One pass; ids and attention [b, P + t], mask [b, t]."""
         tokens = mask.shape[1]
         logits = self.model(

@@ -34,7 +34,7 @@ def test_equal_to_one_pass_with_gradients(architecture):
     model, tokenizer = model_of("tiny", architecture)
     batch = random_batch(24, 40, len(tokenizer))
     policy, critic = LanguagePolicy(model, 0.7), LanguageCritic(model, 0.0)
-    for module, read in ((policy, policy._read), (critic, critic._read)):
+    for module, read in ((policy, policy.read), (critic, critic.read)):
         found = []
         for worth in (10**9, 0):
             outputs = in_groups(batch, read, worth)
@@ -56,4 +56,4 @@ def test_a_masked_inner_token_does_not_shorten_its_row():
     batch = random_batch(24, 40, len(tokenizer))
     batch.mask[:, 0] = False
     policy = LanguagePolicy(model, 1.0)
-    torch.testing.assert_close(in_groups(batch, policy._read, 0)[0], in_groups(batch, policy._read, 10**9)[0])
+    torch.testing.assert_close(in_groups(batch, policy.read, 0)[0], in_groups(batch, policy.read, 10**9)[0])
