@@ -50,6 +50,6 @@ def probability_of_improvement(a: ArrayLike, b: ArrayLike, level: float = 0.95) 
         spread = 1 + spare * ((1 - theta) / (2 - theta) + theta / (1 + theta))
         return abs(theta - share) - z * sqrt(theta * (1 - theta) * spread / pairs)
 
-    low = 0.0 if share == 0 else optimize.brentq(off, 0.0, share)
-    high = 1.0 if share == 1 else optimize.brentq(off, share, 1.0)
+    low = 0.0 if share == 0 else optimize.brentq(off, 0.0, min(share, 1 - 1e-12))
+    high = 1.0 if share == 1 else optimize.brentq(off, max(share, 1e-12), 1.0)
     return Interval(share, float(low), float(high))
