@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from vapo_core import credit as other_slots
-from vapo_core import rehearsal
+from vapo_core import horizon, rehearsal
 from vapo_core.components import (
     clip_higher,
     decoupled_gae,
@@ -38,6 +38,7 @@ COMPONENTS: dict[str, ModuleType] = {
 VARIANTS: dict[str, Mapping[str, Callable[[Settings], Any]]] = {
     **{name: component.VARIANTS for name, component in COMPONENTS.items()},
     **other_slots.VARIANTS,
+    "horizon": horizon.VARIANTS,
     "rehearsal": rehearsal.VARIANTS,
 }
 
@@ -58,6 +59,7 @@ class Recipe:
     select_groups: Callable[[Tensor], Tensor]
     shape_reward: Callable[[Tensor, int], Tensor]
     whiten: Callable[[Tensor, Tensor], Tensor]
+    horizon: horizon.Slot
     rehearsal: rehearsal.Rehearsal
 
 
@@ -75,7 +77,7 @@ def assemble(toggles: Toggles, settings: Settings, variants: Mapping[str, str] |
     chosen = dict(variants or {})
     check_combination(toggles, settings, chosen)
     slots: dict[str, Any] = {name: make(settings) for name, make in other_slots.DEFAULTS.items()}
-    slots["rehearsal"] = rehearsal.nothing(settings)
+    slots |= {"horizon": horizon.own_length, "rehearsal": rehearsal.nothing(settings)}
     for name, component in COMPONENTS.items():
         choose = component.on if getattr(toggles, name) else component.off
         slots[name] = choose(settings)

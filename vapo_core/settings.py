@@ -185,6 +185,8 @@ def check_combination(toggles: Toggles, settings: Settings, variants: Mapping[st
             raise ValueError(f"variants.{slot}: {variants[slot]!r} is a way of having {slot} on, but its toggle is off")
     if "rehearsal" in variants and variants.get("credit") in ("group_relative", "vine"):
         raise ValueError(f"variants.rehearsal: credit {variants['credit']} has no critic that could rehearse")
+    if "horizon" in variants and not toggles.length_adaptive_gae:
+        raise ValueError(f"variants.horizon: {variants['horizon']} adapts lambda, so it needs length_adaptive_gae on")
     answers = settings.group_size if toggles.group_sampling else 1
     if variants.get("credit") == "group_relative" and answers < 2:
         raise ValueError(

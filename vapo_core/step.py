@@ -45,7 +45,7 @@ def assign_credit(batch: Batch, values: Tensor, recipe: Recipe) -> Credited:
     Raises:
         Diverged: if a value is not finite.
     """
-    lam_policy = recipe.length_adaptive_gae(batch.lengths)
+    lam_policy = recipe.horizon(recipe.length_adaptive_gae, batch, values)
     lam_value = recipe.decoupled_gae(lam_policy)
     advantages, targets = recipe.credit.assign(batch, values, lam_policy, lam_value)
     _finite(targets, "value target")

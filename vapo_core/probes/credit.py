@@ -143,7 +143,7 @@ def _graded(view: View, rollout: Rollout, grades: list[Grade]) -> Batch:
 
 def _advantages(view: View, batch: Batch, values: Tensor) -> Tensor:
     """[B, T] by the recipe's lambda and credit rule, unwhitened."""
-    lam = view.recipe.length_adaptive_gae(batch.lengths)
+    lam = view.recipe.horizon(view.recipe.length_adaptive_gae, batch, values)
     return view.recipe.credit.assign(batch, values, lam, view.recipe.decoupled_gae(lam))[0]
 
 

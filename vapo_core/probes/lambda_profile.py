@@ -95,8 +95,8 @@ def measure(view: View) -> Measurement:
         raise CannotRun("lambda_profile: this recipe has no critic, so no lambda")
     gradient = view.world.exact_gradient(view.pool)
     problems, rollout, batch, size = _sample(view, exact=gradient is not None)
-    rules = _rules(view, batch.lengths)
     values = view.recipe.values(view.world, batch, problems, view.settings, view.seed(33)).values
+    rules = _rules(view, batch, values)
     advantages = torch.stack([
         view.recipe.credit.assign(batch, values, lam, view.recipe.decoupled_gae(lam))[0] for lam in rules.lam
     ])  # fmt: skip
@@ -149,10 +149,11 @@ def _sample(view: View, exact: bool) -> tuple[list[Problem], Rollout, Batch, int
     return [p for p in problems for _ in range(answers)], rollout, batch, prompts * answers
 
 
-def _rules(view: View, lengths: Tensor) -> Rules:
+def _rules(view: View, batch: Batch, values: Tensor) -> Rules:
+    lengths = batch.lengths
     constants = [torch.full_like(lengths, lam, dtype=torch.float) for lam in LAMBDAS]
     alphas = [adaptive(view.settings.model_copy(update={"alpha": alpha}))(lengths) for alpha in ALPHAS]
-    own = view.recipe.length_adaptive_gae(lengths)
+    own = view.recipe.horizon(view.recipe.length_adaptive_gae, batch, values)
     kind = np.repeat([0, 1, 2], [len(LAMBDAS), len(ALPHAS), 1])
     return Rules(kind, np.array([*LAMBDAS, *ALPHAS, float(own.mean())]), torch.stack([*constants, *alphas, own]))
 
