@@ -25,12 +25,13 @@ ablation: setup
 test: setup
 	$(BIN)/python -m pytest -n 2
 
-# Kill -9 at random moments, a hundred times; exact moments against simulation; coverage of the intervals. Three quarters
-# of an hour; the tables are committed.
+# Kill -9 at random moments, a hundred times; exact moments against simulation; coverage of the intervals; errors
+# and power of the judges. The tables are committed.
 soak: setup
 	$(BIN)/python -m tests.faults --kills 100 --out tests/soak/faults.csv
 	$(BIN)/python -m tests.moments --mdps 50 --samples 100000 --out tests/soak/moments.csv
 	$(BIN)/python -m tests.coverage --repetitions 2000 --out tests/soak/coverage.csv
+	$(BIN)/python -m tests.calibration.run --simulations 2000 --out tests/soak/calibration.csv
 
 check: setup
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """The dated tables of `make soak`."""
 
 import csv
+import io
 import os
 import platform
 import time
@@ -9,14 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from experiments.run import git_commit
+from vapo_core.files import write_whole
+
+
+def stamp() -> dict[str, str]:
+    """The date, the commit at hand and the machine."""
+    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    return {"date": time.strftime("%Y-%m-%d"), "git_commit": git_commit(), "machine": machine}
+
+
+def write_rows(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
+    """Rows with equal keys, the file whole or not at all."""
+    sink = io.StringIO(newline="")
+    writer = csv.DictWriter(sink, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(out, sink.getvalue())
 
 
 def write_table(rows: Sequence[Mapping[str, Any]], out: Path) -> None:
-    """Rows with equal keys, each followed by the date, the commit at hand and the machine."""
-    machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    known = {"date": time.strftime("%Y-%m-%d"), "git_commit": git_commit(), "machine": machine}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("w", newline="") as handle:
-        writer = csv.DictWriter(handle, [*rows[0], *known], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({**row, **known} for row in rows)
+    """Rows with equal keys, each followed by its stamp."""
+    known = stamp()
+    write_rows([{**row, **known} for row in rows], out)
