@@ -80,10 +80,13 @@ def verdict(
 ) -> Verdict:
     """The verdict from one theta per independent replicate, by Student's interval.
 
+    Replicates that are all alike have an interval without width: where a ceiling can make them so (every seed at score 0, or
+    1), the activity floor has to say that nothing was tested.
+
     Args:
         question: as declared.
         level: whose rows these are; the question's primary level gets the corrected interval and a decision.
-        theta: [S].
+        theta: [S], none missing.
         preset: of the runs.
         tested: False if the activity is below its floor.
         estimand: what this row estimates, the question's own if not given; a row that estimates something else is
@@ -104,6 +107,6 @@ def from_interval(
     """The verdict from an interval found in another way than `verdict` does."""
     decision = decide(interval, question.threshold, question.equivalence, tested) if primary else None
     return Verdict(
-        question.id, level, *interval[:1], question.unit, interval.low, interval.high, question.threshold, seeds,
+        question.id, level, interval.estimate, question.unit, interval.low, interval.high, question.threshold, seeds,
         decision, primary, preset, detectable, strata or {}, estimand or question.estimand,
     )  # fmt: skip

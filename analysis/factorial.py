@@ -107,16 +107,22 @@ def effects(found: Factorial, level: float = 0.95) -> pd.DataFrame:
 
 
 def shapley(found: Factorial, level: float = 0.95) -> pd.DataFrame:
-    """Each component's Shapley value in AUC, from all 128 combinations; columns component, auc, auc_low, auc_high.
+    """Each component's Shapley value in AUC, from all 128 combinations; columns component, auc, auc_low, auc_high, auc_sd.
 
     The mean over orders of switching components on of what this one adds; the seven sum to full VAPO less all off. Its
-    sd per seed is 0.32 sigma. No rows for a fraction, which lacks combinations.
+    sd over seeds (`auc_sd`) is 0.32 sigma. No rows for a fraction, which lacks combinations.
     """
     rows = []
-    for i, name in enumerate(COMPONENTS if not found.words else ()):
-        share = found.points[:, i] * _shapley_weights(found.points, i)
-        rows.append((name, *student(found.scores @ share, level)))
-    return pd.DataFrame(rows, columns=["component", "auc", "auc_low", "auc_high"])
+    for name, values in zip(COMPONENTS, shapley_per_seed(found).T, strict=True) if not found.words else ():
+        sd = values.std(ddof=1) if len(values) > 1 else np.nan
+        rows.append((name, *student(values, level), sd))
+    return pd.DataFrame(rows, columns=["component", "auc", "auc_low", "auc_high", "auc_sd"])
+
+
+def shapley_per_seed(found: Factorial) -> NDArray[np.float64]:
+    """[S, 7] Shapley values of every whole replicate of a full factorial, in AUC."""
+    shares = [found.points[:, i] * _shapley_weights(found.points, i) for i in range(found.points.shape[1])]
+    return found.scores @ np.array(shares).T
 
 
 def _shapley_weights(points: NDArray[np.int_], i: int) -> NDArray[np.float64]:

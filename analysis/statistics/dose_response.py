@@ -109,7 +109,7 @@ def shift(dose: ArrayLike, hit: ArrayLike, arm: ArrayLike, level: float = 0.95) 
         level: in (0, 1).
 
     Raises:
-        ValueError: with fewer than two different doses or with one arm alone.
+        ValueError: with fewer than two different doses, with one arm alone, or where every arm has a dose of its own.
     """
     arms = _arms(dose, hit, arm)
     data, found = arms.fitted()

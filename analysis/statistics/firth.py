@@ -14,10 +14,11 @@ def firth(data: Data, span: Array | None = None) -> Fit:
     """The penalised maximum over coefficients span @ g, span [K, M], all if not given; the penalty is that of all K.
 
     Raises:
-        ValueError: if there is no maximum.
-        LinAlgError: if columns of the design depend on each other.
+        ValueError: if columns of the design depend on each other, so that there is no single maximum.
     """
     count = data.design.shape[1]
+    if np.linalg.matrix_rank(data.design) < count:
+        raise ValueError("columns of the design depend on each other: effects cannot be told apart")
     return highest(lambda at: penalised(data, at), np.eye(count) if span is None else span, close=1e-15)
 
 

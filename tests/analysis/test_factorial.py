@@ -1,6 +1,7 @@
 """Main effects and interactions: against planted effects, against statsmodels, and on a page that stays readable."""
 
 import io
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from analysis.aliasing import LETTERS, alias_table, effects_up_to, words_of
 from analysis.curves import bands
-from analysis.factorial import COLUMNS, detect, effects, logit, shapley
+from analysis.factorial import COLUMNS, detect, effects, logit, shapley, shapley_per_seed
 from analysis.factorial_view import effects_figure, note, remark, summary, terminal_table
 from analysis.report import write_report
 from analysis.schema import ACTIVITY, COMPONENTS, Tables
@@ -135,6 +136,33 @@ def test_shapley_values_share_out_the_whole_difference():
     assert values["decoupled_gae"] == pytest.approx(0.025)
     assert values.sum() == pytest.approx(0.05)
     assert shapley(detect(make(planted, 64).runs)).empty
+
+
+def test_shapley_values_are_the_mean_over_all_orders():
+    """5,040 orders of switching the seven on, walked one by one, on a game where everything interacts."""
+    found = detect(make(lambda row: 0.5 + 0.2 * np.tanh(row @ np.arange(7) / 9 + row[0] * row[3]), seeds=1).runs)
+    score = {tuple(point): value for point, value in zip(found.points > 0, found.scores[0], strict=True)}
+    added = np.zeros(7)
+    for order in permutations(range(7)):
+        on = [False] * 7
+        for component in order:
+            before = score[tuple(on)]
+            on[component] = True
+            added[component] += score[tuple(on)] - before
+    assert shapley(found)["auc"].to_numpy() == pytest.approx(added / 5040)
+
+
+def test_shapley_values_vary_over_seeds_as_they_say():
+    """Mean and sd over replicates of each replicate's own shares; none of a single replicate."""
+    found = detect(make(planted, seeds=5, noise=0.03).runs)
+    alone = [
+        shapley(found._replace(scores=found.scores[[i]], seeds=(i,)))["auc"].to_numpy() for i in range(len(found.seeds))
+    ]
+    table = shapley(found)
+    assert shapley_per_seed(found) == pytest.approx(np.array(alone))
+    assert table["auc_sd"].to_numpy() == pytest.approx(np.std(alone, axis=0, ddof=1))
+    assert table["auc"].to_numpy() == pytest.approx(np.mean(alone, axis=0))
+    assert shapley(found._replace(scores=found.scores[:1], seeds=(0,)))["auc_sd"].isna().all()
 
 
 def test_logit_makes_a_ceiling_additive():
