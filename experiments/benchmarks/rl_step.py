@@ -51,17 +51,23 @@ class Step:
         self.model, self.tokenizer = model_of(size)
         self.lengths = lengths
         self.engine = scripted_engine(self.model, self.tokenizer, max(lengths))
-        self.prompts = [p for p in prompts_of(self.tokenizer, RESPONSES // GROUP) for _ in range(GROUP)]
+        self.prompts = prompts_of(self.tokenizer, RESPONSES // GROUP)
         bundle = RECIPES["grpo"]
         self.recipe = assemble(bundle.toggles, SETTINGS, bundle.variants)
         self.policy = Learner(LanguagePolicy(self.model, 1.0), SETTINGS.policy_lr, SETTINGS, 1000)
         self.critic = Learner(NoCritic(), SETTINGS.critic_lr, SETTINGS, 1000)
-        self.rollout = self.engine.complete(self.prompts, lengths, 0)
+        self.rollout = self.sample()
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
+
+    def sample(self) -> Any:
+        """As the trainer does, a prompt is read once for its answers; only a script of unequal lengths asks one by one."""
+        if len(set(self.lengths)) == 1:
+            return self.engine.complete(self.prompts, self.lengths[0], 0, GROUP)
+        return self.engine.complete([p for p in self.prompts for _ in range(GROUP)], self.lengths, 0)
 
     def whole(self) -> None:
         """Sample, grade by a rule that is always at hand, credit, update."""
-        rollout = self.engine.complete(self.prompts, self.lengths, 0)
+        rollout = self.sample()
         rewards = torch.tensor([float(text.count("a") > len(text) // 30) for text in rollout.responses])
         batch = self._batch(rollout, rewards)
         credited = assign_credit(batch, torch.zeros_like(batch.logp_old), self.recipe)
