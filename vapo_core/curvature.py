@@ -7,6 +7,7 @@ Gauss-Newton matrix through the log-probabilities; advantages have both signs, s
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -38,15 +39,20 @@ class Surrogate:
         return lambda v: self._flat(gradient @ v, create_graph=False)
 
     def gauss_newton(self, weights: Tensor) -> Product:
-        """v -> -sum w psi (psi . v). The inner products come from differentiating sum_t u_t psi_t by u."""
+        """v -> -sum w psi (psi . v)."""
+        return lambda v: self._flat((-weights * self.along(v) * self.logp).sum(), create_graph=False)
+
+    def along(self, v: Tensor) -> Tensor:
+        """[B, T] psi . v of every token, 0 where masked, by differentiating <sum_t u_t psi_t, v> by u."""
+        u, summed = self._tokens
+        (found,) = torch.autograd.grad(summed @ v, u, retain_graph=True)
+        return found
+
+    @cached_property
+    def _tokens(self) -> tuple[Tensor, Tensor]:
+        """u [B, T], zero, and sum_t u_t psi_t [D], with its graph."""
         u = torch.zeros_like(self.logp, requires_grad=True)
-        summed = self._flat((u * self.logp).sum(), create_graph=True)
-
-        def product(v: Tensor) -> Tensor:
-            (along,) = torch.autograd.grad(summed @ v, u, retain_graph=True)
-            return self._flat((-weights * along * self.logp).sum(), create_graph=False)
-
-        return product
+        return u, self._flat((u * self.logp).sum(), create_graph=True)
 
     def _flat(self, x: Tensor, create_graph: bool) -> Tensor:
         """[D] gradient of a scalar."""

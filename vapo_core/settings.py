@@ -124,7 +124,7 @@ class Base(Frozen):
 PROBES: tuple[str, ...] = (
     "value_error", "approximation_floor", "ranking", "forgetting",
     "gradient_variance", "exploration", "generalization", "policy_shift", "lambda_profile", "credit",
-    "curvature", "improvement",
+    "curvature", "improvement", "gradient_quality", "kl_per_gain", "large_update",
 )  # fmt: skip
 """Probes by name; the files are in `vapo_core/probes/`."""
 

@@ -14,6 +14,7 @@ from vapo_core.curvature import Surrogate, top_eigenvector
 from vapo_core.policy import LanguagePolicy
 from vapo_core.probes import CannotRun, curvature
 from vapo_core.probes.curvature import Part, slices, slopes, top_curvatures
+from vapo_core.probes.directions import Blocks
 from vapo_core.types import Batch
 
 
@@ -116,10 +117,13 @@ def test_weighted_quadratics_have_their_known_curvatures_and_covariance():
     """
     curvatures = torch.tensor([[2.0, 0.5, 0.0], [6.0, 0.5, -1.0]])
     part = quadratic_part([1, 3], curvatures)
-    found = top_curvatures(Quadratic(torch.zeros(3)), [part, part], torch.ones(3))
+    found = top_curvatures(Quadratic(torch.zeros(3)), [part, part], part, torch.ones(3))
     assert found["top_token"] == pytest.approx(5)
     assert found["top_sequence"] == pytest.approx(4)
     assert found["length_covariance"] == pytest.approx(0.25)
+    assert found["length_covariance_apart"] == pytest.approx(
+        (1 / 4 + 1 / 5) / 2
+    )  # over 4 along one top, 5 along the other
     assert found["top_gauss_newton_token"] == pytest.approx(0, abs=1e-6)
 
 
@@ -133,16 +137,18 @@ def test_slope_and_score_outer_product_by_hand():
     torch.testing.assert_close(surrogate.hessian(weights)(torch.eye(2)[0]), torch.tensor([4.0, 0.0]))
     torch.testing.assert_close(surrogate.hessian(weights)(torch.eye(2)[1]), torch.tensor([0.0, 1.0 - 9.0]))
     torch.testing.assert_close(surrogate.gauss_newton(weights)(torch.eye(2)[1]), torch.tensor([0.0, -9.0]))
-    assert slopes(Quadratic(slope), [part, part]) == pytest.approx({"token": 3.0, "sequence": 3.0})
+    rows = (-surrogate.gradient(weights)).expand(4, -1)
+    assert slopes(Blocks(rows, 2 * rows)) == pytest.approx({"token": 3.0, "sequence": 6.0})
 
 
 def test_equal_lengths_give_a_ratio_of_one():
     curvatures = torch.rand(8, 5, generator=generator())
     parts = [quadratic_part([4] * 8, curvatures), quadratic_part([4] * 8, curvatures.flip(0))]
-    found = top_curvatures(Quadratic(torch.ones(5)), parts, torch.randn(5, generator=generator()))
+    found = top_curvatures(Quadratic(torch.ones(5)), parts, parts[0], torch.randn(5, generator=generator()))
     assert found["top_token"] == pytest.approx(found["top_sequence"], rel=1e-5)
     assert found["top_gauss_newton_token"] == pytest.approx(found["top_gauss_newton_sequence"], rel=1e-5)
     assert found["length_covariance"] == pytest.approx(0, abs=1e-5)
+    assert found["length_covariance_apart"] == pytest.approx(0, abs=1e-5)
 
 
 def test_choosing_the_direction_on_the_same_batch_is_biased_and_the_other_half_is_not():
@@ -153,10 +159,19 @@ def test_choosing_the_direction_on_the_same_batch_is_biased_and_the_other_half_i
             quadratic_part([2] * 8, 1 + torch.randn(8, 30, generator=generator(100 + 2 * seed + i))) for i in (0, 1)
         ]
         policy, start = Quadratic(torch.zeros(30)), torch.randn(30, generator=generator(seed))
-        other.append(top_curvatures(policy, parts, start)["top_token"])
-        own.append(top_curvatures(policy, [parts[0], parts[0]], start)["top_token"])
+        other.append(top_curvatures(policy, parts, parts[0], start)["top_token"])
+        own.append(top_curvatures(policy, [parts[0], parts[0]], parts[0], start)["top_token"])
     assert np.mean(own) > 1.4
     assert np.mean(other) == pytest.approx(1, abs=4 * np.std(other) / math.sqrt(20))
+
+
+def test_the_covariance_is_read_on_the_third_part_alone():
+    """There long responses are the flat ones, whatever the two halves say: the sign is the third part's."""
+    steep, flat = torch.tensor([[2.0, 0.0], [6.0, 0.0]]), torch.tensor([[6.0, 0.0], [2.0, 0.0]])
+    halves, apart = [quadratic_part([1, 3], steep)] * 2, quadratic_part([1, 3], flat)
+    found = top_curvatures(Quadratic(torch.zeros(2)), halves, apart, torch.ones(2))
+    assert found["length_covariance"] == pytest.approx(0.25)
+    assert found["length_covariance_apart"] == pytest.approx((-1 / 4 - 1 / 3) / 2)  # token 3, sequence 4
 
 
 def test_the_walk_has_a_ratio_and_a_slice_whose_slope_is_the_gradient(cache, monkeypatch):

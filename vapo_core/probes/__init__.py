@@ -9,9 +9,12 @@ from vapo_core.probes import (
     exploration,
     forgetting,
     generalization,
+    gradient_quality,
     gradient_variance,
     improvement,
+    kl_per_gain,
     lambda_profile,
+    large_update,
     policy_shift,
     ranking,
     value_error,
@@ -33,6 +36,9 @@ _FILES: dict[str, ModuleType] = {
     "credit": credit,
     "curvature": curvature,
     "improvement": improvement,
+    "gradient_quality": gradient_quality,
+    "kl_per_gain": kl_per_gain,
+    "large_update": large_update,
 }
 
 PROBES: dict[str, Probe] = {name: file.measure for name, file in _FILES.items()}

@@ -14,12 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from vapo_core.curvature import Product, Surrogate, top_eigenvector
-from vapo_core.losses import linear_weights, sequence_mean, token_mean
-from vapo_core.per_response import per_response_gradients
 from vapo_core.probes.base import CannotRun, Measurement, View
-from vapo_core.probes.expected_gradients import by_prompt, clear_of_zero, product
+from vapo_core.probes.directions import REDUCTIONS, Blocks, expected, products, reduced, square
+from vapo_core.probes.expected_gradients import clear_of_zero
 from vapo_core.probes.fresh import fresh_batch, whitening
-from vapo_core.probes.gradient_variance import contributions
 from vapo_core.probes.policy_shift import updated_policy
 from vapo_core.seeds import torch_generator
 from vapo_core.types import Batch
@@ -32,8 +30,6 @@ STEPS = 8
 
 SLICE = np.linspace(-1, 2, 13)
 """Multiples of the update at which the loss is read."""
-
-REDUCTIONS = {"token": token_mean, "sequence": sequence_mean}
 
 METRICS: dict[str, tuple[str, str]] = {
     **{
@@ -50,6 +46,10 @@ METRICS: dict[str, tuple[str, str]] = {
     "curvature/length_covariance": (
         "ratio",
         "Cov(length, a response's curvature) / mean length, over the curvature, in sequence mean's top direction",
+    ),
+    "curvature/length_covariance_apart": (
+        "ratio",
+        "the same on responses of their own, mean over both reductions' top directions, each over its own curvature there",
     ),
     "curvature/update_norm": ("norm", "length of the recipe's update in the policy's weights"),
 }
@@ -68,15 +68,15 @@ def measure(view: View) -> Measurement:
     policy = view.world.policy
     update = _flat(updated_policy(view)) - _flat(policy)
     size = max(FEWEST, min(MOST, QUICK // len(update)))
-    other, *halves = (fresh_batch(view, view.recipe, size, 40, number) for number in range(3))
+    other, *fresh = (fresh_batch(view, view.recipe, size, 40, number) for number in range(4))
     white = whitening(view.recipe, other)
-    parts = [Part(half.batch, white(half)) for half in halves]
+    *parts, apart = [Part(some.batch, white(some)) for some in fresh]
     length = float(update.norm())
     if length == 0:
         raise CannotRun("curvature: the update does not move the policy")
-    slope = slopes(policy, parts)
+    slope = slopes(expected(view, view.recipe, white, 42))
     start = torch.randn(len(update), generator=torch_generator(view.seed(41))).to(update)
-    metrics = {"update_norm": length, **top_curvatures(policy, parts, start)}
+    metrics = {"update_norm": length, **top_curvatures(policy, parts, apart, start)}
     metrics |= {f"kappa_{name}": metrics[f"top_{name}"] * length / slope[name] for name in slope}
     for part in ("", "_gauss_newton"):
         steepness = [metrics[f"top{part}_{name}"] / slope[name] for name in REDUCTIONS if name in slope]
@@ -94,42 +94,41 @@ class Part(NamedTuple):
 
     def weights(self, reduction: str) -> Tensor:
         """[B, T] advantage times weight in the reduction."""
-        mask = self.batch.mask
-        return self.advantages * linear_weights(lambda x: REDUCTIONS[reduction](x, mask), self.advantages)
+        return reduced(reduction, self.advantages, self.batch.mask)
 
 
-def top_curvatures(policy: nn.Module, parts: Sequence[Part], start: Tensor) -> dict[str, float]:
+def top_curvatures(policy: nn.Module, parts: Sequence[Part], apart: Part, start: Tensor) -> dict[str, float]:
     """Largest curvature by reduction, of the whole Hessian and of its Gauss-Newton part, and its tie with length.
 
-    Each is v' H v with v the top eigenvector of the other part, mean over both ways.
+    Each is v' H v with v the top eigenvector of the other part, mean over both ways. H_token - H_sequence = Cov_i(l_i, H_i) /
+    mean length (R5), H_i the curvature of response i's token mean; `apart` is a third part, on which that covariance is read
+    along the top directions of both reductions, as a share of the reduction's own curvature there.
     """
     surrogates = [Surrogate(policy, part.batch) for part in parts]
+    third = Surrogate(policy, apart.batch)
     found: dict[str, float] = {}
+    vectors: dict[str, list[Tensor]] = {}
+    hessian: dict[str, list[Product]] = {}
     for reduction in REDUCTIONS:
         weighted = [(s, part.weights(reduction)) for s, part in zip(surrogates, parts, strict=True)]
         gauss_newton = [s.gauss_newton(w) for s, w in weighted]
         found[f"top_gauss_newton_{reduction}"] = _across(gauss_newton, _tops(gauss_newton, start))
-        hessian = [s.hessian(w) for s, w in weighted]
-        vectors = _tops(hessian, start)
-        found[f"top_{reduction}"] = _across(hessian, vectors)
-    # H_token - H_sequence = Cov_i(l_i, H_i) / mean length (R5), H_i the curvature of response i's token mean
-    token = [s.hessian(part.weights("token")) for s, part in zip(surrogates, parts, strict=True)]
-    found["length_covariance"] = _across(token, vectors) / found["top_sequence"] - 1
+        hessian[reduction] = [s.hessian(w) for s, w in weighted]
+        vectors[reduction] = _tops(hessian[reduction], start)
+        found[f"top_{reduction}"] = _across(hessian[reduction], vectors[reduction])
+    found["length_covariance"] = _across(hessian["token"], vectors["sequence"]) / found["top_sequence"] - 1
+    read = {name: third.hessian(apart.weights(name)) for name in REDUCTIONS}
+    shares = []
+    for name, tops in vectors.items():
+        own, token, sequence = (sum(float(v @ read[r](v)) for v in tops) for r in (name, "token", "sequence"))
+        shares.append((token - sequence) / abs(own) if own else 0.0)
+    found["length_covariance_apart"] = float(np.mean(shares))
     return found
 
 
-def slopes(policy: nn.Module, parts: Sequence[Part]) -> dict[str, float]:
-    """Norm of the expected gradient by reduction, noise taken out over all prompts; absent if not clear of 0."""
-    rows = torch.cat([per_response_gradients(policy, part.batch, -part.advantages) for part in parts])
-    prompts = np.concatenate([part.batch.group.numpy(force=True) + 10**6 * i for i, part in enumerate(parts)])
-    lengths = torch.cat([part.batch.lengths for part in parts]).double().numpy(force=True)
-    gram, found = (rows @ rows.mT).double().numpy(force=True), {}
-    for name, contribution in contributions(lengths).items():
-        mean = by_prompt(prompts) @ contribution
-        inner = mean @ gram @ mean.T
-        if clear_of_zero(inner):
-            found[name] = math.sqrt(product(inner))
-    return found
+def slopes(blocks: Blocks) -> dict[str, float]:
+    """Norm of the expected gradient by reduction, noise taken out; absent if not clear of 0."""
+    return {name: math.sqrt(square(x)) for name, x in blocks._asdict().items() if clear_of_zero(products(x, x))}
 
 
 def slices(policy: nn.Module, update: Tensor, part: Part) -> dict[str, np.ndarray]:

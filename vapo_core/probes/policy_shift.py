@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from vapo_core.collect_batch import gather, with_reference
+from vapo_core.learner import Learner
 from vapo_core.probes.base import Measurement, View
 from vapo_core.prompts import PromptStream
 from vapo_core.seeds import torch_generator
 from vapo_core.step import assign_credit, update
-from vapo_core.types import Batch, Problem
+from vapo_core.types import Batch, Credited, Problem
 
 RESPONSES = 512
 """Fresh responses of the old policy that the shift is read on."""
@@ -74,13 +75,25 @@ def updated_policy(view: View, draw: int = 0) -> nn.Module:
 
     Args: draw, which prompts and samples: the same at every step unless it says otherwise.
     """
-    policy, critic = copy.deepcopy(view.policy), copy.deepcopy(view.critic)
+    return stepped(view, *credited_batch(view, draw), copy.deepcopy(view.policy), draw)
+
+
+def credited_batch(view: View, draw: int = 0) -> tuple[Batch, Credited]:
+    """What one RL step of the recipe would learn from. Args: as `updated_policy`."""
     stream = PromptStream(view.pool, view.recipe.group_sampling, view.seed(9, draw))
     graded = gather(view.world, view.recipe, view.settings, stream, 0, view.seed(10, draw))
     batch = with_reference(graded.batch, view.reference)
     asked = [p for p in graded.problems for _ in range(view.recipe.group_sampling.answers)]
     valued = view.recipe.values(view.world, batch, asked, view.settings, view.seed(12, draw))
-    credited = assign_credit(batch, valued.values, view.recipe)
+    return batch, assign_credit(batch, valued.values, view.recipe)
+
+
+def stepped(view: View, batch: Batch, credited: Credited, policy: Learner, draw: int = 0) -> nn.Module:
+    """The policy of a learner after the recipe's update on a batch, the critic's on a copy.
+
+    Args: policy, changed in place; draw, which mini-batches.
+    """
+    critic = copy.deepcopy(view.critic)
     update(batch, credited, view.recipe, view.settings, policy, critic, torch_generator(view.seed(13, draw)))
     return policy.module
 

@@ -1,0 +1,160 @@
+"""What does a gain of J cost in KL along either reduction's direction, at the same weights? (h3c)
+
+kappa(d) = d'Fd / (2 (grad J . d)^2): to second order KL(old || new) of whole responses is eps^2 d'Fd / 2 and to first order J
+rises by eps grad J . d, so kappa is KL per squared gain, whatever the length of d. It is least, 1 / (2 grad J' F^-1 grad J),
+along the natural gradient.
+"""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vapo_core.curvature import Surrogate
+from vapo_core.probes.base import Measurement, View
+from vapo_core.probes.directions import (
+    REDUCTIONS,
+    Blocks,
+    expected,
+    products,
+    squared_product,
+    surely_positive,
+    true_gradient,
+)
+from vapo_core.probes.expected_gradients import product
+from vapo_core.probes.fresh import fresh_batch, whitening
+from vapo_core.types import Batch
+
+RESPONSES = 256
+"""Responses on which the Fisher information is read, a token at a time."""
+
+CHUNK = 64
+"""Of them at once: second derivatives keep their graph."""
+
+GAIN = 0.01
+"""Rise of J that both directions are made to bring, where J is exact."""
+
+FIRST_STEP, HALVINGS = 1e-3, 20
+"""Norm of the first step tried, and how often the bracket is halved."""
+
+CREDITS = {"": "the recipe's credit", "_mc": "lambda = 1 for every response"}
+
+METRICS: dict[str, tuple[str, str]] = {
+    **{
+        f"kl_per_gain/{name}_{reduction}{credit}": (unit, f"{meaning}, {reduction} mean, {whose}")
+        for reduction in REDUCTIONS
+        for credit, whose in CREDITS.items()
+        for name, unit, meaning in (
+            (
+                "kappa",
+                "nats/reward^2",
+                "KL per squared first-order gain of J; absent unless the direction surely ascends",
+            ),
+            ("ascends", "share", "1 if the expected gradient surely has a positive product with grad J, else 0"),
+            (
+                "equal",
+                "nats/response",
+                f"KL of the step along it that raises the exact J by {GAIN:g}; absent if none does",
+            ),
+        )
+    },
+    **{
+        f"kl_per_gain/log_ratio{credit}": (
+            "nats",
+            f"log of kappa under sequence mean over that under token mean, {whose}",
+        )
+        for credit, whose in CREDITS.items()
+    },
+}
+
+
+def measure(view: View) -> Measurement:
+    """kappa of both reductions' expected gradients, with the recipe's credit and with lambda = 1, and KL at an equal gain.
+
+    Products are of disjoint blocks of responses, so that noise of a direction counts neither in d'Fd nor in the gain.
+    """
+    truth = true_gradient(view, 71)
+    problems = [view.pool[i % len(view.pool)] for i in range(RESPONSES)]
+    batch = Batch.ungraded(view.world.engine.generate(problems, 1, view.seed(72)))
+    mc = replace(view.recipe, length_adaptive_gae=lambda lengths: torch.ones(len(lengths), device=lengths.device))
+    metrics: dict[str, float] = {}
+    for credit, recipe in (("", view.recipe), ("_mc", mc)):
+        white = whitening(recipe, fresh_batch(view, recipe, 1024, 70))
+        blocks = expected(view, recipe, white, 70)
+        metrics |= {f"{name}{credit}": x for name, x in compare(view, blocks, truth, batch).items()}
+    return Measurement({f"kl_per_gain/{name}": x for name, x in metrics.items()})
+
+
+def compare(view: View, blocks: Blocks, truth: Tensor, batch: Batch) -> dict[str, float]:
+    """kappa, ascent and KL at an equal gain of two directions; truth as in `true_gradient`, batch to read F on."""
+    found: dict[str, float] = {}
+    for name, rows in blocks._asdict().items():
+        inner = products(rows, truth)
+        found[f"ascends_{name}"] = float(surely_positive(inner))
+        if not found[f"ascends_{name}"]:
+            continue
+        length = float(rows.mean(0).norm())
+        spent = product(fisher(view.world.policy, batch, rows / length))
+        gained = squared_product(inner / length)
+        if spent > 0 and gained > 0:
+            found[f"kappa_{name}"] = spent / (2 * gained)
+        equal = at_equal_gain(view, rows.mean(0), batch)
+        if equal is not None:
+            found[f"equal_{name}"] = equal
+    if {"kappa_token", "kappa_sequence"} <= set(found):
+        found["log_ratio"] = math.log(found["kappa_sequence"] / found["kappa_token"])
+    return found
+
+
+def fisher(policy: nn.Module, batch: Batch, rows: Tensor) -> np.ndarray:
+    """[K, K] d_a' F d_b, F = E sum_t psi_t psi_t' of a response, from B responses of the present policy. rows: [K, D].
+
+    Scores are martingale differences, so this is E (sum_t psi_t)(sum_t psi_t)' with far less noise.
+    """
+    found = np.zeros((len(rows), len(rows)))
+    for some in torch.arange(len(batch.mask)).split(CHUNK):
+        surrogate = Surrogate(policy, batch.take(some))
+        along = torch.stack([surrogate.along(d).flatten() for d in rows])
+        found += products(along, along)
+    return found / len(batch.mask)
+
+
+def at_equal_gain(view: View, direction: Tensor, batch: Batch) -> float | None:
+    """KL(old || new) per response of the step along a direction that raises the exact J by `GAIN`; None if none does."""
+    policy = view.world.policy
+    here = nn.utils.parameters_to_vector(policy.parameters()).detach()
+    moved, unit = copy.deepcopy(policy), direction / direction.norm()
+
+    def gain(step: float) -> float | None:
+        nn.utils.vector_to_parameters(here + step * unit, moved.parameters())
+        return view.world.exact_change(moved, view.pool)
+
+    step = reaching(gain, GAIN)
+    if step is None:
+        return None
+    gain(step)
+    with torch.no_grad():
+        log_ratio = (moved(batch)[0] - batch.logp_old).where(batch.mask, 0.0)
+    return float((torch.expm1(log_ratio) - log_ratio).sum(1).mean())
+
+
+def reaching(gain: Callable[[float], float | None], wanted: float) -> float | None:
+    """The step at which a gain that rises from 0 first is `wanted`, by doubling and bisection.
+
+    None where the gain is not known, or falls before it gets there.
+    """
+    low, high, last = 0.0, FIRST_STEP, 0.0
+    while (found := gain(high)) is not None and found < wanted:
+        if found < last:
+            return None
+        low, high, last = high, 2 * high, found
+    if found is None:
+        return None
+    for _ in range(HALVINGS):
+        middle = 0.5 * (low + high)
+        low, high = (low, middle) if (gain(middle) or 0.0) >= wanted else (middle, high)
+    return high
