@@ -61,8 +61,8 @@ WHOLE_LENGTH = 16
 OWN = 8
 """The horizon of the suite's alpha, 0.5; its cells carry the probes."""
 
-PROBES: dict[str, int] = {"lambda_profile": 10, "credit": 30}
-"""RL steps between measurements: gradients can be told from 0 while there is something to learn, about step 10."""
+PROBES: dict[bool, dict[str, int]] = {True: {"lambda_profile": 10, "credit": 30}, False: {"credit": 30}}
+"""Of an alpha's cell and of a constant's: gradients can be told from 0 while there is something to learn, about step 10."""
 
 OTHERS: dict[str, dict[str, str]] = {
     "others_length": {"horizon": "others_length"},
@@ -74,7 +74,7 @@ OTHERS: dict[str, dict[str, str]] = {
 TEXT_ALPHAS, TEXT_LAMBDAS = (0.125, 0.5, 2.0), (0.5, 0.875, 0.95)
 """On text_walk; 0.5 and 0.95 are the core table's own cells."""
 
-SEEDS: dict[str, tuple[int, int]] = {"smoke": (2, 2), "quick": (6, 2), "full": (32, 32)}
+SEEDS: dict[str, tuple[int, int]] = {"smoke": (2, 2), "quick": (4, 2), "full": (32, 32)}
 """Seeds on the walk and on text, the first of the core tables'."""
 
 
@@ -96,7 +96,7 @@ def cell(
         settings=setting,
         dials={**RING, "nearest": shortest, "farthest": longest},
         variants=variants,
-        probes=PROBES if horizon == OWN and not variants else {},
+        probes=PROBES[adaptive] if horizon == OWN and not variants else {},
     )
 
 

@@ -101,6 +101,7 @@ def trapped(preset: str, seed: int, depth: float, *off: str) -> RunSpec:
         dials={**TRAPPED, "nearest": DECISIONS, "farthest": DECISIONS, "trap_prior": depth},
         probes={"exploration": TRAP_STEPS},
         steps=None if preset == "smoke" else TRAP_STEPS,
+        evaluation=boundaries.EXAM,
     )
 
 

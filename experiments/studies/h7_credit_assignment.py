@@ -58,7 +58,7 @@ QUESTIONS: dict[str, Question] = {
     ),
 }
 
-STEPPED: dict[str, Any] = {"size": 32, "horizon": 48, "filler": 3, "skill": 2.0}
+STEPPED: dict[str, Any] = {"size": 32, "horizon": 32, "filler": 3, "skill": 2.0}
 """Every decision is a step of four tokens; the base policy knows enough for the longest problems to begin."""
 DECISIONS: tuple[int, ...] = (5, 9, 17)
 TOKEN_LAMBDA = 0.95
@@ -82,7 +82,7 @@ CREDIT_ARMS: tuple[tuple[dict[str, str], float, float], ...] = (
 
 SEEDS: dict[str, dict[str, int]] = {
     "smoke": {"credit": 2, "text": 1, "blame": 2},
-    "quick": {"credit": 5, "text": 2, "blame": 6},
+    "quick": {"credit": 5, "text": 2, "blame": 4},
     "full": {"credit": 32, "text": 32, "blame": 32},
 }
 """Seeds, the first of the core tables'."""
@@ -104,7 +104,7 @@ def credited(preset: str, seed: int, decisions: int, arm: tuple[dict[str, str], 
         variants={**variants, **({"values": "fresh_error"} if error else {})},
         probes={"credit": THRESHOLD_STEPS},
         steps=None if preset == "smoke" else THRESHOLD_STEPS,
-        evaluation=Evaluation(every=1, problems=64, k_problems=8),
+        evaluation=Evaluation(every=2, problems=64, k_problems=8),
     )
 
 
@@ -141,7 +141,7 @@ def blame(preset: str) -> tuple[RunSpec, ...]:
 
 def boundary(preset: str) -> tuple[RunSpec, ...]:
     """Waypoints that have to be passed first, against filler: more decisions to blame, or more tokens between them."""
-    return boundaries.grid(preset, {"horizon": 96}, MAP_WAYPOINTS, MAP_FILLER, 60, {"credit": 60})
+    return boundaries.grid(preset, {"horizon": 64}, MAP_WAYPOINTS, MAP_FILLER, 60, {"credit": 60})
 
 
 def specs(preset: str) -> tuple[RunSpec, ...]:

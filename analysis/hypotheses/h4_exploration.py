@@ -1,0 +1,258 @@
+"""Limitation 4, exploration: how much deeper a trap the three components escape from, and which modes are left at equal J."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis import boundaries, exploration_figures
+from analysis.decisions import Verdict, verdict
+from analysis.drawing import Drawing
+from analysis.estimates import Other, by_interval
+from analysis.questions import Level, Question
+from analysis.rows import at_step, crossing, full_vapo, having, series
+from analysis.schema import Tables
+from analysis.statistics.aft import median_ratio
+from analysis.statistics.dose_response import shift_over_seeds
+from analysis.statistics.intervals import Interval
+from analysis.trap import ESCAPE as TEXT_ESCAPE
+
+TRIO = ("clip_higher", "positive_lm_loss", "group_sampling")
+RING = {"world": "walk", "dials.size": 32, "dials.horizon": 24, "dials.trap_reward": 0.2, "dials.modes": 1}
+TRAP = {**RING, "dials.nearest": 5, "dials.farthest": 5}
+ESCAPE = 0.6
+"""J above which a run has escaped: halfway between what the shortcut earns, 0.2, and 1."""
+GUARANTEE = 10.0
+"""Right answers to be expected of as many responses of the base policy, from which on no escape would be bad luck."""
+DEPTH, EARLY = "exploration/exact_depth", "exploration/exact_solved"
+
+FORK = {"world": "walk", "dials.size": 16, "dials.modes": 2, "dials.hazard": 0}
+SOLVED, ENTROPY = "exploration/exact_solved", "exploration/exact_mode_entropy"
+MATCHED, SATURATED, UPDATES = 0.9, 0.95, 200
+
+Arms = tuple[pd.DataFrame, pd.DataFrame]
+"""Rows of an arm and of its reference."""
+
+Place = Callable[[np.ndarray, np.ndarray], float]
+"""(steps [n], values of the clock [n]) -> a step, nan if there is none."""
+
+
+def score(tables: Tables, questions: dict[str, Question], preset: str) -> list[Verdict]:
+    """Both questions."""
+    return [*h4a(tables, questions["h4a"], preset), *h4b(tables, questions["h4b"], preset)]
+
+
+# --- h4a: escape from a trap ---
+
+
+def h4a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
+    """Shift of the depth escaped half the time, all three on minus all off; each alone; text; whether escape is sure."""
+    runs = trapped(tables)
+    on, off = having(runs, full_vapo()), having(runs, full_vapo(*TRIO))
+    both = pd.concat([on, off])
+    share = float(both["hit"].mean()) if len(both) else 0.0
+    rows = _shift(question, "walk", (on, off), preset, min(share, 1 - share) >= question.floor.least)
+    for name in TRIO:
+        alone = having(runs, full_vapo(*(other for other in TRIO if other != name)))
+        rows += _shift(
+            question, "walk", (alone, off), preset, True, f"the same shift, {name} alone on minus all three off"
+        )
+    text = having(tables.runs, {"world": "lm", "task": "trap"})
+    if len(text):
+        guessing = text["dials.guess_share"].astype(float)
+        text = text.assign(dose=np.log(guessing / (1 - guessing)), hit=text["last"] >= TEXT_ESCAPE)
+        what = "the same shift on task trap, depth: log-odds of guessing among demonstrations, escape: accuracy 0.5"
+        arms = having(text, full_vapo()), having(text, full_vapo(*TRIO))
+        rows += _shift(question, "tiny_lm", arms, preset, True, what)
+    return rows + _guarantee(on, question, preset)
+
+
+def trapped(tables: Tables) -> pd.DataFrame:
+    """Runs of the walk's trap with `dose` (nats, mean over seeds of the exact depth), `expected` right answers and `hit`."""
+    runs = having(tables.runs, TRAP)
+    if not len(runs):
+        return runs.assign(dose=[], expected=[], hit=[])
+    found = runs.assign(
+        depth=at_step(tables, runs["spec"], DEPTH, last=False),
+        expected=at_step(tables, runs["spec"], EARLY, last=False) * runs["settings.responses_per_step"] * runs["steps"],
+        hit=runs["last"] > ESCAPE,
+    )
+    by_depth = found.groupby("dials.trap_prior")
+    return found.assign(dose=by_depth["depth"].transform("mean"), expected=by_depth["expected"].transform("mean"))
+
+
+def _shift(
+    question: Question, level: Level, arms: Arms, preset: str, tested: bool, estimand: str = ""
+) -> list[Verdict]:
+    """A row from the runs that both arms have, by dose and seed; none where there are fewer than two doses."""
+    arm, reference = (part[["dose", "seed", "hit"]] for part in arms)
+    pairs = arm.merge(reference, on=["dose", "seed"], suffixes=("", "_reference"))
+    if pairs["dose"].nunique() < 2:
+        return []
+    dose, seed = (np.concatenate([pairs[name]] * 2) for name in ("dose", "seed"))
+    hit = np.concatenate([pairs["hit"], pairs["hit_reference"]]).astype(float)
+    other = np.repeat([True, False], len(pairs))
+
+    def interval_at(wide: float) -> Interval:
+        found = shift_over_seeds(dose, hit, other, seed, wide)
+        return Interval(found.shift, found.low, found.high)
+
+    what = Other(estimand, "nats", question.threshold, True) if estimand else None
+    return [by_interval(question, level, interval_at, pairs["seed"].nunique(), preset, tested, what)]
+
+
+def _guarantee(on: pd.DataFrame, question: Question, preset: str) -> list[Verdict]:
+    """Share of full VAPO's runs that do not escape although right answers were to be expected."""
+    sure = on[on["expected"] >= GUARANTEE] if len(on) else on
+    if not len(sure):
+        return []
+    what = Other(f"share of full VAPO's runs without escape where {GUARANTEE:g} right answers or more were to be expected of "
+                 "the base policy", "share of runs", 0.05)  # fmt: skip
+    missed = 1 - sure.groupby("seed")["hit"].mean()
+    return [verdict(what.of(question), "walk", missed, preset, estimand=what.estimand)]
+
+
+# --- h4b: modes left at equal J ---
+
+
+def h4b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
+    """Entropy over modes at J = 0.9, with the loss minus without; other places, arms and epochs; half-life; text."""
+    runs = having(tables.runs, FORK)
+    on, off, _ = fork_arms(runs, 2)
+    ratio = series(tables, on["spec"], "activity/positive_lm_grad_ratio").to_numpy(float)
+    tested = bool(ratio.size) and float(np.nanmean(ratio)) >= question.floor.least
+    paths = Paths.of(tables, runs, SOLVED, ENTROPY)
+    rows = _row(question, paths.apart(on, off, at(MATCHED)), preset, tested, None)
+    for epochs, said in ((2, "two epochs"), (1, "one epoch")):
+        rows += _beside(question, paths, fork_arms(runs, epochs), epochs, said, preset)
+    return rows + _half_life(on, off, question, preset) + _text(tables, question, preset)
+
+
+def fork_arms(runs: pd.DataFrame, epochs: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """(with the loss, without, without and faster)."""
+    part = having(runs, {"settings.epochs": epochs})
+    plain = having(part, full_vapo("positive_lm_loss"))
+    usual = plain["settings.policy_lr"].min() if len(plain) else 0.0
+    own = np.isclose(plain["settings.policy_lr"].to_numpy(float), usual, rtol=1e-6)
+    return having(part, full_vapo()), plain[own], plain[~own]
+
+
+def _beside(
+    question: Question, paths: "Paths", arms: tuple[pd.DataFrame, ...], epochs: int, said: str, preset: str
+) -> list[Verdict]:
+    """Secondary rows of the walk at a number of epochs."""
+    loss, plain, fast = arms
+    rows, unit, delta = [], question.unit, question.threshold
+    for height in (MATCHED, 0.5):
+        if (epochs, height) != (2, MATCHED):
+            what = Other(f"the same at J = {height:g}, {said}", unit, delta, True)
+            rows += _row(question, paths.apart(loss, plain, at(height)), preset, True, what)
+    what = Other(f"the same at J = {MATCHED:g}, {said}, the arm without the loss 1.2 times as fast", unit, delta, True)
+    rows += _row(question, paths.apart(loss, fast, at(MATCHED)), preset, True, what)
+    steps = UPDATES / (epochs * float(loss["settings.mini_batches"].iloc[0])) if len(loss) else 0.0
+    what = Other(f"entropy lost to the loss (without minus with) {UPDATES} optimiser steps after J > {SATURATED:g}, {said}",
+                 unit, 0.10)  # fmt: skip
+    return rows + _row(question, paths.apart(plain, loss, at(SATURATED, steps)), preset, True, what)
+
+
+class Paths(NamedTuple):
+    """A metric along another one."""
+
+    clock: pd.DataFrame
+    """[N, steps], a row per run."""
+    value: pd.DataFrame
+    """[N, steps], the same steps."""
+
+    @classmethod
+    def of(cls, tables: Tables, runs: pd.DataFrame, clock: str, value: str) -> "Paths":
+        """At the steps that have both."""
+        times, values = (series(tables, runs["spec"], name) for name in (clock, value))
+        shared = times.columns.intersection(values.columns)
+        return cls(times[shared], values[shared])
+
+    def apart(self, arm: pd.DataFrame, reference: pd.DataFrame, place: Place) -> np.ndarray:
+        """[S] value at a place along the clock, arm minus reference; seeds that come there in both."""
+        left, right = (
+            pd.Series([self._read(spec, place) for spec in part["spec"]], index=part["seed"].to_numpy(), dtype=float)
+            for part in (arm, reference)
+        )
+        return (left - right).dropna().to_numpy()
+
+    def _read(self, spec: str, place: Place) -> float:
+        steps, times, values = (
+            x.to_numpy(float) for x in (self.clock.columns, self.clock.loc[spec], self.value.loc[spec])
+        )
+        known = ~(np.isnan(times) | np.isnan(values))
+        where = place(steps[known], times[known])
+        return float(np.interp(where, steps[known], values[known])) if np.isfinite(where) else float("nan")
+
+
+def at(height: float, later: float = 0.0) -> Place:
+    """So many steps after the clock first reaches a height; nan beyond the last step."""
+
+    def place(steps: np.ndarray, times: np.ndarray) -> float:
+        found = crossing(steps, times, height) + later
+        return found if len(steps) and found <= steps.max() else float("nan")
+
+    return place
+
+
+def _row(question: Question, theta: np.ndarray, preset: str, tested: bool, other: Other | None) -> list[Verdict]:
+    """A row of the walk, or none without seeds."""
+    if not len(theta):
+        return []
+    if other is None:
+        return [verdict(question, "walk", theta, preset, tested)]
+    return [verdict(other.of(question), "walk", theta, preset, estimand=other.estimand)]
+
+
+def _half_life(on: pd.DataFrame, off: pd.DataFrame, question: Question, preset: str) -> list[Verdict]:
+    """Log ratio of entropy half-lives on fixed prefixes; runs that keep half to the end are censored there."""
+    seeds = set(on["seed"]) & set(off["seed"])
+    both = pd.concat([on[on["seed"].isin(seeds)], off[off["seed"].isin(seeds)]])
+    if not len(both):
+        return []
+    seen = both["entropy_half_life"].notna().to_numpy()
+    time = both["entropy_half_life"].fillna(both["steps"]).to_numpy(float).clip(min=1e-3)
+    arm = both["positive_lm_loss"].to_numpy(bool)
+    if min(seen[arm].sum(), seen[~arm].sum()) < 3:
+        return []
+    what = Other(
+        "log ratio of half-lives of entropy on fixed prefixes, with the loss over without", "log ratio", 0.22, True
+    )
+    return [by_interval(question, "walk", lambda wide: median_ratio(time, seen, arm, both["seed"], wide), len(seeds),
+                        preset, True, what)]  # fmt: skip
+
+
+def _text(tables: Tables, question: Question, preset: str) -> list[Verdict]:
+    """Chance that two right answers differ in route, at accuracy 0.5."""
+    runs = having(tables.runs, {"world": "lm", "task": "routes"})
+    arms = having(runs, full_vapo()), having(runs, full_vapo("positive_lm_loss"))
+    theta = Paths.of(tables, pd.concat(arms), "val/pass_at_1", "exploration/mode_diversity").apart(*arms, at(0.5))
+    if not len(theta):
+        return []
+    what = Other("chance that two right answers to a problem take different routes, at accuracy 0.5, with the loss minus"
+                 " without", "probability", 0.05, True)  # fmt: skip
+    return [verdict(what.of(question), "tiny_lm", theta, preset, estimand=what.estimand)]
+
+
+# --- pictures ---
+
+
+def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
+    """What there are rows for."""
+    runs = trapped(tables)
+    drawn = {
+        "escape": lambda: exploration_figures.escape(runs, {"all three on": full_vapo(), "all three off": full_vapo(*TRIO)}),
+        "modes": lambda: exploration_figures.modes(tables, fork_arms(having(tables.runs, FORK), 2)),
+        "escape_map": lambda: boundaries.figure(
+            boundaries.cells(having(tables.runs, {**RING, **full_vapo()}), "dials.trap_prior", "dials.nearest"),
+            "nats for stopping early, each decision", "decisions of a right answer",
+        ),
+    }  # fmt: skip
+    there = {
+        "escape": len(runs) > 0, "modes": len(having(tables.runs, FORK)) > 0,
+        "escape_map": having(tables.runs, RING)["dials.nearest"].nunique() > 1 if "dials.nearest" in tables.runs else False,
+    }  # fmt: skip
+    return {name: draw() for name, draw in drawn.items() if there[name]}
