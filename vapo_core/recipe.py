@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from vapo_core import credit as other_slots
-from vapo_core import horizon, rehearsal
+from vapo_core import disturbance, horizon, rehearsal
 from vapo_core.components import (
     clip_higher,
     decoupled_gae,
@@ -38,6 +38,7 @@ COMPONENTS: dict[str, ModuleType] = {
 VARIANTS: dict[str, Mapping[str, Callable[[Settings], Any]]] = {
     **{name: component.VARIANTS for name, component in COMPONENTS.items()},
     **other_slots.VARIANTS,
+    "values": {**other_slots.VARIANTS["values"], **disturbance.VARIANTS},
     "horizon": horizon.VARIANTS,
     "rehearsal": rehearsal.VARIANTS,
 }

@@ -50,6 +50,9 @@ class Settings(Frozen):
         True, description="normalise advantages over the batch, the same in every arm with a critic"
     )
 
+    value_error_sd: float = Field(
+        0.0, ge=0, description="standard deviation, reward, of the error that variants *_error of slot values add"
+    )
     continuations: int = Field(9, ge=1, description="K, fresh continuations per step boundary of recipe vineppo")
 
     # losses
@@ -122,7 +125,7 @@ class Base(Frozen):
 
 
 PROBES: tuple[str, ...] = (
-    "value_error", "approximation_floor", "ranking", "forgetting",
+    "value_error", "value_transfer", "approximation_floor", "ranking", "forgetting",
     "gradient_variance", "exploration", "generalization", "policy_shift", "lambda_profile", "credit",
     "curvature", "improvement", "gradient_quality", "kl_per_gain", "large_update",
 )  # fmt: skip
@@ -177,14 +180,20 @@ def check_combination(toggles: Toggles, settings: Settings, variants: Mapping[st
     """Refuse combinations that mean nothing.
 
     Raises:
-        ValueError: a variant of a component that is off, rehearsal without a critic, or group-relative credit with a
-            single answer per prompt.
+        ValueError: a variant of a component that is off, rehearsal without a critic, an error put into values that would
+            reach the critic, or group-relative credit with a single answer per prompt.
     """
     for slot in variants:
         if slot in COMPONENTS and not getattr(toggles, slot):
             raise ValueError(f"variants.{slot}: {variants[slot]!r} is a way of having {slot} on, but its toggle is off")
     if "rehearsal" in variants and variants.get("credit") in ("group_relative", "vine"):
         raise ValueError(f"variants.rehearsal: credit {variants['credit']} has no critic that could rehearse")
+    apart = toggles.decoupled_gae and settings.lambda_critic == 1.0 and settings.value_clip == float("inf")
+    if variants.get("values", "").endswith("_error") and not apart:
+        raise ValueError(
+            f"variants.values: {variants['values']} is meant for advantages alone, so it needs decoupled_gae on with"
+            " lambda_critic 1 and no value_clip: otherwise the critic would learn the error"
+        )
     if "horizon" in variants and not toggles.length_adaptive_gae:
         raise ValueError(f"variants.horizon: {variants['horizon']} adapts lambda, so it needs length_adaptive_gae on")
     answers = settings.group_size if toggles.group_sampling else 1

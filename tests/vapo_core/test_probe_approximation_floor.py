@@ -1,5 +1,6 @@
 """What a network could represent: a copy that can say everything reads 0, one that can say one number reads 1."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -45,6 +46,17 @@ def test_a_network_that_can_hold_the_truth_has_no_floor(cache):
         assert whole > 2
         assert found[f"excess_low_{split}"] < found[f"excess_{split}"] < found[f"excess_high_{split}"]
     assert view.world.critic.weight.item() == 2.0
+
+
+def test_quarters_of_floor_and_excess_add_up(cache):
+    """Weighted by their places: they share one Var(V)."""
+    view = view_of("walk", cache)
+    found = read(view)
+    truth = truth_of(view, "held_out", SCORED, PLACES).truth
+    share = np.bincount(truth.quarter, minlength=4) / len(truth.value)
+    for name in ("fvu", "excess"):
+        parts = [found[f"{name}_q{q}"] for q in range(1, 5)]
+        assert float(share @ parts) == pytest.approx(found[f"{name}_held_out"])
 
 
 def test_a_network_that_can_only_say_one_number_has_a_floor_of_one(cache):

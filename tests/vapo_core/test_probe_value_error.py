@@ -80,6 +80,22 @@ def test_quarters_add_up_to_the_whole(cache):
     assert float(share @ parts) == pytest.approx(measurement.metrics["value_error/fvu_held_out"])
 
 
+def test_what_sixteen_continuations_leave_is_their_noise(cache, monkeypatch):
+    """V uniform on a grid and known to the critic: the critic reads 0, the mean of 16 results E[V (1 - V)] / (16 Var(V))."""
+    view, rng = view_of("walk", cache), np.random.default_rng(0)
+    v = np.repeat(np.linspace(0.05, 0.95, 100), 60)
+    returns = rng.random((len(v), 16)) < v[:, None]
+    number = np.arange(len(v))
+    noise = returns.var(axis=1, ddof=1) / 16
+    truth = Truth(number % 100, number % 8, number % 8 + 1, v, returns.mean(1), noise)
+    monkeypatch.setattr(value_error, "sampled_truth", lambda *given: truth)
+    found = read(view)
+    assert found["fvu_held_out"] == pytest.approx(0, abs=0.01)
+    assert found["fvu_monte_carlo_held_out"] == pytest.approx((v * (1 - v)).mean() / 16 / v.var(), rel=0.03)
+    monkeypatch.undo()
+    assert "fvu_monte_carlo_held_out" not in read(view)
+
+
 def test_one_problem_has_no_interval(cache):
     view = view_of("walk", cache)
     found = read(replace(view, held_out=view.held_out[:1]))

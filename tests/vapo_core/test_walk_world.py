@@ -17,6 +17,8 @@ VARIED = [
     {"sparsity": 2, "size": 8, "horizon": 30},
     {"modes": 2, "size": 8, "horizon": 12},
     {"trap_prior": 1.0, "trap_reward": 0.3, "size": 8, "horizon": 12},
+    {"fixed_length": True, "size": 8, "horizon": 9},
+    {"fixed_length": True, "size": 6, "horizon": 7, "filler": 1, "trap_reward": 0.2},
 ]
 
 
@@ -213,3 +215,83 @@ def test_prior_of_the_trap_is_in_nats_of_log_odds():
 def test_impossible_dials_are_refused(field, value):
     with pytest.raises(ValueError, match=field):
         WalkDials(**{field: value})
+
+
+@pytest.mark.parametrize("filler", [0, 2])
+def test_fixed_length_is_one_length_and_judges_where_a_walk_ends(filler):
+    """Stopping is staying: who reaches the goal and stays has solved it, who leaves it again has not."""
+    world = make({"fixed_length": True, "size": 8, "horizon": 9, "filler": filler})
+    walk, problems = world.task, world.task.problems["train"][:8]
+    rollout = world.engine.generate(problems, 64, seed=2)
+    assert (rollout.mask.sum(1) == walk.max_tokens).all()
+    assert walk.max_tokens == 8 * (1 + filler) + 1
+    assert not rollout.truncated.any()
+    start = Start(goal=2, hazard=7)
+    problem = Problem("", start)
+    for actions, reward in (((RIGHT, STOP, RIGHT), 1.0), ((RIGHT, RIGHT, RIGHT), 0.0), ((RIGHT, RIGHT, STOP), 1.0)):
+        assert walk.verify(problem, WalkPath(actions + (STOP,) * 6, 0.9)).reward == reward
+    assert walk.demonstration(problem, np.random.default_rng(0)) == "rr" + "." * 7
+
+
+@pytest.mark.parametrize("dials", VARIED[-2:])
+def test_values_of_fixed_length_agree_with_continuations(dials):
+    world = make(dials)
+    problems = world.task.problems["train"][:6]
+    rollout = world.engine.generate(problems, 4, seed=2)
+    row, time = (x.numpy() for x in rollout.mask.nonzero(as_tuple=True))
+    exact = world.exact_at(rollout, row, time)
+    asked = [problems[i // 4] for i in range(24)]
+    found = world.continuations(rollout, asked, row, time, 200, seed=5).returns
+    error = (found.mean(1) - exact) / np.sqrt(np.maximum(exact * (1 - exact), 1e-3) / 200)
+    assert np.abs(error.mean()) < 0.5
+    assert np.mean(error**2) == pytest.approx(1, abs=0.35)
+
+
+def test_the_best_policy_of_fixed_length_solves_every_problem():
+    world = make({"fixed_length": True, "size": 8, "horizon": 9})
+    assert world.best_return(world.task.problems["held_out"]) == 1.0
+
+
+def test_reach_of_fixed_length_adds_up():
+    """Staying goes on, so at every decision the policy is somewhere."""
+    world = make({"fixed_length": True, "size": 6, "horizon": 7})
+    problems = world.task.problems["train"]
+    rollout = world.engine.generate(problems, 2000, seed=4)
+    asked = [p for p in problems for _ in range(2000)]
+    reached = world.reach(asked, rollout).exp()
+    state = rollout.inputs["state"]
+    for decision in (1, 6):
+        counts = torch.bincount(state[:, decision], minlength=world.task.states) / len(state)
+        expected = torch.zeros(world.task.states).scatter(0, state[:, decision], reached[:, decision].float())
+        assert float(expected.sum()) == pytest.approx(1, abs=0.01)
+        assert float((counts - expected).abs().max()) < 0.01
+
+
+def test_no_state_of_a_novel_hazard_is_met_in_training():
+    walk = Walk(WalkDials(novel_hazards=3))
+    assert walk.splits == ("train", "held_out", "ood_hazard")
+    world = make({"novel_hazards": 3})
+    met = {}
+    for split in walk.splits:
+        rollout = world.engine.generate(walk.problems[split], 20, seed=1)
+        met[split] = set(rollout.inputs["state"][rollout.mask].tolist())
+    assert not met["ood_hazard"] & (met["train"] | met["held_out"])
+    assert met["train"] & met["held_out"]
+    sizes = {split: len(found) for split, found in walk.problems.items()}
+    everything = Walk(WalkDials()).problems
+    assert sum(sizes.values()) == sum(map(len, everything.values()))
+    assert 0.15 < sizes["ood_hazard"] / sum(sizes.values()) < 0.25
+    assert "ood_hazard" not in everything
+
+
+@pytest.mark.parametrize("dials", [{"novel_hazards": 15}, {"novel_hazards": 2, "hazard": 0}])
+def test_novel_hazards_leave_some_to_training(dials):
+    with pytest.raises(ValueError, match="novel_hazards"):
+        WalkDials(**dials)
+
+
+def test_several_goals_have_novel_hazards_alike():
+    walk = Walk(WalkDials(modes=2, novel_hazards=2, hazard=1))
+    offsets = {(p.answer.hazard - p.answer.goal) % 8 for p in walk.problems["ood_hazard"]}
+    assert len(offsets) == 2
+    assert not offsets & {(p.answer.hazard - p.answer.goal) % 8 for p in walk.problems["train"]}

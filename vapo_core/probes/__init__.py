@@ -18,6 +18,7 @@ from vapo_core.probes import (
     policy_shift,
     ranking,
     value_error,
+    value_transfer,
 )
 from vapo_core.probes.base import CannotRun, Measurement, Probe, View
 
@@ -27,6 +28,7 @@ _FILES: dict[str, ModuleType] = {
     "value_error": value_error,
     "approximation_floor": approximation_floor,
     "ranking": ranking,
+    "value_transfer": value_transfer,
     "forgetting": forgetting,
     "gradient_variance": gradient_variance,
     "exploration": exploration,

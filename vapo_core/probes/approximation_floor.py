@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from vapo_core.collect_batch import grade_all
 from vapo_core.oracles.intervals import jackknife, resolvable
 from vapo_core.oracles.monte_carlo import critic_at
-from vapo_core.oracles.truth import Truth, unexplained
+from vapo_core.oracles.truth import Truth, squared_error, unexplained, value_variance
 from vapo_core.probes.base import CannotRun, Measurement, View
 from vapo_core.probes.value_error import SPLITS, truth_of
 from vapo_core.seeds import torch_generator
@@ -35,14 +35,21 @@ SCORED, PLACES = 256, 384
 """Answers of each split that the floor is read on, and places in them on text."""
 
 METRICS: dict[str, tuple[str, str]] = {
-    f"approximation_floor/{name}_{split}": ("share of Var(V)", f"{meaning}, {split.replace('_', '-')} problems")
-    for split in SPLITS
-    for name, meaning in (
-        ("fvu", "squared error of a copy of the critic fitted to true values, noise taken out"),
-        ("excess", "the critic's FVU minus that floor, on the same places"),
-        ("excess_low", "lower end of its 95 % jackknife interval over prompts"),
-        ("excess_high", "upper end of its 95 % jackknife interval over prompts"),
-    )
+    **{
+        f"approximation_floor/{name}_{split}": ("share of Var(V)", f"{meaning}, {split.replace('_', '-')} problems")
+        for split in SPLITS
+        for name, meaning in (
+            ("fvu", "squared error of a copy of the critic fitted to true values, noise taken out"),
+            ("excess", "the critic's FVU minus that floor, on the same places"),
+            ("excess_low", "lower end of its 95 % jackknife interval over prompts"),
+            ("excess_high", "upper end of its 95 % jackknife interval over prompts"),
+        )
+    },
+    **{
+        f"approximation_floor/{name}_q{q}": ("share of Var(V)", f"{meaning}, quarter {q} of held-out responses")
+        for q in range(1, 5)
+        for name, meaning in (("fvu", "the copy's squared error"), ("excess", "the critic's error minus the copy's"))
+    },
 }
 
 
@@ -77,7 +84,21 @@ def measure(view: View) -> Measurement:
         if len(np.unique(prompts)) > 1:
             _, found["excess_low"], found["excess_high"] = jackknife(partial(_excess, truth, copied), prompts)
         metrics |= {f"approximation_floor/{name}_{split}": x for name, x in found.items()}
+        if split == "held_out":
+            metrics |= _by_quarter(truth, copied)
     return Measurement(metrics)
+
+
+def _by_quarter(truth: Truth, copied: Truth) -> dict[str, float]:
+    """Floor and excess where in the response? All over the Var(V) of all places, so that quarters add up."""
+    variance, found = value_variance(truth), {}
+    for q in range(4):
+        inside = truth.quarter == q
+        if inside.any():
+            floor = squared_error(copied.where(inside)) / variance
+            found[f"approximation_floor/fvu_q{q + 1}"] = floor
+            found[f"approximation_floor/excess_q{q + 1}"] = squared_error(truth.where(inside)) / variance - floor
+    return found
 
 
 def _excess(truth: Truth, copied: Truth, rows: np.ndarray) -> float:

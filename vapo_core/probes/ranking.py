@@ -1,10 +1,13 @@
 """Does the critic prefer the better of two next steps? The share of the gap in true value that following it captures."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from vapo_core.oracles.intervals import above_zero, jackknife
 from vapo_core.oracles.monte_carlo import critic_at, values_at
 from vapo_core.probes.base import CannotRun, Measurement, View
+from vapo_core.types import Problem
 
 RESPONSES = 128
 """Held-out problems answered once each; the places are step starts in the answers."""
@@ -38,24 +41,38 @@ METRICS: dict[str, tuple[str, str]] = {
 
 
 def measure(view: View) -> Measurement:
+    """Gap captured on held-out problems; see `captured`."""
+    found = captured(view, view.held_out)
+    return Measurement({f"ranking/{name}": x for name, x in found.items()})
+
+
+def captured(view: View, problems: Sequence[Problem], *path: int) -> dict[str, float]:
     """Gap captured on alternative next steps = sum sign(V_hat_a - V_hat_b)(V_a - V_b) / sum |V_a - V_b| over pairs.
 
     Alternatives differ, start from one prefix and do not end the response: after its end a critic says nothing. Walk: both
     moves at every decision of sampled responses, values exact. Text: next steps sampled from the policy, duplicates
     dropped; numerator and denominator come from separate continuations (METHODS section 3).
+
+    Args:
+        view: the run.
+        problems: what is answered.
+        path: sets the draws apart from others'.
+
+    Raises:
+        CannotRun: without a critic, or if there is nothing to choose between.
     """
     if not view.recipe.credit.needs_critic:
         raise CannotRun("ranking: this recipe has no critic")
-    asked = [view.held_out[i % len(view.held_out)] for i in range(RESPONSES)]
-    rollout = view.world.engine.generate(asked, 1, view.seed(16))
-    found = view.world.branches(asked, rollout, PLACES, view.seed(17))
+    asked = [problems[i % len(problems)] for i in range(RESPONSES)]
+    rollout = view.world.engine.generate(asked, 1, view.seed(16, *path))
+    found = view.world.branches(asked, rollout, PLACES, view.seed(17, *path))
     first, second = pairs(found.place)
     if not len(first):
         raise CannotRun("ranking: no place has two next steps to choose between")
     critic = critic_at(view.world.critic, found.responses, found.row, found.time, view.settings)
     places = (view.world, found.responses, found.problems, found.row, found.time)
-    value, noise = values_at(*places, CONTINUATIONS, view.seed(18))
-    halves = [values_at(*places, HALF, view.seed(19, half))[0] for half in range(2)]
+    value, noise = values_at(*places, CONTINUATIONS, view.seed(18, *path))
+    halves = [values_at(*places, HALF, view.seed(19, half, *path))[0] for half in range(2)]
     one, other = (half[first] - half[second] for half in halves)
     gap = mean_gap(one, other)
     prompts = np.array([problem.prompt for problem in found.problems])[found.row[first]]
@@ -64,19 +81,15 @@ def measure(view: View) -> Measurement:
         raise CannotRun("ranking: alternative next steps do not differ in value")
     won = np.sign(critic[first] - critic[second]) * (value[first] - value[second])
 
-    def captured(rows: np.ndarray) -> float:
+    def share(rows: np.ndarray) -> float:
         return float(won[rows].mean()) / mean_gap(one[rows], other[rows])
 
-    metrics = {
-        "ranking/gap_captured": captured(np.arange(len(won))),
-        "ranking/gap": gap,
-        "ranking/pairs": float(len(won)),
-    }
+    metrics = {"gap_captured": share(np.arange(len(won))), "gap": gap, "pairs": float(len(won))}
     if len(np.unique(prompts)) > 1:
-        _, metrics["ranking/gap_captured_low"], metrics["ranking/gap_captured_high"] = jackknife(captured, prompts)
+        _, metrics["gap_captured_low"], metrics["gap_captured_high"] = jackknife(share, prompts)
     if noise.any():
-        metrics["ranking/gap_captured_monte_carlo"] = float(agreement.mean()) / gap
-    return Measurement(metrics)
+        metrics["gap_captured_monte_carlo"] = float(agreement.mean()) / gap
+    return metrics
 
 
 def mean_gap(one: np.ndarray, other: np.ndarray) -> float:

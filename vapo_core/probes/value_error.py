@@ -35,6 +35,11 @@ METRICS: dict[str, tuple[str, str]] = {
             ("fvu_low", "share of Var(V)", "lower end of its 95 % jackknife interval over prompts"),
             ("fvu_high", "share of Var(V)", "upper end of its 95 % jackknife interval over prompts"),
             ("fvu_position", "share of Var(V)", "what the best position-only critic leaves unexplained"),
+            (
+                "fvu_monte_carlo",
+                "share of Var(V)",
+                "what the mean of 16 continuations leaves, its noise; absent where values are exact",
+            ),
             ("bias", "reward", "mean of V_hat - V"),
             ("slope", "ratio", "calibration: slope of true V on V_hat, 1 is right; absent if V_hat does not vary"),
             ("intercept", "reward", "calibration: intercept of true V on V_hat, 0 is right"),
@@ -107,6 +112,8 @@ def _of_split(split: str, truth: Truth, prompts: np.ndarray) -> dict[str, float]
     if len(np.unique(prompts)) > 1:
         _, found["fvu_low"], found["fvu_high"] = interval_of(unexplained, truth, prompts)
         found["calibration"] = calibration_error(truth, prompts) / variance
+    if truth.noise.any():
+        found["fvu_monte_carlo"] = float(truth.noise.mean()) / variance
     if truth.critic.var() > LEAST_VARIANCE:
         found["slope"], found["intercept"] = calibration_line(truth)
     named = {f"value_error/{name}_{split}": x for name, x in found.items() if not np.isnan(x)}  # nan: none to compare

@@ -8,9 +8,9 @@ import numpy as np
 from vapo_core.suggest import nearest
 from vapo_core.types import Problem
 
-SPLITS = ("train", "held_out", "ood_length", "ood_operator", "ood_composition")
-"""Training; new problems like them; and problems that are new in one way: longer, with an operator or a sequence of
-operators that training has not. A task offers those that make sense for it and its dials."""
+SPLITS = ("train", "held_out", "ood_length", "ood_operator", "ood_composition", "ood_hazard")
+"""Training; new problems like them; and problems that are new in one way: longer, with an operator, a sequence of
+operators or a place of the hazard that training has not. A task offers those that make sense for it and its dials."""
 
 
 GUESS = "guess"

@@ -29,7 +29,13 @@ class WalkDials(Frozen):
     nearest: int = Field(2, ge=2, description="decisions of the shortest problems, stopping included")
     farthest: int = Field(4096, ge=2, description="decisions of the longest problems; none is beyond the horizon")
     hazard: int = Field(1, ge=0, description="width of the deadly stretch in cells")
+    novel_hazards: int = Field(
+        0, ge=0, description="places of the hazard, counted from the goal, that are kept for split ood_hazard"
+    )
     filler: int = Field(0, ge=0, description="forced tokens after every move: length without decisions")
+    fixed_length: bool = Field(
+        False, description="stopping is staying: all responses take `horizon` decisions and are judged where they end"
+    )
     sparsity: int = Field(0, ge=0, le=8, description="waypoints that must be passed, in order, before a goal counts")
     modes: int = Field(1, ge=1, description="goals, evenly spaced, any of which is a correct answer")
     trap_prior: float = Field(0.0, description="nats added to stopping early by the base policy")
@@ -45,6 +51,11 @@ class WalkDials(Frozen):
         if self.nearest > min(self.farthest, self.horizon):
             raise ValueError(
                 f"nearest {self.nearest} must not be above farthest {self.farthest} or horizon {self.horizon}"
+            )
+        places = self.size // self.modes - self.hazard
+        if self.novel_hazards and not (self.hazard and self.novel_hazards < places):
+            raise ValueError(
+                f"novel_hazards {self.novel_hazards} needs a hazard, and must be below its {places} places"
             )
         return self
 
@@ -71,7 +82,9 @@ class Walk:
 
     def __init__(self, dials: WalkDials) -> None:
         self.dials = dials
-        self.splits = ("train", "held_out")
+        self.splits = ("train", "held_out", *(["ood_hazard"] if dials.novel_hazards else []))
+        self.ending = ACTIONS if dials.fixed_length else STOP
+        """Actions from this one on end a response."""
         self.max_tokens = (dials.horizon - 1) * (1 + dials.filler) + 1
         self.states = (dials.sparsity + 1) * dials.size * dials.size * 2
 
@@ -154,14 +167,28 @@ class Walk:
 
     @cached_property
     def problems(self) -> dict[str, list[Problem]]:
-        """Every solvable problem with a walk to make, split 3 : 1 into train and held_out, the same on every machine."""
-        legal = [problem for goal in range(self.dials.size) for hazard in range(self.dials.size)
+        """Every solvable problem with a walk to make, split 3 : 1 into train and held_out, the same on every machine.
+
+        Those with a novel hazard make a split of their own. What lies between hazard and goal never changes along a walk,
+        so no state met in one of them is ever met in training.
+        """
+        found = [problem for goal in range(self.dials.size) for hazard in range(self.dials.size)
                  for problem in self._problem(Start(goal, hazard))]  # fmt: skip
+        legal = [p for p in found if not self.is_novel(p.answer)]
         held_out = np.random.default_rng(0).permutation(len(legal)) < len(legal) // 4
-        return {
+        splits = {
             "train": [p for p, out in zip(legal, held_out, strict=True) if not out],
             "held_out": [p for p, out in zip(legal, held_out, strict=True) if out],
+            "ood_hazard": [p for p in found if self.is_novel(p.answer)],
         }
+        return {split: splits[split] for split in self.splits}
+
+    def is_novel(self, start: "Start") -> bool:
+        """Whether the hazard lies where training never has it: at one of `novel_hazards` evenly spaced places."""
+        places = self.dials.size // self.dials.modes - self.dials.hazard  # where it does not cover the next goal
+        number = self.dials.novel_hazards
+        novel = {1 + (2 * i + 1) * places // (2 * number) for i in range(number)}
+        return (start.hazard - start.goal) % (self.dials.size // self.dials.modes) in novel
 
     def _problem(self, start: Start) -> list[Problem]:
         """The problem from this start, or none if it is broken, already solved or unsolvable."""
@@ -210,14 +237,14 @@ class Walk:
             action = int(np.argmin(self.shortest[ways]))
             letters.append("lr"[action])
             state = int(ways[action])
-        return "".join(letters) + "."
+        return "".join(letters) + "." * (self.dials.horizon - len(letters) if self.dials.fixed_length else 1)
 
     def verify(self, problem: Problem, response: WalkPath) -> Grade:
         """1 for stopping at a goal unbroken; a lucky guess counts as the verifier sees it; mode is the goal reached."""
         state, actions = self.start_state(problem.answer), response.actions
-        if not actions or actions[-1] != STOP:
+        if not actions or not (self.dials.fixed_length or actions[-1] == STOP):
             return Grade(0.0, mode="truncated")
-        for action in actions[:-1]:
+        for action in actions:  # stopping stays where it is
             state = int(self.transitions[state, action])
         stage, goal, _, broken = (x[state] for x in self.coordinates)
         if self.solved(stage, goal, broken):
@@ -228,5 +255,5 @@ class Walk:
     def boundaries(self, response: WalkPath) -> list[int]:
         """Tokens after each move and its filler, and after stopping: every decision is a step."""
         width = 1 + self.dials.filler
-        moves = sum(action != STOP for action in response.actions)
+        moves = sum(action < self.ending for action in response.actions)
         return [width * (i + 1) for i in range(moves)] + [width * moves + 1] * (moves < len(response.actions))

@@ -97,6 +97,10 @@ class World(Protocol):
         """[B, T] log-probability (nats) with which the policy reaches each place, as far as the world can tell places apart."""
         ...
 
+    def state_labels(self, batch: Batch) -> Tensor:
+        """[B, T] int, a label of what a token is chosen in, equal where the world's next steps are alike."""
+        ...
+
     def describe(self, rollout: Rollout) -> list[list[Said]]:
         """Every response's tokens in words, stop token included."""
         ...

@@ -23,6 +23,9 @@ from vapo_core.worlds.base import Branches, Said
 TRIES = 6
 """Next steps sampled at a place whose alternatives are asked for."""
 
+LABELLED, _BASE = 2, 1_000_003
+"""Last tokens that `state_labels` tells apart, and the base of its hash."""
+
 
 class LanguageWorld:
     """Policy, critic, engine and task of one run on text."""
@@ -124,6 +127,20 @@ class LanguageWorld:
         """[B, T] log-probability of writing what stands before each place: no two texts are one place here."""
         logp, _ = self.policy(Batch.ungraded(rollout))
         return (logp.cumsum(1) - logp).where(rollout.mask, 0.0)
+
+    def state_labels(self, batch: Batch) -> Tensor:
+        """[B, T] int, a hash of the prompt and of the last LABELLED tokens of the response: where a step has got to.
+
+        Not of the whole prefix, which is hardly ever met again.
+        """
+        ids, begins = batch.inputs["ids"].long(), batch.inputs["ids"].shape[1] - batch.mask.shape[1]
+        known = batch.inputs["attention"].bool()[:, :begins]
+        powers = _BASE ** torch.arange(begins - 1, -1, -1, device=ids.device)  # wraps around, as hashes do
+        label = ((ids[:, :begins] + 1).where(known, 0) * powers).sum(1)[:, None].expand(batch.mask.shape)
+        for back in range(1, LABELLED + 1):
+            written = torch.nn.functional.pad(ids[:, begins:] + 1, (back, 0))[:, : batch.mask.shape[1]]
+            label = label * _BASE + written
+        return label
 
     def describe(self, rollout: Rollout) -> list[list[Said]]:
         """Each token decoded by itself."""

@@ -45,7 +45,7 @@ class WalkEngine:
             logp[walking] = rows.gather(1, action[walking][:, None]).squeeze(1)
             decisions.append((state, action, logp, walking))
             state = torch.where(walking, self.transitions[state, action], state)
-            walking = walking & (action != STOP)
+            walking = walking & (action < self.walk.ending)
             if not walking.any():
                 break
         return self._rollout(decisions, walking, luck)
@@ -63,12 +63,14 @@ class WalkEngine:
             rows = self.policy.log_probs(state[walking], decision[walking])
             action = torch.zeros_like(state)
             action[walking] = torch.multinomial(rows.exp(), 1, generator=generator).squeeze(1)
-            stops = walking & (action == STOP)
-            reward = torch.where(stops, (luck < chance[state]).float(), reward)
+            stops = walking & (action >= self.walk.ending)
             tokens += int(stops.sum()) + stride * int((walking & ~stops).sum())
             state = torch.where(walking, self.transitions[state, action], state)
             decision = decision + walking.long()
-            walking = walking & ~stops & (decision < self.walk.dials.horizon)
+            late = walking & ~stops & (decision >= self.walk.dials.horizon)
+            judged = stops | late & self.walk.dials.fixed_length
+            reward = torch.where(judged, (luck < chance[state]).float(), reward)
+            walking = walking & ~stops & ~late
         return reward, tokens
 
     def follow(self, problems: Sequence[Problem], actions: Sequence[tuple[int, ...]]) -> Rollout:
@@ -97,7 +99,7 @@ class WalkEngine:
             "phase": phase.expand_as(state).contiguous(),
             "action": action,
         }
-        moves_on = ~(is_filler & (action == STOP)) & mask
+        moves_on = ~(is_filler & (action >= self.walk.ending)) & mask
         length = columns[3].shape[1] * stride - (stride - 1) * int(columns[3].shape[1] == self.walk.dials.horizon)
         keep = slice(0, length)
         paths = tuple(
@@ -108,7 +110,7 @@ class WalkEngine:
             mask=moves_on[:, keep],
             logp=torch.where(is_filler, 0.0, logp)[:, keep],
             responses=paths,
-            truncated=truncated,
+            truncated=truncated & (not self.walk.dials.fixed_length),
             step=decision.expand(mask.shape)[:, keep].contiguous(),
         )
 
@@ -144,16 +146,18 @@ class WalkWorld:
         return rows.exp().view(horizon, len(states), ACTIONS)
 
     def exact_values(self, table: Tensor | None = None, stop_reward: np.ndarray | None = None) -> Tensor:
-        """[horizon + 1, states] true value before each decision, by backward induction; the last row is 0 (cut off).
+        """[horizon + 1, states] true value before each decision, by backward induction; the last row is 0 (cut off) unless
+        responses of fixed length are judged there.
 
         `stop_reward` [states] takes the place of the task's own.
         """
         probabilities = self.action_table() if table is None else table
         reward = torch.from_numpy(self.task.stop_reward if stop_reward is None else stop_reward).to(probabilities)
-        onward = torch.from_numpy(self.task.transitions[:, :STOP])
-        values = [probabilities.new_zeros(self.task.states)]
+        ending = self.task.ending
+        onward = torch.from_numpy(self.task.transitions[:, :ending])
+        values = [reward if self.task.dials.fixed_length else torch.zeros_like(reward)]
         for at in reversed(probabilities):
-            values.append(at[:, STOP] * reward + (at[:, :STOP] * values[-1][onward]).sum(1))
+            values.append((at[:, ending:] * reward[:, None]).sum(1) + (at[:, :ending] * values[-1][onward]).sum(1))
         return torch.stack(values[::-1])
 
     def exact_return(self, problems: Sequence[Problem], table: Tensor | None = None) -> Tensor:
@@ -171,7 +175,7 @@ class WalkWorld:
 
     def best_return(self, problems: Sequence[Problem]) -> float:
         """J of the best policy within the horizon."""
-        value = np.zeros(self.task.states)
+        value = self.task.stop_reward * self.task.dials.fixed_length
         for _ in range(self.task.dials.horizon):
             value = np.maximum(self.task.stop_reward, value[self.task.transitions[:, :STOP]].max(1))
         return float(np.mean([value[self.task.start_state(p.answer)] for p in problems]))
@@ -245,12 +249,16 @@ class WalkWorld:
         """[B, T] log-probability of being in a place's state at its decision, from a random one of these problems."""
         starts = torch.tensor([self.task.start_state(p.answer) for p in problems])
         visits = [torch.bincount(starts, minlength=self.task.states).double() / len(starts)]
-        onward = torch.from_numpy(self.task.transitions[:, :STOP])
+        onward = torch.from_numpy(self.task.transitions[:, : self.task.ending])
         for at in self.action_table().double()[:-1]:
-            moved = (visits[-1][:, None] * at[:, :STOP]).flatten()
+            moved = (visits[-1][:, None] * at[:, : self.task.ending]).flatten()
             visits.append(torch.zeros(self.task.states, dtype=torch.float64).index_add(0, onward.flatten(), moved))
         reached = torch.stack(visits)[rollout.inputs["decision"].clamp(max=len(visits) - 1), rollout.inputs["state"]]
         return reached.log().where(rollout.mask, 0.0)
+
+    def state_labels(self, batch: Batch) -> Tensor:
+        """[B, T] int, number of the state each token is chosen in; that of the move's end on filler."""
+        return batch.inputs["state"]
 
     def describe(self, rollout: Rollout) -> list[list[Said]]:
         """The action of every token and the state before it; filler is a dot."""
