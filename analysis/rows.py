@@ -58,6 +58,17 @@ def at_step(tables: Tables, specs: Sequence[str] | pd.Series, metric: str, last:
     return np.where(known.any(1), order[np.arange(len(order)), known.argmax(1)], np.nan)
 
 
+def ends(tables: Tables, runs: pd.DataFrame, metric: str) -> np.ndarray:
+    """[N, 2] a metric before the first and after the last step of runs [N]; nan where it was not measured."""
+    wide = series(tables, runs["spec"], metric)
+    found = np.full((len(wide), 2), np.nan)
+    for at, step in enumerate((np.zeros(len(runs)), runs["steps"].to_numpy(float))):
+        column = wide.columns.get_indexer(pd.Index(step))
+        known = column >= 0
+        found[known, at] = wide.to_numpy(float)[known, column[known]]
+    return found
+
+
 def crossing(steps: np.ndarray, values: np.ndarray, height: float) -> float:
     """First place, linear between points, at which values [n] reach a height; their first step if above it; nan if never."""
     known = ~np.isnan(values)
