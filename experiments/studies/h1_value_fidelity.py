@@ -1,6 +1,18 @@
-"""Limitation 1, the fidelity of the value function: how wrong is it, what does that do, and what does it forget?"""
+"""Limitation 1, the fidelity of the value function: how wrong is it, what does that do, and what does it forget?
+
+h1a: full VAPO with its approximation floor, on the walk and on both tasks of text. h1b: full VAPO with lambda fixed, and the
+same with an error put into values when advantages are computed; on the walk also where all responses have one length. h1c:
+full VAPO and its twin that rehearses rare places, at several rates of the policy, 0 among them.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from analysis.questions import Floor, Question
+from experiments.spec import RunSpec
+from experiments.studies import core
+from experiments.studies.core import World
+from vapo_core.settings import SCALES
 
 QUESTIONS: dict[str, Question] = {
     "h1a": Question(
@@ -73,3 +85,126 @@ QUESTIONS: dict[str, Question] = {
         ),
     ),
 }
+
+
+SEEDS: dict[str, dict[str, int]] = {
+    "smoke": {"floor_walk": 2, "floor_text": 1, "error_walk": 2, "error_text": 1, "forget_walk": 2, "forget_text": 1},
+    "quick": {"floor_walk": 10, "floor_text": 3, "error_walk": 6, "error_text": 2, "forget_walk": 8, "forget_text": 2},
+    "full": {
+        "floor_walk": 32,
+        "floor_text": 32,
+        "error_walk": 64,
+        "error_text": 32,
+        "forget_walk": 64,
+        "forget_text": 32,
+    },
+}
+"""Seeds, the first of the core tables' or as many from the same start."""
+
+CRITIC_PROBES: dict[str, tuple[str, ...]] = {
+    "walk": ("approximation_floor", "value_error"),
+    "text_walk": ("approximation_floor", "value_error"),
+    "chain": ("approximation_floor", "value_error", "value_transfer"),
+}
+"""What is measured before the first and after the last step of full VAPO, by task; `chain` serves limitation 5, too."""
+
+LENGTHS: dict[bool, dict[str, Any]] = {
+    False: {"horizon": 20},
+    True: {"horizon": 20, "fixed_length": True},
+}
+"""The walk's dials of responses that stop when they like, and of responses of one length."""
+
+
+class Error(NamedTuple):
+    """An error put into values, and the lambda it meets."""
+
+    kind: str
+    """state, position or fresh."""
+    sd: float
+    """Reward; 0 is the plain run."""
+    lam: float
+
+
+ERRORS: tuple[Error, ...] = (
+    *(Error("state", sd, 0.95) for sd in (0.0, 0.1, 0.2)),
+    *(Error("state", sd, lam) for lam in (0.5, 1.0) for sd in (0.0, 0.2)),
+    *(Error(kind, 0.2, 0.95) for kind in ("position", "fresh")),
+)
+"""On the walk, under either kind of length: the dose, other lambdas, and kinds of error that theory holds to be harmless."""
+
+TEXT_ERRORS: tuple[Error, ...] = (Error("state", 0.0, 0.95), Error("state", 0.2, 0.95))
+
+FORGET_STEPS = 60
+RATES: tuple[float, ...] = (1.0, 0.0, 0.5, 2.0)
+"""Times the policy's rate: its own, a frozen policy, and other shifts."""
+
+
+def first_seeds(world: World, preset: str, number: int) -> range:
+    """So many, from the core tables' first on."""
+    first = core.SEEDS[world][preset][0]
+    return range(first, first + number)
+
+
+def critic(world: World, preset: str, seed: int, task: str, dials: Mapping[str, Any] | None = None) -> RunSpec:
+    """Full VAPO whose critic is held against its floor at the start and the end."""
+    probes = dict.fromkeys(CRITIC_PROBES[task], core.STEPS[world][preset])
+    return core.run(world, preset, seed, task=task, dials=dials, probes=probes)
+
+
+def disturbed(world: World, preset: str, seed: int, error: Error, dials: Mapping[str, Any] | None = None) -> RunSpec:
+    """Full VAPO with a fixed lambda and an error in its advantages."""
+    return core.run(
+        world, preset, seed, toggles=core.without("length_adaptive_gae"),
+        settings={"fixed_lambda": error.lam, "value_error_sd": error.sd}, dials=dials, probes={},
+        variants={"values": f"{error.kind}_error"} if error.sd else {},
+    )  # fmt: skip
+
+
+def twins(world: World, preset: str, seed: int, times: float = 1.0) -> tuple[RunSpec, RunSpec]:
+    """Full VAPO, and the same with a critic that also rehearses rare places."""
+    steps = FORGET_STEPS if world == "walk" and preset != "smoke" else core.STEPS[world][preset]
+    rate = times * SCALES[world].policy_lr
+    plain, rehearsed = (
+        core.run(
+            world,
+            preset,
+            seed,
+            settings={"policy_lr": rate},
+            variants=variants,
+            probes={"forgetting": steps},
+            steps=steps,
+        )
+        for variants in ({}, {"rehearsal": "rare"})
+    )
+    return plain, rehearsed
+
+
+def approximation(preset: str) -> Iterable[RunSpec]:
+    """Of h1a."""
+    for seed in first_seeds("walk", preset, SEEDS[preset]["floor_walk"]):
+        yield critic("walk", preset, seed, "walk")
+    for seed in first_seeds("lm", preset, SEEDS[preset]["floor_text"]):
+        yield from (critic("lm", preset, seed, task) for task in core.TASKS["lm"])
+
+
+def propagation(preset: str) -> Iterable[RunSpec]:
+    """Of h1b, learned levels."""
+    for seed in first_seeds("walk", preset, SEEDS[preset]["error_walk"]):
+        for dials in LENGTHS.values():
+            yield from (disturbed("walk", preset, seed, error, dials) for error in ERRORS)
+    for seed in first_seeds("lm", preset, SEEDS[preset]["error_text"]):
+        yield from (disturbed("lm", preset, seed, error) for error in TEXT_ERRORS)
+
+
+def forgetting(preset: str) -> Iterable[RunSpec]:
+    """Of h1c."""
+    for seed in first_seeds("walk", preset, SEEDS[preset]["forget_walk"]):
+        for times in RATES if preset != "smoke" else RATES[:2]:
+            yield from twins("walk", preset, seed, times)
+    for seed in first_seeds("lm", preset, SEEDS[preset]["forget_text"]):
+        yield from twins("lm", preset, seed)
+
+
+def specs(preset: str) -> tuple[RunSpec, ...]:
+    """Every run of the study, each once."""
+    return tuple(dict.fromkeys([*approximation(preset), *propagation(preset), *forgetting(preset)]))

@@ -1,6 +1,17 @@
-"""Limitation 5, generalisation: is the critic right on problems unlike the training ones, and does VAPO overfit more?"""
+"""Limitation 5, generalisation: is the critic right on problems unlike the training ones, and does VAPO overfit more?
+
+h5a: full VAPO on chains (the runs of h1a), on chains with filler, on chains up to three steps with a split of four, and on
+the walk with hazards that training never has. h5b: VAPO, GRPO and DAPO with accuracies on every split along the way; in
+preset full these are runs of the core tables.
+"""
+
+from collections.abc import Iterable
+from typing import Any
 
 from analysis.questions import Floor, Question
+from experiments.spec import RunSpec
+from experiments.studies import core
+from experiments.studies.h1_value_fidelity import critic, first_seeds
 
 QUESTIONS: dict[str, Question] = {
     "h5a": Question(
@@ -47,3 +58,67 @@ QUESTIONS: dict[str, Question] = {
         equivalence=True,
     ),
 }
+
+
+SEEDS: dict[str, dict[str, int]] = {
+    "smoke": {"transfer_text": 1, "further_text": 0, "transfer_walk": 2, "arms_text": 1, "arms_walk": 2},
+    "quick": {"transfer_text": 3, "further_text": 0, "transfer_walk": 10, "arms_text": 3, "arms_walk": 10},
+    "full": {"transfer_text": 32, "further_text": 32, "transfer_walk": 64, "arms_text": 32, "arms_walk": 64},
+}
+"""Seeds from the core tables' first on; `further_text`: chains with filler, and short ones."""
+
+FILLED: dict[str, Any] = {"filler": 2}
+"""Steps of five tokens in place of three: length without decisions, for the 2 x 2 of length and composition."""
+SHORT: dict[str, Any] = {"longest": 3, "farthest": 4}
+"""The dials at which longer problems are neither solved nor hopeless (results/tasks)."""
+HAZARDS: dict[str, Any] = {"novel_hazards": 3}
+"""The walk keeps three places of the hazard from training."""
+
+ARMS: tuple[str, ...] = ("vapo", "grpo", "dapo")
+OFTEN: dict[str, int] = {"smoke": 1, "quick": core.OFTEN, "full": core.OFTEN}
+"""RL steps between accuracies on text; three of them on the walk."""
+
+
+def arm(preset: str, seed: int, recipe: str) -> RunSpec:
+    """A recipe on chains with accuracies along the way; in preset full the core tables' own run."""
+    probes = None if preset == "full" else {"generalization": OFTEN[preset]}
+    return core.run("lm", preset, seed, recipe, task="chain", probes=probes)
+
+
+def transfer_walk(preset: str, seed: int) -> RunSpec:
+    """Full VAPO on the walk, its critic also judged where the hazard lies elsewhere."""
+    steps = core.STEPS["walk"][preset]
+    return core.run("walk", preset, seed, dials=HAZARDS, probes={"value_transfer": steps, "generalization": 3})
+
+
+def arm_walk(preset: str, seed: int, recipe: str) -> RunSpec:
+    """A recipe on the walk with accuracies along the way."""
+    if recipe == "vapo":
+        return transfer_walk(preset, seed)
+    return core.run("walk", preset, seed, recipe, dials=HAZARDS, probes={"generalization": 3})
+
+
+def transfer(preset: str) -> Iterable[RunSpec]:
+    """Of h5a."""
+    for seed in first_seeds("lm", preset, SEEDS[preset]["transfer_text"]):
+        yield critic("lm", preset, seed, "chain")
+    for seed in first_seeds("lm", preset, SEEDS[preset]["further_text"]):
+        yield from (
+            core.run("lm", preset, seed, task="chain", dials=dials, probes={"value_transfer": core.STEPS["lm"][preset]})
+            for dials in (FILLED, SHORT)
+        )
+    for seed in first_seeds("walk", preset, SEEDS[preset]["transfer_walk"]):
+        yield transfer_walk(preset, seed)
+
+
+def arms(preset: str) -> Iterable[RunSpec]:
+    """Of h5b."""
+    for seed in first_seeds("lm", preset, SEEDS[preset]["arms_text"]):
+        yield from (arm(preset, seed, recipe) for recipe in ARMS)
+    for seed in first_seeds("walk", preset, SEEDS[preset]["arms_walk"]):
+        yield from (arm_walk(preset, seed, recipe) for recipe in ARMS)
+
+
+def specs(preset: str) -> tuple[RunSpec, ...]:
+    """Every run of the study, each once."""
+    return tuple(dict.fromkeys([*transfer(preset), *arms(preset)]))
