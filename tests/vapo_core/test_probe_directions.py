@@ -20,7 +20,7 @@ from vapo_core.probes.directions import (
     surely_positive,
     true_gradient,
 )
-from vapo_core.probes.fresh import Fresh, fresh_batch, whitening
+from vapo_core.probes.fresh import Fresh, again, fresh_batch
 from vapo_core.types import Batch
 
 
@@ -49,13 +49,24 @@ def test_grad_j_from_samples_is_the_exact_one(cache):
 def test_at_lambda_1_token_mean_points_along_grad_j(cache):
     """R5: grad J / E l under token mean, whatever the critic says; sequence mean points elsewhere."""
     view = view_of("walk", cache, "ppo", numbers={"fixed_lambda": 1.0, "mu": 0.0})
-    white = whitening(view.recipe, fresh_batch(view, view.recipe, 1024, 7))
-    blocks, exact = expected(view, view.recipe, white, 7), view.world.exact_gradient(view.pool)
+    blocks, exact = expected(view, {"own": view.recipe}, 7)["own"], view.world.exact_gradient(view.pool)
     cosines = {
         k: float(x.mean(0) @ exact) / np.sqrt(square(x) * square(exact[None])) for k, x in blocks._asdict().items()
     }
     assert cosines["token"] == pytest.approx(1, abs=0.03)
     assert cosines["sequence"] < cosines["token"]
+
+
+def test_credit_given_again_is_that_of_a_batch_sampled_with_it(cache):
+    view = view_of("walk", cache)
+    other = replace(view.recipe, length_adaptive_gae=lambda lengths: torch.full((len(lengths),), 0.3))
+    fresh = fresh_batch(view, view.recipe, 64, 8)
+    assert again(view, fresh, view.recipe) is fresh
+    found, wanted = again(view, fresh, other), fresh_batch(view, other, 64, 8)
+    torch.testing.assert_close(found.advantages, wanted.advantages)
+    assert not torch.allclose(found.advantages, fresh.advantages)
+    both = expected(view, {"own": view.recipe, "other": other}, 8)
+    assert not torch.allclose(both["own"].token, both["other"].token)
 
 
 def test_reductions_and_gradients_are_those_of_the_loss(cache):

@@ -6,7 +6,7 @@ import torch
 
 from tests.worlds import view_of
 from vapo_core.probes import PROBES, kl_per_gain
-from vapo_core.probes.directions import Blocks, products
+from vapo_core.probes.directions import products
 from vapo_core.probes.kl_per_gain import at_equal_gain, compare, fisher, reaching
 from vapo_core.types import Batch
 
@@ -47,7 +47,7 @@ def test_fisher_from_samples_is_the_exact_one(small):
     view, exact = small
     directions = torch.randn(3, len(exact), generator=torch.Generator().manual_seed(0))
     directions[0] = view.world.exact_gradient(view.pool)
-    found = fisher(view.world.policy, responses(view, 8192), directions)
+    (found,) = fisher(view.world.policy, responses(view, 8192), [directions])
     np.testing.assert_allclose(
         found, products(directions @ exact, directions), rtol=0.06, atol=0.03 * np.abs(found).max()
     )
@@ -61,31 +61,34 @@ def test_the_natural_gradient_is_cheapest_and_scale_does_not_count(small):
     turned = natural / natural.norm() + 0.5 * torch.randn(len(exact), generator=torch.Generator().manual_seed(1)) / 20
 
     def kappas(a: torch.Tensor, b: torch.Tensor) -> dict[str, float]:
-        return compare(view, Blocks(a.expand(8, -1), b.expand(8, -1)), gradient[None], responses(view, 8192))
+        rows = {"a": a.expand(8, -1), "b": b.expand(8, -1)}
+        return compare(view, rows, gradient[None], responses(view, 8192))
 
     found = kappas(natural, turned)
-    assert found["kappa_token"] == pytest.approx(0.5 / float(gradient @ natural), rel=0.08)
-    assert found["log_ratio"] > 0.1
-    assert kappas(gradient, natural)["log_ratio"] < 0
-    assert kappas(gradient, 100 * gradient)["log_ratio"] == pytest.approx(0, abs=1e-3)
+    assert found["kappa_a"] == pytest.approx(0.5 / float(gradient @ natural), rel=0.08)
+    assert found["kappa_b"] > 1.1 * found["kappa_a"]
+    found = kappas(gradient, 100 * natural)
+    assert found["kappa_a"] > found["kappa_b"]
+    found = kappas(gradient, 100 * gradient)
+    assert found["kappa_a"] == pytest.approx(found["kappa_b"], rel=1e-3)
 
 
 def test_kappa_is_the_kl_of_a_short_real_step_over_its_squared_gain(cache, monkeypatch):
     monkeypatch.setattr(kl_per_gain, "GAIN", 1e-3)
     view = view_of("walk", cache, numbers={"responses_per_step": 256})
     gradient, batch = view.world.exact_gradient(view.pool), responses(view)
-    found = compare(view, Blocks(gradient.expand(8, -1), gradient.expand(8, -1)), gradient[None], batch)
-    assert found["equal_token"] / 1e-6 == pytest.approx(found["kappa_token"], rel=0.1)
+    found = compare(view, {"a": gradient.expand(8, -1)}, gradient[None], batch)
+    assert found["equal_a"] / 1e-6 == pytest.approx(found["kappa_a"], rel=0.1)
     assert at_equal_gain(view, -gradient, batch) is None
 
 
 def test_directions_that_do_not_surely_ascend_are_counted_apart(cache):
     view = view_of("walk", cache)
     gradient = view.world.exact_gradient(view.pool)
-    found = compare(view, Blocks(gradient.expand(8, -1), -gradient.expand(8, -1)), gradient[None], responses(view, 64))
-    assert (found["ascends_token"], found["ascends_sequence"]) == (1, 0)
-    assert "kappa_sequence" not in found
-    assert "log_ratio" not in found
+    rows = {"up": gradient.expand(8, -1), "down": -gradient.expand(8, -1)}
+    found = compare(view, rows, gradient[None], responses(view, 64))
+    assert (found["ascends_up"], found["ascends_down"]) == (1, 0)
+    assert "kappa_down" not in found
 
 
 def test_noise_of_a_direction_is_not_counted(cache):
@@ -94,9 +97,8 @@ def test_noise_of_a_direction_is_not_counted(cache):
     gradient, batch = view.world.exact_gradient(view.pool), responses(view)
     noise = torch.randn(200, len(gradient), generator=torch.Generator().manual_seed(2))
     noisy = gradient + 5 * gradient.norm() * noise / len(gradient) ** 0.5
-    clean = compare(view, Blocks(gradient.expand(8, -1), gradient.expand(8, -1)), gradient[None], batch)
-    found = compare(view, Blocks(noisy, noisy[:2].mean(0).expand(2, -1)), gradient[None], batch)
-    assert found["kappa_token"] == pytest.approx(clean["kappa_token"], rel=0.3)
+    found = compare(view, {"clean": gradient.expand(200, -1), "noisy": noisy}, gradient[None], batch)
+    assert found["kappa_noisy"] == pytest.approx(found["kappa_clean"], rel=0.3)
 
 
 def test_reaching_a_gain_by_doubling_and_bisection():
@@ -113,5 +115,5 @@ def test_both_credits_are_measured_and_lambda_1_points_along_grad_j(cache):
         np.log(metrics["kl_per_gain/kappa_sequence"] / metrics["kl_per_gain/kappa_token"])
     )
     gradient = view.world.exact_gradient(view.pool)
-    along = compare(view, Blocks(gradient.expand(8, -1), gradient.expand(8, -1)), gradient[None], responses(view))
-    assert metrics["kl_per_gain/kappa_token_mc"] == pytest.approx(along["kappa_token"], rel=0.15)
+    along = compare(view, {"j": gradient.expand(8, -1)}, gradient[None], responses(view))
+    assert metrics["kl_per_gain/kappa_token_mc"] == pytest.approx(along["kappa_j"], rel=0.15)

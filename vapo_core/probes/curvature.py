@@ -74,7 +74,7 @@ def measure(view: View) -> Measurement:
     length = float(update.norm())
     if length == 0:
         raise CannotRun("curvature: the update does not move the policy")
-    slope = slopes(expected(view, view.recipe, white, 42))
+    slope = slopes(expected(view, {"": view.recipe}, 42)[""])
     start = torch.randn(len(update), generator=torch_generator(view.seed(41))).to(update)
     metrics = {"update_norm": length, **top_curvatures(policy, parts, apart, start)}
     metrics |= {f"kappa_{name}": metrics[f"top_{name}"] * length / slope[name] for name in slope}

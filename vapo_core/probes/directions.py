@@ -4,6 +4,7 @@ Blocks have prompts and samples of their own, so products of different blocks ar
 takes one backward pass, so there may be more responses than gradients per response would allow. K, M blocks; D parameters.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from vapo_core.losses import linear_weights, sequence_mean, token_mean
 from vapo_core.probes.base import View
 from vapo_core.probes.expected_gradients import product
-from vapo_core.probes.fresh import Fresh, Whitening, fresh_batch
+from vapo_core.probes.fresh import Fresh, again, fresh_batch, whitening
 from vapo_core.recipe import Recipe
 from vapo_core.types import Batch
 
@@ -51,23 +52,28 @@ def block_size(policy: nn.Module) -> int:
     return max(FEWEST, min(MOST, QUICK // sum(p.numel() for p in policy.parameters() if p.requires_grad)))
 
 
-def expected(view: View, recipe: Recipe, white: Whitening, seed: int) -> Blocks:
-    """What the recipe's credit makes of K blocks, at ratio 1, without its extra losses.
+def expected(view: View, recipes: Mapping[str, Recipe], seed: int) -> dict[str, Blocks]:
+    """What each recipe's credit makes of the same K blocks, at ratio 1, without extra losses; by the recipes' names.
+
+    Whitening's constants are another block's.
 
     Args:
         view: the run.
-        recipe: the run's, or a copy with other credit.
-        white: constants from a batch that is in no block.
+        recipes: the run's, or copies that differ in credit alone.
         seed: first number of the draws' path; equal seeds are equal responses.
     """
-    responses = block_size(view.world.policy)
-    rows: dict[str, list[Tensor]] = {name: [] for name in REDUCTIONS}
+    policy, responses = view.world.policy, block_size(view.world.policy)
+    other = fresh_batch(view, view.recipe, responses, seed)
+    white = {name: whitening(recipe, again(view, other, recipe)) for name, recipe in recipes.items()}
+    rows: dict[str, dict[str, list[Tensor]]] = {name: {r: [] for r in REDUCTIONS} for name in recipes}
     for number in range(BLOCKS):
-        fresh = fresh_batch(view, recipe, responses, seed, number + 1)
-        advantages, mask = white(fresh), fresh.batch.mask
-        for name, found in rows.items():
-            found.append(summed_gradient(view.world.policy, fresh.batch, reduced(name, advantages, mask)))
-    return Blocks(**{name: torch.stack(found) for name, found in rows.items()})
+        fresh = fresh_batch(view, view.recipe, responses, seed, number + 1)
+        for name, recipe in recipes.items():
+            advantages = white[name](again(view, fresh, recipe))
+            for reduction, found in rows[name].items():
+                weights = reduced(reduction, advantages, fresh.batch.mask)
+                found.append(summed_gradient(policy, fresh.batch, weights))
+    return {name: Blocks(**{r: torch.stack(found) for r, found in both.items()}) for name, both in rows.items()}
 
 
 def true_gradient(view: View, seed: int) -> Tensor:

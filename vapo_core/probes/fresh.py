@@ -80,6 +80,17 @@ def fresh_batch(view: View, recipe: Recipe, responses: int, seed: int, number: i
     return Fresh(graded.batch, advantages, asked, torch.tensor([grade.reward for grade in graded.grades]))
 
 
+def again(view: View, fresh: Fresh, recipe: Recipe) -> Fresh:
+    """The same responses with the critic's values credited by another recipe; as they are if it is the run's own."""
+    if recipe is view.recipe:
+        return fresh
+    with torch.no_grad():
+        values = view.world.critic(fresh.batch)
+    return fresh._replace(
+        advantages=assign_credit(fresh.batch, values, replace(recipe, whiten=lambda x, mask: x)).advantages
+    )
+
+
 def whitening(recipe: Recipe, other: Fresh) -> Whitening:
     """The constants the recipe's whitening takes from another batch.
 

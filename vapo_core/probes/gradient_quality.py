@@ -14,6 +14,7 @@ from vapo_core.per_response import per_response_gradients
 from vapo_core.probes.base import CannotRun, Measurement, View
 from vapo_core.probes.directions import (
     REDUCTIONS,
+    block_size,
     expected,
     products,
     square,
@@ -76,8 +77,8 @@ def measure(view: View) -> Measurement:
         CannotRun: if all advantages are equal or every gradient is zero.
     """
     policy = view.world.policy
-    white = whitening(view.recipe, fresh_batch(view, view.recipe, 1024, 60))
-    blocks, truth = expected(view, view.recipe, white, 60)._asdict(), true_gradient(view, 61)
+    blocks, truth = expected(view, {"": view.recipe}, 60)[""]._asdict(), true_gradient(view, 61)
+    white = whitening(view.recipe, fresh_batch(view, view.recipe, block_size(policy), 60))
     fresh = fresh_batch(view, view.recipe, responses_for(policy), 62)
     noise = traces(policy, fresh, white(fresh), view.recipe.group_sampling.answers)
     if not any(noise.values()):

@@ -6,8 +6,7 @@ along the natural gradient.
 """
 
 import copy
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +17,6 @@ from vapo_core.curvature import Surrogate
 from vapo_core.probes.base import Measurement, View
 from vapo_core.probes.directions import (
     REDUCTIONS,
-    Blocks,
     expected,
     products,
     squared_product,
@@ -26,7 +24,6 @@ from vapo_core.probes.directions import (
     true_gradient,
 )
 from vapo_core.probes.expected_gradients import product
-from vapo_core.probes.fresh import fresh_batch, whitening
 from vapo_core.types import Batch
 
 RESPONSES = 256
@@ -81,46 +78,51 @@ def measure(view: View) -> Measurement:
     problems = [view.pool[i % len(view.pool)] for i in range(RESPONSES)]
     batch = Batch.ungraded(view.world.engine.generate(problems, 1, view.seed(72)))
     mc = replace(view.recipe, length_adaptive_gae=lambda lengths: torch.ones(len(lengths), device=lengths.device))
-    metrics: dict[str, float] = {}
-    for credit, recipe in (("", view.recipe), ("_mc", mc)):
-        white = whitening(recipe, fresh_batch(view, recipe, 1024, 70))
-        blocks = expected(view, recipe, white, 70)
-        metrics |= {f"{name}{credit}": x for name, x in compare(view, blocks, truth, batch).items()}
+    found = expected(view, {"": view.recipe, "_mc": mc}, 70)
+    named = {f"{r}{credit}": rows for credit, both in found.items() for r, rows in both._asdict().items()}
+    metrics = compare(view, named, truth, batch)
+    for credit in CREDITS:
+        token, sequence = (f"kappa_{r}{credit}" for r in REDUCTIONS)
+        if {token, sequence} <= set(metrics):
+            metrics[f"log_ratio{credit}"] = float(np.log(metrics[sequence] / metrics[token]))
     return Measurement({f"kl_per_gain/{name}": x for name, x in metrics.items()})
 
 
-def compare(view: View, blocks: Blocks, truth: Tensor, batch: Batch) -> dict[str, float]:
-    """kappa, ascent and KL at an equal gain of two directions; truth as in `true_gradient`, batch to read F on."""
-    found: dict[str, float] = {}
-    for name, rows in blocks._asdict().items():
-        inner = products(rows, truth)
-        found[f"ascends_{name}"] = float(surely_positive(inner))
-        if not found[f"ascends_{name}"]:
-            continue
-        length = float(rows.mean(0).norm())
-        spent = product(fisher(view.world.policy, batch, rows / length))
-        gained = squared_product(inner / length)
-        if spent > 0 and gained > 0:
-            found[f"kappa_{name}"] = spent / (2 * gained)
+def compare(view: View, blocks: Mapping[str, Tensor], truth: Tensor, batch: Batch) -> dict[str, float]:
+    """kappa, ascent and KL at an equal gain of directions.
+
+    Args:
+        view: the run.
+        blocks: name -> [K, D] estimates of one direction from disjoint responses, K the same for all.
+        truth: as of `true_gradient`.
+        batch: responses to read F on.
+    """
+    inner = {name: products(rows, truth) for name, rows in blocks.items()}
+    found = {f"ascends_{name}": float(surely_positive(x)) for name, x in inner.items()}
+    upward = {name: rows / rows.mean(0).norm() for name, rows in blocks.items() if found[f"ascends_{name}"]}
+    spent = dict(zip(upward, fisher(view.world.policy, batch, list(upward.values())), strict=True))
+    for name, rows in upward.items():
+        cost, gained = product(spent[name]), squared_product(products(rows, truth))
+        if cost > 0 and gained > 0:
+            found[f"kappa_{name}"] = cost / (2 * gained)
         equal = at_equal_gain(view, rows.mean(0), batch)
         if equal is not None:
             found[f"equal_{name}"] = equal
-    if {"kappa_token", "kappa_sequence"} <= set(found):
-        found["log_ratio"] = math.log(found["kappa_sequence"] / found["kappa_token"])
     return found
 
 
-def fisher(policy: nn.Module, batch: Batch, rows: Tensor) -> np.ndarray:
-    """[K, K] d_a' F d_b, F = E sum_t psi_t psi_t' of a response, from B responses of the present policy. rows: [K, D].
+def fisher(policy: nn.Module, batch: Batch, blocks: Sequence[Tensor]) -> list[np.ndarray]:
+    """[K, K] d_a' F d_b within each of the blocks [K, D]; F = E sum_t psi_t psi_t' of a response of the present policy.
 
     Scores are martingale differences, so this is E (sum_t psi_t)(sum_t psi_t)' with far less noise.
     """
-    found = np.zeros((len(rows), len(rows)))
-    for some in torch.arange(len(batch.mask)).split(CHUNK):
+    found = [np.zeros((len(rows), len(rows))) for rows in blocks]
+    for some in torch.arange(len(batch.mask)).split(CHUNK) if blocks else ():
         surrogate = Surrogate(policy, batch.take(some))
-        along = torch.stack([surrogate.along(d).flatten() for d in rows])
-        found += products(along, along)
-    return found / len(batch.mask)
+        for sums, rows in zip(found, blocks, strict=True):
+            along = torch.stack([surrogate.along(d).flatten() for d in rows])
+            sums += products(along, along) / len(batch.mask)
+    return found
 
 
 def at_equal_gain(view: View, direction: Tensor, batch: Batch) -> float | None:
