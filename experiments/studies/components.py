@@ -4,6 +4,8 @@ These seven are no questions of the limitations paper: they get estimates, inter
 """
 
 from analysis.questions import Floor, Question
+from experiments.spec import RunSpec
+from experiments.studies import core
 
 QUESTIONS: dict[str, Question] = {
     "value_pretraining": Question(
@@ -84,3 +86,8 @@ QUESTIONS: dict[str, Question] = {
         floor=Floor("distinct prompts in a step without it, less those with it", 8.0),
     ),
 }
+
+
+def specs(preset: str) -> tuple[RunSpec, ...]:
+    """The core tables."""
+    return (*core.walk(preset), *core.lm(preset))

@@ -49,7 +49,10 @@ CHEAP = ("value_error", "gradient_variance", "exploration", "policy_shift", "gen
 """Measured on each of the eleven arms: two seconds a time on text."""
 
 FURTHER = ("ranking", "forgetting", "lambda_profile", "credit", "curvature", "improvement")
-"""Measured on full VAPO besides, and on the walk, where all of them together take a second, on the eleven arms."""
+"""Measured on full VAPO besides, and on the walk, where all of them together take two seconds, on the eleven arms."""
+
+REDUCTIONS = ("gradient_quality", "kl_per_gain")
+"""Measured on full VAPO on text: ten seconds a time."""
 
 OFTEN = 5
 """RL steps between accuracies on every split of the recipes on text, where arms are compared at one accuracy."""
@@ -150,7 +153,8 @@ def probes_of(world: World, preset: str, recipe: str, toggles: Toggles) -> dict[
     if (recipe, toggles) not in NAMED:
         return {}
     full_vapo = (recipe, toggles) == ("vapo", RECIPES["vapo"].toggles)
-    wanted = (*CHEAP, *FURTHER) if world == "walk" or full_vapo else CHEAP
+    wanted: tuple[str, ...] = (*CHEAP, *FURTHER) if world == "walk" or full_vapo else CHEAP
+    wanted += REDUCTIONS if world == "lm" and full_vapo and preset != "smoke" else ()
     probes = dict.fromkeys(wanted, EVERY[preset])
     if world == "lm" and preset == "full" and toggles == RECIPES[recipe].toggles:
         probes["generalization"] = OFTEN
