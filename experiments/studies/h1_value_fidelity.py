@@ -45,7 +45,8 @@ QUESTIONS: dict[str, Question] = {
         estimand=(
             "S(0.95) x 0.1: relative bias of the expected policy gradient, |E g - grad J| / |grad J|, caused at lambda ="
             " 0.95 by a frozen state-dependent error of standard deviation 0.1 added to exact values; from the slope in that"
-            " deviation, sampled decision processes and error draws being the replicates. Learned levels: fall of the area"
+            " deviation, mean of a problem of 64 tokens and one of 64 on average, sampled decision processes and error draws"
+            " being the replicates; other lengths, lambda and errors are secondary. Learned levels: fall of the area"
             " under the learning curve per 0.1 of it, over 0 to 0.2, lambda fixed at 0.95, the error added when advantages"
             " are computed and never to targets."
         ),
