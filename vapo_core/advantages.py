@@ -1,5 +1,7 @@
 """Advantage estimators. Pure: tensors in, tensors out. Shapes: B responses, T tokens."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -26,16 +28,17 @@ def gae(rewards: Tensor, values: Tensor, mask: Tensor, lam: Tensor | float, gamm
     if not rewards.shape == values.shape == mask.shape or rewards.ndim != 2:
         raise ValueError(f"gae needs equal [B, T] shapes, got {rewards.shape}, {values.shape}, {mask.shape}")
     mask = mask.bool()
-    if not bool((mask[:, 1:] <= mask[:, :-1]).all()):
+    if not all(map(_is_prefix, mask.split(_rows_at_a_time(mask)))):
         order = torch.argsort(~mask, dim=1, stable=True)  # valid tokens first, their order kept
         packed = gae(rewards.gather(1, order), values.gather(1, order), mask.gather(1, order), lam, gamma)
         return torch.zeros_like(packed).scatter(1, order, packed).where(mask, 0.0)
-    advantages = torch.zeros_like(values, dtype=torch.result_type(rewards, values))
+    advantages = torch.empty_like(values, dtype=torch.result_type(rewards, values))
     decay = gamma * torch.as_tensor(lam, dtype=advantages.dtype, device=mask.device).expand(len(mask))
     for rows, longest in _pieces(mask):
         part = rows, slice(longest)
+        advantages[rows, longest:] = 0.0
         value = values[part].where(mask[part], 0.0)
-        delta = rewards[part].where(mask[part], 0.0) - value
+        delta = rewards[part].where(mask[part], 0.0).sub_(value)
         delta[:, :-1].add_(value[:, 1:], alpha=gamma)
         advantages[part] = _discounted_suffix_sums(delta, decay[rows]).where(mask[part], 0.0)
     return advantages
@@ -45,17 +48,26 @@ PIECE = 2**18
 """Tokens worked on at a time: they stay in a core's cache, and no memory is asked for anew."""
 
 
-def _pieces(mask: Tensor) -> list[tuple[slice, int]]:
+def _rows_at_a_time(mask: Tensor) -> int:
+    return max(1, PIECE // max(1, mask.shape[1]))
+
+
+def _is_prefix(mask: Tensor) -> bool:
+    """Whether valid tokens come first in every row."""
+    falls = mask[:, 1:] <= mask[:, :-1]
+    return not falls.numel() or bool(falls.view(torch.uint8).min())  # several times as fast as all()
+
+
+def _pieces(mask: Tensor) -> Iterator[tuple[slice, int]]:
     """Rows that are worked on together, and how far the longest of them reaches, in whole blocks where they fit.
 
-    mask: [B, T] bool, prefixes. Rows without tokens may be left out.
+    mask: [B, T] bool, prefixes.
     """
-    batch, tokens = mask.shape
-    rest = (~mask).view(torch.uint8)
-    lengths = torch.searchsorted(rest, torch.ones_like(rest[:, :1])).squeeze(1).tolist() if tokens else [0] * batch
-    rows = max(1, PIECE // max(1, tokens))
-    longest = [(slice(i, i + rows), max(lengths[i : i + rows])) for i in range(0, batch, rows)]
-    return [(part, min(tokens, -(-most // BLOCK) * BLOCK)) for part, most in longest if most]
+    rows, tokens = _rows_at_a_time(mask), mask.shape[1]
+    for number, part in enumerate(mask.split(rows)):
+        rest = (~part).view(torch.uint8)
+        longest = int(torch.searchsorted(rest, torch.ones_like(rest[:, :1])).max()) if rest.numel() else 0
+        yield slice(number * rows, (number + 1) * rows), min(tokens, -(-longest // BLOCK) * BLOCK)
 
 
 BLOCK = 64

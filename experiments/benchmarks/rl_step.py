@@ -54,7 +54,8 @@ class Step:
         self.prompts = prompts_of(self.tokenizer, RESPONSES // GROUP)
         bundle = RECIPES["grpo"]
         self.recipe = assemble(bundle.toggles, SETTINGS, bundle.variants)
-        self.policy = Learner(LanguagePolicy(self.model, 1.0), SETTINGS.policy_lr, SETTINGS, 1000)
+        self.reader = LanguagePolicy(self.model, 1.0)
+        self.policy = Learner(self.reader, SETTINGS.policy_lr, SETTINGS, 1000)
         self.critic = Learner(NoCritic(), SETTINGS.critic_lr, SETTINGS, 1000)
         self.rollout = self.sample()
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
@@ -83,7 +84,7 @@ class Step:
         """Read the step's own tokens one by one, as decoding must; then one forward, backward and optimiser step."""
         self._decode(lean)
         ids, attention, mask = self.rollout.inputs["ids"], self.rollout.inputs["attention"], self.rollout.mask
-        read = self.policy.module.read
+        read = self.reader.read
         logp = in_groups(Batch.ungraded(self.rollout), read)[0] if lean else read(ids, attention, mask)[0]
         (-logp.sum() / mask.sum()).backward()
         self.optimizer.step()
