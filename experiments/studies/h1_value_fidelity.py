@@ -184,8 +184,9 @@ def approximation(preset: str) -> Iterable[RunSpec]:
     """Of h1a."""
     for seed in first_seeds("walk", preset, SEEDS[preset]["floor_walk"]):
         yield critic("walk", preset, seed, "walk")
+    tasks = core.TASKS["lm"] if preset != "smoke" else core.TASKS["lm"][:1]
     for seed in first_seeds("lm", preset, SEEDS[preset]["floor_text"]):
-        yield from (critic("lm", preset, seed, task) for task in core.TASKS["lm"])
+        yield from (critic("lm", preset, seed, task) for task in tasks)
 
 
 def propagation(preset: str) -> Iterable[RunSpec]:

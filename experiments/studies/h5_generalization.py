@@ -61,7 +61,7 @@ QUESTIONS: dict[str, Question] = {
 
 
 SEEDS: dict[str, dict[str, int]] = {
-    "smoke": {"transfer_text": 1, "further_text": 0, "transfer_walk": 2, "arms_text": 1, "arms_walk": 2},
+    "smoke": {"transfer_text": 0, "further_text": 0, "transfer_walk": 2, "arms_text": 0, "arms_walk": 2},
     "quick": {"transfer_text": 3, "further_text": 0, "transfer_walk": 10, "arms_text": 3, "arms_walk": 10},
     "full": {"transfer_text": 32, "further_text": 32, "transfer_walk": 64, "arms_text": 32, "arms_walk": 64},
 }
@@ -76,7 +76,8 @@ HAZARDS: dict[str, Any] = {"novel_hazards": 3}
 
 ARMS: tuple[str, ...] = ("vapo", "grpo", "dapo")
 OFTEN: dict[str, int] = {"smoke": 1, "quick": core.OFTEN, "full": core.OFTEN}
-"""RL steps between accuracies on text; three of them on the walk."""
+"""RL steps between accuracies on text."""
+OFTEN_WALK: dict[str, int] = {"smoke": 1, "quick": 3, "full": 3}
 
 
 def arm(preset: str, seed: int, recipe: str) -> RunSpec:
@@ -88,14 +89,16 @@ def arm(preset: str, seed: int, recipe: str) -> RunSpec:
 def transfer_walk(preset: str, seed: int) -> RunSpec:
     """Full VAPO on the walk, its critic also judged where the hazard lies elsewhere."""
     steps = core.STEPS["walk"][preset]
-    return core.run("walk", preset, seed, dials=HAZARDS, probes={"value_transfer": steps, "generalization": 3})
+    return core.run(
+        "walk", preset, seed, dials=HAZARDS, probes={"value_transfer": steps, "generalization": OFTEN_WALK[preset]}
+    )
 
 
 def arm_walk(preset: str, seed: int, recipe: str) -> RunSpec:
     """A recipe on the walk with accuracies along the way."""
     if recipe == "vapo":
         return transfer_walk(preset, seed)
-    return core.run("walk", preset, seed, recipe, dials=HAZARDS, probes={"generalization": 3})
+    return core.run("walk", preset, seed, recipe, dials=HAZARDS, probes={"generalization": OFTEN_WALK[preset]})
 
 
 def transfer(preset: str) -> Iterable[RunSpec]:
