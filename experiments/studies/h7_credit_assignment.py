@@ -69,7 +69,6 @@ THRESHOLD_STEPS = 60
 
 TEXT_STEP_LAMBDA = 0.95**2
 """A move of text_walk has two tokens."""
-TEXT_EVALUATION = Evaluation(every=2, k_problems=32)
 
 CREDIT_ARMS: tuple[tuple[dict[str, str], float, float], ...] = (
     ({}, TOKEN_LAMBDA, ERROR_SD),
@@ -120,14 +119,18 @@ def abstraction(preset: str) -> tuple[RunSpec, ...]:
 
 
 def text(preset: str) -> tuple[RunSpec, ...]:
-    """The same two on text_walk, whose critic tells tokens of a step apart by itself."""
+    """The same two on text_walk, whose critic tells tokens of a step apart by itself; by token it is the core table's cell."""
+    off = core.without("length_adaptive_gae")
     return tuple(
-        core.run(
-            "lm", preset, seed, toggles=core.without("length_adaptive_gae"), settings={"fixed_lambda": lam},
-            variants=variants, probes={"credit": core.STEPS["lm"][preset]}, evaluation=TEXT_EVALUATION,
-        )
+        spec
         for seed in core.SEEDS["lm"][preset][: SEEDS[preset]["text"]]
-        for variants, lam in (({}, TOKEN_LAMBDA), ({"credit": "step_level"}, TEXT_STEP_LAMBDA))
+        for spec in (
+            core.run("lm", preset, seed, toggles=off, settings={"fixed_lambda": TOKEN_LAMBDA}),
+            core.run(
+                "lm", preset, seed, toggles=off, settings={"fixed_lambda": TEXT_STEP_LAMBDA},
+                variants={"credit": "step_level"}, probes={},
+            ),
+        )
     )  # fmt: skip
 
 

@@ -1,0 +1,38 @@
+"""When runs first reached a height of a metric, in samples; those that did not are censored."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.rows import crossing, series
+from analysis.schema import Tables
+
+
+class Times(NamedTuple):
+    """When runs got there."""
+
+    samples: np.ndarray
+    """[N] responses; all of a run that did not."""
+    seen: np.ndarray
+    """[N] bool."""
+
+
+def times(tables: Tables, runs: pd.DataFrame, metric: str, height: float) -> Times:
+    """Responses until a metric first reaches a height, linear between evaluations."""
+    wide = series(tables, runs["spec"], metric)
+    steps = wide.columns.to_numpy(float)
+    found = np.array([crossing(steps, row, height) for row in wide.to_numpy(float)])
+    seen, each = ~np.isnan(found), runs["settings.responses_per_step"].to_numpy(float)
+    return Times(np.where(seen, found, runs["steps"].to_numpy(float)).clip(min=0.1) * each, seen)
+
+
+def shared(parts: tuple[pd.DataFrame, ...], key: list[str]) -> tuple[pd.DataFrame, ...]:
+    """Rows of seeds that every part has in all of its cells `key`."""
+    cells = {tuple(row) for part in parts for row in part[key].to_numpy()}
+    whole = [
+        {seed for seed, rows in part.groupby("seed") if {tuple(row) for row in rows[key].to_numpy()} == cells}
+        for part in parts
+    ]
+    seeds = set.intersection(*whole) if whole else set()
+    return tuple(part[part["seed"].isin(seeds)] for part in parts)
