@@ -10,6 +10,7 @@ from vapo_core.suggest import nearest
 COMMANDS: dict[str, tuple[str, str]] = {
     "ablate": ("experiments.commands.ablate", "train every arm of a design on paired seeds, compare, write a report"),
     "sweep": ("experiments.commands.sweep", "search alpha, a constant lambda, or other settings; recommend a value"),
+    "study": ("experiments.commands.study", "run, judge and show a limitation's study: vapo study h3"),
     "train": ("experiments.commands.train", "train one recipe; --resume continues it"),
     "evaluate": ("experiments.commands.evaluate", "sample and grade answers of a checkpoint on a split of a task"),
     "tasks": (

@@ -1,1 +1,50 @@
-"""One file per limitation: what is asked, what is predicted, and the runs that decide it."""
+"""One file per limitation: what is asked, what is predicted, and the runs that decide it. `find` reads one by its name."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Protocol, cast
+
+from analysis.questions import Question
+from vapo_core.suggest import nearest
+
+STEMS: tuple[str, ...] = (
+    "components",
+    "h1_value_fidelity",
+    "h2_length_adaptive_gae",
+    "h3_token_level_loss",
+    "h4_exploration",
+    "h5_generalization",
+    "h6_interactions",
+    "h7_credit_assignment",
+)
+"""Studies in the order in which they run: the first makes the tables that the others read, too."""
+
+PRESETS: tuple[str, ...] = ("smoke", "quick", "full")
+
+
+class Study(Protocol):
+    """One file in this folder."""
+
+    QUESTIONS: Mapping[str, Question]
+
+    @staticmethod
+    def specs(preset: str) -> tuple[Any, ...]:
+        """Every run the study needs, shared ones included, in the order in which they start."""
+        ...
+
+
+def stem_of(name: str) -> str:
+    """A study's full name from that or its short form, such as h3.
+
+    Raises:
+        ValueError: for anything else; the nearest name is given.
+    """
+    short = {stem.split("_")[0]: stem for stem in STEMS}
+    if name in STEMS or name in short:
+        return short.get(name, name)
+    raise ValueError(f"study: no study {name!r}{nearest(name, [*short, *STEMS])}")
+
+
+def find(stem: str) -> Study:
+    """The study's file."""
+    return cast(Study, importlib.import_module(f"experiments.studies.{stem}"))

@@ -1,0 +1,154 @@
+"""A study: its runs, and from their tables its verdicts and figures."""
+
+import importlib
+import json
+import os
+import platform
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from analysis.decisions import Verdict
+from analysis.schema import Tables, load
+from analysis.verdicts import as_json
+from experiments import shelf
+from experiments.exact import AnySpec
+from experiments.launch import Failure, local_map
+from experiments.progress import Progression
+from experiments.run import git_commit
+from experiments.studies import STEMS, find, stem_of
+from experiments.study_plan import study_cost
+from experiments.track import close_tracking, open_tracking
+from vapo_core.files import ensure_writable, write_whole
+from vapo_core.settings import Frozen
+
+
+class StudyConfig(Frozen):
+    """Run studies, judge them and draw their figures: `vapo study h3`, `vapo study h1 h7 --preset full`, `vapo study all`."""
+
+    preset: Literal["smoke", "quick", "full"] = Field(
+        "quick", description="seconds, minutes, or hours and for a verdict"
+    )
+    level: Literal["exact", "walk", "lm", "all"] = Field("all", description="only the runs of one world")
+    workers: int = Field(2, ge=1, description="processes, one thread each")
+    runs: Path = Field(Path("runs"), description="folder of records, caches and of outcomes but those of preset full")
+    results: Path = Field(
+        Path("results"), description="folder of outcomes of preset full; what it holds is not run again"
+    )
+    dry_run: bool = Field(False, description="show the plan and its cost, run nothing")
+    judge: bool = Field(False, description="run nothing: verdicts and figures from what there is")
+
+
+def outcome_folder(stem: str, preset: str, runs: Path, results: Path) -> Path:
+    """Where a study's outcome goes."""
+    return results / stem if preset == "full" else runs / f"study-{stem}-{preset}"
+
+
+def studies_named(names: Sequence[str]) -> list[str]:
+    """Full names in their order; all of them for `all`.
+
+    Raises:
+        ValueError: for no name or an unknown one.
+    """
+    if not names:
+        raise ValueError(f"study: which one? (allowed: all, {', '.join(STEMS)}, or short: h3)")
+    return list(STEMS) if "all" in names else [stem_of(name) for name in names]
+
+
+def run_study(stem: str, config: StudyConfig) -> int:
+    """Run what is missing, then judge; prints the verdicts.
+
+    Returns:
+        Exit code: 0, or 1 if some run could not be finished.
+    """
+    specs = [spec for spec in dict.fromkeys(find(stem).specs(config.preset)) if config.level in ("all", spec.world)]
+    out = outcome_folder(stem, config.preset, config.runs, config.results)
+    kept = {name for folder in shelf.folders(config.results) for name in shelf.held(folder)}
+    missing = [spec for spec in specs if spec.hash not in kept]
+    print("\n".join(study_cost(stem, config.preset, specs, missing, config.runs, config.workers)))
+    if config.dry_run:
+        return 0
+    ensure_writable(out)
+    failures = [] if config.judge else _run(stem, missing, config)
+    _publish(stem, config, out)
+    for spec, reason in failures:
+        print(f"not finished: {spec.arm}, seed {spec.seed}, run {spec.hash}: {reason}")
+    return 1 if failures else 0
+
+
+def _run(stem: str, specs: Sequence[AnySpec], config: StudyConfig) -> list[Failure]:
+    tracking = open_tracking(config.runs, stem, {spec.hash: spec.arm for spec in specs})
+    bar = Progression(stem, len(specs))
+    earlier = {spec for spec in specs if (config.runs / spec.hash / "row.json").exists()}
+    try:
+        return local_map(
+            specs, config.runs, stem, config.workers, tracking,
+            lambda spec, row: bar.advance(spec, row, spec not in earlier),
+        )  # fmt: skip
+    finally:
+        bar.close()
+        close_tracking(tracking, outcome_folder(stem, config.preset, config.runs, config.results))
+
+
+def _publish(stem: str, config: StudyConfig, out: Path) -> None:
+    """Tables, verdicts, figures and a note of how they came about, from whatever is finished of all worlds."""
+    specs = list(dict.fromkeys(find(stem).specs(config.preset)))
+    tables = _tables(stem, specs, config, out)
+    judge, questions = importlib.import_module(f"analysis.hypotheses.{stem}"), find(stem).QUESTIONS
+    found: list[Verdict] = judge.score(tables, questions, config.preset)
+    write_whole(out / "verdicts.json", as_json(found))
+    _draw(judge.figures(tables, questions), out / "figures")
+    write_whole(out / "study.json", json.dumps(_note(stem, config, tables), indent=1))
+    _say(found, out)
+
+
+def _tables(stem: str, specs: Sequence[AnySpec], config: StudyConfig, out: Path) -> Tables:
+    """Every finished row of these specs; what no other results folder holds is written into `out`."""
+    wanted = {spec.hash for spec in specs}
+    others = [folder for folder in shelf.folders(config.results) if folder != out]
+    elsewhere = [shelf.part(load(folder), shelf.held(folder) & wanted) for folder in others]
+    lent = {name for tables in elsewhere for name in tables.runs["spec"]}
+    mine = [shelf.part(load(out), shelf.held(out) & wanted)] if shelf.held(out) else []
+    shelved = {name for tables in mine for name in tables.runs["spec"]}
+    fresh = shelf.from_runs([spec for spec in specs if spec.hash not in lent | shelved], config.runs)
+    own = shelf.joined([*mine, fresh])
+    shelf.write(own, out)
+    return shelf.joined([load(out), *elsewhere])
+
+
+def _draw(drawings: dict[str, Any], folder: Path) -> None:
+    """Every figure with its numbers, and a list of them in their order."""
+    from analysis.drawing import save
+
+    for stale in folder.glob("*.*"):
+        stale.unlink()
+    for name, drawing in drawings.items():
+        save(drawing, folder, name)
+    index = [{"name": name, "alt": drawing.alt} for name, drawing in drawings.items()]
+    write_whole(folder / "index.json", json.dumps(index, indent=1))
+
+
+def _note(stem: str, config: StudyConfig, tables: Tables) -> dict[str, Any]:
+    """How the outcome came about."""
+    return {
+        "stem": stem,
+        "preset": config.preset,
+        "command": f"vapo study {stem} --preset {config.preset}",
+        "commit": git_commit(),
+        "commits_of_rows": sorted(set(tables.runs["git_commit"])) if len(tables.runs) else [],
+        "runs": len(tables.runs),
+        "core_hours": round(float(tables.runs["seconds"].sum()) / 3600, 3) if len(tables.runs) else 0.0,
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "questions": {name: question._asdict() for name, question in find(stem).QUESTIONS.items()},
+    }
+
+
+def _say(found: Sequence[Verdict], out: Path) -> None:
+    """Primary rows first, a line each."""
+    for row in sorted(found, key=lambda row: not row.primary):
+        decision = f" -> {row.decision}" if row.decision else ""
+        print(f"{row.question} {row.level}: {row.effect:.3g} [{row.low:.3g}, {row.high:.3g}] {row.unit}, delta"
+              f" {row.threshold:g}, {row.seeds} replicates{decision}")  # fmt: skip
+    print(f"verdicts, tables and figures: {out}")

@@ -1,0 +1,61 @@
+"""What a study still has to run, and what that costs."""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+from experiments.exact import AnySpec, ExactSpec
+from experiments.progress import clock
+from experiments.spec import DEFAULT_STEPS
+
+SECONDS = {"exact": 2.0, "walk": 3.0, "lm": 25.0}
+"""Of one run with its probes on one core, while no such run is recorded: a guess."""
+
+Kind = tuple[str, str, int]
+"""World, task (or what an exact run measures) and RL steps: runs of one kind cost about the same."""
+
+
+def study_cost(
+    stem: str, preset: str, specs: Sequence[AnySpec], missing: Sequence[AnySpec], runs: Path, workers: int
+) -> list[str]:
+    """Runs by world, how many are finished, core-hours and time left.
+
+    Args:
+        specs: every run of the study.
+        missing: those that no results folder holds.
+        runs: folder of records; finished ones there tell the pace.
+    """
+    todo = [spec for spec in missing if not (runs / spec.hash / "row.json").exists()]
+    pace = measured_pace(runs)
+    seconds = sum(pace.get(kind_of(spec), _guess(spec)) for spec in todo)
+    known = sum(kind_of(spec) in pace for spec in todo)
+    by_world = ", ".join(f"{number} {world}" for world, number in Counter(spec.world for spec in specs).items())
+    return [
+        f"{stem}, preset {preset}: {len(specs)} runs ({by_world}), {len(specs) - len(todo)} of them finished",
+        f"  the rest: about {seconds / 3600:.2f} core-hours, {clock(seconds / workers)} on {workers} workers"
+        f" (pace of {known} of {len(todo)} known from finished ones, the others a guess)",
+    ]
+
+
+def kind_of(spec: AnySpec) -> Kind:
+    """What its cost goes by."""
+    return spec.world, spec.plan.measure if isinstance(spec, ExactSpec) else spec.task.name, spec.steps
+
+
+def measured_pace(runs: Path) -> dict[Kind, float]:
+    """Median seconds of finished runs of every kind in a folder."""
+    found: dict[Kind, list[float]] = defaultdict(list)
+    for path in runs.glob("*/row.json"):
+        try:
+            row = json.loads(path.read_text(encoding="utf-8"))
+            found[row["world"], row["task"], row["steps"]].append(float(row["seconds"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return {kind: median(seconds) for kind, seconds in found.items()}
+
+
+def _guess(spec: AnySpec) -> float:
+    share = 1.0 if isinstance(spec, ExactSpec) else spec.steps / DEFAULT_STEPS[spec.world]
+    return SECONDS[spec.world] * share
