@@ -56,7 +56,7 @@ def aft(design: ArrayLike, time: ArrayLike, observed: ArrayLike) -> Aft:
     spread = max(float((log_time - x @ start).std()), 1e-3)
     rows = np.column_stack([-x, log_time])
     height = partial(_likelihood, rows, seen)
-    found = highest(height, np.eye(rows.shape[1]), 1e-14, np.append(start, 1.0) / spread).coefficients
+    found = highest(height, np.eye(rows.shape[1]), 1e-13, np.append(start, 1.0) / spread).coefficients
     scale = 1 / found[-1]
     turn = np.column_stack([scale * np.eye(x.shape[1]), -(scale**2) * found[:-1]])
     covariance = turn @ np.linalg.inv(height(found).information) @ turn.T

@@ -97,6 +97,8 @@ def test_a_curve_that_rises_has_no_dose_of_even_odds():
     """Hits at high doses only: not above all of them, and nothing is extrapolated from the rise."""
     rising = d50(np.tile(DIAL, 32), np.tile(DIAL, 32) > 3.5)
     assert (rising.slope, rising.lies) == (0.0, "below")
+    as_often = d50(np.tile(DIAL[:6], 32), np.tile(DIAL[:6], 32) > 2.5)
+    assert (as_often.low, as_often.high) == (-np.inf, np.inf), "even odds at every dose is the best that does not rise"
     coin = d50(np.tile(DIAL, 32), np.repeat([0, 1], 112))
     assert (coin.low, coin.high) == (-np.inf, np.inf)
 
@@ -128,6 +130,11 @@ def test_a_bound_is_measured_to_the_arms_own_last_dose():
     found = shift(dose, hit, arm)
     assert found.shift == pytest.approx(7, abs=0.3)
     assert (found.reference, found.arm) == ("inside", "above")
+    dose = np.concatenate([np.tile(np.arange(11.0), 40), np.tile(DIAL, 40)])
+    arm = np.arange(dose.size) >= 440
+    found = shift(dose, np.where(arm, 1, rng.random(dose.size) < expit(0.7 * (3 - dose))), arm)
+    assert found.shift == pytest.approx(3, abs=0.6), "its d50 may well be 8, but doses above 6 were not tried with it"
+    assert found.arm == "above"
 
 
 @pytest.mark.parametrize(("slope", "seeds", "share"), [(1.0, 16, 0.92), (3.0, 8, 0.92), (20.0, 32, 0.97)])
