@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from experiments.arrays import Arrays, read_arrays, write_arrays
+from experiments.exact import AnySpec
 from experiments.records import Points, read_points
 from experiments.run import finished_row
-from experiments.spec import RunSpec
 from experiments.track import stored_runs
 from vapo_core.files import whole_file, write_whole, write_whole_bytes
 
@@ -28,7 +28,7 @@ class Finished(NamedTuple):
     """Read when they are written: those of a large grid do not fit in memory together."""
 
 
-def from_records(specs: Iterable[RunSpec], runs: Path) -> list[Finished]:
+def from_records(specs: Iterable[AnySpec], runs: Path) -> list[Finished]:
     """Finished runs among these specs, in their order."""
     rows = ((spec, finished_row(spec, runs)) for spec in specs)
     return [
@@ -51,7 +51,7 @@ def from_mlflow(uri: str, study: str, order: Sequence[str] | None = None) -> lis
     return [found[name] for name in (sorted(found) if order is None else order) if name in found]
 
 
-def collect(specs: Iterable[RunSpec], runs: Path, out: Path) -> int:
+def collect(specs: Iterable[AnySpec], runs: Path, out: Path) -> int:
     """Write the tables of these specs' finished runs into `out`; returns the number of rows."""
     return write_tables(from_records(specs, runs), out)
 

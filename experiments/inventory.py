@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from experiments.exact import AnySpec, ExactSpec, read_spec
 from experiments.spec import RunSpec
 
 
@@ -11,9 +12,20 @@ class Entry(NamedTuple):
     """One run's folder."""
 
     home: Path
-    spec: RunSpec
+    spec: AnySpec
     row: dict[str, Any] | None
     """None while it is not finished."""
+
+    @property
+    def trained(self) -> RunSpec:
+        """The spec of a trained run.
+
+        Raises:
+            ValueError: for a run of the exact level, which has no policy to look at.
+        """
+        if isinstance(self.spec, ExactSpec):
+            raise ValueError(f"run {self.spec.hash} is of the exact level ({self.spec.arm}): nothing was trained in it")
+        return self.spec
 
     @property
     def state(self) -> str:
@@ -49,7 +61,7 @@ def find(runs: Path, name: str) -> Entry:
 def _entry(home: Path) -> Entry | None:
     """The run in a folder, or None if its spec is of another version of this code or cut short."""
     try:
-        spec = RunSpec.model_validate_json((home / "spec.json").read_text(encoding="utf-8"))
+        spec = read_spec((home / "spec.json").read_text(encoding="utf-8"))
     except ValueError:
         return None
     try:

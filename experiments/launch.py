@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.claims import LONGEST_WAIT_S, last_sign_of_life
+from experiments.exact import AnySpec
 from experiments.repair import whole_row
-from experiments.spec import RunSpec
 from experiments.track import Tracking
 from experiments.workers import Answer, Job, Worker
 from vapo_core.files import write_whole
@@ -27,15 +27,15 @@ POLL_S = 0.5
 class Failure(NamedTuple):
     """A run that infrastructure failures kept from finishing."""
 
-    spec: RunSpec
+    spec: AnySpec
     reason: str
 
 
-OnDone = Callable[[RunSpec, dict[str, Any]], None]
+OnDone = Callable[[AnySpec, dict[str, Any]], None]
 
 
 def local_map(
-    specs: Sequence[RunSpec], runs: Path, study: str, workers: int, tracking: Tracking | None, on_done: OnDone
+    specs: Sequence[AnySpec], runs: Path, study: str, workers: int, tracking: Tracking | None, on_done: OnDone
 ) -> list[Failure]:
     """Run every unfinished spec on `workers` local processes, in the order given.
 
@@ -93,12 +93,12 @@ class _Work:
 
     def __init__(self, runs: Path, on_done: OnDone) -> None:
         self.runs, self.on_done = runs, on_done
-        self.queue: deque[RunSpec] = deque()
+        self.queue: deque[AnySpec] = deque()
         self.failures: list[Failure] = []
         self._tries: Counter[str] = Counter()
         self._not_before: dict[str, float] = {}
 
-    def next(self) -> RunSpec | None:
+    def next(self) -> AnySpec | None:
         """The next run whose time has come, taken from the queue."""
         for _ in range(len(self.queue)):
             spec = self.queue.popleft()
@@ -107,7 +107,7 @@ class _Work:
             self.queue.append(spec)
         return None
 
-    def settle(self, spec: RunSpec, answer: Answer) -> None:
+    def settle(self, spec: AnySpec, answer: Answer) -> None:
         """Book what came of an attempt.
 
         Raises:
@@ -125,7 +125,7 @@ class _Work:
         else:
             self._try_again(spec, answer)
 
-    def _leave_for_later(self, spec: RunSpec) -> None:
+    def _leave_for_later(self, spec: AnySpec) -> None:
         if not self._not_before:
             print(f"run {spec.hash} is being run by another command; waiting for it and others at the end",
                   file=sys.stderr)  # fmt: skip
@@ -136,7 +136,7 @@ class _Work:
         self._not_before[spec.hash] = time.monotonic() + POLL_S
         self.queue.append(spec)
 
-    def _try_again(self, spec: RunSpec, answer: Answer) -> None:
+    def _try_again(self, spec: AnySpec, answer: Answer) -> None:
         self._tries[spec.hash] += 1
         content = {"attempt": self._tries[spec.hash], "reason": answer.reason, "trace": answer.trace}
         write_whole(self.runs / spec.hash / "failure.json", json.dumps(content, indent=2))

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from experiments.spec import RunSpec
+from experiments.exact import AnySpec
 
 
 class Progression:
@@ -26,10 +26,11 @@ class Progression:
             self._task: TaskID = self._bar.add_task(title, total=total, left="", last="")
             self._bar.start()
 
-    def advance(self, spec: RunSpec, row: dict[str, Any], fresh: bool, arm: str = "") -> None:
+    def advance(self, spec: AnySpec, row: dict[str, Any], fresh: bool, arm: str = "") -> None:
         """One more run is done; `fresh` ones tell the pace, those finished earlier do not; `arm` names it, else its spec."""
         self.done, self.fresh = self.done + 1, self.fresh + fresh
-        last = f"{arm or spec.arm}, seed {spec.seed}: {row['last']:.3f}"
+        score = f": {row['last']:.3f}" if "last" in row else ""
+        last = f"{arm or spec.arm}, seed {spec.seed}{score}"
         if self._bar is not None:
             self._bar.update(self._task, advance=1, left=self.left(), last=last)
         elif time.monotonic() - self._spoke > self.LINE_SECONDS or self.done == self.total:

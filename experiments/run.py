@@ -13,6 +13,7 @@ import numpy as np
 
 from experiments.arrays import ProbeLines
 from experiments.claims import LONGEST_WAIT_S, claimed
+from experiments.exact import AnySpec, ExactSpec, describe_exact, run_exact
 from experiments.milestones import milestones
 from experiments.records import JsonLines, Logger, Memory, read_points
 from experiments.repair import clear_damage, points_damage, read_row, whole_row
@@ -36,13 +37,13 @@ class Tee:
             logger.write(step, finite)
 
 
-def finished_row(spec: RunSpec, runs: Path) -> dict[str, Any] | None:
+def finished_row(spec: AnySpec, runs: Path) -> dict[str, Any] | None:
     """The row of a finished run, or None if there is none that can be read."""
     return read_row(runs / spec.hash)
 
 
 def run_one(
-    spec: RunSpec, runs: Path, study: str, tracking: Tracking | None = None, wait_s: float = LONGEST_WAIT_S
+    spec: AnySpec, runs: Path, study: str, tracking: Tracking | None = None, wait_s: float = LONGEST_WAIT_S
 ) -> dict[str, Any]:
     """Run a spec unless it is finished, continuing from its checkpoint if there is one.
 
@@ -74,7 +75,7 @@ def run_one(
             drop_partial(tracking, spec.hash)
         mlflow = None if tracking is None else MLflowRun(tracking, spec, tags_of(spec, study), home)
         try:
-            outcome = _train(spec, runs, home, mlflow)
+            outcome = _outcome(spec, runs, home, mlflow)
         except BaseException:
             if mlflow is not None:
                 mlflow.abandon()
@@ -85,6 +86,13 @@ def run_one(
         if mlflow is not None:
             mlflow.finish(row)
         return row
+
+
+def _outcome(spec: AnySpec, runs: Path, home: Path, mlflow: MLflowRun | None) -> dict[str, Any]:
+    """What a run adds to its description."""
+    if isinstance(spec, ExactSpec):
+        return run_exact(spec, home, mlflow)
+    return _train(spec, runs, home, mlflow)
 
 
 def _train(spec: RunSpec, runs: Path, home: Path, mlflow: MLflowRun | None) -> dict[str, Any]:
@@ -161,8 +169,10 @@ def build_trainer(spec: RunSpec, runs: Path) -> Any:
     )
 
 
-def describe(spec: RunSpec, study: str) -> dict[str, Any]:
+def describe(spec: AnySpec, study: str) -> dict[str, Any]:
     """The columns of a row that are known before the run."""
+    if isinstance(spec, ExactSpec):
+        return describe_exact(spec, study)
     return {
         "spec": spec.hash,
         "study": study,
@@ -188,11 +198,10 @@ def _as_text(named: Mapping[str, object]) -> str:
     return " ".join(f"{name}={named[name]}" for name in sorted(named))
 
 
-def tags_of(spec: RunSpec, study: str) -> dict[str, str]:
-    """Tags every MLflow run carries."""
-    return {
-        "study": study, "recipe": spec.recipe, "seed": str(spec.seed), "spec": spec.hash, "git_commit": git_commit(),
-    }  # fmt: skip
+def tags_of(spec: AnySpec, study: str) -> dict[str, str]:
+    """Tags every MLflow run carries; a run of the exact level has no recipe, but what it measures."""
+    what = {"measure": spec.plan.measure} if isinstance(spec, ExactSpec) else {"recipe": spec.recipe}
+    return {"study": study, **what, "seed": str(spec.seed), "spec": spec.hash, "git_commit": git_commit()}
 
 
 def score(spec: RunSpec, points: list[tuple[int, dict[str, float]]], state: str) -> dict[str, float]:

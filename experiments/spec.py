@@ -37,6 +37,13 @@ SCORES: dict[str, str] = {"walk": "val/exact_j", "lm": "val/pass_at_1"}
 """The evaluation metric a world is scored by."""
 
 
+def content_hash(model: Frozen) -> str:
+    """First 16 hex digits of the SHA-256 of the canonical JSON without defaults."""
+    content = model.model_dump(mode="json", exclude_defaults=True)
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 class TaskSpec(Frozen):
     """A task by name, with the dials that differ from its defaults."""
 
@@ -94,9 +101,7 @@ class RunSpec(Frozen):
     @property
     def hash(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical JSON without defaults."""
-        content = self.model_dump(mode="json", exclude_defaults=True)
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return content_hash(self)
 
     @property
     def arm(self) -> str:

@@ -28,12 +28,12 @@ def recover(entry: Entry, step: int | None) -> Recovered:
     """
     if step is None and (entry.home / "checkpoint").exists():
         return _load(entry)
-    return _train_again(entry, entry.spec.steps if step is None else step)
+    return _train_again(entry, entry.trained.steps if step is None else step)
 
 
 def _load(entry: Entry) -> Recovered:
     checkpoint = entry.home / "checkpoint"
-    trainer = build_trainer(entry.spec, entry.home.parent)
+    trainer = build_trainer(entry.trained, entry.home.parent)
     try:
         return Recovered(trainer, trainer.resume(checkpoint).step)
     except MemoryError:
@@ -46,7 +46,7 @@ def _load(entry: Entry) -> Recovered:
 def _train_again(entry: Entry, step: int) -> Recovered:
     from vapo_core.step import Diverged
 
-    spec = entry.spec.model_copy(update={"probes": {}})  # probes only read
+    spec = entry.trained.model_copy(update={"probes": {}})  # probes only read
     kept = "a walk run keeps no checkpoint" if entry.spec.world == "walk" else "no checkpoint at that step is kept"
     print(f"training {step} of {spec.steps} steps again from the spec: {kept}")
     trainer = build_trainer(spec, entry.home.parent)
@@ -61,7 +61,7 @@ def _train_again(entry: Entry, step: int) -> Recovered:
     except Diverged as error:
         raise ValueError(f"run {spec.hash} diverges before step {step}: {error}; --step takes an earlier one") from None
     if step == spec.steps and entry.row:
-        _compare(score(entry.spec, points, "finished")["last"], entry.row)
+        _compare(score(entry.trained, points, "finished")["last"], entry.row)
     return Recovered(trainer, step)
 
 

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from filelock import FileLock
 
 from experiments.arrays import Arrays, read_arrays
+from experiments.exact import AnySpec
 from experiments.records import Points
-from experiments.spec import RunSpec
 
 
 class Tracking(NamedTuple):
@@ -106,7 +106,7 @@ class MLflowRun:
     FLUSH_SECONDS = 5.0
     BATCH = 900
 
-    def __init__(self, tracking: Tracking, spec: RunSpec, tags: Mapping[str, str], home: Path) -> None:
+    def __init__(self, tracking: Tracking, spec: AnySpec, tags: Mapping[str, str], home: Path) -> None:
         self._tracking, self._home = tracking, home
         self._pending: list[Any] = []
         self._last = time.monotonic()
@@ -114,7 +114,7 @@ class MLflowRun:
         self._run_id = ""
         self._guard(lambda: self._open(spec, tags))
 
-    def _open(self, spec: RunSpec, tags: Mapping[str, str]) -> None:
+    def _open(self, spec: AnySpec, tags: Mapping[str, str]) -> None:
         from mlflow.entities import Param
 
         mlflow = client(self._tracking.uri)
@@ -174,10 +174,10 @@ class MLflowRun:
             self._run_id, self._client, self._pending = "away", None, []
 
 
-def flat_params(spec: RunSpec) -> dict[str, Any]:
+def flat_params(spec: AnySpec) -> dict[str, Any]:
     """Spec fields under MLflow's names; a component's toggle goes by its one name."""
     content = spec.model_dump(mode="json")
-    named = {"arm": spec.arm, "spec": spec.hash, **content.pop("toggles")}
+    named = {"arm": spec.arm, "spec": spec.hash, **content.pop("toggles", {})}
     for key, value in content.items():
         if isinstance(value, dict):
             named |= {f"{key}.{inner}": v for inner, v in value.items()}

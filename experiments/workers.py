@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.claims import Busy
+from experiments.exact import AnySpec
 from experiments.run import run_one
-from experiments.spec import RunSpec
 from experiments.track import Tracking
 
 
@@ -49,15 +49,15 @@ class Worker:
         self.process = context.Process(target=serve, args=(there, job))
         self.process.start()
         there.close()  # so that the line ends when the process does
-        self.spec: RunSpec | None = None
+        self.spec: AnySpec | None = None
 
-    def give(self, spec: RunSpec) -> None:
+    def give(self, spec: AnySpec) -> None:
         """Start a run; a process that has died meanwhile shows when its answer is taken."""
         self.spec = spec
         with contextlib.suppress(OSError):
             self.line.send(spec)
 
-    def take(self) -> tuple[RunSpec, Answer]:
+    def take(self) -> tuple[AnySpec, Answer]:
         """The run it was at and what came of it; call when `line` has something to say."""
         spec, self.spec = self.spec, None
         assert spec is not None
@@ -89,7 +89,7 @@ def serve(line: Connection, job: Job) -> None:
         line.send(attempt(spec, job))
 
 
-def attempt(spec: RunSpec, job: Job) -> Answer:
+def attempt(spec: AnySpec, job: Job) -> Answer:
     """Run a spec unless another process is at it; whatever goes wrong becomes an answer."""
     try:
         return Answer(row=run_one(spec, job.runs, job.study, job.tracking, wait_s=0))

@@ -32,7 +32,7 @@ def run(words: Sequence[str]) -> int:
     print()
     if a.row and b.row:
         for name in ("state", "first", "last", "auc", "tokens", "mean_length", "seconds"):
-            _print(name, (a.row[name], b.row[name]))
+            _print(name, (a.row.get(name), b.row.get(name)))
         print()
     ends = [_last(e) for e in (a, b)]
     for name in sorted({*ends[0], *ends[1]}):

@@ -33,7 +33,8 @@ def run(words: Sequence[str]) -> int:
         table.add_column(column, justify="left" if column in ("run", "world", "arm", "state") else "right")
     for entry in found[: config.limit]:
         row = entry.row
-        scores = [f"{row[k]:.3f}" for k in ("first", "last", "auc")] + [f"{row['seconds']:.0f}"] if row else [""] * 4
+        scores = [f"{row[k]:.3f}" if k in row else "" for k in ("first", "last", "auc")] if row else [""] * 3
+        scores.append(f"{row['seconds']:.0f}" if row else "")
         cells = (entry.home.name, entry.spec.world, entry.spec.arm, str(entry.spec.seed), entry.state, *scores)
         table.add_row(*cells)
     Console(width=None if len(found) == 0 else 120).print(table)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pydantic import Field
 
+from experiments.exact import read_spec
 from experiments.options import parse
 from experiments.records import read_points
-from experiments.spec import RunSpec
 from experiments.track import MLflowRun, Tracking, close_tracking, drop_partial, is_synced, open_tracking, tracking_uri
 from vapo_core.settings import Frozen
 
@@ -44,7 +44,7 @@ def upload(home: Path, study: str, tracking: Tracking) -> None:
     """One finished run, from its records; an unfinished upload of the same spec is replaced."""
     from experiments.run import tags_of
 
-    spec = RunSpec.model_validate_json((home / "spec.json").read_text())
+    spec = read_spec((home / "spec.json").read_text())
     row = json.loads((home / "row.json").read_text())
     drop_partial(tracking, spec.hash)
     logger = MLflowRun(tracking, spec, {**tags_of(spec, study), "git_commit": row["git_commit"]}, home)

@@ -50,7 +50,7 @@ def _check(config: TraceConfig, entry: Entry) -> None:
     from vapo_core.tasks import make_task
     from vapo_core.tasks.base import check_split
 
-    spec = entry.spec
+    spec = entry.trained
     check_split(config.split, make_task(spec.task.name, spec.task.dials).splits)
     if config.step is not None and config.step > spec.steps:
         raise ValueError(f"step = {config.step}: allowed is 0 to {spec.steps}, the steps of this run")
@@ -67,14 +67,14 @@ def _table(config: TraceConfig, entry: Entry, trainer: Any) -> "pd.DataFrame":
     from vapo_core.trace import trace
 
     problems = trainer.world.task.sample(np.random.default_rng(child(config.seed, 0)), config.problems, config.split)
-    truths = {"walk": config.problems * config.answers, "lm": config.truth}[entry.spec.world]
+    truths = {"walk": config.problems * config.answers, "lm": config.truth}[entry.trained.world]
     seed = child(config.seed, 1)
     return pd.DataFrame(trace(trainer.world, trainer.recipe, trainer.settings, problems, config.answers, truths, seed))
 
 
 def _facts(config: TraceConfig, entry: Entry, step: int, table: "pd.DataFrame") -> list[tuple[str, str]]:
     """What the page's head says."""
-    spec = entry.spec
+    spec = entry.trained
     first = table.groupby("response").first()
     size = f"{config.problems} problems x {config.answers} answers"
     return [

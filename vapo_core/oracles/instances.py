@@ -21,6 +21,7 @@ class InstanceDials(Frozen):
     filler: int = Field(0, ge=0, description="forced tokens after every decision")
     sparsity: float = Field(0.5, ge=0, lt=1, description="share of endings on track that are not rewarded")
     stop: float = Field(0.0, ge=0, lt=1, description="mean probability of stopping at a decision; 0 = fixed length")
+    linger: float = Field(0.0, ge=0, lt=1, description="share of actions on track that keep the situation")
     notice: int = Field(0, ge=0, description="decisions after a fatal error until a late_notice critic sees it")
     sharpness: float = Field(1.0, ge=0, description="standard deviation of the policy's logits in nats")
 
@@ -50,6 +51,9 @@ def _draw(dials: InstanceDials, rng: np.random.Generator) -> Instance:
     actions = dials.branching + (dials.stop > 0)
     shape = (dials.horizon, width, actions)
     to = rng.integers(on_track, size=shape)
+    if dials.linger > 0:
+        same = np.broadcast_to(np.arange(on_track)[:, None], (dials.horizon, on_track, actions))
+        to[:, :on_track] = np.where(rng.random(same.shape) < dials.linger, same, to[:, :on_track])
     chance = rng.random(shape)
     to[chance < dials.slip] = error
     to[:, error] = np.where(rng.random(shape[::2]) < dials.recover, rng.integers(on_track, size=shape[::2]), error)

@@ -1,0 +1,18 @@
+"""Every measurement of the exact level by name."""
+
+from collections.abc import Callable
+from typing import Any
+
+from vapo_core.exact import bias, blame, horizon, reductions, rules, theory, updates
+from vapo_core.exact.measured import Measured
+
+MEASURES: dict[str, Callable[[Any, int], Measured]] = {
+    "bias": bias.measure,
+    "horizon": horizon.measure,
+    "rules": rules.measure,
+    "reductions": reductions.measure,
+    "updates": updates.measure,
+    "blame": blame.measure,
+    "theory": theory.measure,
+}
+"""Name -> function of (plan, seed)."""
