@@ -42,10 +42,15 @@ def by_seed(runs: pd.DataFrame, columns: str | Sequence[str], value: str = "auc"
 
 def series(tables: Tables, specs: Sequence[str] | pd.Series, metric: str) -> pd.DataFrame:
     """[N, steps] a metric's values, a row per run in this order and a column per RL step, rising; nan where not measured."""
-    points = tables.curves[(tables.curves["metric"] == metric).to_numpy()]
-    points = points[points["spec"].isin(list(specs)).to_numpy()]
-    wide = points.astype({"spec": str}).pivot(index="spec", columns="step", values="value")
-    return wide.reindex(list(specs)).sort_index(axis=1)
+    chosen = (tables.curves["metric"] == metric).to_numpy()
+    names, steps, values = (tables.curves[name][chosen].to_numpy() for name in ("spec", "step", "value"))
+    wanted = pd.Index(list(specs), dtype=object)
+    row = wanted.get_indexer(pd.Index(names, dtype=object))  # in place of a pivot, which takes ten times as long
+    known = row >= 0
+    columns, column = np.unique(steps[known], return_inverse=True)
+    found = np.full((len(wanted), len(columns)), np.nan)
+    found[row[known], column] = values[known]
+    return pd.DataFrame(found, index=wanted, columns=columns)
 
 
 def at_step(tables: Tables, specs: Sequence[str] | pd.Series, metric: str, last: bool = True) -> np.ndarray:
