@@ -14,8 +14,8 @@ from vapo_core.oracles.responses import Responses, listed
 from vapo_core.oracles.tabular import TabularMDP, adaptive
 
 CLIP_LOW = 0.2
-EXACTLY = 1e-9
-"""A fall of J below this is rounding."""
+EXACTLY = 1e-6
+"""A fall of J that is smaller counts as none, as on the walk."""
 
 
 def measure(plan: Updates, seed: int) -> Measured:
