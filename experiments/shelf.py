@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.schema import PROBE_COLUMNS, Tables, load
+from analysis.schema import CURVE_COLUMNS, PROBE_COLUMNS, RUN_COLUMNS, Tables, load
 from experiments.arrays import Arrays
 from experiments.collect import Finished, from_records, write_tables
 from experiments.exact import AnySpec
@@ -68,8 +68,7 @@ def from_runs(specs: Iterable[AnySpec], runs: Path) -> Tables:
 
 def nothing() -> Tables:
     """No runs."""
-    columns = (["spec"], ["spec", "step", "metric", "value"], list(PROBE_COLUMNS))
-    return Tables(*(pd.DataFrame(columns=names) for names in columns))
+    return Tables(*(pd.DataFrame(columns=list(names)) for names in (RUN_COLUMNS, CURVE_COLUMNS, PROBE_COLUMNS)))
 
 
 def _slim(found: Finished) -> Finished:
