@@ -6,7 +6,7 @@ STAMP := $(VENV)/installed
 # dev,gym adds the task reasoning_gym and its tests; one of its dependencies is built with a C compiler.
 EXTRAS ?= dev
 
-.PHONY: setup ablation test soak check
+.PHONY: setup ablation studies test soak check
 
 setup: $(STAMP)
 
@@ -20,6 +20,11 @@ $(STAMP): pyproject.toml constraints.txt
 ablation: setup
 	$(BIN)/vapo ablate --world walk
 	$(BIN)/vapo ablate --world lm
+	$(BIN)/vapo report
+
+# All seven limitations and the component table at preset quick, then the page: an hour on two cores.
+studies: setup
+	$(BIN)/vapo study all --preset quick
 	$(BIN)/vapo report
 
 test: setup
