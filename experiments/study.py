@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import platform
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from analysis.decisions import Verdict
 from analysis.schema import Tables, load
 from analysis.verdicts import as_json
 from experiments import shelf
+from experiments.declared import late
 from experiments.exact import AnySpec
 from experiments.launch import Failure, local_map
 from experiments.progress import Progression
@@ -100,8 +102,11 @@ def _publish(stem: str, config: StudyConfig, out: Path) -> None:
     found: list[Verdict] = judge.score(tables, questions, config.preset)
     write_whole(out / "verdicts.json", as_json(found))
     _draw(judge.figures(tables, questions), out / "figures")
-    write_whole(out / "study.json", json.dumps(_note(stem, config, tables), indent=1))
+    note = _note(stem, config, tables)
+    write_whole(out / "study.json", json.dumps(note, indent=1))
     _say(found, out)
+    for objection in late(stem, note["commits_of_rows"]) if config.preset == "full" else ():
+        print(f"no prediction any more: {objection}", file=sys.stderr)
 
 
 def _tables(stem: str, specs: Sequence[AnySpec], config: StudyConfig, out: Path) -> Tables:
