@@ -139,13 +139,20 @@ def h2b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
 
 
 def _regret(question: Question, table: Grids, preset: str, tested: bool, what: Other | None) -> list[Verdict]:
-    """Best constant minus best alpha, chosen on other seeds."""
-    if len(table.seeds) < 2 or not table.alphas or not table.lambdas:
+    """Best constant minus best alpha, chosen on other seeds; without an estimate where there is one seed."""
+    if not len(table.seeds):
         return []
-    theta = cross_fitted(table.constant, rng()).scores - cross_fitted(table.adaptive, rng()).scores
+    theta = regret(table)
     if what is None:
         return [verdict(question, "walk", theta, preset, tested)]
     return _plain(question, "walk", theta, preset, what)
+
+
+def regret(table: Grids) -> np.ndarray:
+    """[S], or [0] of a single seed, which has no other to choose on."""
+    if len(table.seeds) < 2:
+        return np.empty(0)
+    return cross_fitted(table.constant, rng()).scores - cross_fitted(table.adaptive, rng()).scores
 
 
 def _width(question: Question, table: Grids, regime: str, preset: str) -> list[Verdict]:
@@ -211,10 +218,7 @@ def _other_rule(
 def _text(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     """Three alphas against three constants on text_walk."""
     runs = having(tables.runs, {"world": "lm", "task": "text_walk"})
-    table = grids(runs, TEXT_ALPHAS, TEXT_LAMBDAS)
-    if len(table.seeds) < 2 or not table.alphas or not table.lambdas:
-        return []
-    theta = cross_fitted(table.constant, rng()).scores - cross_fitted(table.adaptive, rng()).scores
+    theta = regret(grids(runs, TEXT_ALPHAS, TEXT_LAMBDAS))
     what = Other("AUC on text_walk, best of three constants minus best of three alphas, chosen on other seeds", question.unit,
                  question.threshold)  # fmt: skip
     return _plain(question, "tiny_lm", theta, preset, what)

@@ -21,16 +21,16 @@ SEED_SD, RUN_SD = 0.25, 0.10
 """Of log time: shared by both arms, and a run's own."""
 
 
-def simulate_h7b(
-    theta: float, rng: np.random.Generator, exponent: float = EXPONENT, run_sd: float = RUN_SD
-) -> Tables:
+def simulate_h7b(theta: float, rng: np.random.Generator, exponent: float = EXPONENT, run_sd: float = RUN_SD) -> Tables:
     """J rises to 1 with a time constant c decisions^b; runs slower than the last step are censored."""
     decisions = RUNS["dials.nearest"].to_numpy(float)
     token = (RUNS["variants"] == "values=fresh_error").to_numpy()
     seed = RUNS["seed"].to_numpy() - RUNS["seed"].min()
     cell = 3 * seed + np.searchsorted(study.DECISIONS, decisions)
     together = SEED_SD * rng.normal(size=cell.max() + 1)[cell]
-    time = FIRST * (decisions / 5) ** (exponent + theta * token) * np.exp(together + run_sd * rng.normal(size=len(RUNS)))
+    time = (
+        FIRST * (decisions / 5) ** (exponent + theta * token) * np.exp(together + run_sd * rng.normal(size=len(RUNS)))
+    )
     curve = np.clip(HEIGHT * (STEPS[:, None] / time) ** 0.7, 0.0, 0.999)
     metrics = {
         "val/exact_j": dict(zip(STEPS, curve, strict=True)),
