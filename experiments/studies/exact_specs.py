@@ -41,8 +41,8 @@ def seeds(preset: str) -> range:
 
 def h1(preset: str) -> tuple[ExactSpec, ...]:
     """Bias and noise of the gradient under six kinds of error, at fixed and at variable length; R1, R9."""
-    short = preset == "smoke"
-    fixed, variable = ((16, 64), (16, 64)) if short else ((16, 64, 256, 1024), (16, 64, 256))
+    fixed = {"smoke": (16, 64), "quick": (16, 64, 256), "full": (16, 64, 256, 1024)}[preset]
+    variable = (16, 64, 256) if preset == "full" else (16, 64)
     kinds = (
         STATE,
         Error(kind="autocorrelated", size=0.1, reach=16.0),
@@ -60,8 +60,8 @@ def h1(preset: str) -> tuple[ExactSpec, ...]:
 
 
 def h2(preset: str) -> tuple[ExactSpec, ...]:
-    """Best horizons along length; rules at variable length; R2, R3, R4, R11. Quick and full have the declared lengths."""
-    short = (64, 256) if preset == "smoke" else (64, 256, 1024, 4096)
+    """Best horizons along length; rules at variable length; R2, R3, R4, R11. Quick and full have the estimand's own lengths."""
+    short = {"smoke": (64, 256), "quick": (64, 256, 1024), "full": (64, 256, 1024, 4096)}[preset]
     sizes = (0.03, 0.1, 0.3)
     plans: list[AnyPlan] = [
         Horizon(measure="horizon", lengths=short) if preset == "smoke" else Horizon(measure="horizon"),
@@ -71,7 +71,7 @@ def h2(preset: str) -> tuple[ExactSpec, ...]:
         Horizon(measure="horizon", lengths=short, error=Error(kind="autocorrelated", reach=16.0)),
         Horizon(measure="horizon", lengths=short, error=EXACT),
         Horizon(measure="horizon", lengths=short, error=Error(kind="shrinkage", size=0.5), sizes=(0.5,)),
-        Horizon(measure="horizon", lengths=short, error=FRESH, sizes=(1.0,)),
+        Horizon(measure="horizon", lengths=short, error=FRESH),
     ]
     lengths = (16,) if preset == "smoke" else (16, 64, 128)
     plans += [Rules(measure="rules", error=error, lengths=lengths) for error in (EXACT, STATE)]
@@ -83,14 +83,15 @@ def h2(preset: str) -> tuple[ExactSpec, ...]:
 
 def h3(preset: str) -> tuple[ExactSpec, ...]:
     """Token mean against sequence mean: three critics, more and less spread of length, own and shared logits; R5, R6."""
-    lengths = (16,) if preset == "smoke" else (16, 64)
+    lengths = (16, 64) if preset == "full" else (16,)
     critics = (EXACT, Error(kind="shrinkage", size=1.0), STATE)
     plans: list[AnyPlan] = [
-        Reductions(measure="reductions", error=error, spare=spare, shared=shared, lengths=lengths)
+        Reductions(measure="reductions", error=error, spare=spare, shared=shared, lengths=lengths,
+                   samples=20_000 if preset == "full" else 5_000)
         for error in critics
         for spare in (1.25, 4.0)
         for shared in (False, True)
-    ]
+    ]  # fmt: skip
     return (*_each(plans, preset), *_theory(preset, ("r5",), ("r6",)))
 
 

@@ -92,6 +92,9 @@ def test_fresh_noise_is_variance_in_its_square():
     ]
     noise = [shown(table, size=size, **{"lambda": 0.9})["noise"][0] for size in (0.0, 0.1, 0.2)]
     assert (noise[2] - noise[0]) / (noise[1] - noise[0]) == pytest.approx(4)
+    mdp = member(Bias(measure="bias", lengths=(16,), error=EXACT), 16, 1).mdp
+    at_a_tenth = constant_lambda(mdp, mdp.values, 0.9, 0.1).variance() / (mdp.gradient**2).sum()
+    assert noise[1] == pytest.approx(at_a_tenth)
 
 
 def test_an_exact_critic_wants_the_shortest_horizon_and_filler_a_longer_one():

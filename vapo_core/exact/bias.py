@@ -15,7 +15,7 @@ def measure(plan: Bias, seed: int) -> Measured:
     situations of one position at scale 1 of the plan, J, and the mean length.
     """
     lambdas, parts, problems = np.array(plan.lambdas), [], []
-    scale = plan.error.size or 1.0
+    scale = plan.error.scale
     for length in plan.lengths:
         found = member(plan, length, seed)
         for size in (0.0, *plan.sizes):

@@ -17,7 +17,7 @@ def measure(plan: Horizon, seed: int) -> Measured:
     """
     grid = np.geomspace(1.0, plan.longest, plan.points)
     lambdas, shown = np.append(1 - 1 / grid, 1.0), np.append(grid, 0.0)
-    scale, parts, seen = plan.error.size or 1.0, [], []
+    scale, parts, seen = plan.error.scale, [], []
     for length in plan.lengths:
         found = member(plan, length, seed)
         tokens, size = found.mdp.shape[0], float((found.mdp.gradient**2).sum())

@@ -22,6 +22,11 @@ class Error(Frozen):
     reach: float = Field(4.0, gt=0, description="tokens, or percent of the horizon, of the kinds that have one")
     noise: float = Field(0.0, ge=0, description="standard deviation of an error drawn afresh at every visit, reward")
 
+    @property
+    def scale(self) -> float:
+        """What a plan's `sizes` are multiples of: the frozen error's size, else the fresh one's, else 1."""
+        return self.size or self.noise or 1.0
+
 
 class Plan(Frozen):
     """What every measurement needs; `seed` of the spec draws problem and error."""
