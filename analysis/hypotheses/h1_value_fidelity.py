@@ -1,21 +1,31 @@
 """Limitation 1, value fidelity: how wrong the critic is and where, what its errors do, and whether it forgets."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 
+from analysis import value_figures
 from analysis.decisions import Verdict, verdict
+from analysis.drawing import Drawing
 from analysis.estimates import Other
+from analysis.hypotheses import exact_h1
 from analysis.questions import LEVEL_OF, Question
-from analysis.rows import ends, full_vapo, having
+from analysis.rows import ends, having
 from analysis.schema import Tables
-
-TEXT = ("text_walk", "chain")
-"""Tasks whose tokens show their state, so that a critic can know anything."""
-
-Weights = Mapping[str, float]
-"""Metric -> weight in a sum."""
+from analysis.value_rows import (
+    PER,
+    PLAIN,
+    SHIFT,
+    TEXT,
+    Weights,
+    dose_points,
+    falls_of,
+    mean_of_ends,
+    over_tasks,
+    paired_growth,
+    per_nat,
+    quarters,
+    twin_levels,
+)
 
 FLOOR, EXCESS = "approximation_floor/fvu_held_out", "approximation_floor/excess_held_out"
 WHERE: dict[str, Weights] = {
@@ -32,17 +42,11 @@ WHERE: dict[str, Weights] = {
 }  # fmt: skip
 """What else is said of h1a; the best constant has FVU 1."""
 
-PLAIN, TWIN = full_vapo(), {**full_vapo(), "variants": "rehearsal=rare"}
-FIXED_LAMBDA = full_vapo("length_adaptive_gae")
 RATE: dict[str, float] = {"walk": 2e-3, "lm": 4e-4}
 """The policy's own rate in each world."""
 
 RARE: Weights = {"forgetting/fvu_rare_kept": 1, "forgetting/fvu_frequent": -1}
 CRITICAL: Weights = {"forgetting/fvu_critical": 1, "forgetting/fvu_frequent": -1}
-SHIFT = "forgetting/shift"
-
-PER = 0.1
-"""Standard deviation that a slope is stated per, reward: VinePPO found critics off by 0.11."""
 AUC_MATTERS = 0.02
 
 
@@ -85,38 +89,12 @@ def _said(
     return [verdict(other.of(question), LEVEL_OF[world], theta, preset, estimand=what)]
 
 
-def weighed(tables: Tables, runs: pd.DataFrame, weights: Weights) -> pd.DataFrame:
-    """[S, (before, after)] a weighted sum of metrics before the first and after the last step, by seed.
-
-    Raises:
-        ValueError: if a seed has two runs with these metrics, which then differ in something that was not asked for.
-    """
-    found = np.sum([weight * ends(tables, runs, metric) for metric, weight in weights.items()], axis=0)
-    wide = pd.DataFrame(found, index=runs["seed"].to_numpy(), columns=["before", "after"]).dropna()
-    if wide.index.has_duplicates:
-        raise ValueError(
-            f"seed {wide.index[wide.index.duplicated()][0]} has two runs that measured {', '.join(weights)}"
-        )
-    return wide
-
-
-def mean_of_ends(tables: Tables, runs: pd.DataFrame, weights: Weights) -> pd.Series:
-    """[S] mean of both measurements."""
-    return weighed(tables, runs, weights).mean(axis=1)
-
-
-def over_tasks(tables: Tables, runs: Mapping[str, pd.DataFrame], weights: Weights) -> pd.Series:
-    """[S] the same, mean over tasks of seeds that have all of them."""
-    wide = pd.concat([mean_of_ends(tables, own, weights) for own in runs.values()], axis=1, join="inner")
-    return wide.mean(axis=1)
-
-
 # --- h1b: what errors do ---
 
 
 def h1b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
-    """Learned levels: fall of AUC per 0.1 of error in the advantages, by world, lambda, kind of error and of length."""
-    rows = []
+    """Exact: bias of the gradient. Learned: fall of AUC per 0.1 of error in the advantages, by lambda, error and length."""
+    rows = exact_h1.h1b(tables, question, preset)
     for world in ("walk", "lm"):
         for (kind, fixed, lam), falls in falls_of(tables, world).items():
             length = "one length" if fixed else "lengths that vary"
@@ -130,44 +108,6 @@ ERROR_NAMES: dict[str, str] = {
     "position": "a frozen error by position alone",
     "fresh": "an error drawn afresh for every token",
 }
-Cell = tuple[str, bool, float]
-"""Kind of error, whether all responses have one length, lambda."""
-
-
-def doses(tables: Tables, world: str) -> dict[Cell, pd.DataFrame]:
-    """AUC by cell: [S, D], columns standard deviations of the error rising from 0, seeds that have them all."""
-    runs = having(tables.runs, {"world": world, **{k: v for k, v in FIXED_LAMBDA.items() if k != "variants"}})
-    if not len(runs):
-        return {}
-    fixed = runs["dials.fixed_length"].fillna(False).astype(bool) if "dials.fixed_length" in runs else False
-    wrong = runs["variants"].str.extract(r"^values=(\w+)_error$", expand=False)
-    runs = runs.assign(
-        fixed=fixed, kind=wrong.fillna(""), dose=runs["settings.value_error_sd"].where(wrong.notna(), 0.0)
-    )
-    plain = runs[runs["variants"] == ""]
-    found = {}
-    keys = ["kind", "fixed", "settings.fixed_lambda"]
-    for _, part in runs[runs["kind"] != ""].groupby(keys):
-        kind, one_length, lam = part[keys].iloc[0]
-        same = ["fixed", "settings.fixed_lambda", "steps", "task", *(c for c in ("dials.horizon",) if c in runs)]
-        own = plain.merge(part[same].drop_duplicates(), on=same)
-        wide = pd.concat([own, part]).pivot_table(index="seed", columns="dose", values="auc", aggfunc="first").dropna()
-        if len(wide) and wide.shape[1] > 1:
-            found[str(kind), bool(one_length), float(lam)] = wide
-    return found
-
-
-def falls_of(tables: Tables, world: str) -> dict[Cell, pd.Series]:
-    """[S] least-squares slope of AUC on the error's standard deviation, times -0.1, by cell."""
-    return {cell: -PER * slopes(wide.columns.to_numpy(float), wide) for cell, wide in doses(tables, world).items()}
-
-
-def slopes(x: np.ndarray, wide: pd.DataFrame) -> pd.Series:
-    """[S] least-squares slope of every row [S, D] on x [D]."""
-    centred = x - x.mean()
-    return wide @ centred / (centred @ centred)
-
-
 # --- h1c: forgetting ---
 
 
@@ -196,22 +136,6 @@ def h1c(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     return rows
 
 
-def paired_growth(tables: Tables, world: str, weights: Weights) -> pd.DataFrame:
-    """A row per seed and rate that both twins have: `plain`, growth from t0 to t1, `excess` over the twin's, `shift` in nats."""
-    parts = []
-    for wanted in (PLAIN, TWIN):
-        runs = having(tables.runs, {"world": world, **wanted})
-        growth = np.sum([weight * ends(tables, runs, metric) for metric, weight in weights.items()], axis=0)
-        shift = ends(tables, runs, SHIFT)[:, 1]
-        keyed = pd.DataFrame({
-            "seed": runs["seed"], "steps": runs["steps"], "task": runs["task"], "rate": runs.get("settings.policy_lr", np.nan),
-            "plain": growth[:, 1] - growth[:, 0], "shift": shift, "spec": runs["spec"],
-        })  # fmt: skip
-        parts.append(keyed.dropna())
-    pairs = parts[0].merge(parts[1], on=["seed", "steps", "task", "rate"], suffixes=("", "_twin"))
-    return pairs.assign(excess=pairs["plain"] - pairs["plain_twin"])
-
-
 def was_tested(tables: Tables, world: str, seeds: pd.Series, least: float) -> bool:
     """Whether the policy moved, and rare places were known at t0: below what the best position-only critic leaves there."""
     runs = having(tables.runs, {"world": world, **PLAIN, "settings.policy_lr": RATE[world], "seed": tuple(seeds)})
@@ -220,10 +144,21 @@ def was_tested(tables: Tables, world: str, seeds: pd.Series, least: float) -> bo
     return bool(np.nanmean(moved) >= least and np.nanmean(known) > 0)
 
 
-def per_nat(pairs: pd.DataFrame) -> pd.Series:
-    """[S] least-squares slope of D on the shift over rates, of seeds with three rates or more."""
-    found = {}
-    for seed, part in pairs.groupby("seed"):
-        if len(part) > 2:
-            found[seed] = float(np.polyfit(part["shift"], part["excess"], 1)[0])
-    return pd.Series(found, dtype=float)
+# --- pictures ---
+
+
+def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
+    """What there are rows for."""
+    drawn = exact_h1.figures(tables)
+    points, levels = quarters(tables)
+    if len(points):
+        drawn["error_by_quarter"] = value_figures.by_quarter(points, levels)
+    falls = dose_points(tables)
+    if len(falls):
+        drawn["planted_errors"] = value_figures.doses(falls)
+    pairs = paired_growth(tables, "walk", RARE)
+    if len(pairs):
+        own = pairs[np.isclose(pairs["rate"], RATE["walk"])]
+        pairs = pairs.assign(rate=(pairs["rate"] / RATE["walk"]).round(6))
+        drawn["forgetting"] = value_figures.forgetting(twin_levels(tables, own), pairs)
+    return drawn

@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from analysis import generalization_figures
 from analysis.decisions import Verdict, verdict
+from analysis.drawing import Drawing
 from analysis.estimates import Other
-from analysis.hypotheses.h1_value_fidelity import mean_of_ends
 from analysis.questions import LEVEL_OF, Question
 from analysis.rows import crossing, full_vapo, having, series
 from analysis.schema import Tables
+from analysis.value_rows import mean_of_ends
 
 SPLITS: dict[str, tuple[str, ...]] = {"lm": ("ood_operator", "ood_composition"), "walk": ("ood_hazard",)}
 """Splits out of distribution that are averaged, by world."""
@@ -207,3 +209,47 @@ def _overfitting(
     ):  # fmt: skip
         rows += _said(question, world, theta, preset, Other(what, question.unit, question.threshold, True))
     return rows
+
+
+# --- pictures ---
+
+
+def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
+    """What there are rows for."""
+    drawn = {}
+    transfer = transfer_points(tables)
+    if len(transfer):
+        drawn["critic_out_of_distribution"] = generalization_figures.transfer(transfer, questions["h5a"].threshold)
+    skill = skill_points(tables)
+    if len(skill):
+        drawn["accuracy_at_equal_skill"] = generalization_figures.skill(skill, HEIGHT)
+    return drawn
+
+
+def transfer_points(tables: Tables) -> pd.DataFrame:
+    """Differences by world, split, what and seed, where the probe measured them."""
+    parts = []
+    cells = {"chain": CHAIN, "chain, filler": FILLED, "chain, short": SHORT, "walk": HAZARDS}
+    for label, cell in cells.items():
+        runs = having(tables.runs, {**cell, **full_vapo()})
+        for split in (*SPLITS["lm"], "ood_length", *SPLITS["walk"]):
+            for name, what in generalization_figures.WHAT.items():
+                found = transferred(tables, runs, name, [split])
+                kind = split.removeprefix("ood_")
+                parts.append(pd.DataFrame({
+                    "where": f"{label}: {kind}", "what": what, "seed": found.index, "value": found.to_numpy(),
+                }))  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def skill_points(tables: Tables) -> pd.DataFrame:
+    """Accuracy out of distribution by world, recipe, seed and held-out accuracy, where it was first reached."""
+    rows = []
+    for world in CELLS:
+        for recipe in ("vapo", "grpo", "dapo"):
+            for seed, trail in trails(tables, world, recipe).items():
+                for height in np.arange(0.0, 1.0, 0.02):
+                    found = trail.at(height) if height >= trail.inside[0] else None
+                    if found:
+                        rows.append((world, recipe, seed, height, float(found.outside)))
+    return pd.DataFrame(rows, columns=["world", "recipe", "seed", "inside", "outside"])

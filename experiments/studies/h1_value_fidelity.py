@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from analysis.questions import Floor, Question
+from experiments.exact import AnySpec
 from experiments.spec import RunSpec
-from experiments.studies import core
+from experiments.studies import core, exact_specs
 from experiments.studies.core import World
 from vapo_core.settings import SCALES
 
@@ -153,11 +154,12 @@ def critic(world: World, preset: str, seed: int, task: str, dials: Mapping[str, 
 
 
 def disturbed(world: World, preset: str, seed: int, error: Error, dials: Mapping[str, Any] | None = None) -> RunSpec:
-    """Full VAPO with a fixed lambda and an error in its advantages."""
+    """Full VAPO with a fixed lambda and an error in its advantages; on text the run without one is the core tables' own."""
     return core.run(
         world, preset, seed, toggles=core.without("length_adaptive_gae"),
-        settings={"fixed_lambda": error.lam, "value_error_sd": error.sd}, dials=dials, probes={},
+        settings={"fixed_lambda": error.lam, "value_error_sd": error.sd}, dials=dials,
         variants={"values": f"{error.kind}_error"} if error.sd else {},
+        probes=None if world == "lm" and not error.sd else {},
     )  # fmt: skip
 
 
@@ -207,6 +209,7 @@ def forgetting(preset: str) -> Iterable[RunSpec]:
         yield from twins("lm", preset, seed)
 
 
-def specs(preset: str) -> tuple[RunSpec, ...]:
+def specs(preset: str) -> tuple[AnySpec, ...]:
     """Every run of the study, each once."""
-    return tuple(dict.fromkeys([*approximation(preset), *propagation(preset), *forgetting(preset)]))
+    trained = dict.fromkeys([*approximation(preset), *propagation(preset), *forgetting(preset)])
+    return (*trained, *exact_specs.h1(preset))

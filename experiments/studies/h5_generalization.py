@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from analysis.questions import Floor, Question
+from experiments.exact import AnySpec
 from experiments.spec import RunSpec
-from experiments.studies import core
+from experiments.studies import core, exact_specs
 from experiments.studies.h1_value_fidelity import critic, first_seeds
 
 QUESTIONS: dict[str, Question] = {
@@ -122,6 +123,6 @@ def arms(preset: str) -> Iterable[RunSpec]:
         yield from (arm_walk(preset, seed, recipe) for recipe in ARMS)
 
 
-def specs(preset: str) -> tuple[RunSpec, ...]:
+def specs(preset: str) -> tuple[AnySpec, ...]:
     """Every run of the study, each once."""
-    return tuple(dict.fromkeys([*transfer(preset), *arms(preset)]))
+    return (*dict.fromkeys([*transfer(preset), *arms(preset)]), *exact_specs.h5(preset))
