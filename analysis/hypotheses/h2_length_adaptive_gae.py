@@ -9,6 +9,7 @@ from analysis import boundaries, lambda_figures
 from analysis.decisions import Verdict, verdict
 from analysis.drawing import Drawing
 from analysis.estimates import Other, by_interval
+from analysis.hypotheses import exact_h2, exact_h2_figures, exact_rules
 from analysis.lambda_rules import Grids, grids, peak, transfer, width
 from analysis.questions import Level, Question
 from analysis.rows import by_seed, full_vapo, having, series
@@ -46,13 +47,14 @@ def rng() -> np.random.Generator:
 
 
 def h2a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
-    """1 - beta for trained critics: by gradient quality between short and long problems, by advantage error within runs."""
+    """The exact level; trained critics, by gradient quality between short and long problems, by advantage error in runs."""
+    rows = exact_h2.h2a(tables, question, preset) + exact_rules.r11(tables, question, preset)
     own = {**RING, **full_vapo(), "settings.alpha": 0.5}
     parts = {name: having(tables.runs, {**own, **between(name)}) for name in REGIMES}
     by_quality = _between_regimes(tables, parts["short"], parts["long"])
     what = Other(f"1 - beta at the best Q between short and long problems, trained critics, RL step {LEARNING}", question.unit,
                  question.threshold)  # fmt: skip
-    rows = _plain(question, "walk", by_quality, preset, what)
+    rows += _plain(question, "walk", by_quality, preset, what)
     what = Other("1 - beta within runs, lambda of least advantage error by thirds of response length", question.unit,
                  question.threshold)  # fmt: skip
     rows += _plain(question, "walk", _within_runs(tables, parts["mixed"]), preset, what)
@@ -135,7 +137,7 @@ def h2b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     rows += _along_length(question, runs, found, preset)
     for name, (said, variants) in OTHERS.items():
         rows += _other_rule(question, having(runs, between("mixed")), found["mixed"], name, said, variants, preset)
-    return rows + _text(tables, question, preset)
+    return [*rows, *_text(tables, question, preset), *exact_h2.h2b(tables, question, preset)]
 
 
 def _regret(question: Question, table: Grids, preset: str, tested: bool, what: Other | None) -> list[Verdict]:
@@ -231,7 +233,7 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
     """What there are rows for."""
     runs = having(tables.runs, RING)
     found = {name: grids(having(runs, between(name))) for name in REGIMES}
-    drawn: dict[str, Drawing] = {}
+    drawn = exact_h2_figures.figures(tables)
     if any(len(table.seeds) > 1 and table.alphas for table in found.values()):
         drawn["horizons"] = lambda_figures.horizons(found)
     others = {"VAPO's rule": found["mixed"].adaptive, "constant": found["mixed"].constant}

@@ -8,6 +8,7 @@ from analysis.blame import Blame, binned_share
 from analysis.decisions import Verdict, verdict
 from analysis.drawing import Drawing
 from analysis.estimates import Other, by_interval
+from analysis.hypotheses import exact_h7
 from analysis.questions import Level, Question
 from analysis.rows import at_step, full_vapo, having
 from analysis.schema import Tables
@@ -38,8 +39,9 @@ def score(tables: Tables, questions: dict[str, Question], preset: str) -> list[V
 
 
 def h7a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
-    """How the erring step's share of blame falls with length: trained critics on the walk and on text."""
-    return [*_walk_blame(tables, question, preset), *_text_blame(tables, question, preset)]
+    """How the erring step's share of blame falls with length: exact level, trained critics on the walk and on text."""
+    trained = [*_walk_blame(tables, question, preset), *_text_blame(tables, question, preset)]
+    return [*exact_h7.h7a(tables, question, preset), *trained]
 
 
 def _walk_blame(tables: Tables, question: Question, preset: str) -> list[Verdict]:
@@ -186,7 +188,7 @@ def _text_steps(tables: Tables, question: Question, preset: str) -> list[Verdict
 
 def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
     """What there are rows for."""
-    drawn: dict[str, Drawing] = {}
+    drawn = exact_h7.figures(tables)
     arms = {
         "by token": arm(tables.runs, 0.1, TOKEN_LAMBDA, False),
         "by step, same horizon": arm(tables.runs, 0.1, STEP_LAMBDA, True),

@@ -1,8 +1,9 @@
 """Limitation 2, lambda = 1 - 1/(alpha l): is it the right form, and how much hangs on alpha?"""
 
 from analysis.questions import Floor, Question
+from experiments.exact import AnySpec
 from experiments.spec import RunSpec
-from experiments.studies import boundaries, core
+from experiments.studies import boundaries, core, exact_specs
 
 QUESTIONS: dict[str, Question] = {
     "h2a": Question(
@@ -137,6 +138,6 @@ def boundary(preset: str) -> tuple[RunSpec, ...]:
     return boundaries.grid(preset, RING, DECISIONS, FILLER, 30, {})
 
 
-def specs(preset: str) -> tuple[RunSpec, ...]:
+def specs(preset: str) -> tuple[AnySpec, ...]:
     """Every run of the study."""
-    return (*walk(preset), *text(preset), *boundary(preset))
+    return (*walk(preset), *text(preset), *boundary(preset), *exact_specs.h2(preset))

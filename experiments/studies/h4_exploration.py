@@ -3,8 +3,9 @@
 from typing import Any
 
 from analysis.questions import Floor, Question
+from experiments.exact import AnySpec
 from experiments.spec import RunSpec
-from experiments.studies import boundaries, core
+from experiments.studies import boundaries, core, exact_specs
 from vapo_core.settings import SCALES
 
 QUESTIONS: dict[str, Question] = {
@@ -161,7 +162,7 @@ def boundary(preset: str) -> tuple[RunSpec, ...]:
     return boundaries.grid(preset, TRAPPED, MAP_DEPTHS, MAP_DECISIONS, TRAP_STEPS, {"exploration": TRAP_STEPS})
 
 
-def specs(preset: str) -> tuple[RunSpec, ...]:
+def specs(preset: str) -> tuple[AnySpec, ...]:
     """Every run of the study, each once."""
-    listed = (*trap(preset), *text_trap(preset), *fork(preset), *routes(preset), *boundary(preset))
-    return tuple(dict.fromkeys(listed))
+    trained = (*trap(preset), *text_trap(preset), *fork(preset), *routes(preset), *boundary(preset))
+    return (*dict.fromkeys(trained), *exact_specs.h4(preset))

@@ -4,8 +4,9 @@ from typing import Any
 
 from analysis.questions import Floor, Question
 from experiments.designs import own
+from experiments.exact import AnySpec
 from experiments.spec import RunSpec
-from experiments.studies import boundaries, core
+from experiments.studies import boundaries, core, exact_specs
 from experiments.studies import h2_length_adaptive_gae as adaptation
 from vapo_core.settings import Evaluation
 
@@ -147,6 +148,7 @@ def boundary(preset: str) -> tuple[RunSpec, ...]:
     return boundaries.grid(preset, {"horizon": 64}, MAP_WAYPOINTS, MAP_FILLER, 60, {"credit": 60})
 
 
-def specs(preset: str) -> tuple[RunSpec, ...]:
+def specs(preset: str) -> tuple[AnySpec, ...]:
     """Every run of the study, each once."""
-    return tuple(dict.fromkeys((*abstraction(preset), *text(preset), *blame(preset), *boundary(preset))))
+    trained = (*abstraction(preset), *text(preset), *blame(preset), *boundary(preset))
+    return (*dict.fromkeys(trained), *exact_specs.h7(preset))
