@@ -14,6 +14,7 @@ from experiments.commands.sync import run as sync
 from experiments.exact import ExactSpec, exact_spec, read_spec
 from experiments.inventory import entries, find
 from experiments.launch import local_map
+from experiments.records import read_points
 from experiments.run import describe, finished_row, run_one
 from experiments.studies import exact_specs
 from experiments.track import close_tracking, open_tracking, tracking_uri
@@ -122,6 +123,7 @@ def test_every_measurement_of_the_smoke_preset_runs(tmp_path):
              for stem in ("h1", "h2", "h3", "h6", "h7")]  # fmt: skip
     rows = [run_one(spec, tmp_path, "smoke") for spec in specs]
     assert [row["task"] for row in rows] == ["bias", "horizon", "reductions", "updates", "blame"]
+    assert all(read_points(tmp_path / spec.hash / "metrics.jsonl")[0][1] for spec in specs)  # else it counts as none
     assert all(json.loads((tmp_path / spec.hash / "row.json").read_text())["state"] == "finished" for spec in specs)
 
 

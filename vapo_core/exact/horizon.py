@@ -27,7 +27,9 @@ def measure(plan: Horizon, seed: int) -> Measured:
             rows = {"h": shown, "along": curve.along, "power": curve.power, "log_noise": np.log(curve.noise)}
             parts.append(crossed(rows, length=tokens, size=sigma, log_truth=np.log(size)))
             seen.append({"length": tokens, "size": sigma, **_observed(plan, found, critic, seed)})
-    return Measured({}, {"horizon": stacked(parts), "observed": columns(seen)})
+    observed = columns(seen)
+    return Measured({"exact/return_variance": float(observed["return_variance"].mean())},
+                    {"horizon": stacked(parts), "observed": observed})  # fmt: skip
 
 
 def _observed(plan: Horizon, found: Member, critic: np.ndarray, seed: int) -> dict[str, float]:

@@ -10,7 +10,7 @@ class Measured(NamedTuple):
     """Scalars for the curves, columns for the arrays."""
 
     metrics: Mapping[str, float]
-    """Named exact/...; one value for the whole run."""
+    """Named exact/..., one value for the whole run; at least one, since a run without points counts as none."""
     arrays: Mapping[str, Mapping[str, np.ndarray]]
     """Table -> equally long columns of numbers. Written to six decimals: give logarithms of what may be small."""
 

@@ -39,7 +39,8 @@ def measure(plan: Rules, seed: int) -> Measured:
         size = float(np.log((mdp.gradient**2).sum()))
         parts += [_rows(length, rule, value, curve, size) for rule, value, curve in curves]
         problems.append(crossed({name: np.array([x]) for name, x in _problem(mdp).items()}, length=length))
-    return Measured({}, {"rules": stacked(parts), "problems": stacked(problems)})
+    table = stacked(problems)
+    return Measured({"exact/cv": float(table["cv"].mean())}, {"rules": stacked(parts), "problems": table})
 
 
 def _rows(length: int, rule: float, value: np.ndarray, curve: Curve, log_truth: float) -> dict[str, np.ndarray]:
