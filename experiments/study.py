@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from analysis import theory
 from analysis.decisions import Verdict
 from analysis.schema import Tables, load
 from analysis.verdicts import as_json
@@ -101,7 +102,7 @@ def _publish(stem: str, config: StudyConfig, out: Path) -> None:
     judge, questions = importlib.import_module(f"analysis.hypotheses.{stem}"), find(stem).QUESTIONS
     found: list[Verdict] = judge.score(tables, questions, config.preset)
     write_whole(out / "verdicts.json", as_json(found))
-    _draw(judge.figures(tables, questions), out / "figures")
+    _draw({**judge.figures(tables, questions), **theory.figures(tables)}, out / "figures")
     note = _note(stem, config, tables)
     write_whole(out / "study.json", json.dumps(note, indent=1))
     _say(found, out)
