@@ -1,6 +1,5 @@
-"""One self-contained HTML page about finished runs: what was run, what it did, how sure that is."""
+"""One self-contained HTML page: the studies' verdicts, then ablations: what was run, what it did, how sure that is."""
 
-import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,22 +9,16 @@ import pandas as pd
 
 from analysis import factorial_view, grid, measured, paper
 from analysis.arms import references
+from analysis.component_rows import heads
 from analysis.curves import bands
-from analysis.drawing import Drawing, svg, write_whole
+from analysis.drawing import write_whole
 from analysis.effects import ablation_table
+from analysis.embedding import Picture, of_drawing
 from analysis.factorial import detect, effects
 from analysis.figures import component_curves, effects_forest, learning_curves
 from analysis.schema import ACTIVITY, CELL, SCORE_LABELS, Tables, load
+from analysis.study_page import Studies
 from analysis.wording import Row, effect_rows, facts, seeds_note, summary
-
-
-class Picture(NamedTuple):
-    """A figure as the page needs it."""
-
-    source: str
-    """data: URI."""
-    alt: str
-    caption: str
 
 
 class Comparison(NamedTuple):
@@ -75,8 +68,10 @@ MOST_DIVERGED = 40
 """Diverged runs a section lists one by one."""
 
 
-def write_report(sources: Path | str | Sequence[tuple[str, Path]], out: Path) -> Path:
+def write_report(sources: Path | str | Sequence[tuple[str, Path]], out: Path, studies: Studies | None = None) -> Path:
     """Write the page about one table folder, or several as (title, folder), and return its path.
+
+    What studies found, of `study_page.studies`, comes first.
 
     The file holds everything it shows and loads nothing; it appears whole or not at all.
 
@@ -91,6 +86,8 @@ def write_report(sources: Path | str | Sequence[tuple[str, Path]], out: Path) ->
     ).get_template("report.html.j2")
     text = page.render(
         sections=sections,
+        studies=studies,
+        component_heads=heads(),
         activity=ACTIVITY,
         measured=measured.MEANINGS,
         source=paper.SOURCE,
@@ -121,8 +118,9 @@ def sections_of(title: str, tables: Tables) -> list[Section]:
 
 
 def _grid(cells: grid.Grid) -> Picture:
-    return _picture(
+    return of_drawing(
         grid.heatmap(cells),
+        "grid",
         "Mean AUC of every cell of the grid over seeds, and under it the mean response length. No intervals: differences "
         "to the reference, paired by seed, are in the table. The best of many cells looks better than it is.",
     )
@@ -134,8 +132,9 @@ def _factorial(runs: pd.DataFrame) -> FactorialPart | None:
     if found is None or not found.seeds:
         return None
     table = effects(found)
-    picture = _picture(
+    picture = of_drawing(
         factorial_view.effects_figure(table),
+        "factorial",
         "Main effects and two-way interactions on AUC and on its log-odds, with 95 % Student intervals over seeds; grey: "
         "the interval includes 0. An effect that changes sign between the panels depends on the scale.",
     )
@@ -157,8 +156,9 @@ def _measured(tables: Tables, reference: str) -> Measured | None:
     table = measured.measured_table(tables, reference)
     if table.empty:
         return None
-    picture = _picture(
+    picture = of_drawing(
         measured.measured_figure(table, reference),
+        "measured",
         f"Level of every arm at the last step, mean over seeds with 95 % Student intervals; the line is {reference}. The "
         "table's differences are paired by seed and sharper.",
     )
@@ -172,8 +172,9 @@ def _pictures(tables: Tables, table: pd.DataFrame, reference: str) -> list[Pictu
     pictures = []
     if table["auc_diff"].notna().any():
         pictures.append(
-            _picture(
+            of_drawing(
                 effects_forest(table, reference),
+                "effects",
                 f"Difference in AUC to {reference}, paired by seed, with 95 % Student intervals; beside it the "
                 "difference the paper reports, in points of AIME24, one run per row. Compare signs and order only.",
             )
@@ -182,22 +183,20 @@ def _pictures(tables: Tables, table: pd.DataFrame, reference: str) -> list[Pictu
     if curves.empty:
         return pictures
     pictures.append(
-        _picture(
+        of_drawing(
             learning_curves(curves, reference, metric),
+            "learning_curves",
             f"Score ({score}) against RL steps and against all generated tokens, value pretraining included. Lines: "
             "mean over seeds; bands: 95 % Student interval over seeds at each point. A diverged run then counts 0.",
         )
     )
     if table["component"].ne("").any():
         pictures.append(
-            _picture(
+            of_drawing(
                 component_curves(curves, reference, metric),
+                "component_curves",
                 f"Score ({score}) against RL steps: each arm in blue, {reference} in grey; mean over seeds and 95 % "
                 "Student interval. These bands are not paired: the figure of differences is sharper.",
             )
         )
     return pictures
-
-
-def _picture(drawing: Drawing, caption: str) -> Picture:
-    return Picture("data:image/svg+xml;base64," + base64.b64encode(svg(drawing)).decode(), drawing.alt, caption)

@@ -1,4 +1,4 @@
-"""`vapo report`: the page of one or more ablations, from their tables."""
+"""`vapo report`: the page of the studies and of one or more ablations, from their tables."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +10,13 @@ from vapo_core.settings import Frozen
 
 
 class ReportConfig(Frozen):
-    """Put the outcome of ablations on one page."""
+    """Put what studies and ablations found on one page."""
 
-    runs: Path = Field(Path("runs"), description="folder whose ablations are shown when none is named")
-    folders: tuple[Path, ...] = Field((), description="folders with runs.csv and curves.parquet")
+    runs: Path = Field(
+        Path("runs"), description="folder of quick studies, and of the ablations shown when none is named"
+    )
+    results: Path = Field(Path("results"), description="folder of full studies")
+    folders: tuple[Path, ...] = Field((), description="folders with runs.csv and curves.parquet; no studies then")
     out: Path = Field(Path("runs/report.html"), description="the page")
 
 
@@ -21,10 +24,17 @@ def run(words: Sequence[str]) -> int:
     """Parse, write the page, say where it is."""
     config = parse(ReportConfig, ReportConfig(), words, "report")
     from analysis.report import write_report
+    from analysis.study_page import studies
+    from experiments.studies import STEMS, find
 
     tables = sorted(config.runs.glob("ablate-*/runs.csv"), key=lambda path: -path.stat().st_size)  # the largest first
     folders = config.folders or tuple(path.parent for path in tables)
-    if not folders:
-        raise FileNotFoundError(f"no ablation in {config.runs}; run `vapo ablate` first")
-    print(f"report: {write_report([(folder.name, folder) for folder in folders], config.out)}")
+    declared = {} if config.folders else {stem: find(stem).QUESTIONS for stem in STEMS}
+    found = studies(declared, config.results, config.runs)
+    if not folders and found is None:
+        raise FileNotFoundError(
+            f"no ablation in {config.runs} and no study in {config.results} or {config.runs}; run `vapo ablate` first, or"
+            " `vapo study all`"
+        )
+    print(f"report: {write_report([(folder.name, folder) for folder in folders], config.out, found)}")
     return 0

@@ -1,0 +1,66 @@
+"""What a study's primary verdicts say about its predictions, in one line each, contradictions first."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from analysis.decided import LEVEL_NAMES, look, replicates
+from analysis.decisions import Decision, Verdict
+from analysis.questions import Question
+from analysis.terminal import NONE
+
+CONTRADICTS: tuple[Decision, ...] = ("refuted_opposite", "refuted_negligible")
+
+ORDER: tuple[Decision | None, ...] = (*CONTRADICTS, "conditional", "supported", "undecided", "not_tested", None)
+
+MEANS: dict[Decision | None, str] = {
+    "refuted_opposite": "the data contradict the prediction: the effect has the opposite sign",
+    "refuted_negligible": "the data contradict the prediction: the effect is smaller than what matters",
+    "conditional": "the prediction holds in one stratum declared in advance and is reversed in another",
+    "supported": "the data agree with the prediction",
+    "undecided": "the data do not decide",
+    "not_tested": "not tested: what the question is about was not active in these runs",
+    None: "no verdict yet",
+}
+
+DIFFERENCE = "the data contradict the prediction: there is a difference where none was expected"
+
+
+def headline(verdicts: Sequence[Verdict], questions: Mapping[str, Question]) -> list[str]:
+    """One line per question, those whose data contradict the prediction first: PREDICTION CONTRADICTED, in capitals.
+
+    Args:
+        verdicts: of a study, primary and secondary rows.
+        questions: of the study, as declared.
+    """
+    primary = {row.question: row for row in verdicts if row.primary}
+    decided: dict[str, Decision | None] = {
+        name: primary[name].decision if name in primary else None for name in questions
+    }
+    names = sorted(questions, key=lambda name: ORDER.index(decided[name]))
+    return [_line(questions[name], primary.get(name)) for name in names]
+
+
+def _line(question: Question, row: Verdict | None) -> str:
+    if row is None:
+        return f"{question.id}: {MEANS[None]}."
+    word = look(row.decision, question.equivalence).word
+    means = DIFFERENCE if question.equivalence and row.decision == "refuted_opposite" else MEANS[row.decision]
+    start = f"PREDICTION CONTRADICTED, {question.id}" if row.decision in CONTRADICTS else question.id
+    return (
+        f"{start}: {word}; {means} ({LEVEL_NAMES[row.level]}, preset {row.preset}, {row.seeds} {replicates(row)}: "
+        f"{estimate(row)} {row.unit}, threshold {row.threshold:g})."
+    )
+
+
+def estimate(row: Verdict) -> str:
+    """`0.12 [0.05, 0.19]` with as many digits as the threshold calls for."""
+    effect, low, high = (digits(x, row.threshold) for x in (row.effect, row.low, row.high))
+    return effect if low == NONE else f"{effect} [{low}, {high}]"
+
+
+def digits(x: float, threshold: float) -> str:
+    """A number to about a thirtieth of its threshold; `NONE` for nan."""
+    if not math.isfinite(x):
+        return NONE
+    places = max(0, 1 - math.floor(math.log10(threshold))) if threshold > 0 else 3
+    return f"{x:.{places}f}"

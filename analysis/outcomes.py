@@ -1,0 +1,154 @@
+"""Studies' outcome folders: what was found, from results/ for every level of evidence it holds, else from quick runs."""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import pandas as pd
+
+from analysis import verdicts
+from analysis.decisions import Verdict
+from analysis.questions import Floor, Level, Question
+from analysis.schema import Tables, load
+
+LEVELS: tuple[Level, ...] = get_args(Level)
+"""In the order in which they are listed."""
+
+
+class Shown(NamedTuple):
+    """One figure of a study."""
+
+    name: str
+    alt: str
+    """What is seen, in words."""
+    svg: Path
+    csv: Path
+    """The numbers it shows."""
+
+
+class Outcome(NamedTuple):
+    """What one folder says of a study, for the levels of evidence that are taken from it."""
+
+    stem: str
+    folder: Path
+    preset: str
+    commit: str
+    command: str
+    runs: int
+    core_hours: float
+    machine: str
+    questions: dict[str, Question]
+    """As declared when it was judged."""
+    levels: tuple[Level, ...]
+    """That have rows here and were not taken from another folder; `verdicts` has no others."""
+    verdicts: list[Verdict]
+    figures: list[Shown]
+
+
+def folders(stem: str, results: Path, runs: Path) -> list[Path]:
+    """Where a study's outcome may lie, the full one first."""
+    return [Path(results) / stem, Path(runs) / f"study-{stem}-quick"]
+
+
+def found(stem: str, results: Path, runs: Path) -> list[Outcome]:
+    """A study's outcome, at most one of preset full and one of preset quick; none if it was not run.
+
+    Every level of evidence comes from one of them: from results/ if that has verdict rows of the level. A figure that both
+    have comes from results/.
+
+    Raises:
+        ValueError: if a folder's verdicts or its note cannot be read; the file is named.
+    """
+    taken: list[Outcome] = []
+    for folder in folders(stem, results, runs):
+        if not all((folder / name).is_file() for name in ("verdicts.json", "study.json")):
+            continue
+        one = read(folder)
+        levels = tuple(level for level in one.levels if not any(level in other.levels for other in taken))
+        if not levels:
+            continue
+        names = {figure.name for other in taken for figure in other.figures}
+        taken.append(
+            one._replace(
+                levels=levels,
+                verdicts=[row for row in one.verdicts if row.level in levels],
+                figures=[figure for figure in one.figures if figure.name not in names],
+            )
+        )
+    return taken
+
+
+def read(folder: Path) -> Outcome:
+    """All that one folder says."""
+    note = _json(folder / "study.json", dict)
+    rows = _verdicts(folder / "verdicts.json")
+    try:
+        return Outcome(
+            str(note["stem"]), folder, str(note["preset"]), str(note["commit"]), str(note["command"]), int(note["runs"]),
+            float(note["core_hours"]), str(note["machine"]),
+            {name: _question(fields) for name, fields in note["questions"].items()},
+            tuple(level for level in LEVELS if any(row.level == level for row in rows)), rows, pictures(folder),
+        )  # fmt: skip
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{folder / 'study.json'}: not the note of a study ({error!r})") from None
+
+
+def pictures(folder: Path) -> list[Shown]:
+    """The figures of a folder in their order, those that are whole."""
+    home = folder / "figures"
+    if not (home / "index.json").is_file():
+        return []
+    try:
+        listed = [
+            Shown(str(row["name"]), str(row["alt"]), home / f"{row['name']}.svg", home / f"{row['name']}.csv")
+            for row in _json(home / "index.json", list)
+        ]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{home / 'index.json'}: not a list of figures ({error!r})") from None
+    return [figure for figure in listed if figure.svg.is_file() and figure.csv.is_file()]
+
+
+def tables(outcome: Outcome, results: Path, specs: Collection[str]) -> Tables:
+    """The rows an outcome was judged by: its folder's, and of preset full those that other studies' folders hold for it.
+
+    Args:
+        outcome: as found.
+        results: the folder whose studies share their rows.
+        specs: names (spec hashes) of the runs that belong to the study.
+    """
+    others = sorted(path.parent for path in Path(results).glob("*/runs.csv")) if outcome.preset == "full" else []
+    parts = [load(outcome.folder), *(load(folder) for folder in others if folder != outcome.folder)]
+    left, kept = set(specs), []
+    for part in parts:
+        here = left & set(part.runs["spec"])
+        kept.append([table[table["spec"].astype(str).isin(here)] for table in part])
+        left -= here
+    return Tables(*(_stacked(tables) for tables in zip(*kept, strict=True)))
+
+
+def _stacked(parts: tuple[pd.DataFrame, ...]) -> pd.DataFrame:
+    """One below the other; empty ones have no say in the types of columns."""
+    some = [part for part in parts if len(part)] or list(parts[:1])
+    return pd.concat(some, ignore_index=True)
+
+
+def _question(fields: dict[str, Any]) -> Question:
+    return Question(**{**fields, "also": tuple(fields["also"]), "floor": Floor(*fields["floor"])})
+
+
+def _verdicts(path: Path) -> list[Verdict]:
+    try:
+        return verdicts.read(path)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: not JSON ({error})") from None
+
+
+def _json(path: Path, kind: type) -> Any:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path}: not JSON ({error})") from None
+    if not isinstance(content, kind):
+        raise ValueError(f"{path}: not a JSON {kind.__name__}")
+    return content

@@ -1,0 +1,67 @@
+"""A notebook's first lines: a contradicted prediction is said first and in capitals, whichever way it is contradicted."""
+
+import pytest
+
+from analysis.headline import digits, estimate, headline
+from experiments.studies import h4_exploration, h7_credit_assignment
+from tests.outcome_folders import row
+
+EFFECT = h7_credit_assignment.QUESTIONS
+EQUAL = h4_exploration.QUESTIONS
+
+
+@pytest.mark.parametrize(
+    ("questions", "name", "centre", "contradicted", "said"),
+    [
+        (EFFECT, "h7a", 3.0, False, "supported; the data agree with the prediction"),
+        (EFFECT, "h7a", -3.0, True, "refuted: opposite; the data contradict the prediction"),
+        (EFFECT, "h7a", 0.0, True, "refuted: negligible; the data contradict the prediction"),
+        (EFFECT, "h7a", 1.0, False, "undecided; the data do not decide"),
+        (EQUAL, "h4a", 0.0, False, "supported; the data agree with the prediction"),
+        (EQUAL, "h4a", 3.0, True, "refuted: a difference; the data contradict the prediction"),
+        (EQUAL, "h4a", -3.0, True, "refuted: a difference; the data contradict the prediction"),
+    ],
+)
+def test_planted_in_both_directions(questions, name, centre, contradicted, said):
+    first, second = headline([row(questions[name], centre, "full")], questions)
+    line = first if name in first.split(":")[0] else second
+    assert said in line
+    assert line.startswith("PREDICTION CONTRADICTED") == contradicted
+    assert ("PREDICTION CONTRADICTED" in first) == contradicted, "contradictions come first"
+    assert "no verdict yet" in first + second
+
+
+def test_where_and_how_much():
+    (line, _) = headline([row(EFFECT["h7b"], -3.0, "quick")._replace(decision="refuted_opposite")], EFFECT)
+    assert "(walk, preset quick, 3 seeds: -0.45 [" in line
+    assert line.endswith("exponent, threshold 0.15).")
+
+
+def test_secondary_rows_say_nothing():
+    beside = row(EFFECT["h7a"], -3.0, "full", "walk")
+    assert beside.decision is None
+    assert all("no verdict yet" in line for line in headline([beside], EFFECT))
+
+
+def test_not_tested_is_no_contradiction():
+    line = headline([row(EFFECT["h7a"], 0.0, "full")._replace(decision="not_tested")], EFFECT)[0]
+    assert line.startswith("h7a: not tested")
+
+
+@pytest.mark.parametrize(
+    ("x", "threshold", "text"),
+    [
+        (0.123456, 0.1, "0.12"),
+        (0.123456, 0.02, "0.123"),
+        (1.23456, 0.693, "1.23"),
+        (12.3, 5.0, "12.3"),
+        (float("nan"), 0.1, "–"),
+    ],
+)
+def test_digits_follow_the_threshold(x, threshold, text):
+    assert digits(x, threshold) == text
+
+
+def test_an_estimate_without_an_interval():
+    alone = row(EFFECT["h7a"], 1.0, "full")._replace(low=float("nan"), high=float("nan"))
+    assert estimate(alone) == "0.25"
