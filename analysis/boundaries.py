@@ -16,16 +16,28 @@ COLUMNS: tuple[str, ...] = ("x", "y", "mean", "low", "high", "seeds", "fails")
 def cells(runs: pd.DataFrame, x: str, y: str, value: str = "last") -> pd.DataFrame:
     """One row per pair of dial values, columns `COLUMNS`: mean over seeds, its 95 % interval, and whether it is under half.
 
+    Values of a dial that were tried at few values of the other belong to other questions and are left out.
+
     Args:
         runs: rows of full VAPO that differ in the two dials and the seed alone.
         x: column of a dial. y: column of another.
         value: column that is at best 1.
     """
     rows = []
-    for _, part in runs.dropna(subset=[value]).groupby([x, y], sort=True):
+    for _, part in _mapped(runs.dropna(subset=[value]), x, y).groupby([x, y], sort=True):
         mean, low, high = student(part[value])
         rows.append((*part[[x, y]].iloc[0].astype(float), mean, low, high, len(part), mean < HALF))
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _mapped(runs: pd.DataFrame, x: str, y: str) -> pd.DataFrame:
+    """Without values of x tried at less than half as many y as the best, then without y that lack an x."""
+    if not len(runs):
+        return runs
+    tried = runs.groupby(x)[y].transform("nunique")
+    runs = runs[tried > tried.max() / 2]
+    tried = runs.groupby(y)[x].transform("nunique")
+    return runs[tried == tried.max()]
 
 
 def figure(table: pd.DataFrame, x: str, y: str, value: str = "J after the last step") -> Drawing:

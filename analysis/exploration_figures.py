@@ -25,7 +25,7 @@ def escape(runs: pd.DataFrame, arms: Mapping[str, Mapping[str, Any]]) -> Drawing
     tables = []
     with canvas(3.6, 3.0) as drawn:
         axes = drawn.subplots()
-        for (name, wanted), (mark, dashes, colour) in zip(arms.items(), ARMS, strict=False):
+        for number, ((name, wanted), (mark, dashes, colour)) in enumerate(zip(arms.items(), ARMS, strict=False)):
             part = having(runs, wanted)
             if part["dose"].nunique() < 2:
                 continue
@@ -48,7 +48,8 @@ def escape(runs: pd.DataFrame, arms: Mapping[str, Mapping[str, Any]]) -> Drawing
             )
             tables.append(found)
             axes.errorbar(
-                found["depth"], found["share"], yerr=[found["share"] - found["low"], found["high"] - found["share"]],
+                found["depth"] + 0.08 * (number - 0.5), found["share"],
+                yerr=[found["share"] - found["low"], found["high"] - found["share"]],
                 fmt=mark, color=colour, markersize=4, capsize=2, linewidth=1, label=f"{name}: half at {fitted.d50:.1f} nats",
             )  # fmt: skip
         expected = runs.groupby("dose")["expected"].mean()
@@ -57,7 +58,7 @@ def escape(runs: pd.DataFrame, arms: Mapping[str, Mapping[str, Any]]) -> Drawing
                 place = float(np.interp(-np.log(count), -np.log(expected.to_numpy()), expected.index.to_numpy(float)))
                 axes.axvline(place, color="0.75", linewidth=0.8, zorder=0)
                 axes.text(place, 1.04, f"{count:g}", ha="center", color=INK, fontsize=7.5)
-        axes.set(xlabel="depth of the trap, nats (log-odds of guessing over solving)", ylabel="runs that escape",
+        axes.set(xlabel="depth, nats (log-odds, guess over right)", ylabel="runs that escape",
                  ylim=(-0.04, 1.04))  # fmt: skip
         axes.set_title("right answers expected of the base:", fontsize=7.5, loc="left", pad=14)
         axes.legend(frameon=False, loc="lower left", fontsize=7.5)

@@ -1,5 +1,6 @@
 """When runs first reached a height of a metric, in samples; those that did not are censored."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ def times(tables: Tables, runs: pd.DataFrame, metric: str, height: float) -> Tim
     return Times(np.where(seen, found, runs["steps"].to_numpy(float)).clip(min=0.1) * each, seen)
 
 
-def shared(parts: tuple[pd.DataFrame, ...], key: list[str]) -> tuple[pd.DataFrame, ...]:
+def shared(parts: Sequence[pd.DataFrame], key: list[str]) -> tuple[pd.DataFrame, ...]:
     """Rows of seeds that every part has in all of its cells `key`."""
     cells = {tuple(row) for part in parts for row in part[key].to_numpy()}
     whole = [

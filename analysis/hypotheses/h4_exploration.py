@@ -16,6 +16,7 @@ from analysis.schema import Tables
 from analysis.statistics.aft import median_ratio
 from analysis.statistics.dose_response import shift_over_seeds
 from analysis.statistics.intervals import Interval
+from analysis.times import shared
 from analysis.trap import ESCAPE as TEXT_ESCAPE
 
 TRIO = ("clip_higher", "positive_lm_loss", "group_sampling")
@@ -85,21 +86,19 @@ def trapped(tables: Tables) -> pd.DataFrame:
 def _shift(
     question: Question, level: Level, arms: Arms, preset: str, tested: bool, estimand: str = ""
 ) -> list[Verdict]:
-    """A row from the runs that both arms have, by dose and seed; none where there are fewer than two doses."""
-    arm, reference = (part[["dose", "seed", "hit"]] for part in arms)
-    pairs = arm.merge(reference, on=["dose", "seed"], suffixes=("", "_reference"))
-    if pairs["dose"].nunique() < 2:
+    """A row from the seeds that have every depth in both arms; none where there are fewer than two depths."""
+    arm, reference = shared(arms, ["dose"])
+    if arm["dose"].nunique() < 2:
         return []
-    dose, seed = (np.concatenate([pairs[name]] * 2) for name in ("dose", "seed"))
-    hit = np.concatenate([pairs["hit"], pairs["hit_reference"]]).astype(float)
-    other = np.repeat([True, False], len(pairs))
+    both = pd.concat([arm, reference])
+    other, hit = np.repeat([True, False], [len(arm), len(reference)]), both["hit"].astype(float)
 
     def interval_at(wide: float) -> Interval:
-        found = shift_over_seeds(dose, hit, other, seed, wide)
+        found = shift_over_seeds(both["dose"], hit, other, both["seed"], wide)
         return Interval(found.shift, found.low, found.high)
 
     what = Other(estimand, "nats", question.threshold, True) if estimand else None
-    return [by_interval(question, level, interval_at, pairs["seed"].nunique(), preset, tested, what)]
+    return [by_interval(question, level, interval_at, arm["seed"].nunique(), preset, tested, what)]
 
 
 def _guarantee(on: pd.DataFrame, question: Question, preset: str) -> list[Verdict]:

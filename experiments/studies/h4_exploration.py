@@ -59,9 +59,9 @@ QUESTIONS: dict[str, Question] = {
 
 TRAPPED: dict[str, Any] = {"size": 32, "horizon": 24, "trap_reward": 0.2}
 DECISIONS = 5
-DEPTHS: tuple[float, ...] = (1.0, 1.5, 1.75, 1.875, 2.0, 2.125, 2.25, 2.5, 2.75, 3.0, 3.5, 4.0)
+DEPTHS: tuple[float, ...] = (1.0, 1.5, 1.75, 1.875, 2.0, 2.125, 2.25, 2.375, 2.5, 2.625, 2.75, 3.0, 3.5, 4.0)
 """Dial trap_prior: nats for stopping early, at each of five decisions. The question's depth follows from the base policy."""
-EDGE: tuple[float, ...] = (1.5, 1.75, 2.0, 2.25, 2.5)
+EDGE: tuple[float, ...] = (1.5, 1.75, 2.0, 2.25, 2.5, 3.0)
 """Where single components are tried, and all depths of preset quick."""
 TRAP_STEPS = 60
 

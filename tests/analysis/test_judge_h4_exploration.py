@@ -1,6 +1,7 @@
 """Judges of limitation 4 on planted data: both signs, floors, missing rows, and the controls that METHODS names."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import expit
 
@@ -203,6 +204,8 @@ def test_map_counts_cells_under_half():
     lower = cells(runs.assign(last=runs["last"] - 0.05), "dials.trap_prior", "dials.nearest")
     assert lower["fails"].tolist() == [False, False, False, True]
     assert found["seeds"].tolist() == [2] * 4
+    other = frame([{"seed": 0, "dials.trap_prior": d, "dials.nearest": 7, "last": 0.1} for d in (0.0, 0.5, 0.75)])
+    assert cells(pd.concat([runs, other]), "dials.trap_prior", "dials.nearest").equals(found)
 
 
 @pytest.mark.parametrize("question", ["h4a", "h4b"])

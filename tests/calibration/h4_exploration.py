@@ -8,10 +8,14 @@ from experiments.studies import h4_exploration as study
 from tests.calibration.planting import frame_of, tables
 
 DEPTHS = dict(
-    zip(study.DEPTHS, (3.45, 4.62, 5.27, 5.61, 5.96, 6.33, 6.70, 7.48, 8.30, 9.15, 10.92, 12.78), strict=True)
+    zip(
+        study.DEPTHS,
+        (3.45, 4.62, 5.27, 5.61, 5.96, 6.33, 6.70, 7.09, 7.48, 7.89, 8.30, 9.15, 10.92, 12.78),
+        strict=True,
+    )
 )
 """Dial trap_prior -> exact depth, nats, of the base policy (seed 900)."""
-EDGE, STEEPNESS, SEED_SD = 6.3, 3.0, 0.25
+EDGE, STEEPNESS, SEED_SD = 6.7, 1.5, 0.3
 """Depth of even odds in nats, log-odds lost per nat, and what a seed shifts both arms by."""
 
 TRAP = frame_of(

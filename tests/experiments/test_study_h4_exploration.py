@@ -20,7 +20,7 @@ def test_each_run_is_listed_once_and_full_has_its_own_seeds(preset):
 
 
 def test_judge_finds_every_declared_cell():
-    """Depths with all three on and all off, five depths with each alone; six arms at the fork; text."""
+    """Depths with all three on and all off, six depths with each alone; six arms at the fork; text."""
     runs = frame_of([spec for spec in study.specs("full") if spec.world != "exact"])
     trap = having(runs, judge.TRAP)
     for off, depths in (((), study.DEPTHS), (study.TRIO, study.DEPTHS), (study.TRIO[:2], study.EDGE)):
