@@ -54,12 +54,12 @@ def h2a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     inside = ((best > found.horizons[0]) & (best < found.horizons[-1])).all(1)
     rows = [verdict(question, "exact", 1 - loglog_slope(found.lengths, best), preset,
                     bool(inside.mean() >= question.floor.least))]  # fmt: skip
-    for what, other, batch in variations(tables):
+    for what, other, batch in variations(tables, found):
         if other is not None:
             betas = loglog_slope(other.lengths, horizons_at(other, batch))
             what = f"1 - beta, {what}, {other.lengths[0]:,.0f} to {other.lengths[-1]:,.0f} tokens"
             rows += said(question, 1 - betas, preset, what, question.unit, question.threshold)
-    return rows + regrets(tables, question, preset)
+    return rows + regrets(tables, found, question, preset)
 
 
 WORLDS: dict[str, dict[str, object]] = {
@@ -73,16 +73,15 @@ WORLDS: dict[str, dict[str, object]] = {
 """What else length and error are made of -> columns of the runs."""
 
 
-def variations(tables: Tables) -> list[tuple[str, Curves | None, float]]:
+def variations(tables: Tables, own: Curves) -> list[tuple[str, Curves | None, float]]:
     """(what, curves, batch) of the secondary slopes."""
     state: dict[str, object] = {"growth": "decisions", "error__kind": "state"}
-    own = curves(tables, wanted=state)
-    found = [(f"B = {batch}", own, float(batch)) for batch in (64, 4096, 32768)]
+    found: list[tuple[str, Curves | None, float]] = [(f"B = {batch}", own, float(batch)) for batch in (64, 4096, 32768)]
     for size in (0.03, 0.3):
         found.append((f"error of {size:g}", curves(tables, state, size, several=True), BATCH))
     for what, wanted in WORLDS.items():
         several = wanted["growth"] == "filler"
-        found.append((what, curves(tables, wanted, None, several), BATCH))
+        found.append((what, curves(tables, wanted, SIZE if several else None, several), BATCH))
     found.append(("the longest", curves(tables, state, far=True), BATCH))
     return found
 
@@ -169,12 +168,11 @@ def regret_of(form: Form, found: Curves, batch: float = BATCH) -> Array:
     return wasted(reached, best, batch).mean(1)
 
 
-def regrets(tables: Tables, question: Question, preset: str) -> list[Verdict]:
+def regrets(tables: Tables, own: Curves, question: Question, preset: str) -> list[Verdict]:
     """Each form's regret, its level tuned on the other half of the families, at one error and where errors differ."""
     state: dict[str, object] = {"growth": "decisions", "error__kind": "state"}
-    one = [curves(tables, state)]
     many = [curves(tables, state, size, several=True) for size in (0.03, 0.1, 0.3)]
-    cases = (("error of 0.1", one), ("errors of 0.03, 0.1 and 0.3 under one level", many))
+    cases = (("error of 0.1", [own]), ("errors of 0.03, 0.1 and 0.3 under one level", many))
     return [row for what, parts in cases for row in _regrets(question, [p for p in parts if p], what, preset)]
 
 

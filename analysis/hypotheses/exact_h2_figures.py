@@ -27,7 +27,14 @@ from analysis.schema import Tables
 from analysis.statistics.intervals import student
 
 STATE: dict[str, object] = {"growth": "decisions", "error__kind": "state"}
-SHOWN = ("more decisions, error of 0.1", *list(WORLDS)[:2], list(WORLDS)[3])
+SHOWN: dict[str, str] = {
+    "": "more decisions",
+    "filler over which the error persists": "filler",
+    "everything slower in proportion, self-similar error": "slower, self-similar",
+    "exact critic (h* = 1 at every length if 1)": "exact critic",
+}
+"""World of the judge -> its name in the legend; the first is the estimand's own."""
+
 MARKS = ("o", "s", "^", "D", "v")
 PALETTE = list(COLOURS.values())
 
@@ -42,7 +49,7 @@ def figures(tables: Tables) -> dict[str, Drawing]:
 
 def of_form(tables: Tables, found: Curves) -> Drawing:
     """Left: h* along length. Right: share of samples that each form wastes."""
-    best, cost = best_table(tables, found), cost_table(tables)
+    best, cost = best_table(tables, found), cost_table(tables, found)
     with canvas(7.2, 3.1) as figure:
         left, right = figure.subplots(1, 2, width_ratios=[1, 1.05])
         for (name, part), colour, mark in zip(best.groupby("what", sort=False), PALETTE, MARKS, strict=False):
@@ -55,8 +62,14 @@ def of_form(tables: Tables, found: Curves) -> Drawing:
         for exponent, label in ((1.0, "slope 1"), (1 / 3, "slope 1/3")):
             left.plot(tokens, 4 * (tokens / 64) ** exponent, ":", color=GREY, linewidth=1)
             left.text(tokens[1], 4 * 256**exponent, label, fontsize=7, ha="right", va="bottom", color="0.35")
-        left.set(xscale="log", yscale="log", xlabel="tokens", ylabel=f"best horizon h*, tokens (B = {BATCH})")
-        left.legend(frameon=False, fontsize=6.5, loc="upper left")
+        left.set(
+            xscale="log",
+            yscale="log",
+            ylim=(0.6, 2e4),
+            xlabel="tokens",
+            ylabel=f"best horizon h*, tokens (B = {BATCH})",
+        )
+        left.legend(frameon=False, fontsize=7, loc="upper left", ncols=2)
         _cost(right, cost)
     data = pd.concat([best.assign(panel="best horizon"), cost.assign(panel="cost")], ignore_index=True)
     alt = (
@@ -70,8 +83,8 @@ def of_form(tables: Tables, found: Curves) -> Drawing:
 def best_table(tables: Tables, found: Curves) -> pd.DataFrame:
     """Geometric mean of h* with its interval, by kind of length and error."""
     rows = []
-    cases = [(SHOWN[0], found)]
-    for name in SHOWN[1:]:
+    cases = [("", found)]
+    for name in list(SHOWN)[1:]:
         wanted = WORLDS[name]
         size = SIZE if wanted["growth"] == "filler" else None
         other = curves(tables, wanted, size, several=wanted["growth"] == "filler")
@@ -79,14 +92,14 @@ def best_table(tables: Tables, found: Curves) -> pd.DataFrame:
     for name, part in cases:
         best = horizons_at(part, BATCH)
         for place, length in enumerate(part.lengths):
-            rows.append((name.split(" (")[0], length, *np.exp(student(np.log(best[:, place]))), len(best)))
+            rows.append((SHOWN[name], length, *np.exp(student(np.log(best[:, place]))), len(best)))
     return pd.DataFrame(rows, columns=["what", "length", "h", "low", "high", "families"])
 
 
-def cost_table(tables: Tables) -> pd.DataFrame:
+def cost_table(tables: Tables, found: Curves) -> pd.DataFrame:
     """What each form wastes, of the judge's own rows."""
     nobody = Question("h2a", "", "", "", "", 1.0, "exact", (), Floor("", 0.0))
-    rows = [row for row in regrets(tables, nobody, "") if row.estimand.startswith("share")]
+    rows = [row for row in regrets(tables, found, nobody, "") if row.estimand.startswith("share")]
     form = [next(name for name in FORMS if name in row.estimand) for row in rows]
     many = ["errors of" in row.estimand for row in rows]
     return pd.DataFrame(
@@ -136,9 +149,10 @@ def of_alpha(tables: Tables, found: Curves) -> Drawing:
                 linewidth=1, label=str(name),
             )  # fmt: skip
         right.axhline(0.05, color="0.6", linewidth=0.8, linestyle="--")
-        right.set(
-            xscale="log", xlabel="tokens on average", ylabel="|E g − ∇J| / |∇J|, exact critic", ylim=(-0.01, None)
-        )
+        right.set(xscale="log", xlabel="tokens on average", ylabel="|E g − ∇J| / |∇J|, exact critic", ylim=(-0.01, 0.3))
+        lengths = sorted(set(bias["length"]))
+        right.set_xticks(lengths, [f"{x:g}" for x in lengths])
+        right.set_xticks([], minor=True)
         right.legend(frameon=False, fontsize=7)
     data = pd.concat([alpha.assign(panel="alpha"), bias.assign(panel="bias")], ignore_index=True)
     alt = (

@@ -8,6 +8,7 @@ import numpy as np
 
 from analysis.schema import Tables
 from experiments.studies.h1_value_fidelity import approximation, forgetting
+from tests.calibration import exact_level
 from tests.calibration.planting import frame_of, tables
 
 APPROXIMATION = frame_of([spec for spec in approximation("full") if spec.world == "lm"])
@@ -74,4 +75,4 @@ def h1c(theta: float, rng: np.random.Generator) -> Tables:
     )
 
 
-SIMULATIONS = {"h1a": h1a, "h1c": h1c}
+SIMULATIONS = {"h1a": h1a, "h1b": exact_level.h1b, "h1c": h1c}

@@ -4,6 +4,7 @@ import numpy as np
 
 from analysis.schema import Tables
 from experiments.studies import h2_length_adaptive_gae as study
+from tests.calibration import exact_level
 from tests.calibration.planting import frame_of, tables
 
 RUNS = frame_of(
@@ -31,4 +32,4 @@ def simulate_h2b(theta: float, rng: np.random.Generator, bend: float = BEND) -> 
     return tables(RUNS, {"auc": auc, "activity_token_level_loss": 0.6})
 
 
-SIMULATIONS = {"h2b": simulate_h2b}
+SIMULATIONS = {"h2a": exact_level.h2a, "h2b": simulate_h2b}

@@ -4,6 +4,7 @@ import numpy as np
 
 from analysis.schema import Tables
 from experiments.studies import h7_credit_assignment as study
+from tests.calibration import exact_level
 from tests.calibration.planting import frame_of, tables
 
 RUNS = frame_of(
@@ -40,4 +41,4 @@ def simulate_h7b(theta: float, rng: np.random.Generator, exponent: float = EXPON
     return tables(RUNS, metrics=metrics)
 
 
-SIMULATIONS = {"h7b": simulate_h7b}
+SIMULATIONS = {"h7a": exact_level.h7a, "h7b": simulate_h7b}

@@ -1,0 +1,213 @@
+"""Judges of the exact level on planted arrays: both signs, floors, missing rows, one family; regrets by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import theory
+from analysis.exact_tables import arrays, at, measured, per_seed
+from analysis.hypotheses import exact_h1, exact_h2, exact_h2_figures, exact_h3, exact_h6, exact_h7, exact_rules
+from analysis.regret import Moments, best_horizon, on_curve, wasted
+from analysis.schema import Tables
+from experiments.exact import exact_spec
+from experiments.launch import local_map
+from experiments.shelf import from_runs
+from experiments.studies import exact_specs, h1_value_fidelity, h2_length_adaptive_gae, h7_credit_assignment
+from experiments.studies.h3_token_level_loss import QUESTIONS as H3
+from experiments.studies.h6_interactions import QUESTIONS as H6
+from tests.calibration import exact_level
+from vapo_core.exact.plans import Theory
+
+ASKED = {
+    "h1b": (h1_value_fidelity.QUESTIONS["h1b"], exact_h1.h1b),
+    "h2a": (h2_length_adaptive_gae.QUESTIONS["h2a"], exact_h2.h2a),
+    "h7a": (h7_credit_assignment.QUESTIONS["h7a"], exact_h7.h7a),
+}
+
+
+def planted(name, theta, seed=0, **more):
+    return exact_level.SIMULATIONS[name](theta, np.random.default_rng(seed), **more)
+
+
+def primary(name, tables):
+    question, judge = ASKED[name]
+    (row,) = [row for row in judge(tables, question, "full") if row.primary]
+    return row
+
+
+def families(tables, seeds):
+    """Some of the families."""
+    runs = tables.runs[tables.runs["seed"].isin(seeds)]
+    return Tables(runs, tables.curves, tables.probes[tables.probes["spec"].isin(runs["spec"])])
+
+
+@pytest.mark.parametrize("name", list(ASKED))
+@pytest.mark.parametrize(("deltas", "decision"), [(3, "supported"), (0, "refuted_negligible")])
+def test_planted_effects_are_seen_at_the_corrected_level(name, deltas, decision):
+    question = ASKED[name][0]
+    row = primary(name, planted(name, deltas * question.threshold))
+    assert (row.decision, row.level, row.seeds) == (decision, "exact", 64)
+    assert row.low <= deltas * question.threshold <= row.high or deltas == 0
+
+
+@pytest.mark.parametrize("name", ["h2a", "h7a"])
+def test_the_opposite_is_called_so(name):
+    more = {"level": 3.0} if name == "h2a" else {"first": 1e-3}  # within the grid of horizons, and below a share of 1
+    assert primary(name, planted(name, -2 * ASKED[name][0].threshold, **more)).decision == "refuted_opposite"
+
+
+@pytest.mark.parametrize("name", list(ASKED))
+def test_one_family_decides_nothing_and_no_rows_give_no_verdict(name):
+    question, judge = ASKED[name]
+    tables = planted(name, 3 * question.threshold)
+    alone = primary(name, families(tables, [1000]))
+    assert (alone.decision, alone.seeds) == ("undecided", 1)
+    assert judge(families(tables, []), question, "full") == []
+
+
+def test_an_inert_error_is_not_tested():
+    tables = planted("h1b", 0.15)
+    spread = (tables.probes["column"] == "spread").to_numpy()
+    tables.probes.loc[spread, "value"] = 0.0
+    assert primary("h1b", tables).decision == "not_tested"
+
+
+def test_families_whose_horizon_leaves_the_grid_are_not_tested():
+    assert primary("h2a", planted("h2a", 0.0, level=1e-3)).decision == "not_tested"
+
+
+def test_an_error_that_loses_nothing_is_not_tested():
+    tables = planted("h7a", 1.0)
+    tables.probes.loc[(tables.probes["column"] == "lost").to_numpy(), "value"] = 0.01
+    assert primary("h7a", tables).decision == "not_tested"
+
+
+def test_h2a_controls():
+    """h* = 0.4 l has slope 1, theta 0; a constant h* has theta 1."""
+    linear = primary("h2a", planted("h2a", 0.0, level=0.4 * 64, sd=0.05))
+    assert linear.effect == pytest.approx(0.0, abs=0.02)
+    assert linear.decision == "refuted_negligible"
+    constant = primary("h2a", planted("h2a", 1.0, sd=0.05))
+    assert constant.effect == pytest.approx(1.0, abs=0.02)
+    assert constant.decision == "supported"
+
+
+def test_h2a_tells_forms_apart_when_h_goes_with_the_cube_root():
+    """VAPO's rule wastes most; a form with the right exponent hardly anything."""
+    question, judge = ASKED["h2a"]
+    rows = judge(planted("h2a", 2 / 3, sd=0.05), question, "full")
+    cost = {name: next(r.effect for r in rows if f"{name} wastes" in r.estimand) for name in exact_h2.FORMS}
+    assert cost["h = c l^(1/3)"] < 0.02 < cost["a constant h"] < cost["VAPO's h = alpha l"]
+    both = next(r for r in rows if r.estimand.startswith("what VAPO's rule wastes beyond a constant h"))
+    assert both.effect == pytest.approx(cost["VAPO's h = alpha l"] - cost["a constant h"])
+    assert both.decision is None
+
+
+def test_h2b_is_about_alpha_at_mixed_lengths():
+    """Where h* = alpha l an alpha wastes nothing and a constant much, and the other way round where h* is constant."""
+    question = h2_length_adaptive_gae.QUESTIONS["h2b"]
+    for theta, sign in ((0.0, -1), (1.0, 1)):
+        rows = exact_h2.h2b(planted("h2a", theta, sd=0.05), question, "full")
+        assert sign * rows[0].effect > 0.05
+        assert not any(row.primary for row in rows)
+
+
+def test_wasted_samples_by_hand():
+    """Q = 1 / (1 + n/B): a rule with twice the noise at B = 100 does what the best does with 50."""
+    best, worse = (Moments(np.ones(1), np.ones(1), np.array([n])) for n in (10.0, 20.0))
+    assert wasted(worse.quality(100), best, 100) == pytest.approx(0.5)
+    assert wasted(best.quality(100), best, 100) == pytest.approx(0.0)
+    biased = Moments(np.array([0.1]), np.ones(1), np.zeros(1))  # cosine 0.1, no noise
+    assert wasted(biased.quality(100), best, 100) == pytest.approx(1 - 10 / 99 / 100)
+
+
+def test_best_horizon_between_grid_points_and_at_the_ends():
+    grid = np.geomspace(1, 1e4, 30)
+    true = np.array([[7.3], [555.0], [1e-3], [1e9]])
+    quality = np.exp(-0.01 * np.log(grid / true) ** 2)
+    assert best_horizon(grid, quality) == pytest.approx([7.3, 555.0, 1.0, 1e4], rel=1e-6)
+
+
+def test_curves_are_read_linearly_in_log_h():
+    grid = np.geomspace(1, 100, 3)
+    curve = np.array([[0.0, 1.0, 4.0]])
+    assert on_curve(grid, curve, np.array([[0.5, 1.0, np.sqrt(10), 100.0, 1e6]])) == pytest.approx(
+        np.array([[0.0, 0.0, 0.5, 4.0, 4.0]])
+    )
+
+
+def test_arrays_are_wide_and_in_the_order_of_seeds():
+    tables = planted("h7a", 1.0)
+    mixed = Tables(
+        tables.runs.sample(frac=1, random_state=0), tables.curves, tables.probes.sample(frac=1, random_state=1)
+    )
+    table = arrays(mixed, measured(mixed, "blame"), "blame")
+    assert table["seed"].is_monotonic_increasing
+    assert len(at(table, length=512)) == 64
+    assert len(per_seed(table, "lost")) == 64
+    assert arrays(mixed, measured(mixed, "bias"), "bias").empty
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory):
+    """Every run of the smoke preset, R7's long one left out."""
+    home = tmp_path_factory.mktemp("exact")
+    specs = {stem: [s for s in found("smoke") if s.plan != Theory(measure="theory", result="r7")]
+             for stem, found in exact_specs.ALL.items()}  # fmt: skip
+    local_map([s for part in specs.values() for s in part], home, "smoke", 1, None, lambda spec, row: None)
+    return {stem: from_runs(part, home) for stem, part in specs.items() if part}
+
+
+def test_every_judge_reads_what_the_measurements_write(smoke):
+    asked = {
+        **h1_value_fidelity.QUESTIONS,
+        **h2_length_adaptive_gae.QUESTIONS,
+        **h7_credit_assignment.QUESTIONS,
+        **H3,
+        **H6,
+    }
+    judges = {
+        "h1": [("h1b", exact_h1.h1b)],
+        "h2": [("h2a", exact_h2.h2a), ("h2b", exact_h2.h2b), ("h2b", exact_rules.r11)],
+        "h3": [("h3b", exact_h3.h3b)], "h6": [("h6a", exact_h6.h6a)], "h7": [("h7a", exact_h7.h7a)],
+    }  # fmt: skip
+    for stem, parts in judges.items():
+        for name, judge in parts:
+            rows = judge(smoke[stem], asked[name], "smoke")
+            assert rows, name
+            assert {row.level for row in rows} == {"exact"}
+            assert len({row.estimand for row in rows}) == len(rows)
+            assert sum(row.primary for row in rows) == (name in ASKED)
+            assert all(np.isfinite(row.effect) for row in rows)
+
+
+def test_figures_show_their_numbers(smoke):
+    drawn = {}
+    for stem, module in (
+        ("h1", exact_h1),
+        ("h2", exact_h2_figures),
+        ("h3", exact_h3),
+        ("h6", exact_h6),
+        ("h7", exact_h7),
+    ):
+        drawn |= module.figures(smoke[stem])
+    for tables in smoke.values():
+        drawn |= theory.figures(tables)
+    assert {f"theory_r{i}" for i in range(1, 14) if i != 7} <= set(drawn)
+    assert {"h1b_exact", "h2a_exact", "h2b_exact", "h3b_exact", "h6a_exact", "h7a_exact"} <= set(drawn)
+    for name, drawing in drawn.items():
+        assert len(drawing.data), name
+        assert len(drawing.alt) > 40
+        assert all(axes.get_xlabel() for axes in drawing.figure.axes if axes.get_xscale() == "log"), name
+    assert theory.figures(Tables(smoke["h1"].runs.iloc[:0], smoke["h1"].curves)) == {}
+
+
+def test_identities_show_as_marks_on_their_lines(smoke):
+    data = theory.figures(smoke["h1"])["theory_r1"].data
+    pd.testing.assert_series_equal(data["formula"], data["found"], check_names=False, rtol=1e-4)
+
+
+def test_results_are_drawn_for_one_family_alone(tmp_path):
+    specs = [exact_spec(Theory(measure="theory", result="r12"), 0)]
+    local_map(specs, tmp_path, "one", 1, None, lambda spec, row: None)
+    assert set(theory.figures(from_runs(specs, tmp_path))) == {"theory_r12"}
