@@ -1,5 +1,6 @@
 """The studies' part of the report as text and pictures; no layout here."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -123,7 +124,7 @@ def studies(declared: Declared, results: Path, runs: Path) -> Studies | None:
         component_rows(found.get("components", [])), own.pop("components", None),
         list(own.values()),
         [picture for picture in every if is_map(picture.name)],
-        [*theory, *(picture for picture in every if is_theory(picture.name))],
+        _in_order([*theory, *(picture for picture in every if is_theory(picture.name))]),
         [source for chapter in chapters.values() for source in chapter.sources],
     )  # fmt: skip
 
@@ -136,6 +137,12 @@ def is_map(name: str) -> bool:
 def is_theory(name: str) -> bool:
     """Whether a figure is of closed forms: theory_..."""
     return name.startswith("theory")
+
+
+def _in_order(pictures: Sequence[Picture]) -> list[Picture]:
+    """R1 before R10, each once."""
+    once = {picture.name: picture for picture in reversed(pictures)}
+    return sorted(once.values(), key=lambda picture: [int(x) for x in re.findall(r"\d+", picture.name)])
 
 
 def answers_of(stem: str, declared: Mapping[str, Question], found: Sequence[Outcome]) -> list[Answer]:

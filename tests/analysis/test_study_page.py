@@ -123,6 +123,13 @@ def test_figures_of_closed_forms_alone_make_a_page(tmp_path):
     assert "16 questions: 16 not run yet." in text
 
 
+def test_closed_forms_in_the_order_of_their_numbers_each_once(tmp_path):
+    for stem, names in ((H7, ["theory_r12", "theory_r2"]), (H1, ["theory_r10", "theory_r2"])):
+        rows = [row(question, 2.0, "full") for question in DECLARED[stem].values()]
+        plant(tmp_path / stem, "full", DECLARED[stem], rows, names)
+    assert [p.name for p in studies(DECLARED, tmp_path, tmp_path).theory] == ["theory_r2", "theory_r10", "theory_r12"]
+
+
 def test_studies_come_before_ablations(planted, tmp_path, synthetic, folder):
     found = studies(DECLARED, *planted)
     text = write_report([("mine", folder(synthetic(3)))], tmp_path / "both.html", found).read_text()
