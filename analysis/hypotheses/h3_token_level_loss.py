@@ -203,7 +203,7 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
     """What there are rows for."""
     cells = {cell: walks(tables, cell) for cell in CELLS}
     measured = pd.concat([points(tables, part).assign(cell=cell) for cell, part in cells.items()], ignore_index=True)
-    drawn = {}
+    drawn = exact_h3.figures(tables)
     if len(measured):
         strata = strata_of(tables, list(cells.values()), questions["h3a"])
         drawn["landscape"] = reduction_figures.landscape(measured, strata, questions["h3a"].threshold)
