@@ -17,8 +17,12 @@ import numpy as np
 import torch
 from optuna.trial import FrozenTrial, create_trial
 
+from analysis.statistics.aft import exponent_difference
+from analysis.statistics.aggregate import probability_of_improvement
 from analysis.statistics.bootstrap import cluster_bootstrap
-from analysis.statistics.intervals import paired, student
+from analysis.statistics.dose_response import d50, shift_over_seeds
+from analysis.statistics.intervals import paired, student, studentised
+from analysis.statistics.survival import restricted_mean
 from analysis.sweep import best_range
 from experiments.space import Dimension, Plan
 from experiments.tune import distribution, propose
@@ -85,6 +89,12 @@ def mean_of_seeds(data: str, seeds: int, level: float, rng: np.random.Generator)
     return Found(found.low, found.high, truth)
 
 
+def bootstrap_t_of_seeds(data: str, seeds: int, level: float, rng: np.random.Generator) -> Found:
+    sample, truth = SCORES[data]
+    found = studentised(sample(rng, seeds), level, rng)
+    return Found(found.low, found.high, truth)
+
+
 def difference_of_arms(data: str, seeds: int, level: float, rng: np.random.Generator) -> Found:
     """The reference's score is the seed's; the other arm keeps a share of it, at times nothing."""
     reference = rng.beta(8, 3, seeds)
@@ -100,6 +110,52 @@ def bootstrap_of_a_mean(units: int, rng: np.random.Generator) -> Found:
     x = rng.normal(size=units)
     found = cluster_bootstrap(lambda rows: float(x[rows].mean()), np.arange(units), rng, draws=500)
     return Found(found.low, found.high, 0.0)
+
+
+# --- arms compared run by run, doses, times ---
+
+
+def better_of(by: float, seeds: int, rng: np.random.Generator) -> Found:
+    """P(a run of one arm above one of the other), normal scores that are `by` sd apart."""
+    found = probability_of_improvement(rng.normal(by, 1, seeds), rng.normal(0, 1, seeds))
+    return Found(found.low, found.high, 0.5 * math.erfc(-by / 2))
+
+
+def escapes(slope: float, spread: float, seeds: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """dose, hit, arm, seed: depths 0 .. 6 nats, d50 anywhere in 2.5 .. 3.5, shift 0.7, seeds apart by sd `spread` in both."""
+    label = np.tile(np.repeat(np.arange(seeds), 7), 2)
+    dose, arm = np.tile(np.arange(7.0), 2 * seeds), np.arange(14 * seeds) >= 7 * seeds
+    centre = rng.uniform(2.5, 3.5) + 0.7 * arm + spread * rng.normal(size=seeds)[label]
+    return dose, rng.random(dose.size) < 1 / (1 + np.exp(-slope * (centre - dose))), arm, label
+
+
+def dose_of_even_odds(slope: float, seeds: int, rng: np.random.Generator) -> Found:
+    dose, true = np.tile(np.arange(7.0), seeds), rng.uniform(2, 4)
+    found = d50(dose, rng.random(dose.size) < 1 / (1 + np.exp(-slope * (true - dose))))
+    return Found(found.low, found.high, true)
+
+
+def shift_of_d50(slope: float, spread: float, seeds: int, rng: np.random.Generator) -> Found:
+    found = shift_over_seeds(*escapes(slope, spread, seeds, rng))
+    return Found(found.low, found.high, 0.7)
+
+
+def exponents(end: float, seeds: int, rng: np.random.Generator) -> Found:
+    """Times 5 x^1 and 5 x^1.5 at horizons 8 .. 64, noise 0.3 of the log and 0.2 shared by a seed's runs, cut off at `end`."""
+    arm, label, x = (part.ravel() for part in np.meshgrid([0, 1], range(seeds), [8.0, 16, 32, 64], indexing="ij"))
+    level = 0.2 * rng.normal(size=seeds)[label] + 0.3 * rng.normal(size=x.size)
+    time = 5 * x ** (1 + 0.5 * arm) * np.exp(level)
+    found = exponent_difference(x, np.minimum(time, end), time <= end, arm == 1, label)
+    return Found(found.low, found.high, 0.5)
+
+
+def mean_until(horizon: float, runs: int, rng: np.random.Generator) -> Found:
+    """Exponential times of mean 1, watched for 0.5 to 4; up to the horizon, or to the last run if that ended before."""
+    life, end = rng.exponential(size=runs), rng.uniform(0.5, 4, runs)
+    time, seen = np.minimum(life, end), life <= end
+    horizon = min(horizon, float(time.max()))
+    found = restricted_mean(time, seen, horizon)
+    return Found(found.low, found.high, 1 - math.exp(-horizon))
 
 
 # --- values at places: prompts are clusters ---
@@ -193,6 +249,29 @@ def of_seeds() -> list[Case]:
     return found
 
 
+def of_models() -> list[Case]:
+    """What judges use beside Student's: skewed means, arms compared run by run, doses, censored times."""
+    found = [
+        Case("studentised", data, seeds, level, partial(bootstrap_t_of_seeds, data, seeds, level))
+        for seeds, level in ((5, 0.95), (10, 0.95), (20, 0.95), (20, ONE_OF_SIXTEEN))
+        for data in SCORES
+    ]
+    found += [
+        Case("probability of improvement", f"normal, {by:g} sd apart", n, 0.95, partial(better_of, by, n))
+        for n, by in itertools.product((10, 32), (0.0, 1.0, 3.0))
+    ]
+    for slope in (1.0, 2.0, 20.0):
+        found.append(Case("d50", f"slope {slope:g} per dose", 32, 0.95, partial(dose_of_even_odds, slope, 32)))
+    for slope, spread in ((2.0, 0.0), (2.0, 1.0)):
+        data, draw = f"slope {slope:g} per dose, sd {spread:g} of seeds", partial(shift_of_d50, slope, spread, 32)
+        found.append(Case("shift of d50 over seeds", data, 32, 0.95, draw))
+    for seeds, end in itertools.product((12, 32), (math.inf, 800.0)):
+        data = "all times seen" if end == math.inf else "two in ten runs cut off"
+        found.append(Case("difference of exponents", data, seeds, 0.95, partial(exponents, end, seeds)))
+    found += [Case("restricted mean", "exponential times", n, 0.95, partial(mean_until, 1.5, n)) for n in (16, 32)]
+    return found
+
+
 def of_prompts() -> list[Case]:
     """What is measured at places of responses."""
     found = [
@@ -226,7 +305,7 @@ def of_sweeps() -> list[Case]:
 
 def cases() -> list[Case]:
     """Every interval the project shows, on several kinds of data."""
-    return [*of_seeds(), *of_prompts(), *of_updates(), *of_sweeps()]
+    return [*of_seeds(), *of_prompts(), *of_updates(), *of_sweeps(), *of_models()]
 
 
 def count(case: Case, repetitions: int, rng: np.random.Generator) -> dict[str, object]:
