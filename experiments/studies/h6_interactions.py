@@ -61,8 +61,11 @@ QUESTIONS: dict[str, Question] = {
 BIASED = {"critic_bias": 1.0}
 """Settings of h6b's critics."""
 
-EVERY: dict[str, int] = {"smoke": 2, "quick": 3, "full": 1}
+EVERY: dict[str, int] = {"smoke": 2, "quick": 3, "full": 2}
 """RL steps between large updates."""
+
+MORE: dict[str, tuple[int, ...]] = {"smoke": (), "quick": (), "full": tuple(range(1032, 1096))}
+"""Seeds of the updates beside those of the core tables: falls are rare, and some runs may be more prone to them."""
 
 RUNS: dict[str, int] = {"smoke": 32, "quick": 64, "full": 128}
 """Combinations of a replicate on the walk. 64 alias no two-way interaction with another, 32 none with the one asked for."""
@@ -79,7 +82,7 @@ PAIR = ("value_pretraining", "decoupled_gae")
 def updates(preset: str) -> tuple[RunSpec, ...]:
     """h6a: full VAPO on the walk; on text that of the core table."""
     probes = dict.fromkeys(("large_update", "improvement"), EVERY[preset])
-    return tuple(core.run("walk", preset, seed, probes=probes) for seed in core.SEEDS["walk"][preset])
+    return tuple(core.run("walk", preset, seed, probes=probes) for seed in (*core.SEEDS["walk"][preset], *MORE[preset]))
 
 
 def text_updates(preset: str) -> tuple[RunSpec, ...]:
