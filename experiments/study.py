@@ -152,9 +152,9 @@ def _note(stem: str, config: StudyConfig, tables: Tables) -> dict[str, Any]:
 
 
 def _say(found: Sequence[Verdict], out: Path) -> None:
-    """Primary rows first, a line each."""
+    """What was decided, then everything else, a row each."""
     for row in sorted(found, key=lambda row: not row.primary):
-        decision = f" -> {row.decision}" if row.decision else ""
+        what = f"-> {row.decision}" if row.primary else f"({row.estimand})"
         print(f"{row.question} {row.level}: {row.effect:.3g} [{row.low:.3g}, {row.high:.3g}] {row.unit}, delta"
-              f" {row.threshold:g}, {row.seeds} replicates{decision}")  # fmt: skip
+              f" {row.threshold:g}, {row.seeds} replicates {what}")  # fmt: skip
     print(f"verdicts, tables and figures: {out}")
