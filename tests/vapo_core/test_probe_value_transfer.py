@@ -45,6 +45,7 @@ def test_noise_in_the_critic_out_of_distribution_alone_is_found(exact):
 
     variance = 0.6 * 1.2 / (1.8**2 * 2.8)  # of the beta distribution
     assert mean_over_draws("excess", inside, outside, exact=exact) == pytest.approx(size**2 / variance, abs=0.02)
+    assert mean_over_draws("fvu_inside", inside, outside, exact=exact) == pytest.approx(0, abs=0.01)
 
 
 def shrunken(v):
