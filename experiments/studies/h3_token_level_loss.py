@@ -41,8 +41,8 @@ QUESTIONS: dict[str, Question] = {
             " the useful share of a gradient's power, E|g|^2 = |E g|^2 + tr S / B. grad J without bias from responses of"
             " their own (whole-response returns, leave-one-out baseline), prompts as clusters, whitening's constants from"
             " another batch. A single run's Q is noisy, so Q |grad J|^2 is averaged over seeds before the log, at every task"
-            " and step, and the logs are averaged over tasks text_walk and chain and over steps; jackknife over seeds. Above"
-            " 0: token mean is worth more responses."
+            " and step, and the logs are averaged over tasks text_walk and chain and over steps (those at which both means are"
+            " above 0); jackknife over seeds. Above 0: token mean is worth more responses."
         ),
         unit="nats",
         prediction=(
