@@ -17,8 +17,8 @@ WHAT: dict[str, str] = {
 """Numbers of probe value_transfer that are drawn, out of distribution minus in distribution (lost: the reverse)."""
 
 NAMES = {"lm": "chain: operator and composition", "walk": "walk: hazard"}
-FEWEST = 2
-"""Seeds below which a point of a curve is not drawn."""
+LEAST = 0.5
+"""Share of a recipe's seeds that a point of a curve must have to be drawn."""
 
 
 def transfer(points: pd.DataFrame, threshold: float) -> Drawing:
@@ -34,6 +34,8 @@ def transfer(points: pd.DataFrame, threshold: float) -> Drawing:
         axes = figure.subplots()
         for number, (what, (mark, _, colour)) in enumerate(zip(WHAT.values(), MARKS, strict=False)):
             part = shown[shown["what"] == what]
+            if not len(part):
+                continue
             at = np.array([places.index(where) for where in part["where"]]) + 0.22 * (number - 1)
             error = np.nan_to_num(np.stack([part["mean"] - part["low"], part["high"] - part["mean"]]))
             axes.errorbar(part["mean"], at, xerr=error, fmt=mark, color=colour, markersize=4, capsize=2, label=what)
@@ -72,7 +74,7 @@ def skill(points: pd.DataFrame, heights: Mapping[str, float]) -> Drawing:
                     .apply(lambda x: pd.Series([*student(x), len(x)], SUMMARY))
                     .unstack()
                 )
-                curve = curve[curve["seeds"] >= FEWEST]
+                curve = curve[curve["seeds"] >= max(2, LEAST * own["seed"].nunique())]
                 rows.append(curve.reset_index().assign(world=world, recipe=recipe))
                 name = str(recipe)
                 axes.plot(curve.index, curve["mean"], DASHES[name], color=COLOURS[name], label=name)

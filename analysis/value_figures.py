@@ -37,14 +37,16 @@ def by_quarter(points: pd.DataFrame, levels: pd.DataFrame) -> Drawing:
                 shown[shown["task"] == task].groupby("what", sort=False), MARKS, (-0.06, 0.06), strict=False
             ):
                 _points(axes, part["quarter"] + side, part, mark, dashes, colour, str(what))
-            axes.axhline(1.0, color=INK, linewidth=0.8)
+            axes.axhline(1.0, color=INK, linewidth=0.8, label="best constant")
             if task in lines:
-                axes.axhline(float(lines[task]), color=GREY, linewidth=0.8, linestyle=":")
+                axes.axhline(
+                    float(lines[task]), color=INK, linewidth=0.8, linestyle=":", label="best by position alone"
+                )
             axes.set(title=task, xlabel="quarter of the response", xticks=[1, 2, 3, 4])
         panels[0].set(ylabel="FVU, share of Var(V)")
         panels[0].set_ylim(bottom=min(0.0, panels[0].get_ylim()[0]))
         handles, labels = panels[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=2)
+        figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=4)
     position = pd.DataFrame({"task": lines.index, "what": "best position-only value", "mean": lines.to_numpy()})
     return Drawing(
         figure, pd.concat([shown, position], ignore_index=True),
@@ -59,8 +61,8 @@ def doses(points: pd.DataFrame) -> Drawing:
     Args:
         points: rows panel, line, sd, seed, value (AUC minus the plain run's).
     """
-    shown = points.groupby(["panel", "line", "sd"], sort=False)["value"].apply(summary).unstack().reset_index()
-    panels, lines = list(dict.fromkeys(shown["panel"])), list(dict.fromkeys(shown["line"]))
+    shown = points.groupby(["panel", "line", "sd"])["value"].apply(summary).unstack().reset_index()
+    panels, lines = list(dict.fromkeys(points["panel"])), list(dict.fromkeys(shown["line"]))
     with canvas(2.5 * len(panels) + 0.6, 3.2) as figure:
         drawn = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axes, panel in zip(drawn, panels, strict=True):
