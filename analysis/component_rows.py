@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import pandas as pd
-
 from analysis import paper
 from analysis.decided import LEVEL_NAMES, replicates
 from analysis.decisions import Verdict
 from analysis.headline import digits, estimate
 from analysis.outcomes import Outcome
-from analysis.questions import LEVEL_OF, Level
+from analysis.questions import Level
 from analysis.schema import COMPONENTS
 from analysis.terminal import NONE, number
 
@@ -26,7 +24,7 @@ class Cell(NamedTuple):
     seeds: str
     detectable: str
     activity: str
-    """Mean over full VAPO's runs."""
+    """How much the component had to do, in the unit of its floor."""
     idle: bool
     """Whether the activity is below its floor, so that the estimate says nothing."""
 
@@ -45,17 +43,11 @@ def component_rows(found: Sequence[Outcome]) -> list[ComponentRow]:
     """All seven, whether there are rows or not; none if the component study was not run."""
     if not found:
         return []
-    rows = {
-        (row.question, row.level): (outcome, row)
-        for outcome in found
-        for row in outcome.verdicts
-        if _main(outcome, row)
-    }
-    active = {level: _activity(found, level) for level in LEVELS}
+    rows = {(row.question, row.level): row for outcome in found for row in outcome.verdicts if _main(outcome, row)}
     return [
         ComponentRow(
             name,
-            [_cell(rows.get((name, level)), active[level].get(name, float("nan"))) for level in LEVELS],
+            [_cell(rows.get((name, level))) for level in LEVELS],
             number(-paper.difference(f"vapo without {name}"), 0, sign=True),
         )
         for name in COMPONENTS
@@ -72,21 +64,11 @@ def _main(outcome: Outcome, row: Verdict) -> bool:
     return row.question in outcome.questions and row.estimand == outcome.questions[row.question].estimand
 
 
-def _cell(found: tuple[Outcome, Verdict] | None, activity: float) -> Cell:
-    if found is None:
+def _cell(row: Verdict | None) -> Cell:
+    if row is None:
         return Cell(NONE, "", NONE, NONE, NONE, False)
-    row = found[1]
+    activity = row.strata.get("activity", {}).get("effect")
     return Cell(
         estimate(row), row.preset, f"{row.seeds} {replicates(row)}", digits(row.smallest_detectable, row.threshold),
-        number(activity), row.decision == "not_tested",
+        number(float("nan") if activity is None else activity), row.decision == "not_tested",
     )  # fmt: skip
-
-
-def _activity(found: Sequence[Outcome], level: Level) -> dict[str, float]:
-    """Component -> mean activity over full VAPO's runs of a level."""
-    for outcome in found:
-        if level in outcome.levels and (outcome.folder / "runs.csv").is_file():
-            runs = pd.read_csv(outcome.folder / "runs.csv", low_memory=False)
-            own = runs[(runs["arm"] == "vapo") & (runs["world"].map(LEVEL_OF) == level)]
-            return {name: float(own[f"activity_{name}"].mean()) for name in COMPONENTS}
-    return {}

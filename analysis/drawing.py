@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import pandas as pd
@@ -52,6 +52,10 @@ class Drawing(NamedTuple):
     data: pd.DataFrame
     alt: str
     """What is seen, in words."""
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """As a notebook shows it: the picture, and its words for those who do not see it."""
+        return {"image/png": _picture(self.figure, "png"), "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
 
 
 class Saved(NamedTuple):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from analysis import paper
 from analysis.decided import LEVEL_NAMES, look, replicates
 from analysis.decisions import Decision, Verdict
 from analysis.questions import Question
@@ -64,3 +65,26 @@ def digits(x: float, threshold: float) -> str:
         return NONE
     places = max(0, 1 - math.floor(math.log10(threshold))) if threshold > 0 else 3
     return f"{x:.{places}f}"
+
+
+def component_lines(rows: Sequence[Verdict], questions: Mapping[str, Question]) -> list[str]:
+    """One line per component and level: what it is worth, and whether that has the sign of the paper's one run.
+
+    Signs opposite to the paper's come first, in capitals: the 95 % interval lies below 0, where the paper lost points
+    without the component. These are no verdicts.
+    """
+    main = [row for row in rows if row.question in questions and row.estimand == questions[row.question].estimand]
+    return [_component(row) for row in sorted(main, key=lambda row: not _opposite(row))]
+
+
+def _opposite(row: Verdict) -> bool:
+    return row.decision != "not_tested" and row.high < 0
+
+
+def _component(row: Verdict) -> str:
+    lost = -paper.difference(f"vapo without {row.question}")
+    found = f"{estimate(row)} {row.unit} ({LEVEL_NAMES[row.level]}, preset {row.preset}, {row.seeds} {replicates(row)})"
+    if row.decision == "not_tested":
+        return f"{row.question}: had too little to do here to be tested; {found}."
+    start = "SIGN OPPOSITE TO THE PAPER'S, " if _opposite(row) else ""
+    return f"{start}{row.question}: worth {found}; the paper lost {lost:.0f} points without it."

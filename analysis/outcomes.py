@@ -115,16 +115,18 @@ def tables(outcome: Outcome, results: Path, specs: Collection[str]) -> Tables:
     Args:
         outcome: as found.
         results: the folder whose studies share their rows.
-        specs: names (spec hashes) of the runs that belong to the study.
+        specs: names (spec hashes) of the runs that the study lists; what other folders hold besides is left there.
     """
+    own = load(outcome.folder)
     others = sorted(path.parent for path in Path(results).glob("*/runs.csv")) if outcome.preset == "full" else []
-    parts = [load(outcome.folder), *(load(folder) for folder in others if folder != outcome.folder)]
-    left, kept = set(specs), []
-    for part in parts:
-        here = left & set(part.runs["spec"])
-        kept.append([table[table["spec"].astype(str).isin(here)] for table in part])
-        left -= here
-    return Tables(*(_stacked(tables) for tables in zip(*kept, strict=True)))
+    left, parts = set(specs) - set(own.runs["spec"]), [own]
+    for folder in others:
+        if folder != outcome.folder and left:
+            lent = load(folder)
+            here = left & set(lent.runs["spec"])
+            parts.append(Tables(*(table[table["spec"].astype(str).isin(here)] for table in lent)))
+            left -= here
+    return Tables(*(_stacked(tables) for tables in zip(*parts, strict=True)))
 
 
 def _stacked(parts: tuple[pd.DataFrame, ...]) -> pd.DataFrame:

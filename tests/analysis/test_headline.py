@@ -2,8 +2,8 @@
 
 import pytest
 
-from analysis.headline import digits, estimate, headline
-from experiments.studies import h4_exploration, h7_credit_assignment
+from analysis.headline import component_lines, digits, estimate, headline
+from experiments.studies import components, h4_exploration, h7_credit_assignment
 from tests.outcome_folders import row
 
 EFFECT = h7_credit_assignment.QUESTIONS
@@ -65,3 +65,19 @@ def test_digits_follow_the_threshold(x, threshold, text):
 def test_an_estimate_without_an_interval():
     alone = row(EFFECT["h7a"], 1.0, "full")._replace(low=float("nan"), high=float("nan"))
     assert estimate(alone) == "0.25"
+
+
+def test_components_say_whether_the_sign_is_the_papers():
+    own = components.QUESTIONS
+    rows = [
+        row(own["value_pretraining"], 3.0, "full", estimand=own["value_pretraining"].estimand),
+        row(own["clip_higher"], -3.0, "full", estimand=own["clip_higher"].estimand),
+        row(own["group_sampling"], -3.0, "full", estimand=own["group_sampling"].estimand)._replace(
+            decision="not_tested"
+        ),
+    ]
+    first, second, third = component_lines(rows, own)
+    assert first.startswith("SIGN OPPOSITE TO THE PAPER'S, clip_higher: worth -0.060 [")
+    assert second.startswith("value_pretraining: worth 0.060 [")
+    assert second.endswith("the paper lost 49 points without it.")
+    assert "group_sampling: had too little to do" in third

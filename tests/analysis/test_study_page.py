@@ -26,8 +26,16 @@ def planted(tmp_path):
     plant(results / H7, "full", h7, [row(h7["h7a"], 0.1, "full")], ["theory_r12", "blame"])
     plant(runs / f"study-{H7}-quick", "quick", h7, [row(h7["h7b"], 1.0, "quick")], ["map_filler"], commit="def5678")
     plant(results / H4, "full", h4, [row(h4["h4a"], -3.0, "full")], ["escape"])
-    plant(results / "components", "full", own, [row(own[name], 2.0, "full") for name in COMPONENTS])
+    plant(results / "components", "full", own, [worth(own[name], 2.0) for name in COMPONENTS])
     return results, runs
+
+
+def worth(question, centre):
+    """What the judge of components says; group_sampling had nothing to do."""
+    found = row(question, centre, "full", estimand=question.estimand)
+    idle = question.id == "group_sampling"
+    activity = {"effect": 0.125, "least": question.floor.least, "measure": question.floor.measure}
+    return found._replace(decision="not_tested" if idle else None, strata={"activity": activity})
 
 
 @pytest.fixture
@@ -91,6 +99,8 @@ def test_components_stand_beside_the_paper(page):
     assert rows[:2] == [("value_pretraining", "+49"), ("decoupled_gae", "+27")]
     assert [name for name, _ in rows] == list(COMPONENTS)
     assert "0.040 [" in page[0].text
+    said = re.findall(r"<td>(0\.125)(?: <span class=\"idle\">(idle)</span>)?</td>", page[1])
+    assert said == [("0.125", "")] * 6 + [("0.125", "idle")]
 
 
 def test_maps_and_closed_forms_have_sections_of_their_own(page):
