@@ -83,7 +83,7 @@ def describe_exact(spec: ExactSpec, study: str) -> dict[str, Any]:
         "steps": spec.steps,
         "protocol": spec.protocol,
         "metric": "",
-        **{name: _cell(value) for name, value in _flat(spec.plan.model_dump()).items() if name != "measure"},
+        **{name: _cell(value) for name, value in flat(spec.plan.model_dump()).items() if name != "measure"},
     }
 
 
@@ -112,11 +112,11 @@ def run_exact(spec: ExactSpec, home: Path, logger: Logger | None) -> dict[str, A
     return {"state": "finished", "reason": "", "seconds": time.perf_counter() - started}
 
 
-def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested fields under dotted names."""
     named: dict[str, Any] = {}
     for key, value in content.items():
-        named |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        named |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return named
 
 

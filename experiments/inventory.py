@@ -69,14 +69,3 @@ def _entry(home: Path) -> Entry | None:
     except (OSError, json.JSONDecodeError):
         row = None
     return Entry(home, spec, row)
-
-
-def flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested fields under dotted names."""
-    named: dict[str, Any] = {}
-    for key, value in content.items():
-        if isinstance(value, dict):
-            named |= flat(value, f"{prefix}{key}.")
-        else:
-            named[prefix + key] = value
-    return named

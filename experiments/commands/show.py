@@ -6,7 +6,8 @@ from pathlib import Path
 from pydantic import Field
 from tyro.conf import Positional
 
-from experiments.inventory import find, flat
+from experiments.exact import flat
+from experiments.inventory import find
 from experiments.options import parse
 from experiments.records import read_points
 from vapo_core.settings import Frozen
