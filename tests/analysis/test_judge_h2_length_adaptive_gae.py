@@ -152,7 +152,7 @@ def test_variants_do_not_enter_the_question():
     """A run of another rule at alpha 0.5 is no run of VAPO's rule."""
     given = planted.simulate_h2b(0.0, np.random.default_rng(0))
     other = given.runs[given.runs["length_adaptive_gae"]].assign(variants="horizon=error_aware", auc=0.99)
-    assert grids(joined(given.runs, other)).adaptive.max() < 0.9
+    assert grids(joined(other, given.runs)).adaptive.max() < 0.9
 
 
 def profiled(horizon_of, noise=0.0):
