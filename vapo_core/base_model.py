@@ -26,9 +26,9 @@ SIZES: dict[str, dict[str, int]] = {
 PRETRAINING: dict[str, dict[str, float]] = {
     "tiny": {"steps": 200, "batch": 64, "lr": 3e-3},
     "small": {"steps": 100, "batch": 64, "lr": 2e-3},
-    "medium": {"steps": 500, "batch": 128, "lr": 1e-3},
+    "medium": {"steps": 120, "batch": 64, "lr": 1e-3},
 }
-"""Next-token training on demonstrations, by size: seconds, a minute or two, and for a GPU (provisional: not yet measured)."""
+"""Next-token training on demonstrations, by size: seconds, a minute or two, and minutes on a core (it is meant for a GPU)."""
 
 
 def content_key(content: Any) -> str:
