@@ -127,14 +127,15 @@ def drawn(shown: pd.DataFrame) -> Drawing:
     colours = [*COLOURS.values(), (0.4, 0.4, 0.4)]
     with canvas(7.2, 3.0) as figure:
         panels = figure.subplots(1, 3, sharey=True)
-        for (name, part), colour, mark in zip(shown.groupby("error", sort=False), colours, MARKS, strict=True):
+        for (kind, part), colour, mark in zip(shown.groupby("error", sort=False), colours, MARKS, strict=True):
+            name = f"{kind}{'' if part['bias'].max() > ROUNDING else ' (none)'}"
             for axes, varies in zip(panels, (False, True), strict=False):
                 own = part[(part["lengths_vary"] == varies) & (part["length"] == LENGTH)]
-                _bars(axes, 1 - own["lambda"], own, colour, mark, str(name))
+                _bars(axes, 1 - own["lambda"], own, colour, mark, name)
             own = part[~part["lengths_vary"] & np.isclose(part["lambda"], LAMBDA)]
-            _bars(panels[2], own["length"], own, colour, mark, str(name))
+            _bars(panels[2], own["length"], own, colour, mark, name)
         for axes, title in zip(panels, ("64 tokens each", "64 tokens on average", "λ = 0.95, one length"), strict=True):
-            axes.set(yscale="log", ylim=(3e-3, 30), title=title)
+            axes.set(yscale="log", ylim=(3e-3, 5), title=title)
             axes.axhline(0.05, color="0.6", linewidth=0.8, linestyle="--")
         for axes in panels[:2]:
             axes.set(xscale="log", xlabel="1 − λ")
