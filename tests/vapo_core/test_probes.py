@@ -4,14 +4,21 @@ import pytest
 import torch
 
 from tests.worlds import run, small_spec, trainer_of, view_of
-from vapo_core.probes import METRICS, PROBES, CannotRun, Measurement
+from vapo_core.probes import METRICS, PROBES, CannotRun, Measurement, directions
 from vapo_core.trainer import say_once
 
 
-@pytest.mark.parametrize("world", ["walk", "lm"])
-@pytest.mark.parametrize("name", sorted(PROBES))
-def test_probe_reads_only_repeats_and_logs_known_names(world, name, cache):
+NOWHERE_ELSE = {("large_update", "lm")}
+"""Counts signs of changes of J, so it needs an exact J."""
+
+
+@pytest.mark.parametrize(
+    ("name", "world"), [(name, w) for name in sorted(PROBES) for w in ("walk", "lm") if (name, w) not in NOWHERE_ELSE]
+)
+def test_probe_reads_only_repeats_and_logs_known_names(name, world, cache, monkeypatch):
     """Weights, optimiser-visible gradients and global random state stay; the same call gives the same numbers."""
+    monkeypatch.setattr(directions, "FEWEST", 32)
+    monkeypatch.setattr(directions, "MOST", 32)
     view = view_with_a_split(world, cache) if name == "value_transfer" else view_of(world, cache)
     modules = (view.world.policy, view.world.critic)
     before = [p.clone() for m in modules for p in m.parameters()]
