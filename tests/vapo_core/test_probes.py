@@ -7,7 +7,6 @@ from tests.worlds import run, small_spec, trainer_of, view_of
 from vapo_core.probes import METRICS, PROBES, CannotRun, Measurement, directions
 from vapo_core.trainer import say_once
 
-
 NOWHERE_ELSE = {("large_update", "lm")}
 """Counts signs of changes of J, so it needs an exact J."""
 
