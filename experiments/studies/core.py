@@ -49,10 +49,7 @@ CHEAP = ("value_error", "gradient_variance", "exploration", "policy_shift", "gen
 """Measured on each of the eleven arms: two seconds a time on text."""
 
 FURTHER = ("ranking", "forgetting", "lambda_profile", "credit", "curvature", "improvement")
-"""Measured on full VAPO besides, and on the walk, where all of them together take two seconds, on the eleven arms."""
-
-ALL_ARMS = (("walk", "quick"), ("walk", "full"))
-"""Where `FURTHER` is measured on the eleven arms."""
+"""Measured on full VAPO besides; in full on the walk, where all of them together take two seconds, on the eleven arms."""
 
 REDUCTIONS = ("gradient_quality", "kl_per_gain")
 """Measured on full VAPO on text: ten seconds a time."""
@@ -156,7 +153,7 @@ def probes_of(world: World, preset: str, recipe: str, toggles: Toggles) -> dict[
     if (recipe, toggles) not in NAMED:
         return {}
     full_vapo = (recipe, toggles) == ("vapo", RECIPES["vapo"].toggles)
-    wanted: tuple[str, ...] = (*CHEAP, *FURTHER) if full_vapo or (world, preset) in ALL_ARMS else CHEAP
+    wanted: tuple[str, ...] = (*CHEAP, *FURTHER) if full_vapo or (world, preset) == ("walk", "full") else CHEAP
     wanted += REDUCTIONS if world == "lm" and full_vapo and preset != "smoke" else ()
     probes = dict.fromkeys(wanted, EVERY[preset])
     if world == "lm" and preset == "full" and toggles == RECIPES[recipe].toggles:

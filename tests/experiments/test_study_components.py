@@ -61,7 +61,8 @@ def test_probes_are_on_named_arms_and_all_of_them_on_full_vapo():
     assert set(core.run("lm", "full", 1000, toggles=core.without("clip_higher")).probes) == set(core.CHEAP)
     assert core.run("lm", "full", 1000, "grpo").probes["generalization"] == core.OFTEN
     assert core.run("walk", "quick", 0, toggles=core.without(*COMPONENTS[:2])).probes == {}
-    assert set(core.FURTHER) <= set(core.run("walk", "quick", 0, "ppo").probes)
+    assert set(core.FURTHER) <= set(core.run("walk", "full", 1000, "ppo").probes)
+    assert set(core.run("walk", "quick", 0, "ppo").probes) == set(core.CHEAP)
 
 
 def test_a_cell_built_by_a_study_is_the_core_tables_own():
