@@ -34,7 +34,7 @@ def h6a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     keys = ["error.size", "adam", "variable"]
     for (size, adam, varies), part in full.groupby(keys) if len(full) else ():
         where = (
-            f"state error of {size:g}, {'Adam' if str(adam) == 'True' else 'plain ascent'},"
+            f"{f'state error of {size:g}' if size else 'exact critic'}, {'Adam' if str(adam) == 'True' else 'plain ascent'},"
             f" {'4 tokens on average' if str(varies) == 'True' else '8 tokens each'}"
         )
         rows += _rows(tables, question, part, where, preset)
