@@ -194,7 +194,7 @@ def _said(
 
 def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
     """What there are rows for."""
-    drawn, updates = {}, of_vapo(tables)
+    drawn, updates = exact_h6.figures(tables), of_vapo(tables)
     if len(updates.seed):
         drawn["promise"] = interaction_figures.promise(updates)
         drawn["falls"] = interaction_figures.falls(updates, questions["h6a"].threshold)
