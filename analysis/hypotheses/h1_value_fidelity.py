@@ -123,6 +123,10 @@ def h1c(tables: Tables, question: Question, preset: str) -> list[Verdict]:
             rows += _said(
                 question, world, own["plain"], preset, "growth of E_rare - E_frequent alone, no twin taken off"
             )
+            alone = paired_growth(tables, world, {"forgetting/fvu_rare_kept": 1})
+            alone = alone[np.isclose(alone["rate"], RATE[world])]
+            what = "E_rare(t1) - E_rare(t0), no twin: below 0, rare places are known better than at the start"
+            rows += _said(question, world, alone["plain"], preset, what)
         still = pairs[pairs["rate"] == 0.0]
         rows += _said(question, world, still["excess"], preset, "the same with a frozen policy (rate 0)")
         critical = paired_growth(tables, world, CRITICAL)

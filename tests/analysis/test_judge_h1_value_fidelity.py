@@ -230,6 +230,9 @@ def test_h1c_overwritten_places_are_forgetting():
     assert primary(found).decision == "supported"
     assert primary(found).effect == pytest.approx(0.3)
     assert said(found, "no twin taken off").effect == pytest.approx(0.3)
+    found = h1c(twins(plain=0.3, twin=0.1, frequent=0.0, rehearsed_frequent=0.0))
+    assert primary(found).effect == pytest.approx(0.2), "less learned is forgetting only against the twin"
+    assert said(found, "known better").effect == pytest.approx(-0.1)
 
 
 def test_h1c_a_critic_bad_from_the_start_has_forgotten_nothing():

@@ -47,7 +47,7 @@ def h1a(theta: float, rng: np.random.Generator) -> Tables:
     )
 
 
-GROWTH_SD, TWIN_SD, START_SD = 0.12, 0.08, 0.15
+GROWTH_SD, TWIN_SD, START_SD = 0.12, 0.10, 0.15
 """Of the growth of E_rare - E_frequent: between seeds, of a single run beyond that, and of the level both twins start from."""
 
 
