@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from matplotlib.axis import Axis
+from matplotlib.ticker import LogLocator, NullLocator
 
 from analysis.drawing import COLOURS, GREY, Drawing, canvas
 from analysis.statistics.intervals import student
@@ -38,7 +40,8 @@ def samples(runs: pd.DataFrame, height: float) -> Drawing:
         axes.set_yscale("log")
         ticks = sorted(runs["decisions"].unique())
         axes.set_xticks(ticks, [f"{x:g}" for x in ticks])
-        axes.minorticks_off()
+        axes.xaxis.set_minor_locator(NullLocator())
+        _plain_numbers(axes.yaxis)
         axes.set(xlabel="decisions of a shortest right answer", ylabel=f"responses until J = {height:g}")
         axes.legend(frameon=False, fontsize=7.5, title="credit", alignment="left")
     names = ["arm", "decisions", "mean", "low", "high", "runs", "censored"]
@@ -46,6 +49,13 @@ def samples(runs: pd.DataFrame, height: float) -> Drawing:
         drawn, pd.DataFrame(rows, columns=names),
         f"Responses until J = {height:g} against decisions, credit by token and by step, log axes.",
     )  # fmt: skip
+
+
+def _plain_numbers(axis: Axis) -> None:
+    """A log axis with 1, 2 and 5 of every decade, written out."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(lambda x, _: f"{x:g}")
+    axis.set_minor_locator(NullLocator())
 
 
 def blame(errors: pd.DataFrame, binned: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Drawing:
@@ -74,6 +84,8 @@ def blame(errors: pd.DataFrame, binned: Callable[[np.ndarray, np.ndarray], np.nd
                 axes.plot(across, mean[0] * across[0] / across, ":", color=GREY, linewidth=1, label="∝ 1 / length")
         axes.set_xscale("log")
         axes.set_yscale("log")
+        for axis in (axes.xaxis, axes.yaxis):
+            _plain_numbers(axis)
         axes.set(xlabel="length, tokens", ylabel="share of blame in the erring step")
         axes.legend(frameon=False, fontsize=7.5)
     names = ["values", "length", "share", "low", "high", "seeds"]

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from analysis.drawing import COLOURS, INK, Drawing, canvas
 from analysis.rows import having, series
@@ -17,10 +18,10 @@ ARMS = (("o", "-", COLOURS["vapo"]), ("s", "--", COLOURS["ppo"]), ("^", ":", COL
 """Mark, dashes and colour by place in a legend."""
 
 
-def escape(runs: pd.DataFrame, arms: Mapping[str, Mapping[str, Any]]) -> Drawing:
+def escape(runs: pd.DataFrame, arms: Mapping[str, Mapping[str, Any]], x: str) -> Drawing:
     """Share of runs that escape by depth, with Wilson intervals, and the depth of even odds of each arm.
 
-    `runs` has `dose` (nats), `expected` (right answers of the base) and `hit`.
+    `runs` has `dose` (nats, said in words by `x`), `hit` and, where known, `expected` right answers of the base policy.
     """
     tables = []
     with canvas(3.6, 3.0) as drawn:
@@ -39,12 +40,11 @@ def escape(runs: pd.DataFrame, arms: Mapping[str, Mapping[str, Any]]) -> Drawing
                         dose,
                         *wilson(int(there["hit"].sum()), len(there)),
                         len(there),
-                        there["expected"].mean(),
                         fitted.d50,
                     )
                     for dose, there in part.groupby("dose")
                 ],
-                columns=["arm", "depth", "share", "low", "high", "runs", "expected", "d50"],
+                columns=["arm", "depth", "share", "low", "high", "runs", "d50"],
             )
             tables.append(found)
             axes.errorbar(
@@ -52,18 +52,22 @@ def escape(runs: pd.DataFrame, arms: Mapping[str, Mapping[str, Any]]) -> Drawing
                 yerr=[found["share"] - found["low"], found["high"] - found["share"]],
                 fmt=mark, color=colour, markersize=4, capsize=2, linewidth=1, label=f"{name}: half at {fitted.d50:.1f} nats",
             )  # fmt: skip
-        expected = runs.groupby("dose")["expected"].mean()
-        for count in (100, 10, 1):
-            if expected.min() < count < expected.max():
-                place = float(np.interp(-np.log(count), -np.log(expected.to_numpy()), expected.index.to_numpy(float)))
-                axes.axvline(place, color="0.75", linewidth=0.8, zorder=0)
-                axes.text(place, 1.04, f"{count:g}", ha="center", color=INK, fontsize=7.5)
-        axes.set(xlabel="depth, nats (log-odds, guess over right)", ylabel="runs that escape",
-                 ylim=(-0.04, 1.04))  # fmt: skip
-        axes.set_title("right answers expected of the base:", fontsize=7.5, loc="left", pad=14)
+        if "expected" in runs:
+            _expected(axes, runs.groupby("dose")["expected"].mean())
+        axes.set(xlabel=x, ylabel="runs that escape", ylim=(-0.04, 1.04))
         axes.legend(frameon=False, loc="lower left", fontsize=7.5)
     shown = pd.concat(tables) if tables else pd.DataFrame()
     return Drawing(drawn, shown, "Share of runs that escape the trap by its depth, by arm, with intervals.")
+
+
+def _expected(axes: Axes, expected: pd.Series) -> None:
+    """Lines at the depths where so many right answers were to be expected of the base policy, by depth."""
+    for count in (100, 10, 1):
+        if expected.min() < count < expected.max():
+            place = float(np.interp(-np.log(count), -np.log(expected.to_numpy()), expected.index.to_numpy(float)))
+            axes.axvline(place, color="0.75", linewidth=0.8, zorder=0)
+            axes.text(place, 1.04, f"{count:g}", ha="center", color=INK, fontsize=7.5)
+    axes.set_title("right answers expected of the base:", fontsize=7.5, loc="left", pad=14)
 
 
 def modes(tables: Tables, arms: tuple[pd.DataFrame, ...]) -> Drawing:

@@ -59,13 +59,10 @@ def h4a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         rows += _shift(
             question, "walk", (alone, off), preset, True, f"the same shift, {name} alone on minus all three off"
         )
-    text = having(tables.runs, {"world": "lm", "task": "trap"})
-    if len(text):
-        guessing = text["dials.guess_share"].astype(float)
-        text = text.assign(dose=np.log(guessing / (1 - guessing)), hit=text["last"] >= TEXT_ESCAPE)
-        what = "the same shift on task trap, depth: log-odds of guessing among demonstrations, escape: accuracy 0.5"
-        arms = having(text, full_vapo()), having(text, full_vapo(*TRIO))
-        rows += _shift(question, "tiny_lm", arms, preset, True, what)
+    text = trapped_text(tables)
+    arms = having(text, full_vapo()), having(text, full_vapo(*TRIO))
+    what = "the same shift on task trap, depth: log-odds of guessing among demonstrations, escape: accuracy 0.5"
+    rows += _shift(question, "tiny_lm", arms, preset, True, what)
     return rows + _guarantee(on, question, preset)
 
 
@@ -81,6 +78,15 @@ def trapped(tables: Tables) -> pd.DataFrame:
     )
     by_depth = found.groupby("dials.trap_prior")
     return found.assign(dose=by_depth["depth"].transform("mean"), expected=by_depth["expected"].transform("mean"))
+
+
+def trapped_text(tables: Tables) -> pd.DataFrame:
+    """Runs of the text trap with `dose` (nats, log-odds of guessing among demonstrations) and `hit`."""
+    runs = having(tables.runs, {"world": "lm", "task": "trap"})
+    if not len(runs):
+        return runs.assign(dose=[], hit=[])
+    guessing = runs["dials.guess_share"].astype(float)
+    return runs.assign(dose=np.log(guessing / (1 - guessing)), hit=runs["last"] >= TEXT_ESCAPE)
 
 
 def _shift(
@@ -241,17 +247,21 @@ def _text(tables: Tables, question: Question, preset: str) -> list[Verdict]:
 
 def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
     """What there are rows for."""
-    runs = trapped(tables)
-    drawn = {
-        "escape": lambda: exploration_figures.escape(runs, {"all three on": full_vapo(), "all three off": full_vapo(*TRIO)}),
-        "modes": lambda: exploration_figures.modes(tables, fork_arms(having(tables.runs, FORK), 2)),
-        "escape_map": lambda: boundaries.figure(
-            boundaries.cells(having(tables.runs, {**RING, **full_vapo()}), "dials.trap_prior", "dials.nearest"),
-            "nats for stopping early, each decision", "decisions of a right answer",
-        ),
-    }  # fmt: skip
-    there = {
-        "escape": len(runs) > 0, "modes": len(having(tables.runs, FORK)) > 0,
-        "escape_map": having(tables.runs, RING)["dials.nearest"].nunique() > 1 if "dials.nearest" in tables.runs else False,
-    }  # fmt: skip
-    return {name: draw() for name, draw in drawn.items() if there[name]}
+    arms = {"all three on": full_vapo(), "all three off": full_vapo(*TRIO)}
+    drawn: dict[str, Drawing] = {}
+    for name, runs, x in (
+        ("escape", trapped(tables), "depth, nats (log-odds, guess over right)"),
+        ("escape_text", trapped_text(tables), "depth, nats (log-odds of guessing)"),
+    ):
+        if runs["dose"].nunique() > 1:
+            drawn[name] = exploration_figures.escape(runs, arms, x)
+    forked = having(tables.runs, FORK)
+    if len(forked):
+        drawn["modes"] = exploration_figures.modes(tables, fork_arms(forked, 2))
+    mapped = having(tables.runs, {**RING, **full_vapo()})
+    if len(mapped) and mapped["dials.nearest"].nunique() > 1:
+        cells = boundaries.cells(mapped, "dials.trap_prior", "dials.nearest")
+        drawn["escape_map"] = boundaries.figure(
+            cells, "nats for stopping early, each decision", "decisions of a right answer"
+        )
+    return drawn

@@ -220,7 +220,7 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
 def _maps(runs: pd.DataFrame) -> dict[str, Drawing]:
     """J, and the share of planted errors that are found, over waypoints and filler."""
     x, y = ("dials.sparsity", "waypoints to be passed in order"), ("dials.filler", "filler tokens after a move")
-    labels = {"last": "J after the last step", "precision": "lowest advantage in the erring step, share"}
+    labels = {"last": "J after the last step", "precision": "share of errors found"}
     return {
         f"map_{name}": boundaries.figure(boundaries.cells(runs, x[0], y[0], name), x[1], y[1], label)
         for name, label in labels.items()

@@ -84,7 +84,9 @@ def test_h4a_text_alone_gives_a_secondary_row():
          "last": 0.9 if share < 0.9 + 0.03 * on else 0.2}
         for share in (0.85, 0.9, 0.95) for seed in range(1000, 1008) for on in (True, False)
     ]  # fmt: skip
-    found = h4a(tables(frame(rows)))
+    given = tables(frame(rows))
+    found = h4a(given)
+    assert set(judge.figures(given, QUESTIONS)) == {"escape_text"}
     assert [(v.level, v.primary, v.decision) for v in found] == [("tiny_lm", False, None)]
     assert found[0].effect > 0.3
 
