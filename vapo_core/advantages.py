@@ -65,7 +65,7 @@ def _pieces(mask: Tensor) -> Iterator[tuple[slice, int]]:
     """
     rows, tokens = _rows_at_a_time(mask), mask.shape[1]
     for number, part in enumerate(mask.split(rows)):
-        rest = (~part).view(torch.uint8)
+        rest = (~part).contiguous().view(torch.uint8)
         longest = int(torch.searchsorted(rest, torch.ones_like(rest[:, :1])).max()) if rest.numel() else 0
         yield slice(number * rows, (number + 1) * rows), min(tokens, -(-longest // BLOCK) * BLOCK)
 

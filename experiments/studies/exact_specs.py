@@ -3,7 +3,8 @@
 Measured on one core: smoke takes 10 s, quick 3 minutes, full an hour, all studies together.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from experiments.exact import ExactSpec, exact_spec
 from vapo_core.exact.plans import (
@@ -19,6 +20,8 @@ from vapo_core.exact.plans import (
     Updates,
 )
 
+Choice = TypeVar("Choice")
+
 FAMILIES: dict[str, tuple[int, int]] = {"smoke": (0, 2), "quick": (100, 6), "full": (1000, 64)}
 """Preset -> first seed and number of sampled families, the replicates."""
 
@@ -33,15 +36,24 @@ def seeds(preset: str) -> range:
     Raises:
         ValueError: for an unknown preset.
     """
-    if preset not in FAMILIES:
-        raise ValueError(f"preset: no exact runs for {preset!r} (allowed: {', '.join(FAMILIES)})")
-    first, number = FAMILIES[preset]
+    first, number = of_preset(preset, FAMILIES)
     return range(first, first + number)
+
+
+def of_preset(preset: str, choices: Mapping[str, Choice]) -> Choice:
+    """What a preset has.
+
+    Raises:
+        ValueError: for an unknown preset.
+    """
+    if preset not in choices:
+        raise ValueError(f"preset: no exact runs for {preset!r} (allowed: {', '.join(choices)})")
+    return choices[preset]
 
 
 def h1(preset: str) -> tuple[ExactSpec, ...]:
     """Bias and noise of the gradient under six kinds of error, at fixed and at variable length; R1, R9."""
-    fixed = {"smoke": (16, 64), "quick": (16, 64, 256), "full": (16, 64, 256, 1024)}[preset]
+    fixed = of_preset(preset, {"smoke": (16, 64), "quick": (16, 64, 256), "full": (16, 64, 256, 1024)})
     variable = (16, 64, 256) if preset == "full" else (16, 64)
     kinds = (
         STATE,
@@ -61,7 +73,7 @@ def h1(preset: str) -> tuple[ExactSpec, ...]:
 
 def h2(preset: str) -> tuple[ExactSpec, ...]:
     """Best horizons along length; rules at variable length; R2, R3, R4, R11. Quick and full have the estimand's own lengths."""
-    short = {"smoke": (64, 256), "quick": (64, 256, 1024), "full": (64, 256, 1024, 4096)}[preset]
+    short = of_preset(preset, {"smoke": (64, 256), "quick": (64, 256, 1024), "full": (64, 256, 1024, 4096)})
     sizes = (0.03, 0.1, 0.3)
     plans: list[AnyPlan] = [
         Horizon(measure="horizon", lengths=short) if preset == "smoke" else Horizon(measure="horizon"),
