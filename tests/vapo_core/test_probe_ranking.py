@@ -134,3 +134,19 @@ def test_differences_seen_through_noise_are_ranked(cache, monkeypatch):
     found = PROBES["ranking"](view).metrics
     assert found["ranking/gap_captured_low"] < found["ranking/gap_captured"] < found["ranking/gap_captured_high"]
     assert found["ranking/gap_captured"] > 0.5
+
+
+def test_a_gap_that_is_all_one_prompts_has_no_interval(cache, monkeypatch):
+    """Without that prompt nothing is left to divide by."""
+    view = view_of("walk", cache)
+    plain = PROBES["ranking"](view).metrics
+    assert plain["ranking/gap_captured_low"] < plain["ranking/gap_captured"] < plain["ranking/gap_captured_high"]
+
+    def only_the_first(world, responses, problems, row, time, continuations, seed):
+        mine = np.array([problems[i].prompt == problems[0].prompt for i in range(len(row))])
+        return np.where(mine, np.arange(len(row)) % 2, 0.0), np.zeros(len(row))
+
+    monkeypatch.setattr(ranking, "values_at", only_the_first)
+    found = PROBES["ranking"](view).metrics
+    assert found["ranking/gap"] > 0
+    assert "ranking/gap_captured_low" not in found

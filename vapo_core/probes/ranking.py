@@ -85,7 +85,9 @@ def captured(view: View, problems: Sequence[Problem], *path: int) -> dict[str, f
         return float(won[rows].mean()) / mean_gap(one[rows], other[rows])
 
     metrics = {"gap_captured": share(np.arange(len(won))), "gap": gap, "pairs": float(len(won))}
-    if len(np.unique(prompts)) > 1:
+    others = (prompts != name for name in np.unique(prompts))
+    without = [mean_gap(one[rows], other[rows]) if rows.any() else 0.0 for rows in others]
+    if min(without) >= LEAST_GAP:  # else all of the gap is one prompt's
         _, metrics["gap_captured_low"], metrics["gap_captured_high"] = jackknife(share, prompts)
     if noise.any():
         metrics["gap_captured_monte_carlo"] = float(agreement.mean()) / gap
