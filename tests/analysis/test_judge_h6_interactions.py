@@ -60,12 +60,12 @@ def test_one_seed_has_no_bounds_and_no_rows_no_verdict(question):
 # --- h6a ---
 
 
-@pytest.mark.parametrize(("share", "decision"), [(0.2, "supported"), (0.0, "refuted_negligible"), (0.05, "undecided")])
+@pytest.mark.parametrize(("share", "decision"), [(0.1, "supported"), (0.0, "refuted_negligible"), (0.05, "undecided")])
 def test_h6a_controls(share, decision):
-    """Updates turned downward in a fifth of cases; a tiny step along the exact gradient, which always rises."""
+    """Updates turned downward in a tenth of cases; a tiny step along the exact gradient, which always rises."""
     found = primary("h6a", simulated("h6a", share))
     assert found.decision == decision
-    assert found.effect == pytest.approx(share, abs=0.03)
+    assert found.effect == pytest.approx(share, abs=0.05)
 
 
 def test_h6a_without_any_fall_still_has_a_width():

@@ -71,7 +71,7 @@ def test_formula_has_the_checked_values():
     assert np.isnan(predicted_ratio(-0.9, np.array([1.0, 50.0])))
 
 
-@pytest.mark.parametrize("rho", [0.0, 0.3])
+@pytest.mark.parametrize("rho", [0.0, 0.087, 0.3])
 def test_variance_of_planted_gradients_follows_the_formula(rho):
     lengths, found = lengths_of(400, seed=3), []
     for seed in range(5):
