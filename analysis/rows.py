@@ -18,11 +18,12 @@ def full_vapo(*off: str) -> dict[str, Any]:
 
 
 def having(runs: pd.DataFrame, wanted: Wanted) -> pd.DataFrame:
-    """The rows with these values, in their order."""
+    """The rows with these values, in their order; the columns are there even where no row is."""
+    missing = [column for column in wanted if column not in runs]
+    if missing:
+        return runs.iloc[:0].reindex(columns=[*runs.columns, *missing])
     keep = np.ones(len(runs), bool)
     for column, value in wanted.items():
-        if column not in runs:
-            return runs.iloc[:0]
         values = value if isinstance(value, tuple) else (value,)
         keep &= np.logical_or.reduce([_equal(runs[column], one) for one in values])
     return runs[keep]

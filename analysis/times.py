@@ -29,7 +29,9 @@ def times(tables: Tables, runs: pd.DataFrame, metric: str, height: float) -> Tim
 
 
 def shared(parts: Sequence[pd.DataFrame], key: list[str]) -> tuple[pd.DataFrame, ...]:
-    """Rows of seeds that every part has in all of its cells `key`."""
+    """Rows of seeds that every part has in all of its cells `key`; none where a part has no rows."""
+    if not all(len(part) for part in parts):
+        return tuple(part.iloc[:0].reindex(columns=list(dict.fromkeys([*part.columns, *key]))) for part in parts)
     cells = {tuple(row) for part in parts for row in part[key].to_numpy()}
     whole = [
         {seed for seed, rows in part.groupby("seed") if {tuple(row) for row in rows[key].to_numpy()} == cells}

@@ -138,8 +138,9 @@ def fork_arms(runs: pd.DataFrame, epochs: int) -> tuple[pd.DataFrame, pd.DataFra
     """(with the loss, without, without and faster)."""
     part = having(runs, {"settings.epochs": epochs})
     plain = having(part, full_vapo("positive_lm_loss"))
-    usual = plain["settings.policy_lr"].min() if len(plain) else 0.0
-    own = np.isclose(plain["settings.policy_lr"].to_numpy(float), usual, rtol=1e-6)
+    if not len(plain):
+        return having(part, full_vapo()), plain, plain
+    own = np.isclose(plain["settings.policy_lr"].to_numpy(float), plain["settings.policy_lr"].min(), rtol=1e-6)
     return having(part, full_vapo()), plain[own], plain[~own]
 
 

@@ -1,5 +1,6 @@
 """The study command: what it runs, what it takes from results folders, and that an outcome can be made again."""
 
+import importlib
 from types import SimpleNamespace
 
 import pandas as pd
@@ -100,6 +101,14 @@ def test_a_row_that_another_folder_holds_is_read_there(tmp_path, small):
     again = StudyConfig(runs=tmp_path / "there", results=tmp_path / "results", workers=1, preset="full")
     assert run_study(STEM, again) == 0
     assert set(load(out).runs["spec"]) == {small[1].hash, small[3].hash}
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_judges_say_nothing_where_there_is_nothing(stem):
+    """Studies are judged while their runs are still to come: no rows, no verdicts, no error."""
+    judge, questions = importlib.import_module(f"analysis.hypotheses.{stem}"), find(stem).QUESTIONS
+    assert judge.score(shelf.nothing(), questions, "quick") == []
+    assert judge.figures(shelf.nothing(), questions) == {}
 
 
 def test_a_row_without_its_curve_is_not_held(tmp_path, small):
