@@ -88,7 +88,8 @@ def drawn(shown: pd.DataFrame) -> Drawing:
             left.axhline(limit, color="0.6", linewidth=0.8, linestyle="--")
         left.set_xticks(range(len(CRITICS)), [name.replace(" ", "\n", 1) for name in CRITICS.values()])
         left.set(ylabel="log[Q token / Q sequence], nats", xlim=(-0.5, len(CRITICS) - 0.5))
-        left.legend(frameon=False, fontsize=7)
+        left.set_ylim(top=max(0.3, 1.3 * float(table["high"].max())))
+        left.legend(frameon=False, fontsize=7, ncols=2, loc="upper center")
         ends = [min(shown["log_formula"].min(), shown["log_variance"].min()), 0.0]
         right.plot(ends, ends, ":", color="0.5", linewidth=1)
         right.set(xlabel="log ratio of variances, R6's formula", ylabel="the same, exact or simulated")

@@ -121,9 +121,12 @@ def drawn(tables: Tables, runs: pd.DataFrame) -> Drawing:
                 )  # fmt: skip
         left.axhline(0.05, color="0.6", linewidth=0.8, linestyle="--")
         left.set(xlabel="error of the critic, standard deviation, reward", ylabel="share of updates that lower J")
+        left.set_xticks(sorted(set(share["error"])))
+        left.set_ylim(-0.005, max(0.12, 1.5 * float(share["high"].max())))
         left.legend(frameon=False, fontsize=7, title="open: once J has passed 0.95", title_fontsize=7)
         right.plot(bound["tv"], bound["bound"], "s-", color=COLOURS["ppo"], markersize=3.5, label="R8's bound")
-        right.plot(bound["tv"], bound["size"], "o-", color=COLOURS["vapo"], markersize=3.5, label="|ΔJ − surrogate|")
+        seen = bound[bound["size"] > 1e-6]  # less is lost in the table's six decimals
+        right.plot(seen["tv"], seen["size"], "o-", color=COLOURS["vapo"], markersize=3.5, label="|ΔJ − surrogate|")
         right.axhline(1, color="0.6", linewidth=0.8, linestyle="--")
         right.set(xscale="log", yscale="log", xlabel="total variation, mean over tokens", ylabel="reward")
         right.legend(frameon=False, fontsize=7)
