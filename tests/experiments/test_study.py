@@ -1,6 +1,7 @@
 """The study command: what it runs, what it takes from results folders, and that an outcome can be made again."""
 
 import importlib
+import shutil
 from types import SimpleNamespace
 
 import pandas as pd
@@ -10,23 +11,35 @@ from analysis.schema import load
 from analysis.verdicts import as_json, read
 from experiments import shelf, study
 from experiments.cli import main
+from experiments.launch import local_map
 from experiments.studies import STEMS, core, find, stem_of
 from experiments.study import StudyConfig, outcome_folder, run_study, studies_named
 
 STEM = "h4_exploration"
 
 
+SPECS = tuple(
+    core.run("walk", "smoke", seed, toggles=core.without(*off), probes={"exploration": 2})
+    for seed in (0, 1)
+    for off in ((), ("clip_higher", "positive_lm_loss", "group_sampling"))
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Records of the four runs, of two steps each."""
+    runs = tmp_path_factory.mktemp("trained")
+    assert local_map(SPECS, runs, STEM, 1, None, lambda spec, row: None) == []
+    return runs
+
+
 @pytest.fixture
-def small(monkeypatch):
-    """The study of exploration with four runs of two steps."""
-    specs = tuple(
-        core.run("walk", "smoke", seed, toggles=core.without(*off), probes={"exploration": 2})
-        for seed in (0, 1)
-        for off in ((), ("clip_higher", "positive_lm_loss", "group_sampling"))
-    )
-    fake = SimpleNamespace(QUESTIONS=find(STEM).QUESTIONS, specs=lambda preset: specs)
+def small(monkeypatch, tmp_path, trained):
+    """The study of exploration with those four runs, all of them finished."""
+    fake = SimpleNamespace(QUESTIONS=find(STEM).QUESTIONS, specs=lambda preset: SPECS)
     monkeypatch.setattr(study, "find", lambda stem: fake)
-    return specs
+    shutil.copytree(trained, tmp_path / "runs")
+    return SPECS
 
 
 def files(folder):
