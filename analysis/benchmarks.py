@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pandas as pd
+from matplotlib.ticker import FuncFormatter, LogLocator
 
 from analysis.drawing import ACCENT, INK, Drawing, canvas
 
@@ -34,7 +35,10 @@ def ratios(table: pd.DataFrame) -> Drawing:
             panel.errorbar(rows["ratio"], rows.index, xerr=spread, fmt="o", color=ACCENT, capsize=2, markersize=3.5)
             panel.axvline(1, color=INK, linewidth=0.8)
             panel.set_xscale("log")
+            for axis in (panel.xaxis.set_major_formatter, panel.xaxis.set_minor_formatter):
+                axis(FuncFormatter(lambda x, place: f"{x:g}"))
+            panel.xaxis.set_minor_locator(LogLocator(subs=(2, 5)))
             panel.set_yticks(rows.index, [f"{row.variant} ({row.case})" for row in rows.itertuples()])
             panel.set_ylim(len(rows) - 0.5, -0.5)
-            panel.set_title(f"{part}: seconds over those of “{rows['reference'].iloc[0]}”", loc="left")
+            panel.set_title(f"{part}: seconds over those of “{rows['reference'].iloc[0]}”", loc="right")
     return Drawing(figure, shown[list(COLUMNS)].reset_index(drop=True), "Ratios of seconds of every benchmark.")

@@ -40,7 +40,7 @@ def gae(rewards: Tensor, values: Tensor, mask: Tensor, lam: Tensor | float, gamm
         value = values[part].where(mask[part], 0.0)
         delta = rewards[part].where(mask[part], 0.0).sub_(value)
         delta[:, :-1].add_(value[:, 1:], alpha=gamma)
-        advantages[part] = _discounted_suffix_sums(delta, decay[rows]).where(mask[part], 0.0)
+        advantages[part] = _discounted_suffix_sums(delta, decay[rows])  # 0 on padding, since delta is
     return advantages
 
 

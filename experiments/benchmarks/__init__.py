@@ -11,7 +11,7 @@ PARTS: dict[str, str] = {
     "rl_step": "one RL step against the bare decode, forward and backward of its tokens",
     "trl_step": "one RL step against TRL's GRPOTrainer (needs the extra `bench`)",
     "rollouts": "tokens per second of our engine and of generate",
-    "advantages": "GAE by doubling against the loop over time",
+    "advantages": "GAE in pieces against the loop over time",
     "per_response": "gradients of every response against one gradient of the batch",
     "continuations": "the Monte-Carlo oracle with and without shared prefixes",
     "walk_runs": "whole walk runs per core-minute; exact moments",

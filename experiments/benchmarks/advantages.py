@@ -1,4 +1,4 @@
-"""GAE by doubling against the loop over time that peers use, over length, with one lambda and with one per response."""
+"""GAE in pieces against the loop over time that peers use, over length, with one lambda and with one per response."""
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ def measure(quick: bool) -> list[Row]:
         for case, lam in (("one lambda", torch.full((RESPONSES,), 0.95)), ("lambda per response", each)):
             ways = {
                 "loop": lambda lam=lam: reverse_loop(rewards, values, mask, lam),  # noqa: B023
-                "doubling": lambda lam=lam: gae(rewards, values, mask, lam),  # noqa: B023
+                "in pieces": lambda lam=lam: gae(rewards, values, mask, lam),  # noqa: B023
             }
             seconds = take_turns(ways, 3 if tokens > 10_000 else 5)
             found += rows("gae", f"{tokens} tokens, {case}", seconds, "loop", RESPONSES * tokens, "tokens")
