@@ -135,8 +135,12 @@ def h2b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     for name, table in found.items():
         rows += _width(question, table, name, preset)
     rows += _along_length(question, runs, found, preset)
-    for name, (said, variants) in OTHERS.items():
-        rows += _other_rule(question, having(runs, between("mixed")), found["mixed"], name, said, variants, preset)
+    for name, (said, _) in OTHERS.items():
+        what = Other(
+            f"AUC of {said}, minus VAPO's rule at its best alpha, mixed lengths", question.unit, question.threshold
+        )
+        theta = other_rule(having(runs, between("mixed")), found["mixed"], name)
+        rows += _plain(question, "walk", theta, preset, what)
     return [*rows, *_text(tables, question, preset), *exact_h2.h2b(tables, question, preset)]
 
 
@@ -197,24 +201,18 @@ def _along_length(question: Question, runs: pd.DataFrame, found: dict[str, Grids
     ]  # fmt: skip
 
 
-def _other_rule(
-    question: Question, runs: pd.DataFrame, table: Grids, name: str, said: str, variants: str, preset: str
-) -> list[Verdict]:
-    """Another rule, best of its alphas, minus VAPO's rule, best of the same; one without alpha against the best of all."""
-    rule = having(runs, {**full_vapo(), "variants": variants})
-    if not len(rule) or len(table.seeds) < 2:
-        return []
+def other_rule(runs: pd.DataFrame, table: Grids, name: str) -> np.ndarray:
+    """[S] AUC of another rule, best of its alphas, minus VAPO's rule, best of the same; without alpha, of all; [0] if none."""
+    rule = having(runs, {**full_vapo(), "variants": OTHERS[name][1]})
+    if not len(rule):
+        return np.empty(0)
     wide = by_seed(rule, "settings.alpha")
     seeds = np.intersect1d(wide.index, table.seeds)
     if len(seeds) < 2:
-        return []
+        return np.empty(0)
     same = [i for i, alpha in enumerate(table.alphas) if alpha in COARSE or name == "error_aware"]
     ours = table.among(seeds).adaptive[:, same]
-    theta = cross_fitted(wide.loc[seeds], rng()).scores - cross_fitted(ours, rng()).scores
-    what = Other(
-        f"AUC of {said}, minus VAPO's rule at its best alpha, mixed lengths", question.unit, question.threshold
-    )
-    return _plain(question, "walk", theta, preset, what)
+    return cross_fitted(wide.loc[seeds], rng()).scores - cross_fitted(ours, rng()).scores
 
 
 def _text(tables: Tables, question: Question, preset: str) -> list[Verdict]:
@@ -236,13 +234,10 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
     drawn = exact_h2_figures.figures(tables)
     if any(len(table.seeds) > 1 and table.alphas for table in found.values()):
         drawn["horizons"] = lambda_figures.horizons(found)
-    others = {"VAPO's rule": found["mixed"].adaptive, "constant": found["mixed"].constant}
-    for name, (_, variants) in OTHERS.items():
-        rule = having(runs, {**between("mixed"), **full_vapo(), "variants": variants})
-        if len(rule):
-            others[name] = by_seed(rule, "settings.alpha").to_numpy(float)
-    if len(others) > 2:
-        drawn["rules"] = lambda_figures.rules({name: x for name, x in others.items() if len(x) > 1}, rng)
+    against = {"a constant": regret(found["mixed"])}
+    against |= {name: other_rule(having(runs, between("mixed")), found["mixed"], name) for name in OTHERS}
+    if any(len(theta) > 1 for theta in against.values()):
+        drawn["rules"] = lambda_figures.rules({name: theta for name, theta in against.items() if len(theta) > 1})
     mapped = having(runs, {**full_vapo(), "settings.alpha": 0.5})
     mapped = mapped[mapped["dials.nearest"] == mapped["dials.farthest"]] if len(mapped) else mapped
     if len(mapped):

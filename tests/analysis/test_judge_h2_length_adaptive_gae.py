@@ -195,7 +195,8 @@ def test_h2a_controls_on_the_walk(law, theta):
 def test_figures_show_their_numbers():
     given = planted.simulate_h2b(0.03, np.random.default_rng(0))
     drawn = judge.figures(given, QUESTIONS)
-    assert set(drawn) == {"horizons"}
+    assert set(drawn) == {"horizons", "rules"}
+    assert drawn["rules"].data["difference"].tolist() == pytest.approx([0.03], abs=0.01)
     data = drawn["horizons"].data
     assert len(data) == 16
     top = data.groupby("rule")["mean"].max()
