@@ -153,7 +153,8 @@ def of_alpha(tables: Tables, found: Curves) -> Drawing:
         lengths = sorted(set(bias["length"]))
         right.set_xticks(lengths, [f"{x:g}" for x in lengths])
         right.set_xticks([], minor=True)
-        right.legend(frameon=False, fontsize=7)
+        if len(bias):
+            right.legend(frameon=False, fontsize=7)
     data = pd.concat([alpha.assign(panel="alpha"), bias.assign(panel="bias")], ignore_index=True)
     alt = (
         "Left: share of samples wasted against alpha at the shortest, at the longest and at mixed lengths, band: 95 % interval"
