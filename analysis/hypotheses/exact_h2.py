@@ -220,7 +220,20 @@ def h2b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         ratio = np.log10(LEVELS[long.argmin(1)]) - np.log10(LEVELS[short.argmin(1)])
         what = f"decades from the best {name} at {short_of} to the best at {long_of}"
         rows += said(question, ratio, preset, what, "decades", 0.5)
+    for factor, name in ((0.1, "too short"), (10.0, "too long")):
+        what = f"share of samples wasted by a horizon ten times {name}, {long_of}"
+        rows += said(question, off_by(last, factor), preset, what, "share of samples", SAMPLES)
     return rows
+
+
+def off_by(found: Curves, factor: float, batch: float = BATCH) -> Array:
+    """[S] share of samples wasted by a horizon that is a factor off the best one, mean over lengths."""
+    quality = found.moments.quality(batch)
+    top = quality.argmax(-1)[..., None]
+    best = Moments(*(np.take_along_axis(x, top, -1) for x in found.moments))
+    wanted = np.maximum(found.horizons[top] * factor, 1.0)
+    reached = np.exp(on_curve(found.horizons, np.log(np.maximum(quality, 1e-300)), wanted))
+    return wasted(reached, best, batch).mean((1, 2))
 
 
 def part_of(found: Curves, place: int) -> Curves:

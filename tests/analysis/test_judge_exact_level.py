@@ -211,3 +211,13 @@ def test_results_are_drawn_for_one_family_alone(tmp_path):
     specs = [exact_spec(Theory(measure="theory", result="r12"), 0)]
     local_map(specs, tmp_path, "one", 1, None, lambda spec, row: None)
     assert set(theory.figures(from_runs(specs, tmp_path))) == {"theory_r12"}
+
+
+def test_a_horizon_that_is_off_costs_what_its_curve_says():
+    """Q = 1 / (1 + n/B) with n = 10 (h/h* + h*/h) / 2: ten times off on either side makes the noise 5.05 times as large."""
+    grid = np.geomspace(1, 1e4, 81)
+    noise = 5 * (grid / 100 + 100 / grid)[None, None]
+    curve = exact_h2.Curves(grid, np.array([64.0]), Moments(np.ones_like(noise), np.ones_like(noise), noise),
+                            np.ones((1, 1)), np.ones((1, 1)))  # fmt: skip
+    for factor in (0.1, 10.0):
+        assert exact_h2.off_by(curve, factor, 100) == pytest.approx(1 - 1 / 5.05, abs=1e-6)
