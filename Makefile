@@ -22,10 +22,14 @@ ablation: setup
 	$(BIN)/vapo ablate --world lm
 	$(BIN)/vapo report
 
-# All seven limitations and the component table at preset quick, then the page: an hour on two cores.
+# All seven limitations and the component table at preset quick, then the page.
 studies: setup
 	$(BIN)/vapo study all --preset quick
 	$(BIN)/vapo report
+
+# Runs every notebook in place: the same data give the same files. Data come from results/ and from quick runs.
+notebooks: setup
+	$(BIN)/python -m analysis.notebooks notebooks/*.py
 
 test: setup
 	$(BIN)/python -m pytest -n 2

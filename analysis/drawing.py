@@ -55,7 +55,10 @@ class Drawing(NamedTuple):
 
     def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         """As a notebook shows it: the picture, and its words for those who do not see it."""
-        return {"image/png": _picture(self.figure, "png"), "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+        return {"image/png": _picture(self.figure, "png")}, {"image/png": {"alt": self.alt}}
+
+    def __repr__(self) -> str:
+        return self.alt
 
 
 class Saved(NamedTuple):

@@ -19,7 +19,7 @@ MEANS: dict[Decision | None, str] = {
     "conditional": "the prediction holds in one stratum declared in advance and is reversed in another",
     "supported": "the data agree with the prediction",
     "undecided": "the data do not decide",
-    "not_tested": "not tested: what the question is about was not active in these runs",
+    "not_tested": "what the question is about was not active in these runs",
     None: "no verdict yet",
 }
 

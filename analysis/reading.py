@@ -91,6 +91,8 @@ class Reading(NamedTuple):
 
     headline: Words
     """What the verdicts say of each prediction, contradictions first."""
+    questions: Listing
+    """As declared before the runs."""
     sources: Listing
     """Which runs each level of evidence rests on."""
     verdicts: Listing
@@ -128,8 +130,8 @@ def read(study: Study, judge: Judge, home: Path | None = None) -> Reading:
     nothing = f"Nothing yet. `vapo study {stem} --preset quick` makes some."
     return Reading(
         Words(_lines(rows, asked) if found else (f"NO DATA: no outcome of {stem} in results/ or runs/. {nothing}",)),
-        Listing(_sources(found, folder), nothing), Listing(_listed(rows, asked, True), nothing),
-        Listing(_listed(rows, asked, False), nothing), Gallery(drawings), rows,
+        Listing(_declared(asked), nothing), Listing(_sources(found, folder), nothing),
+        Listing(_listed(rows, asked, True), nothing), Listing(_listed(rows, asked, False), nothing), Gallery(drawings), rows,
     )  # fmt: skip
 
 
@@ -137,6 +139,21 @@ def _lines(rows: Sequence[Verdict], questions: Mapping[str, Question]) -> tuple[
     """The headline; components have estimates beside the paper's in place of verdicts."""
     say = component_lines if set(questions) <= set(COMPONENTS) else headline
     return tuple(say(rows, questions))
+
+
+def _declared(questions: Mapping[str, Question]) -> pd.DataFrame:
+    """A column per question while they are few, else a row."""
+    rows = pd.DataFrame(
+        [
+            {"": q.id, "question": q.question, "estimand": q.estimand, "prediction": q.prediction,
+             "threshold": f"{q.threshold:g} {q.unit}", "level": LEVEL_NAMES[q.primary],
+             "not tested below": f"{q.floor.least:g}: {q.floor.measure}"}
+            for q in questions.values()
+        ]
+    )  # fmt: skip
+    return (
+        rows if len(rows) > 3 else rows.set_index("").T.rename_axis("", axis=0).rename_axis(None, axis=1).reset_index()
+    )
 
 
 def _sources(found: Sequence[Outcome], home: Path) -> pd.DataFrame:

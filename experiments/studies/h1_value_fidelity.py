@@ -91,7 +91,7 @@ QUESTIONS: dict[str, Question] = {
 
 SEEDS: dict[str, dict[str, int]] = {
     "smoke": {"floor_walk": 2, "floor_text": 1, "error_walk": 2, "error_text": 1, "forget_walk": 2, "forget_text": 1},
-    "quick": {"floor_walk": 10, "floor_text": 3, "error_walk": 6, "error_text": 2, "forget_walk": 8, "forget_text": 2},
+    "quick": {"floor_walk": 6, "floor_text": 2, "error_walk": 4, "error_text": 2, "forget_walk": 6, "forget_text": 1},
     "full": {
         "floor_walk": 32,
         "floor_text": 32,
@@ -139,6 +139,8 @@ TEXT_ERRORS: tuple[Error, ...] = (Error("state", 0.0, 0.95), Error("state", 0.2,
 FORGET_STEPS = 60
 RATES: tuple[float, ...] = (1.0, 0.0, 0.5, 2.0)
 """Times the policy's rate: its own, a frozen policy, and other shifts."""
+TRIED: dict[str, int] = {"smoke": 2, "quick": 3, "full": 4}
+"""How many of them."""
 
 
 def first_seeds(world: World, preset: str, number: int) -> range:
@@ -203,7 +205,7 @@ def propagation(preset: str) -> Iterable[RunSpec]:
 def forgetting(preset: str) -> Iterable[RunSpec]:
     """Of h1c."""
     for seed in first_seeds("walk", preset, SEEDS[preset]["forget_walk"]):
-        for times in RATES if preset != "smoke" else RATES[:2]:
+        for times in RATES[: TRIED[preset]]:
             yield from twins("walk", preset, seed, times)
     for seed in first_seeds("lm", preset, SEEDS[preset]["forget_text"]):
         yield from twins("lm", preset, seed)

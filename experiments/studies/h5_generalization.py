@@ -63,7 +63,7 @@ QUESTIONS: dict[str, Question] = {
 
 SEEDS: dict[str, dict[str, int]] = {
     "smoke": {"transfer_text": 0, "further_text": 0, "transfer_walk": 2, "arms_text": 0, "arms_walk": 2},
-    "quick": {"transfer_text": 3, "further_text": 0, "transfer_walk": 10, "arms_text": 3, "arms_walk": 10},
+    "quick": {"transfer_text": 2, "further_text": 0, "transfer_walk": 8, "arms_text": 3, "arms_walk": 8},
     "full": {"transfer_text": 32, "further_text": 32, "transfer_walk": 64, "arms_text": 32, "arms_walk": 64},
 }
 """Seeds from the core tables' first on; `further_text`: chains with filler, and short ones."""

@@ -15,7 +15,7 @@ APPROXIMATION = frame_of([spec for spec in approximation("full") if spec.world =
 FORGETTING = frame_of([spec for spec in forgetting("full") if spec.world == "walk"])
 
 BASES = np.array([-0.03, 0.0, 0.03])
-SEED_SD, PLACES_SD = 0.06, 0.08
+SEED_SD, PLACES_SD = 0.08, 0.12
 """Of an excess: between seeds, and of one measurement on some hundreds of places."""
 
 

@@ -15,7 +15,7 @@ TRANSFER = frame_of([spec for spec in transfer("full") if spec.world == "lm" and
 PATHS = frame_of([spec for spec in arms("full") if spec.world == "lm"])
 
 BASES = np.array([-0.03, 0.0, 0.03])
-SEED_SD, PLACES_SD = 0.05, 0.10
+SEED_SD, PLACES_SD = 0.08, 0.10
 PROBLEMS = 1024
 """Of each split, one answer each."""
 STEPS = np.arange(0, 31, OFTEN)

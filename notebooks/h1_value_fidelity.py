@@ -1,0 +1,125 @@
+# ---
+# jupyter:
+#   jupytext:
+#     cell_metadata_filter: -all
+#     formats: ipynb,py:percent
+#     notebook_metadata_filter: kernelspec,jupytext,-jupytext.text_representation.jupytext_version
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Limitation 1: value fidelity
+#
+# How wrong is the critic, what do its errors do to the policy, and does it forget? The verdicts, contradicted
+# predictions first:
+
+# %%
+from analysis.hypotheses import h1_value_fidelity as judge
+from analysis.reading import read
+from experiments.studies import h1_value_fidelity as study
+
+found = read(study, judge)
+found.headline
+
+# %% [markdown]
+# ## Question
+#
+# What is estimated, what was predicted and what counts as large stood in the study's file before any run that judges
+# it.
+
+# %%
+found.questions
+
+# %% [markdown]
+# ## Theory
+#
+# A trained critic $\hat V = V + e$ errs for two reasons. What its features $f$ cannot tell stays whatever the data;
+# what it has not yet learned falls with the number $n$ of results, whose variance is $V(1-V)$:
+#
+# $$\mathrm{E}\,e^2 = \mathrm{E}\,\mathrm{Var}(V \mid f) + O\!\left(\tfrac{\mathrm{E}\,V(1-V)}{n}\right).$$
+#
+# An error that stays reaches the expected gradient through the bootstrapped terms alone (R1),
+#
+# $$\mathrm{E}\,\hat g - \nabla J = \sum_t \mathrm{E}\Bigl[\psi_t\,(1-\lambda)\sum_{k\ge0}\lambda^k e_{t+1+k}\Bigr],$$
+#
+# with $\psi_t = \nabla\log\pi(a_t\mid s_t)$. It is proportional to the error's size, vanishes at $\lambda = 1$, and
+# vanishes for an error of position alone where all responses have one length, since a number that no action changes
+# is a baseline. Forgetting has no such formula: a table keeps what it does not visit, a network shares its weights.
+
+# %% [markdown]
+# ## Exact check
+#
+# Relative bias of the gradient by λ (rows) and size of a frozen, state-dependent error (columns), then of an error of
+# position alone: linear along a row, falling down a column to 0, and 0 everywhere in the second table.
+
+# %%
+import pandas as pd
+
+from vapo_core.exact import bias
+from vapo_core.exact.plans import Bias, Error
+
+table = pd.DataFrame(bias.measure(Bias(measure="bias", lengths=(64,)), seed=7).arrays["bias"])
+table.pivot(index="lambda", columns="size", values="bias").round(3)
+
+# %%
+inert = Bias(measure="bias", lengths=(64,), error=Error(kind="position"))
+table = pd.DataFrame(bias.measure(inert, seed=7).arrays["bias"])
+table.pivot(index="lambda", columns="size", values="bias").round(3)
+
+# %% [markdown]
+# ## Experiment
+#
+# Every level of evidence comes from a run of preset full in `results/` if there is one, else from quick runs in
+# `runs/`: few seeds, used while building, good for seeing that the study works and what it could detect.
+
+# %%
+found.sources
+
+# %% [markdown]
+# ## Figures
+#
+# Errors as shares of Var(V): 1 is a critic that knows the mean alone, 0 an exact one; the floor is what the same
+# network reaches on plenty of results. Bias of the gradient against the error's size by λ. Error on rare and on
+# frequent states before and after RL, with and without a critic that replays the rare ones.
+
+# %%
+found.figures
+
+# %% [markdown]
+# ## Verdict
+#
+# Primary estimands have intervals at 1 − 0.05/16; all others, below them, have 95 % intervals and no verdict.
+
+# %%
+found.verdicts
+
+# %%
+found.secondary
+
+# %% [markdown]
+# ## What would change our mind
+#
+# - **h1a.** An excess over the floor below a tenth of Var(V) on text whose tokens show the state: critics then lack
+#   features, and more results would not help.
+# - **h1b.** A bias that does not fall with λ, or that an error of position alone causes at one length: R1 would be
+#   misapplied.
+# - **h1c.** A twin that replays rare states and loses as much on them: what is lost is then not interference.
+
+# %% [markdown]
+# ## On your own model
+#
+# ```
+# vapo train --base.model Qwen/Qwen2.5-0.5B --task chain --probes approximation_floor 15 value_error 15
+# vapo train --base.model Qwen/Qwen2.5-0.5B --task chain --variants values state_error --settings.value-error-sd 0.2
+# vapo train --base.model Qwen/Qwen2.5-0.5B --task chain --probes forgetting 15 --variants rehearsal rare
+# ```
+#
+# `vapo show RUN` then lists `approximation_floor/excess_held_out` (h1a) and `forgetting/fvu_rare_kept` (h1c); the
+# second command is one dose of h1b, to be held against the same run without the error.

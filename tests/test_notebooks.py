@@ -1,0 +1,175 @@
+"""Notebooks: no code of their own, equal to their scripts, and they say what the judges say of the data they find."""
+
+import ast
+import importlib
+import json
+import re
+import shlex
+from pathlib import Path
+from statistics import median
+
+import jupytext
+import nbformat
+import numpy as np
+import pytest
+
+from analysis.headline import component_lines, estimate, headline
+from analysis.notebooks import execute
+from analysis.reading import ROOT as ROOT_VARIABLE
+from experiments import shelf
+from experiments.cli import main
+from experiments.studies import STEMS, components, find
+from tests.calibration.planting import frame_of, tables
+from tests.outcome_folders import plant
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+NAMES = {stem: "00_components" if stem == "components" else stem for stem in STEMS}
+SCRIPTS = [FOLDER / f"{name}.py" for name in NAMES.values()]
+LONGEST, MEDIAN = 14, 2
+
+CONTRADICTED = {
+    "h1_value_fidelity": "h1c",
+    "h2_length_adaptive_gae": "h2b",
+    "h3_token_level_loss": "h3b",
+    "h4_exploration": "h4b",
+    "h5_generalization": "h5b",
+    "h6_interactions": "h6b",
+    "h7_credit_assignment": "h7b",
+}
+"""Study -> a question whose prediction planted data contradict."""
+
+
+def cells_of(path):
+    """(kind, source) of every cell."""
+    return [(cell.cell_type, cell.source) for cell in jupytext.read(path).cells]
+
+
+def test_every_study_has_one():
+    assert sorted(path.stem for path in FOLDER.glob("*.py")) == sorted(NAMES.values())
+    assert sorted(path.stem for path in FOLDER.glob("*.ipynb")) == sorted(NAMES.values())
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_it_holds_no_code_but_short_cells(script):
+    sources = [source for kind, source in cells_of(script) if kind == "code"]
+    lengths = [len([line for line in source.splitlines() if line.strip()]) for source in sources]
+    assert median(lengths) <= MEDIAN
+    assert max(lengths) <= LONGEST
+    for node in ast.walk(ast.parse("\n".join(sources))):
+        assert not isinstance(
+            node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.For, ast.While, ast.If)
+        )
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_script_and_notebook_are_equal(script):
+    assert cells_of(script) == cells_of(script.with_suffix(".ipynb")), "run `make notebooks`"
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_its_parts_are_those_of_every_study(script):
+    text = "\n".join(source for kind, source in cells_of(script) if kind == "markdown")
+    heads = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    verdict = "Estimates" if script.stem == "00_components" else "Verdict"
+    assert heads[1:] == ["Question", "Theory", "Exact check", "Experiment", "Figures", verdict,
+                         "What would change our mind", "On your own model"]  # fmt: skip
+    change = text[text.index("What would change") : text.index("On your own model")]
+    asked = find(next(stem for stem, name in NAMES.items() if name == script.stem)).QUESTIONS
+    assert all(name in change for name in asked if name.startswith("h"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_committed_outputs_tell_nothing_of_the_machine(script):
+    notebook = nbformat.read(script.with_suffix(".ipynb"), as_version=4)
+    nbformat.validate(notebook)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in code), "run `make notebooks`"
+    said = json.dumps([cell.outputs for cell in code] + [notebook.metadata])
+    assert not re.search(r"(?<![\w.<])/(home|root|tmp|work|Users|usr|opt|var)/|[A-Z]:\\\\", said)
+    assert "execution" not in json.dumps([cell.metadata for cell in notebook.cells])
+    assert not [
+        out for cell in code for out in cell.outputs if out.output_type == "error" or out.get("name") == "stderr"
+    ]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_the_commands_it_names_exist(script, capsys):
+    text = "\n".join(source for kind, source in cells_of(script) if kind == "markdown")
+    commands = [line for line in text.splitlines() if line.startswith("vapo ")]
+    assert commands
+    for line in commands:
+        words = shlex.split(line)[1:]
+        if words[0] in ("train", "ablate", "sweep"):
+            assert main([*words, "--dry-run"]) == 0, capsys.readouterr().err
+
+
+def contradicting(stem, rng):
+    """(tables, question): planted so that the prediction fails; of the components, clip_higher harms."""
+    if stem == "components":
+        runs = frame_of(components.specs("quick"))
+        level = np.where(runs["clip_higher"] & (runs["recipe"] == "vapo"), -0.05, 0.0)
+        noise = 0.01 * rng.normal(size=len(runs))
+        return tables(runs, {"auc": 0.5 + level + noise}), "clip_higher"
+    name = CONTRADICTED[stem]
+    question = find(stem).QUESTIONS[name]
+    theta = 2 * question.threshold if question.equivalence else -2 * question.threshold
+    simulate = importlib.import_module(f"tests.calibration.{stem}").SIMULATIONS[name]
+    return simulate(theta, rng), name
+
+
+def shown(cells):
+    """Everything the cells' outputs say, tags taken out."""
+    outputs = [out.get("data", out) for cell in cells if cell.cell_type == "code" for out in cell.outputs]
+    texts = [str(data.get(kind, "")) for data in outputs for kind in ("text", "text/plain", "text/html")]
+    return " ".join(re.sub(r"<[^>]+>", " ", " ".join(texts)).split())
+
+
+def first_output(cells):
+    """What stands under the first code cell."""
+    (out,) = next(cell for cell in cells if cell.cell_type == "code").outputs
+    return out["data"]["text/plain"]
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_it_says_what_the_judge_says(stem, tmp_path):
+    """Once without data, once with data that contradict a prediction, in one kernel, from another working directory."""
+    planted, name = contradicting(stem, np.random.default_rng(3))
+    judge, questions = importlib.import_module(f"analysis.hypotheses.{stem}"), find(stem).QUESTIONS
+    rows = judge.score(planted, questions, "full")
+    full = plant(tmp_path / "some" / "results" / stem, "full", questions, rows)
+    shelf.write(planted, full)
+
+    notebook = jupytext.read(FOLDER / f"{NAMES[stem]}.py")
+    count, own = len(notebook.cells), notebook.cells
+    cells = []
+    for place in ("none", "some"):
+        home = json.dumps(str(tmp_path / place))
+        start = f"%reset -f\nimport os\nos.environ[{ROOT_VARIABLE!r}] = {home}"
+        cells += [nbformat.v4.new_code_cell(start), *(cell.copy() for cell in own)]
+    notebook.cells = cells
+    (tmp_path / "elsewhere").mkdir()
+    done = execute(notebook, tmp_path / "elsewhere").cells
+    without, with_data = done[1 : count + 1], done[count + 2 :]
+
+    assert first_output(without).startswith("NO DATA")
+    assert f"vapo study {stem} --preset quick" in first_output(without)
+
+    lines = (component_lines if stem == "components" else headline)(rows, questions)
+    assert first_output(with_data) == "\n".join(lines)
+    assert lines[0].startswith(
+        f"SIGN OPPOSITE TO THE PAPER'S, {name}" if stem == "components" else f"PREDICTION CONTRADICTED, {name}"
+    )
+    text = shown(with_data)
+    assert rows
+    for row in rows:
+        assert estimate(row) in text, row
+    assert str(tmp_path) not in text
+    pictures = [
+        out
+        for cell in with_data
+        if cell.cell_type == "code"
+        for out in cell.outputs
+        if "image/png" in out.get("data", {})
+    ]
+    assert len(pictures) == len(judge.figures(planted, questions))
+    assert all(out.metadata["image/png"]["alt"] for out in pictures)
