@@ -3,6 +3,9 @@
 h1a: full VAPO with its approximation floor, on the walk and on both tasks of text. h1b: full VAPO with lambda fixed, and the
 same with an error put into values when advantages are computed; on the walk also where all responses have one length. h1c:
 full VAPO and its twin that rehearses rare places, at several rates of the policy, 0 among them.
+
+Seconds of one busy core per run, measured: on the walk 6 with a floor, 2 with an error, 3 to 4 for a twin; on text 50
+(text_walk) and 75 (chain) with a floor at both ends. Quick comes to 10 minutes by that, full to less than 3 hours.
 """
 
 from collections.abc import Iterable, Mapping
