@@ -99,6 +99,9 @@ def _publish(stem: str, config: StudyConfig, out: Path) -> None:
     """Tables, verdicts, figures and a note of how they came about, from whatever is finished of all worlds."""
     specs = list(dict.fromkeys(find(stem).specs(config.preset)))
     tables = _tables(stem, specs, config, out)
+    if not len(tables.runs):
+        print(f"{stem}: nothing is finished yet, so there is nothing to judge")
+        return
     judge, questions = importlib.import_module(f"analysis.hypotheses.{stem}"), find(stem).QUESTIONS
     found: list[Verdict] = judge.score(tables, questions, config.preset)
     write_whole(out / "verdicts.json", as_json(found))
@@ -120,6 +123,8 @@ def _tables(stem: str, specs: Sequence[AnySpec], config: StudyConfig, out: Path)
     shelved = {name for tables in mine for name in tables.runs["spec"]}
     fresh = shelf.from_runs([spec for spec in specs if spec.hash not in lent | shelved], config.runs)
     own = shelf.joined([*mine, fresh])
+    if not len(own.runs) and not lent:
+        return own
     shelf.write(own, out)
     return shelf.joined([load(out), *elsewhere])
 
@@ -143,9 +148,9 @@ def _note(stem: str, config: StudyConfig, tables: Tables) -> dict[str, Any]:
         "preset": config.preset,
         "command": f"vapo study {stem} --preset {config.preset}",
         "commit": git_commit(),
-        "commits_of_rows": sorted(set(tables.runs["git_commit"])) if len(tables.runs) else [],
+        "commits_of_rows": sorted(set(tables.runs["git_commit"])),
         "runs": len(tables.runs),
-        "core_hours": round(float(tables.runs["seconds"].sum()) / 3600, 3) if len(tables.runs) else 0.0,
+        "core_hours": round(float(tables.runs["seconds"].sum()) / 3600, 3),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "questions": {name: question._asdict() for name, question in find(stem).QUESTIONS.items()},
     }

@@ -148,3 +148,10 @@ def test_verdicts_survive_their_file(tmp_path, small):
     (tmp_path / "x.json").write_text('[{"a": 1}]')
     with pytest.raises(ValueError, match="not a list of verdicts"):
         read(tmp_path / "x.json")
+
+
+def test_a_study_without_a_finished_run_writes_no_outcome(tmp_path, small, capsys):
+    shutil.rmtree(tmp_path / "runs")
+    assert run_study(STEM, config(tmp_path, preset="full", judge=True)) == 0
+    assert "nothing is finished yet" in capsys.readouterr().out
+    assert files(tmp_path / "results") == {}
