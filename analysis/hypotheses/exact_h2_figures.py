@@ -140,8 +140,9 @@ def of_alpha(tables: Tables, found: Curves) -> Drawing:
             left.fill_between(
                 part["alpha"], 100 * part["low"], 100 * part["high"], color=colour, alpha=0.18, linewidth=0
             )
-        left.set(xscale="log", xlim=(3e-4, 30), ylim=(0, 100), xlabel="α", ylabel="% of the samples wasted")
-        left.legend(frameon=False, fontsize=7)
+        left.set(xscale="log", xlim=(3e-4, 30), ylim=(0, 130), xlabel="α", ylabel="% of the samples wasted")
+        left.set_yticks(range(0, 101, 20))
+        left.legend(frameon=False, fontsize=7, loc="upper left", ncols=2)
         for (name, part), colour, mark in zip(bias.groupby("rule", sort=False), PALETTE, MARKS, strict=False):
             spread = np.maximum([part["bias"] - part["low"], part["high"] - part["bias"]], 0)
             right.errorbar(

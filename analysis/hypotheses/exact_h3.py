@@ -21,7 +21,7 @@ def h3b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         return []
     rows: list[Verdict] = []
     table = at(table[table["length"] == table["length"].max()], lam=1.0)
-    for (shared, spare, kind), part in table.groupby(["shared", "spare", "kind"], sort=False):
+    for (shared, spare, kind), part in table.groupby(["shared", "spare", "kind"]):
         where = (
             f"{CRITICS[str(kind)]}, {part['length'].iloc[0]:g} tokens on average, limit {spare:g} times that,"
             f" {'one set of logits for all positions' if shared else 'logits by position'}"
@@ -66,7 +66,7 @@ def drawn(shown: pd.DataFrame) -> Drawing:
     keys = ["kind", "shared", "spare"]
     rows = [
         (*(part[name].iloc[0] for name in keys), part["cv"].mean(), *student(part["log_quality"]), len(part))
-        for _, part in shown.groupby(keys, sort=False)
+        for _, part in shown.groupby(keys)
     ]
     table = pd.DataFrame(rows, columns=[*keys, "cv", "log_quality", "low", "high", "families"])
     with canvas(7.2, 3.0) as figure:
