@@ -23,6 +23,7 @@ from experiments.progress import Progression
 from experiments.run import git_commit
 from experiments.studies import STEMS, find, stem_of
 from experiments.study_plan import study_cost
+from experiments.study_readme import study_readme
 from experiments.track import close_tracking, open_tracking
 from vapo_core.files import ensure_writable, write_whole
 from vapo_core.settings import Frozen
@@ -105,9 +106,11 @@ def _publish(stem: str, config: StudyConfig, out: Path) -> None:
     judge, questions = importlib.import_module(f"analysis.hypotheses.{stem}"), find(stem).QUESTIONS
     found: list[Verdict] = judge.score(tables, questions, config.preset)
     write_whole(out / "verdicts.json", as_json(found))
-    _draw({**judge.figures(tables, questions), **theory.figures(tables)}, out / "figures")
+    drawings = {**judge.figures(tables, questions), **theory.figures(tables)}
+    _draw(drawings, out / "figures")
     note = _note(stem, config, tables)
     write_whole(out / "study.json", json.dumps(note, indent=1))
+    write_whole(out / "README.md", study_readme(note, found, {name: drawing.alt for name, drawing in drawings.items()}))
     _say(found, out)
     for objection in late(stem, note["commits_of_rows"]) if config.preset == "full" else ():
         print(f"no prediction any more: {objection}", file=sys.stderr)

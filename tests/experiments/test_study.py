@@ -43,8 +43,8 @@ def small(monkeypatch, tmp_path, trained):
 
 
 def files(folder):
-    """Everything in an outcome that its rows determine, by name."""
-    names = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != "study.json"]
+    """Everything in an outcome that its rows determine, by name; study.json and README.md also tell the commit."""
+    names = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name not in ("study.json", "README.md")]
     return {str(p.relative_to(folder)): p.read_bytes() for p in names}
 
 

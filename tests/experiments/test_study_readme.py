@@ -1,0 +1,28 @@
+"""The page in an outcome folder."""
+
+from analysis.decisions import Verdict
+from experiments.study_readme import study_readme
+
+NOTE = {
+    "stem": "h9_example", "command": "vapo study h9_example --preset full", "commit": "abc1234",
+    "commits_of_rows": ["0000001", "0000002"], "runs": 1200, "core_hours": 2.0, "machine": "Linux, 2 cores",
+    "questions": {
+        "h9a": {"question": "Does it?", "primary": "walk"},
+        "h9b": {"question": "And P(a|b)?", "primary": "tiny_lm"},
+    },
+}  # fmt: skip
+
+
+def row(primary: bool) -> Verdict:
+    decision = "supported" if primary else None
+    return Verdict("h9a", "walk", 0.5, "AUC", 0.4, 0.6, 0.1, 32, decision, primary, "full", 0.2, {}, "x")
+
+
+def test_the_page_says_where_rows_come_from_what_was_decided_and_what_is_missing():
+    page = study_readme(NOTE, [row(True), row(False), row(False)], {"h9a": "A figure."})
+    assert "1,200 runs, 2.00 core-hours (6.0 s a run)" in page
+    assert "0000001, 0000002" in page
+    assert "| h9a: Does it? | supported | 0.5 [0.4, 0.6] AUC | 0.1 | 32 |" in page
+    assert "| h9b: And P(a\\|b)? | no rows yet of its primary level, tiny_lm | | | |" in page
+    assert "2 secondary rows" in page
+    assert "![A figure.](figures/h9a.png)" in page
