@@ -21,7 +21,7 @@ def study_readme(note: Mapping[str, Any], found: Sequence[Verdict], figures: Map
         f" judged on {note['machine']}."
     )
     pictures = [f"![{alt}](figures/{name}.png)\n\n*{alt}*" for name, alt in figures.items()]
-    return "\n\n".join([f"# {note['stem']}", origin, _decided(note, found), *pictures]) + "\n"
+    return "\n\n".join([f"# {note['stem']}", origin, _decided(note, found), _declared(note), *pictures]) + "\n"
 
 
 def _decided(note: Mapping[str, Any], found: Sequence[Verdict]) -> str:
@@ -38,4 +38,15 @@ def _decided(note: Mapping[str, Any], found: Sequence[Verdict]) -> str:
         )
     secondary = sum(not row.primary for row in found)
     lines += ["", f"{secondary} secondary rows, with 95 % intervals and without a verdict, are in `verdicts.json`."]
+    return "\n".join(lines)
+
+
+def _declared(note: Mapping[str, Any]) -> str:
+    """What `supported` is about: estimand and prediction, as they stood before the runs."""
+    lines = [
+        "A decision is about the prediction, which was written before the runs; the threshold is in the same unit:",
+        "",
+    ]
+    for name, question in note["questions"].items():
+        lines.append(f"- **{name}** estimates: {question['estimand']} *Predicted:* {question['prediction']}")
     return "\n".join(lines)

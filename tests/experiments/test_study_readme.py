@@ -7,8 +7,8 @@ NOTE = {
     "stem": "h9_example", "command": "vapo study h9_example --preset full", "commit": "abc1234",
     "commits_of_rows": ["0000001", "0000002"], "runs": 1200, "core_hours": 2.0, "machine": "Linux, 2 cores",
     "questions": {
-        "h9a": {"question": "Does it?", "primary": "walk"},
-        "h9b": {"question": "And P(a|b)?", "primary": "tiny_lm"},
+        "h9a": {"question": "Does it?", "primary": "walk", "estimand": "On minus off.", "prediction": "Positive."},
+        "h9b": {"question": "And P(a|b)?", "primary": "tiny_lm", "estimand": "A share.", "prediction": "Zero."},
     },
 }  # fmt: skip
 
@@ -25,4 +25,5 @@ def test_the_page_says_where_rows_come_from_what_was_decided_and_what_is_missing
     assert "| h9a: Does it? | supported | 0.5 [0.4, 0.6] AUC | 0.1 | 32 |" in page
     assert "| h9b: And P(a\\|b)? | no rows yet of its primary level, tiny_lm | | | |" in page
     assert "2 secondary rows" in page
+    assert "- **h9a** estimates: On minus off. *Predicted:* Positive." in page
     assert "![A figure.](figures/h9a.png)" in page
