@@ -48,6 +48,9 @@ class NeverStops:
         """The tokenizer's own reading."""
         return self._tokenizer(*arguments, **named)
 
+    def __len__(self) -> int:
+        return len(self._tokenizer)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tokenizer, name)
 

@@ -1,0 +1,111 @@
+"""What engines on text share, however they sample: reading prompts, room for answers, tokens put side by side."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vapo_core.text import Text, stops_of
+from vapo_core.types import Problem, Rollout
+
+Boundaries = Callable[[str], list[int]]
+"""Character positions in a response after each step of reasoning."""
+
+UNWRITTEN = -1
+"""Stands in [B, T] tokens where a response is over."""
+
+
+class TextEngine:
+    """Token lists in, rollouts out; `complete` is what differs between engines."""
+
+    def __init__(
+        self, model: Any, tokenizer: Any, max_tokens: int, boundaries: Boundaries | None = None, chat: bool = False
+    ) -> None:
+        """Args: model, the trained one, whose stop tokens, positions and device count; boundaries, where a task's steps end
+        in a response's text (every token is a step without it); chat, whether prompts go through the chat template.
+        """
+        self.model, self.tokenizer, self.max_tokens, self.boundaries = model, tokenizer, max_tokens, boundaries
+        self.text = Text(tokenizer, chat, stops_of(model))
+
+    def complete(
+        self, prefixes: Sequence[list[int]], max_tokens: int | Sequence[int], seed: int, each: int = 1
+    ) -> Rollout:
+        """Continue token prefixes; rows of one prefix stand side by side and are independent samples.
+
+        Args:
+            prefixes: N lists of tokens; each is read once, however many samples it gets.
+            max_tokens: most tokens of a continuation, one number for all prefixes or one for each.
+            seed: the same seed gives the same samples.
+            each: samples per prefix; the rollout has B = N * each rows.
+        """
+        raise NotImplementedError
+
+    def generate(self, problems: Sequence[Problem], answers_each: int, seed: int) -> Rollout:
+        """`answers_each` responses per problem."""
+        return self.complete(self.text.prompts([p.prompt for p in problems]), self.max_tokens, seed, answers_each)
+
+    def write(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> Rollout:
+        """Given token responses in the form of sampled ones, log-probabilities 0."""
+        prompt, attention = self.pad_left(prompts)
+        tokens = torch.full((len(responses), max(map(len, responses))), UNWRITTEN)
+        for row, response in enumerate(responses):
+            tokens[row, : len(response)] = torch.tensor(response)
+        tokens = tokens.to(prompt.device)
+        return self.rollout(prompt, attention, tokens, torch.zeros(tokens.shape, device=tokens.device))
+
+    def texts(self, responses: Sequence[list[int]]) -> list[str]:
+        """Responses as text, without the stop token. Other special tokens stay visible, so a verifier refuses them."""
+        return self.text.responses(responses)
+
+    def rollout(self, prompt: Tensor, prompt_attention: Tensor, tokens: Tensor, logp: Tensor) -> Rollout:
+        """Prompts [B, P] and responses [B, T] side by side; UNWRITTEN where a response is over."""
+        mask = tokens != UNWRITTEN
+        texts = self.texts([[token for token in row if token != UNWRITTEN] for row in tokens.tolist()])
+        ids = torch.cat([prompt, tokens.where(mask, self.text.pad)], dim=1)
+        return Rollout(
+            inputs={"ids": ids, "attention": torch.cat([prompt_attention, mask.to(prompt_attention)], dim=1)},
+            mask=mask,
+            logp=logp,
+            responses=tuple(texts),
+            truncated=~self.text.ends(tokens).any(1),
+            step=self._steps(tokens, texts).to(tokens.device),
+        )
+
+    def pad_left(self, prefixes: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
+        """[N, P] ids and attention, on the model's device."""
+        width = max(len(p) for p in prefixes)
+        ids = torch.tensor([[self.text.pad] * (width - len(p)) + list(p) for p in prefixes])
+        attention = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prefixes])
+        device = next(self.model.parameters()).device
+        return ids.to(device), attention.to(device)
+
+    def check_room(self, prefixes: Sequence[list[int]], limits: Sequence[int]) -> None:
+        """See that the model has a place for every token of prefixes and answers.
+
+        Raises:
+            ValueError: if it has too few positions.
+        """
+        config = getattr(self.model, "config", None)
+        room = getattr(config, "max_position_embeddings", None)
+        asked = max(len(prefix) + limit for prefix, limit in zip(prefixes, limits, strict=True))
+        if room is not None and asked > room:
+            prompt = max(map(len, prefixes))
+            raise ValueError(
+                f"base.model: the checkpoint has {room} positions, but a prompt of up to {prompt} tokens and its answer"
+                f" of up to {max(limits)} may take {asked}; lower the task's max_tokens or choose another checkpoint"
+            )
+
+    def _steps(self, tokens: Tensor, texts: list[str]) -> Tensor:
+        """[B, T] step of each token: how many boundaries its text begins at or after."""
+        each = torch.arange(tokens.shape[1]).expand(tokens.shape)
+        ends = [] if self.boundaries is None else [self.boundaries(text) for text in texts]
+        if not any(ends):
+            return each
+        pieces = {i: len(self.tokenizer.decode([i])) for i in tokens.unique().tolist() if i != UNWRITTEN}
+        width = tokens.cpu().clone().apply_(lambda i: pieces.get(i, 0))
+        begins = width.cumsum(1) - width
+        return torch.stack([
+            torch.searchsorted(torch.tensor(row, dtype=torch.long), begin.contiguous(), right=True)
+            for row, begin in zip(ends, begins, strict=True)
+        ])  # fmt: skip
