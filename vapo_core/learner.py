@@ -1,11 +1,13 @@
 """A network with its optimiser, rate schedule and gradient clip: what the update steps and a checkpoint keeps."""
 
 import math
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import nn
 
+from vapo_core.ranks import Ranks, Single
 from vapo_core.settings import Settings
 
 
@@ -13,10 +15,16 @@ class Learner:
     """One trained network."""
 
     def __init__(
-        self, module: nn.Module, lr: float, settings: Settings, total_steps: int, warmup_steps: int = 0
+        self,
+        module: nn.Module,
+        lr: float,
+        settings: Settings,
+        total_steps: int,
+        warmup_steps: int = 0,
+        ranks: Ranks | None = None,
     ) -> None:
-        """Args: lr, the peak AdamW rate; total_steps and warmup_steps, in RL steps."""
-        self.module = module
+        """Args: lr, the peak AdamW rate; total_steps and warmup_steps, in RL steps; ranks, whose gradients are summed."""
+        self.module, self.ranks = module, ranks or Single()
         self.max_grad_norm = settings.max_grad_norm
         self.optimizer = torch.optim.AdamW(
             [p for p in module.parameters() if p.requires_grad],
@@ -29,6 +37,11 @@ class Learner:
             self.optimizer, lambda step: rate_factor(step, settings.lr_schedule, warmup_steps, total_steps)
         )
 
+    @cached_property
+    def forward(self) -> nn.Module:
+        """What to call for gradients: the module, which may have to be told of the other ranks once its start is loaded."""
+        return self.ranks.prepare(self.module, self.optimizer)
+
     @property
     def lr(self) -> float:
         """The rate of the next optimiser step."""
@@ -37,7 +50,7 @@ class Learner:
     def step(self) -> float:
         """Clip, step, clear; returns the gradient norm before clipping (not finite: nothing is stepped)."""
         parameters = self.optimizer.param_groups[0]["params"]
-        norm = float(nn.utils.clip_grad_norm_(parameters, self.max_grad_norm))
+        norm = self.ranks.clip(parameters, self.max_grad_norm)
         if math.isfinite(norm):
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)

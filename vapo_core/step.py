@@ -1,13 +1,14 @@
 """One update, top to bottom: values -> credit -> losses -> optimiser steps. It asks nothing about components or worlds."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from vapo_core.learner import Learner
 from vapo_core.losses import clipped_surrogate, kl_k3, linear_weights, token_mean, value_loss
+from vapo_core.ranks import Ranks
 from vapo_core.recipe import Recipe, Settings
 from vapo_core.types import Batch, Credited
 
@@ -32,6 +33,12 @@ class Trace:
     critic_grad_norm: list[float] = field(default_factory=list)
     policy_loss: list[float] = field(default_factory=list)
     value_loss: list[float] = field(default_factory=list)
+
+    def of_all(self, ranks: Ranks) -> "Trace":
+        """With the tokens that every rank visited."""
+        own = {"ratio": self.ratio, "advantages": self.advantages, "low": self.low, "high": self.high}
+        found = ranks.lists(own)
+        return replace(self, ratio=found["ratio"], advantages=found["advantages"], low=found["low"], high=found["high"])
 
 
 def assign_credit(batch: Batch, values: Tensor, recipe: Recipe) -> Credited:
@@ -63,42 +70,52 @@ def update(
 ) -> Trace:
     """Several passes of mini-batch steps on policy and critic.
 
-    Every loss is normalised over its whole mini-batch, so splitting a mini-batch into micro-batches changes nothing.
+    Every loss is normalised over its whole mini-batch, so splitting a mini-batch into micro-batches, or over ranks, changes
+    nothing.
 
     Raises:
         Diverged: if a loss or a gradient norm is not finite.
     """
-    trace = Trace()
+    trace, ranks = Trace(), policy.ranks
     for rows in _mini_batches(len(batch.mask), settings.mini_batches, settings.epochs, generator):
         part, credit = batch.take(rows), credited.take(rows)
         weights = _whole_batch_weights(part, recipe)
         losses = torch.zeros(2)
-        for micro in torch.arange(len(rows)).chunk(settings.micro_batches):
-            policy_part, value_part = _micro_losses(
-                part.take(micro),
-                credit.take(micro),
-                [w[micro] for w in weights],
-                recipe,
-                settings,
-                policy,
-                critic,
-                trace,
-            )
-            (policy_part + value_part).backward()
+        slices = _slices(part, settings, ranks)
+        for number, micro in enumerate(slices, start=1):
+            with ranks.collecting(number == len(slices), policy.forward, critic.forward):
+                policy_part, value_part = _micro_losses(
+                    part.take(micro),
+                    credit.take(micro),
+                    [w[micro] for w in weights],
+                    recipe,
+                    settings,
+                    policy,
+                    critic,
+                    trace,
+                )
+                ranks.backward(policy_part + value_part)
             losses += torch.stack([policy_part.detach(), value_part.detach()]).cpu()
+        losses = ranks.total(losses)
         _finite(losses, "loss")
         trace.policy_loss.append(float(losses[0]))
         trace.value_loss.append(float(losses[1]))
         trace.policy_grad_norm.append(policy.step())
         trace.critic_grad_norm.append(critic.step())
         _finite(trace.policy_grad_norm[-1] + trace.critic_grad_norm[-1], "gradient norm")
-    return trace
+    return trace.of_all(ranks)
 
 
 def _mini_batches(responses: int, parts: int, epochs: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Row indices of every mini-batch, shuffled anew in each epoch."""
     for _ in range(epochs):
         yield from torch.randperm(responses, generator=generator).tensor_split(parts)
+
+
+def _slices(part: Batch, settings: Settings, ranks: Ranks) -> tuple[Tensor, ...]:
+    """Row numbers of this rank's micro-batches; ranks share the mini-batch's micro-batches among them."""
+    rows = torch.arange(len(part.mask))
+    return rows[ranks.share(len(rows))].chunk(-(-settings.micro_batches // ranks.size))
 
 
 def _whole_batch_weights(part: Batch, recipe: Recipe) -> tuple[Tensor, Tensor, Tensor]:
@@ -121,14 +138,14 @@ def _micro_losses(
 ) -> tuple[Tensor, Tensor]:
     """This slice's share of the mini-batch's policy loss and value loss, two scalars."""
     surrogate_weight, imitation_weight, token_weight = weights
-    logp, entropy = policy.module(part)
+    logp, entropy = policy.forward(part)
     ratio = (logp - part.logp_old).exp()
     low, high = recipe.clip_higher.bounds(credit.advantages)
     surrogate = clipped_surrogate(ratio, credit.advantages, low, high)
     extra = settings.kl_coef * kl_k3(logp, part.logp_ref) - settings.entropy_coef * entropy
     policy_loss = (surrogate_weight * surrogate + imitation_weight * logp + token_weight * extra).sum()
 
-    values = critic.module(part)
+    values = critic.forward(part)
     critic_loss = (token_weight * value_loss(values, credit.values, credit.targets, settings.value_clip)).sum()
 
     trace.ratio.append(ratio.detach()[part.mask])

@@ -1,0 +1,142 @@
+"""The processes that train one run together, called ranks, and what they share out: rows.
+
+Every rank holds the whole graded batch and computes the same credit, loss weights and mini-batches from it. Sampling,
+grading and passes through the networks are shared out by rows, and gradients are summed before a step. So a run does not
+depend on the number of ranks, but for rounding. A process by itself is `Single`, and all of this is the identity.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from vapo_core.types import Batch
+
+
+class LostRank(RuntimeError):
+    """Another process of the run has ended or no longer answers, so this one cannot go on."""
+
+
+class Ranks(ABC):
+    """One process among those that share a run. Every method is called by all of them, in the same order."""
+
+    number: int
+    """From 0; number 0 writes what is written."""
+    size: int
+    """How many there are."""
+
+    @abstractmethod
+    def everyones(self, mine: bytes) -> list[bytes]:
+        """What each rank brought, in the order of their numbers.
+
+        Raises:
+            LostRank: if one of them is gone.
+        """
+
+    @abstractmethod
+    def prepare(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> nn.Module:
+        """What to call in place of the module where gradients are wanted; the optimiser then steps what it trains."""
+
+    @abstractmethod
+    def collecting(self, last: bool, *prepared: nn.Module) -> AbstractContextManager[Any]:
+        """Around a pass and its backward: gradients are kept here, and summed over the ranks with the last pass."""
+
+    @abstractmethod
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradient of this rank's part of a loss, the loss being the sum of the parts."""
+
+    @abstractmethod
+    def clip(self, parameters: Sequence[nn.Parameter], most: float) -> float:
+        """Scale summed gradients to a global norm of at most `most`; returns the norm before."""
+
+    def share(self, rows: int) -> slice:
+        """This rank's consecutive part of so many rows; parts differ by one row at most."""
+        return slice(rows * self.number // self.size, rows * (self.number + 1) // self.size)
+
+    def together(self, mine: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Every rank's tensors, one after the other along the first dimension, on the CPU; other dimensions agree."""
+        pieces = [load(piece) for piece in self.everyones(packed(mine))]
+        return {name: torch.cat([piece[name] for piece in pieces]) for name in mine}
+
+    def lists(self, mine: Mapping[str, list[Tensor]]) -> dict[str, list[Tensor]]:
+        """What all entries of all ranks' lists come to, one after the other, as lists of one entry."""
+        found = self.together({name: torch.cat(entries) for name, entries in mine.items()})
+        return {name: [whole] for name, whole in found.items()}
+
+    def total(self, mine: Tensor) -> Tensor:
+        """The sum over ranks, added up in the same order by all of them."""
+        return self.together({"": mine[None]})[""].sum(0)
+
+    def read(self, module: nn.Module, batch: Batch) -> tuple[Tensor, ...]:
+        """A network's outputs [B, T] for a whole batch, without gradients; each rank reads its share of the rows."""
+        rows = torch.arange(len(batch.mask))[self.share(len(batch.mask))]
+        found = self.together({str(number): x for number, x in enumerate(outputs(module, batch.take(rows)))})
+        return tuple(x.to(batch.mask.device) for x in found.values())
+
+    def shared_out(self, rows: int, work: Callable[[slice], Sequence[Any]]) -> list[Any]:
+        """JSON values of so many rows, each rank working on its share; one value per row."""
+        pieces = self.everyones(json.dumps(list(work(self.share(rows)))).encode())
+        return [value for piece in pieces for value in json.loads(piece)]
+
+
+class Single(Ranks):
+    """The only process of a run."""
+
+    number, size = 0, 1
+
+    def everyones(self, mine: bytes) -> list[bytes]:
+        """Its own."""
+        return [mine]
+
+    def prepare(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> nn.Module:
+        """The module itself."""
+        return module
+
+    def collecting(self, last: bool, *prepared: nn.Module) -> AbstractContextManager[Any]:
+        """Nothing to be done."""
+        return nullcontext()
+
+    def backward(self, loss: Tensor) -> None:
+        """The part is the whole."""
+        loss.backward()
+
+    def clip(self, parameters: Sequence[nn.Parameter], most: float) -> float:
+        """As torch does it."""
+        return float(nn.utils.clip_grad_norm_(parameters, most))
+
+    def together(self, mine: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Its own."""
+        return dict(mine)
+
+    def lists(self, mine: Mapping[str, list[Tensor]]) -> dict[str, list[Tensor]]:
+        """Its own, entry by entry."""
+        return dict(mine)
+
+    def total(self, mine: Tensor) -> Tensor:
+        """Its own."""
+        return mine
+
+    def read(self, module: nn.Module, batch: Batch) -> tuple[Tensor, ...]:
+        """The whole batch at once."""
+        return outputs(module, batch)
+
+    def shared_out(self, rows: int, work: Callable[[slice], Sequence[Any]]) -> list[Any]:
+        """All the work."""
+        return list(work(slice(rows)))
+
+
+@torch.no_grad()
+def outputs(module: nn.Module, batch: Batch) -> tuple[Tensor, ...]:
+    """What a network says, as a tuple also where it is one tensor."""
+    said = module(batch)
+    return said if isinstance(said, tuple) else (said,)
+
+
+def packed(tensors: Mapping[str, Tensor]) -> bytes:
+    """Tensors as safetensors, which execute nothing when they are read."""
+    return save({name: x.detach().cpu().contiguous() for name, x in tensors.items()})
