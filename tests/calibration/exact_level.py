@@ -32,18 +32,24 @@ def arrays(runs: pd.DataFrame, parts: dict[str, dict[str, np.ndarray]]) -> pd.Da
     for table, columns in parts.items():
         items = max(np.shape(x)[-1] for x in columns.values())
         for name, values in columns.items():
-            pieces.append((table, name, items, np.broadcast_to(values, (count, items)).ravel()))
+            pieces.append((f"exact/{table}", name, items, np.broadcast_to(values, (count, items)).ravel()))
     sizes = [len(values) for *_, values in pieces]
+    spec = np.concatenate([np.repeat(np.arange(count), items) for _, _, items, _ in pieces])
     whole = {
-        "spec": np.concatenate([np.repeat(np.arange(count), items) for _, _, items, _ in pieces]),
+        "spec": pd.Categorical.from_codes(spec, runs["spec"].tolist()),
         "step": np.zeros(sum(sizes), int),
-        "probe": np.repeat([f"exact/{table}" for table, *_ in pieces], sizes),
+        "probe": _repeated([table for table, *_ in pieces], sizes),
         "item": np.concatenate([np.tile(np.arange(items), count) for _, _, items, _ in pieces]),
-        "column": np.repeat([name for _, name, *_ in pieces], sizes),
+        "column": _repeated([name for _, name, *_ in pieces], sizes),
         "value": np.concatenate([values for *_, values in pieces]),
     }
-    whole["spec"] = runs["spec"].to_numpy()[whole["spec"]]
     return pd.DataFrame(whole)
+
+
+def _repeated(words: list[str], times: list[int]) -> pd.Categorical:
+    """Each word so many times, as columns of text are kept."""
+    names = list(dict.fromkeys(words))
+    return pd.Categorical.from_codes(np.repeat([names.index(word) for word in words], times), names)
 
 
 BIAS_CV = {"False": 0.8, "True": 0.5}

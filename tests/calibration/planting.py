@@ -55,7 +55,7 @@ def frame_of(specs: Sequence[Any], study: str = "planted") -> pd.DataFrame:
 
 
 def _checked(runs: pd.DataFrame) -> pd.DataFrame:
-    return check(Tables(runs, pd.DataFrame(columns=["spec", "step", "metric", "value"]))).runs
+    return check(Tables(runs, pd.DataFrame(columns=["spec", "step", "metric", "value"]))).runs.copy()  # in one piece
 
 
 def tables(
