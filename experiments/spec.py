@@ -21,7 +21,7 @@ from vapo_core.settings import (
     check_combination,
 )
 from vapo_core.suggest import nearest
-from vapo_core.tasks import TASKS
+from vapo_core.tasks import TASKS, check_base
 
 PROTOCOLS: dict[str, int] = {"exact": 1, "walk": 1, "lm": 1}
 """Raised when a golden trajectory of that world moves, so that old and new rows never mix."""
@@ -87,6 +87,7 @@ class RunSpec(Frozen):
             raise ValueError(f"recipe: no recipe {self.recipe!r}{nearest(self.recipe, RECIPES)}")
         if TASKS[self.task.name].world != self.world:
             raise ValueError(f"task: {self.task.name!r} belongs to world {TASKS[self.task.name].world!r}")
+        check_base(self.task.name, self.base)
         for name, every in self.probes.items():
             if name not in PROBES:
                 raise ValueError(f"probes: no probe {name!r}{nearest(name, PROBES)}")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from vapo_core.prompts import Prompts
 from vapo_core.recipe import Recipe, Settings
 from vapo_core.seeds import child
-from vapo_core.tasks.base import Grade, Task
+from vapo_core.tasks.base import Grade, Task, verify_all
 from vapo_core.types import Batch, Problem, Rollout
 from vapo_core.worlds.base import World
 
@@ -33,8 +33,7 @@ class Graded(NamedTuple):
 
 def grade_all(task: Task, problems: Sequence[Problem], answers_each: int, rollout: Rollout) -> list[Grade]:
     """B grades, one per response."""
-    repeated = (p for p in problems for _ in range(answers_each))
-    return [task.verify(p, response) for p, response in zip(repeated, rollout.responses, strict=True)]
+    return verify_all(task, [p for p in problems for _ in range(answers_each)], rollout.responses)
 
 
 def to_batch(rollout: Rollout, grades: Sequence[Grade], answers: int, rewards: Tensor) -> Batch:

@@ -116,6 +116,10 @@ class Evaluation(Frozen):
     k_problems: int = Field(64, ge=1, description="held-out problems with 2k answers each")
 
 
+BASE_SIZES: tuple[str, ...] = ("tiny", "small", "medium")
+"""Base models pretrained here; any other name is a checkpoint's."""
+
+
 class Base(Frozen):
     """The policy a run starts from."""
 

@@ -17,7 +17,9 @@ from vapo_core.settings import Frozen
 from vapo_core.suggest import nearest
 from vapo_core.tasks import TASKS
 
-MEASURED = tuple(name for name, entry in TASKS.items() if entry.world == "lm" and name != "reasoning_gym")
+MEASURED = tuple(
+    name for name, entry in TASKS.items() if entry.world == "lm" and entry.pretrained_here and name != "reasoning_gym"
+)
 """Tasks with demonstrations of their own; reasoning_gym is a door to a hundred others."""
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vapo_core.seeds import child
-from vapo_core.tasks.base import Grade, Task
+from vapo_core.tasks.base import Grade, Task, verify_all
 from vapo_core.types import Problem, Rollout
 
 TRIES = 40
@@ -76,7 +76,7 @@ def corrupted_texts(world: Any, problems: Sequence[Problem], seed: int) -> Plant
     starts = world.tokenizer([text for _, text in beginnings])["input_ids"]
     rollout = finish(world, prompts, starts, CONTINUATIONS, child(seed, 1))
     asked = [problem for problem, _ in beginnings for _ in range(CONTINUATIONS)]
-    grades = [world.task.verify(p, response) for p, response in zip(asked, rollout.responses, strict=True)]
+    grades = verify_all(world.task, asked, rollout.responses)
     wrong = np.array([grade.reward < 1.0 for grade in grades]).reshape(-1, CONTINUATIONS)
     kept = np.flatnonzero(wrong.all(1)).tolist()
     if not kept:

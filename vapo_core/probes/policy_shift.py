@@ -16,6 +16,7 @@ from vapo_core.probes.base import Measurement, View
 from vapo_core.prompts import PromptStream
 from vapo_core.seeds import torch_generator
 from vapo_core.step import assign_credit, update
+from vapo_core.tasks.base import verify_all
 from vapo_core.types import Batch, Credited, Problem
 
 RESPONSES = 512
@@ -122,7 +123,7 @@ def _improvement(
     exact = view.world.exact_change(after, problems)
     if exact is not None:
         return {"policy_shift/delta_j": exact}
-    grades = [view.world.task.verify(p, r) for p, r in zip(problems, responses, strict=True)]
+    grades = verify_all(view.world.task, problems, responses)
     change, error = paired_change(log_ratio.sum(1).cpu(), torch.tensor([g.reward for g in grades]))
     return {"policy_shift/delta_j": change, "policy_shift/delta_j_se": error}
 

@@ -3,10 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from vapo_core.settings import Frozen
+from vapo_core.settings import BASE_SIZES, Base, Frozen
 from vapo_core.suggest import nearest
 from vapo_core.tasks.addition import Addition, AdditionDials
+from vapo_core.tasks.aime_2024 import Aime2024, Aime2024Dials
 from vapo_core.tasks.chain import Chain, ChainDials
+from vapo_core.tasks.competition_math import CompetitionMath, MathDials
+from vapo_core.tasks.dapo_math_17k import DapoMath17k, DapoMath17kDials
+from vapo_core.tasks.gsm8k import Gsm8k, Gsm8kDials
+from vapo_core.tasks.jsonl import Jsonl, JsonlDials
 from vapo_core.tasks.reasoning_gym import ReasoningGym, ReasoningGymDials
 from vapo_core.tasks.routes import Routes, RoutesDials
 from vapo_core.tasks.text_walk import TextWalk, TextWalkDials
@@ -20,6 +25,8 @@ class Entry(NamedTuple):
     dials: type[Frozen]
     task: type
     world: str
+    pretrained_here: bool = True
+    """Whether base models of `BASE_SIZES` can be made for it; if not, it takes a checkpoint."""
 
 
 TASKS: dict[str, Entry] = {
@@ -30,7 +37,25 @@ TASKS: dict[str, Entry] = {
     "trap": Entry(TrapDials, Trap, "lm"),
     "routes": Entry(RoutesDials, Routes, "lm"),
     "reasoning_gym": Entry(ReasoningGymDials, ReasoningGym, "lm"),
+    "gsm8k": Entry(Gsm8kDials, Gsm8k, "lm", pretrained_here=False),
+    "math": Entry(MathDials, CompetitionMath, "lm", pretrained_here=False),
+    "aime_2024": Entry(Aime2024Dials, Aime2024, "lm", pretrained_here=False),
+    "dapo_math_17k": Entry(DapoMath17kDials, DapoMath17k, "lm", pretrained_here=False),
+    "jsonl": Entry(JsonlDials, Jsonl, "lm", pretrained_here=False),
 }
+
+
+def check_base(task: str, base: Base) -> None:
+    """Refuse a base model that cannot be pretrained here.
+
+    Raises:
+        ValueError: saying what to give instead.
+    """
+    if base.model in BASE_SIZES and not TASKS[task].pretrained_here:
+        raise ValueError(
+            f"base.model = {base.model!r}: task {task} has no base model made here; give a checkpoint, a folder or a name"
+            " such as Qwen/Qwen2.5-0.5B"
+        )
 
 
 def make_task(name: str, dials: Mapping[str, Any]) -> Any:

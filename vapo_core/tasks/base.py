@@ -37,7 +37,8 @@ class Task(Protocol):
     """A source of problems with a verifier.
 
     A task on text also has an `alphabet`. It may have `pretraining`, times the usual steps of pretraining a base model, and
-    `lessons(rng, n)`, the problems to pretrain on where they are not those of `train`.
+    `lessons(rng, n)`, the problems to pretrain on where they are not those of `train`; and `verify_all(problems, responses)`
+    where many responses are graded faster together.
     """
 
     max_tokens: int
@@ -77,6 +78,13 @@ def passes(source: Sequence[Problem], rng: np.random.Generator, n: int) -> list[
     rounds = -(-n // len(source))
     order = np.concatenate([rng.permutation(len(source)) for _ in range(rounds)])[:n]
     return [source[i] for i in order]
+
+
+def verify_all(task: Any, problems: Sequence[Problem], responses: Sequence[Any]) -> list[Grade]:
+    """A grade per response, each to its own problem; by the task's own `verify_all` where it has one."""
+    if hasattr(task, "verify_all"):
+        return task.verify_all(problems, responses)
+    return [task.verify(problem, response) for problem, response in zip(problems, responses, strict=True)]
 
 
 class FunctionTask:

@@ -16,7 +16,7 @@ from vapo_core.oracles.monte_carlo import pick_places, step_starts
 from vapo_core.policy import LanguagePolicy
 from vapo_core.rollout.transformers import TransformersEngine
 from vapo_core.seeds import child
-from vapo_core.tasks.base import Task
+from vapo_core.tasks.base import Task, verify_all
 from vapo_core.types import Batch, Problem, Rollout
 from vapo_core.worlds.base import Branches, Said
 
@@ -92,7 +92,8 @@ class LanguageWorld:
         prefixes = [prompt + begun for prompt, begun in zip(prompts, written, strict=True)]
         endings = self.engine.endings(prefixes, (self.task.max_tokens - time).tolist(), seed, each)
         texts = self.engine.texts([written[i // each] + ending for i, ending in enumerate(endings)])
-        rewards = [self.task.verify(problems[row[i // each]], text).reward for i, text in enumerate(texts)]
+        grades = verify_all(self.task, [problems[row[i // each]] for i in range(len(texts))], texts)
+        rewards = [grade.reward for grade in grades]
         return Continued(np.array(rewards).reshape(len(row), each), sum(map(len, endings)))
 
     def branches(self, problems: Sequence[Problem], rollout: Rollout, places: int, seed: int) -> Branches:

@@ -1,0 +1,126 @@
+"""The process that asks math-verify: one JSON line `[reference, answer]` in, one with the outcome out. Only importer of it.
+
+math-verify can read an answer as a Python expression, which sympy evaluates; only its LaTeX reader (antlr) is used here. That
+one still hands every number to sympy as text, so sympy's evaluator of text is replaced by a reader of plain numbers, and
+nothing else that a response says can reach `eval`. Should anything get by, the process can start no other, open no
+connection and write no file. It lives within limits of processor time and memory, and is simply stopped at either.
+"""
+
+import json
+import os
+import re
+import resource
+import signal
+import sys
+from typing import Any
+
+from vapo_core.grading.answers import Outcome
+
+MEMORY = 4 << 30
+"""Bytes of address space."""
+
+READY = '"ready"'
+
+_LITERAL = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,4})?")
+_WARM_UP = (("\\frac{1}{2}", "0.5x"), ("x^2=4", "x=2"), ("(1,2]", "\\{1,2\\}"), ("\\sqrt{2}", "\\sin{\\pi}"))
+_REFUSED = frozenset({
+    "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "subprocess.Popen", "pty.spawn",
+    "socket.__new__", "socket.connect", "socket.bind", "os.remove", "os.rename", "os.rmdir", "shutil.rmtree",
+    "os.kill", "ctypes.dlopen",
+})  # fmt: skip
+
+
+class Reader:
+    """math-verify, confined to LaTeX."""
+
+    def __init__(self) -> None:
+        """Load it, and replace what evaluates text.
+
+        Raises:
+            ImportError: if math-verify is not installed.
+        """
+        import math_verify
+        from math_verify import parser
+        from sympy.parsing import sympy_parser
+
+        self._parse, self._verify = math_verify.parse, math_verify.verify
+        self._config = [math_verify.LatexExtractionConfig(boxed_match_priority=0)]
+        for pair in _WARM_UP:  # sympy loads parts of itself on first use, and names their constants as text
+            self.compare(*pair)
+        sympy_parser.parse_expr, sympy_parser.eval_expr = literal, refuse
+        parser.parse_expr = refuse
+
+    def compare(self, reference: str, answer: str) -> Outcome:
+        """What math-verify says of an answer; unparsable also where reading or comparing runs out of memory or depth."""
+        try:
+            given = self._read(answer)
+            if not given:
+                return "unparsable"
+            wanted = self._read(reference)
+            same = self._verify(wanted, given, timeout_seconds=None, raise_on_error=True)
+            return "right" if same else "wrong"
+        except (MemoryError, RecursionError):
+            return "unparsable"
+        except Exception:  # read, but not to be compared with the reference
+            return "wrong"
+
+    def _read(self, answer: str) -> list[Any]:
+        """Expressions, none where it cannot be read."""
+        boxed = f"\\boxed{{{answer}}}"
+        return self._parse(boxed, self._config, fallback_mode="no_fallback", parsing_timeout=None)
+
+
+def literal(text: str, *_: Any, **__: Any) -> Any:
+    """A plain number, read without evaluation; in place of sympy's `parse_expr`.
+
+    Raises:
+        ValueError: for any other text.
+    """
+    from sympy import Float, Integer
+
+    if not isinstance(text, str) or not _LITERAL.fullmatch(text.strip()):
+        raise ValueError("not a plain number, and nothing else is evaluated")
+    digits = text.strip()
+    return Float(digits) if set(digits) & set(".eE") else Integer(int(digits))
+
+
+def refuse(*_: Any, **__: Any) -> Any:
+    """In place of whatever evaluates text.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError("text is never evaluated")
+
+
+def confine() -> None:
+    """No more processes, connections or written files from here on, and a limit of memory."""
+    sys.dont_write_bytecode = True
+    for limit, size in ((resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CORE, 0)):
+        try:
+            resource.setrlimit(limit, (size, size))
+        except (ValueError, OSError):  # a system without such a limit
+            continue
+    sys.addaudithook(_watch)
+
+
+def _watch(event: str, arguments: tuple[Any, ...]) -> None:
+    """Refuse what a grader has no business doing."""
+    writing = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
+    if event in _REFUSED or writing:
+        raise PermissionError(f"a grader may not {event}")
+
+
+def serve(limit: float) -> None:
+    """Answer until the input ends; a question that takes more than `limit` seconds of processor time ends the process."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints is no answer
+    reader = Reader()
+    confine()
+    print(READY, file=out, flush=True)
+    for line in sys.stdin:
+        reference, answer = json.loads(line)
+        signal.setitimer(signal.ITIMER_PROF, limit)  # without a handler: the system ends the process, whatever it is in
+        outcome = reader.compare(reference, answer)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        print(json.dumps(outcome), file=out, flush=True)
