@@ -63,6 +63,17 @@ class Ranks(ABC):
         pieces = [load(piece) for piece in self.everyones(packed(mine))]
         return {name: torch.cat([piece[name] for piece in pieces]) for name in mine}
 
+    def padded(self, mine: Mapping[str, tuple[Tensor, float]]) -> dict[str, Tensor]:
+        """As `together`, from tensors [b, t] whose t may differ between ranks, and what rows are filled up with."""
+        pieces = [load(piece) for piece in self.everyones(packed({name: x for name, (x, _) in mine.items()}))]
+        found = {}
+        for name, (_, fill) in mine.items():
+            widest = max(piece[name].shape[1] for piece in pieces)
+            found[name] = torch.cat(
+                [nn.functional.pad(x[name], (0, widest - x[name].shape[1]), value=fill) for x in pieces]
+            )
+        return found
+
     def lists(self, mine: Mapping[str, list[Tensor]]) -> dict[str, list[Tensor]]:
         """What all entries of all ranks' lists come to, one after the other, as lists of one entry."""
         found = self.together({name: torch.cat(entries) for name, entries in mine.items()})
@@ -112,6 +123,10 @@ class Single(Ranks):
     def together(self, mine: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Its own."""
         return dict(mine)
+
+    def padded(self, mine: Mapping[str, tuple[Tensor, float]]) -> dict[str, Tensor]:
+        """Its own."""
+        return {name: x for name, (x, _) in mine.items()}
 
     def lists(self, mine: Mapping[str, list[Tensor]]) -> dict[str, list[Tensor]]:
         """Its own, entry by entry."""

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vapo_core.ranks import Ranks, Single
 from vapo_core.text import Text, stops_of
 from vapo_core.types import Problem, Rollout
 
@@ -17,7 +18,10 @@ UNWRITTEN = -1
 
 
 class TextEngine:
-    """Token lists in, rollouts out; `complete` is what differs between engines."""
+    """Token lists in, rollouts out; `sample` is what differs between engines."""
+
+    ranks: Ranks = Single()
+    """The processes that share the sampling."""
 
     def __init__(
         self, model: Any, tokenizer: Any, max_tokens: int, boundaries: Boundaries | None = None, chat: bool = False
@@ -27,6 +31,20 @@ class TextEngine:
         """
         self.model, self.tokenizer, self.max_tokens, self.boundaries = model, tokenizer, max_tokens, boundaries
         self.text = Text(tokenizer, chat, stops_of(model))
+
+    def sample(
+        self, prefixes: Sequence[list[int]], limits: Sequence[int], seed: int, each: int, part: slice
+    ) -> tuple[Tensor, Tensor]:
+        """Tokens, UNWRITTEN where a response is over, and their log-probabilities, [b * each, T] up to the longest.
+
+        Args:
+            prefixes: N lists of tokens.
+            limits: most tokens of a continuation, N numbers.
+            seed: the same seed gives the same samples.
+            each: samples per prefix, side by side.
+            part: the b consecutive prefixes to continue, as they would be continued among all N.
+        """
+        raise NotImplementedError
 
     def complete(
         self, prefixes: Sequence[list[int]], max_tokens: int | Sequence[int], seed: int, each: int = 1
@@ -39,7 +57,31 @@ class TextEngine:
             seed: the same seed gives the same samples.
             each: samples per prefix; the rollout has B = N * each rows.
         """
-        raise NotImplementedError
+        tokens, logp = self._sampled(prefixes, max_tokens, seed, each)
+        prompt, attention = self.pad_left(prefixes)
+        return self.rollout(prompt.repeat_interleave(each, 0), attention.repeat_interleave(each, 0), tokens, logp)
+
+    def endings(
+        self, prefixes: Sequence[list[int]], max_tokens: int | Sequence[int], seed: int, each: int
+    ) -> list[list[int]]:
+        """The tokens that `complete` samples, stop token included, and nothing else of it: B lists."""
+        tokens, _ = self._sampled(prefixes, max_tokens, seed, each)
+        return [[token for token in row if token != UNWRITTEN] for row in tokens.tolist()]
+
+    def _sampled(
+        self, prefixes: Sequence[list[int]], max_tokens: int | Sequence[int], seed: int, each: int
+    ) -> tuple[Tensor, Tensor]:
+        """`sample` of all prefixes, of which every rank continues its share."""
+        limits = [max_tokens] * len(prefixes) if isinstance(max_tokens, int) else list(max_tokens)
+        self.check_room(prefixes, limits)
+        part = self.ranks.share(len(prefixes))
+        device = next(self.model.parameters()).device
+        if part.start < part.stop:
+            tokens, logp = self.sample(prefixes, limits, seed, each, part)
+        else:  # fewer prefixes than ranks
+            tokens, logp = torch.zeros(0, 1, dtype=torch.long), torch.zeros(0, 1)
+        found = self.ranks.padded({"tokens": (tokens, UNWRITTEN), "logp": (logp, 0.0)})
+        return found["tokens"].to(device), found["logp"].to(device)
 
     def generate(self, problems: Sequence[Problem], answers_each: int, seed: int) -> Rollout:
         """`answers_each` responses per problem."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,7 +13,6 @@ from vapo_core.policy import positions
 from vapo_core.rollout.decoding import Decoding, decoding
 from vapo_core.rollout.text_engine import UNWRITTEN, Boundaries, TextEngine
 from vapo_core.seeds import child
-from vapo_core.types import Rollout
 
 
 class TransformersEngine(TextEngine):
@@ -37,39 +36,24 @@ class TransformersEngine(TextEngine):
     def sync(self) -> None:
         """The engine reads the policy's own weights."""
 
-    def complete(
-        self, prefixes: Sequence[list[int]], max_tokens: int | Sequence[int], seed: int, each: int = 1
-    ) -> Rollout:
-        """Samples as `TextEngine.complete` says, with their log-probabilities."""
-        tokens, logp = self._sampled(prefixes, max_tokens, seed, each)
-        prompt, attention = self.pad_left(prefixes)
-        return self.rollout(prompt.repeat_interleave(each, 0), attention.repeat_interleave(each, 0), tokens, logp)
-
-    def endings(
-        self, prefixes: Sequence[list[int]], max_tokens: int | Sequence[int], seed: int, each: int
-    ) -> list[list[int]]:
-        """The tokens that `complete` samples, stop token included, and nothing else of it: B lists."""
-        tokens, _ = self._sampled(prefixes, max_tokens, seed, each)
-        return [[token for token in row if token != UNWRITTEN] for row in tokens.tolist()]
-
-    def _sampled(
-        self, prefixes: Sequence[list[int]], max_tokens: int | Sequence[int], seed: int, each: int
+    def sample(
+        self, prefixes: Sequence[list[int]], limits: Sequence[int], seed: int, each: int, part: slice
     ) -> tuple[Tensor, Tensor]:
-        """Tokens and log-probabilities [B, T], from as many generations as the cache may hold at once."""
-        limits = [max_tokens] * len(prefixes) if isinstance(max_tokens, int) else list(max_tokens)
-        self.check_room(prefixes, limits)
-        parts = _consecutive(prefixes, limits, each, self.most_tokens)
+        """Samples as `TextEngine.sample` says, from as many generations as the cache may hold at once."""
         found = []
         with torch.no_grad(), _evaluating(self.model), computing(self.dtype, next(self.model.parameters()).device):
-            for number, part in enumerate(parts):
-                own_seed = child(seed, number) if number else seed
-                found.append(self._sample(*self.pad_left(prefixes[part]), limits[part], own_seed, each))
+            for number, run in enumerate(_consecutive(prefixes, limits, each, self.most_tokens)):
+                own = slice(max(run.start, part.start), min(run.stop, part.stop))
+                if own.start < own.stop:
+                    place = Place(own.start - run.start, run.stop - run.start)
+                    own_seed = child(seed, number) if number else seed
+                    found.append(self._sample(*self.pad_left(prefixes[own]), limits[own], own_seed, each, place))
         width = max(tokens.shape[1] for tokens, _ in found)
         tokens = [F.pad(tokens, (0, width - tokens.shape[1]), value=UNWRITTEN) for tokens, _ in found]
         return torch.cat(tokens), torch.cat([F.pad(logp, (0, width - logp.shape[1])) for _, logp in found])
 
     def _sample(
-        self, prompt: Tensor, attention: Tensor, limits: Sequence[int], seed: int, each: int
+        self, prompt: Tensor, attention: Tensor, limits: Sequence[int], seed: int, each: int, place: "Place"
     ) -> tuple[Tensor, Tensor]:
         """Tokens (unwritten places marked) and their log-probabilities, [B, T] up to the longest response.
 
@@ -84,8 +68,9 @@ class TransformersEngine(TextEngine):
         logits, batch = self._read_prompts(prompt, attention, each, tokens.shape[1])
         for column in range(tokens.shape[1]):
             rows = torch.log_softmax(logits.float() / self.temperature, dim=-1)
-            # Drawn for every row, finished or not: what one row samples never depends on when another ends.
-            noise = torch.rand((len(limit), rows.shape[1]), generator=random, device=device)[writing]
+            # Drawn for every row, finished or not, here or not: what a row samples never depends on any other.
+            noise = torch.rand((place.of * each, rows.shape[1]), generator=random, device=device)
+            noise = noise[place.first * each + writing]
             token = (rows - torch.log(-torch.log(noise.clamp(1e-12, 1 - 1e-7)))).argmax(1)
             tokens[writing, column] = token
             logp[writing, column] = rows.gather(1, token[:, None]).squeeze(1)
@@ -111,6 +96,15 @@ class TransformersEngine(TextEngine):
         cache.batch_repeat_interleave(each)
         logits = output.logits[:, -1].repeat_interleave(each, 0)
         return logits, decoding(self.model, cache, attention.repeat_interleave(each, 0), room)
+
+
+class Place(NamedTuple):
+    """Where prefixes stand among those that share a random stream."""
+
+    first: int
+    """Number of the first of them."""
+    of: int
+    """How many share it."""
 
 
 def _consecutive(prefixes: Sequence[list[int]], limits: Sequence[int], each: int, most: float) -> list[slice]:
