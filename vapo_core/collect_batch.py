@@ -12,7 +12,7 @@ from vapo_core.recipe import Recipe, Settings
 from vapo_core.seeds import child
 from vapo_core.tasks.base import Grade, Task, verify_all
 from vapo_core.types import Batch, Problem, Rollout
-from vapo_core.worlds.base import World
+from vapo_core.worlds.base import Reference, World
 
 
 class Graded(NamedTuple):
@@ -38,14 +38,15 @@ def grade_all(task: Task, problems: Sequence[Problem], answers_each: int, rollou
 
 def to_batch(rollout: Rollout, grades: Sequence[Grade], answers: int, rewards: Tensor) -> Batch:
     """Put a graded rollout into the form an update takes."""
+    device = rollout.mask.device
     return Batch(
         inputs=rollout.inputs,
         mask=rollout.mask,
         logp_old=rollout.logp,
         logp_ref=rollout.logp,
-        rewards=rewards,
-        correct=torch.tensor([grade.reward == 1.0 for grade in grades]),
-        group=torch.arange(len(grades)) // answers,
+        rewards=rewards.to(device),
+        correct=torch.tensor([grade.reward == 1.0 for grade in grades], device=device),
+        group=torch.arange(len(grades), device=device) // answers,
         step=rollout.step,
     )
 
@@ -81,7 +82,7 @@ def gather(world: World, recipe: Recipe, settings: Settings, stream: Prompts, fi
     return Graded(whole.batch, whole.problems, whole.grades, whole.truncated, tokens, used)
 
 
-def with_reference(batch: Batch, reference: nn.Module | None) -> Batch:
+def with_reference(batch: Batch, reference: Reference | None) -> Batch:
     """The batch with the reference policy's log-probabilities, if there is a reference."""
     if reference is None:
         return batch
@@ -142,7 +143,7 @@ def _join(rounds: Sequence[_Round], prompts: int) -> _Round:
         logp_ref=cat([b.logp_ref for b in batches]),
         rewards=cat([b.rewards for b in batches]),
         correct=cat([b.correct for b in batches]),
-        group=torch.arange(prompts * answers) // answers,
+        group=torch.arange(prompts * answers, device=batches[0].mask.device) // answers,
         step=cat([b.step for b in batches]),
     )
     return _Round(

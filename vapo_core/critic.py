@@ -7,46 +7,48 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
-from vapo_core.policy import positions
+from vapo_core.adapters import is_adapted, load_trained, merged, save_trained
+from vapo_core.devices import computing
+from vapo_core.policy import Passes, positions
 from vapo_core.ragged import in_groups
 from vapo_core.types import Batch
+from vapo_core.value_models import head_of, load_values
 
 
 class LanguageCritic(nn.Module):
-    """Token classification with one label; its own weights, started from the policy's backbone with a fresh head."""
+    """A value head on a language model: one number per token, from weights of its own."""
 
-    def __init__(self, policy_model: Any, bias: float) -> None:
-        """Args: policy_model, a transformers causal LM; bias, added to the head's output in reward units."""
+    def __init__(self, model: Any, passes: Passes = Passes()) -> None:  # noqa: B008 (frozen)
+        """Args: model, as `value_models` makes them; passes, how batches are read."""
         super().__init__()
-        from transformers import AutoConfig, AutoModelForTokenClassification
-
-        labels = ("id2label", "label2id")
-        shape = {key: value for key, value in policy_model.config.to_dict().items() if key not in labels}
-        config = AutoConfig.for_model(**shape, num_labels=1)
-        config.classifier_dropout = 0.0  # the default of 0.1 would make values random
-        self.model = AutoModelForTokenClassification.from_config(config)
-        self.model.base_model.load_state_dict(policy_model.base_model.state_dict())
-        nn.init.normal_(self.model.score.weight, std=0.02)
-        nn.init.constant_(self.model.score.bias, bias)
+        self.model, self.passes = model, passes
 
     def forward(self, batch: Batch) -> Tensor:
         """[B, T] value of the prefix before each response token, in reward units; 0 where masked."""
-        return in_groups(batch, self.read)[0]
+        return in_groups(batch, self.read, most_tokens=self.passes.most_tokens)[0]
 
     def read(self, ids: Tensor, attention: Tensor, mask: Tensor) -> tuple[Tensor]:
         """One pass; ids and attention [b, P + t], mask [b, t]."""
-        logits = self.model(
-            input_ids=ids, attention_mask=attention, position_ids=positions(attention), use_cache=False
-        ).logits
-        return (logits[:, -mask.shape[1] - 1 : -1, 0].float().where(mask, 0.0),)
+        with computing(self.passes.dtype, ids.device):
+            hidden = self.model.base_model(
+                input_ids=ids, attention_mask=attention, position_ids=positions(attention), use_cache=False
+            ).last_hidden_state[:, -mask.shape[1] - 1 : -1]
+        # The head is read in float32: in bfloat16 a value near 1 would come in steps of 1/128.
+        values = head_of(self.model)(hidden.float())
+        return (values[..., 0].where(mask, 0.0),)
 
     def save(self, folder: Path) -> None:
-        """A folder that AutoModelForTokenClassification loads."""
-        self.model.save_pretrained(folder)
+        """A folder that AutoModelForTokenClassification loads (where transformers has one for the architecture)."""
+        self.model.save_pretrained(folder, state_dict=merged(self.model))
+        if is_adapted(self.model):
+            save_trained(self.model, folder)
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
-        load_model(self.model, str(folder / "model.safetensors"))
+        if is_adapted(self.model):
+            load_trained(self.model, folder)
+        else:
+            load_values(self.model, folder)
 
 
 class NoCritic(nn.Module):

@@ -78,6 +78,18 @@ class Settings(Frozen):
     mini_batches: int = Field(16, ge=1, description="optimiser steps per pass over the batch")
     epochs: int = Field(1, ge=1, description="passes over the batch")
     micro_batches: int = Field(1, ge=1, description="gradient accumulation: slices per mini-batch, equal results")
+    tokens_per_micro_batch: float = Field(
+        float("inf"),
+        gt=0,
+        allow_inf_nan=True,
+        description="most tokens, prompt and padding included, that a pass reads at once; equal results; inf = all",
+    )
+    tokens_per_generation_batch: float = Field(
+        float("inf"),
+        gt=0,
+        allow_inf_nan=True,
+        description="most tokens that engine transformers may come to hold in its key-value cache; inf = all answers at once",
+    )
     max_grad_norm: float = Field(
         1.0, gt=0, allow_inf_nan=True, description="global gradient norm clip, policy and critic each"
     )
@@ -116,16 +128,42 @@ class Evaluation(Frozen):
     k_problems: int = Field(64, ge=1, description="held-out problems with 2k answers each")
 
 
+class Lora(Frozen):
+    """Low-rank adapters (arXiv:2106.09685) in place of training every weight; policy and critic have one each."""
+
+    on: bool = Field(False, description="train adapters only (needs the extra `real`)")
+    rank: int = Field(16, ge=1, description="r, the rank of every adapter")
+    alpha: float = Field(32.0, gt=0, description="an adapter's product counts alpha / rank times")
+    targets: tuple[str, ...] = Field(
+        ("all-linear",),
+        min_length=1,
+        description="names of layers that get one; all-linear: every linear layer but the last",
+    )
+
+
 BASE_SIZES: tuple[str, ...] = ("tiny", "small", "medium")
 """Base models pretrained here; any other name is a checkpoint's."""
 
 
 class Base(Frozen):
-    """The policy a run starts from."""
+    """The policy a run starts from, and how it and its critic are read."""
 
     model: str = Field("tiny", description="a size pretrained here, or any checkpoint `from_pretrained` takes")
     architecture: Literal["llama", "qwen3"] = Field("llama", description="of a model pretrained here")
     init: int = Field(0, ge=0, description="which initialisation of that size")
+    revision: str = Field("main", description="branch, tag or commit of a checkpoint on the hub")
+    critic: str = Field(
+        "policy",
+        description="the critic's backbone: policy, a causal, reward or value checkpoint, or an earlier run's hash",
+    )
+    chat: Literal["auto", "on", "off"] = Field(
+        "auto", description="prompt as a user's message in the chat template; auto: where the tokenizer has one"
+    )
+    dtype: Literal["float32", "bfloat16"] = Field(
+        "float32", description="numbers that passes compute in; weights and optimiser are float32 either way"
+    )
+    gradient_checkpointing: bool = Field(False, description="compute activations again on the way back: less memory")
+    lora: Lora = Lora()
 
 
 PROBES: tuple[str, ...] = (

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from vapo_core.learner import Learner
 from vapo_core.losses import clipped_surrogate, kl_k3, linear_weights, token_mean, value_loss
+from vapo_core.ragged import micro_batches
 from vapo_core.ranks import Ranks
 from vapo_core.recipe import Recipe, Settings
 from vapo_core.types import Batch, Credited
@@ -112,10 +113,11 @@ def _mini_batches(responses: int, parts: int, epochs: int, generator: torch.Gene
         yield from torch.randperm(responses, generator=generator).tensor_split(parts)
 
 
-def _slices(part: Batch, settings: Settings, ranks: Ranks) -> tuple[Tensor, ...]:
+def _slices(part: Batch, settings: Settings, ranks: Ranks) -> list[Tensor]:
     """Row numbers of this rank's micro-batches; ranks share the mini-batch's micro-batches among them."""
-    rows = torch.arange(len(part.mask))
-    return rows[ranks.share(len(rows))].chunk(-(-settings.micro_batches // ranks.size))
+    rows = torch.arange(len(part.mask))[ranks.share(len(part.mask))]
+    own = micro_batches(part.take(rows), -(-settings.micro_batches // ranks.size), settings.tokens_per_micro_batch)
+    return [rows[micro] for micro in own]
 
 
 def _whole_batch_weights(part: Batch, recipe: Recipe) -> tuple[Tensor, Tensor, Tensor]:
@@ -151,7 +153,7 @@ def _micro_losses(
     trace.ratio.append(ratio.detach()[part.mask])
     trace.advantages.append(credit.advantages[part.mask])
     for kept, bound in ((trace.low, low), (trace.high, high)):
-        kept.append(torch.as_tensor(bound).expand_as(ratio)[part.mask])
+        kept.append(torch.as_tensor(bound, device=ratio.device).expand_as(ratio)[part.mask])
     return policy_loss, critic_loss
 
 

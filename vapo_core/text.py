@@ -14,8 +14,9 @@ class Text:
     def __init__(self, tokenizer: Any, chat: bool = False, stops: Sequence[int] = ()) -> None:
         """Args: chat, whether a prompt is a user's message in the chat template; stops, stop tokens beside the tokenizer's."""
         self.tokenizer, self.chat = tokenizer, chat
+        turn = turn_ends(tokenizer) if chat else []
         own = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-        self.stops: tuple[int, ...] = tuple(dict.fromkeys([*own, *stops]))
+        self.stops: tuple[int, ...] = tuple(dict.fromkeys([*turn, *own, *stops]))
 
     @cached_property
     def stop(self) -> int:
@@ -42,12 +43,7 @@ class Text:
         """Tokens of prompts: as the tokenizer begins a text, or through the chat template up to where the answer begins."""
         if not self.chat:
             return self.tokenizer(list(texts))["input_ids"]
-        said = [
-            self.tokenizer.apply_chat_template(
-                [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
-            )
-            for text in texts
-        ]
+        said = [_conversation(self.tokenizer, {"user": text}, add_generation_prompt=True) for text in texts]
         return self.tokenizer(said, add_special_tokens=False)["input_ids"]  # the template has written them
 
     def written(self, text: str) -> list[int]:
@@ -78,6 +74,27 @@ def stops_of(model: Any) -> list[int]:
     return [] if named is None else list(named) if isinstance(named, Sequence) else [named]
 
 
-def has_template(tokenizer: Any) -> bool:
-    """Whether the tokenizer knows how a conversation is written."""
-    return bool(getattr(tokenizer, "chat_template", None))
+def turn_ends(tokenizer: Any) -> list[int]:
+    """The special token that the chat template puts after an answer: base models often name another as their end."""
+    marker = "0123456789"
+    said = _conversation(tokenizer, {"user": marker, "assistant": marker}, add_generation_prompt=False)
+    following = tokenizer(said.rpartition(marker)[2], add_special_tokens=False)["input_ids"][:1]
+    return [token for token in following if token in tokenizer.all_special_ids]
+
+
+def _conversation(tokenizer: Any, said: dict[str, str], add_generation_prompt: bool) -> str:
+    """One message per role, as the template writes it."""
+    messages = [{"role": role, "content": content} for role, content in said.items()]
+    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=add_generation_prompt)
+
+
+def uses_template(chat: str, tokenizer: Any) -> bool:
+    """Whether prompts go through the chat template: `on`, `off`, or `auto` for wherever the tokenizer has one.
+
+    Raises:
+        ValueError: for `on` without a template.
+    """
+    has = bool(getattr(tokenizer, "chat_template", None))
+    if chat == "on" and not has:
+        raise ValueError("base.chat = 'on': the tokenizer has no chat template, allowed: auto, off")
+    return has and chat != "off"

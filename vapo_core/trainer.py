@@ -1,6 +1,5 @@
 """The loop: sample -> generate -> verify -> value -> credit -> update -> report, with warm-up, checkpoints and resuming."""
 
-import copy
 import json
 import sys
 import time
@@ -75,7 +74,7 @@ class Trainer:
         self.stream = PromptStream(self.pool, recipe.group_sampling, child(self.seeds.data, 1))
         self.policy = Learner(world.policy, settings.policy_lr, settings, steps, settings.lr_warmup_steps)
         self.critic = Learner(world.critic, settings.critic_lr, settings, steps)
-        self.reference = copy.deepcopy(world.policy).requires_grad_(False) if settings.kl_coef else None
+        self.reference = world.reference() if settings.kl_coef else None
         self.exam = held_out(world, evaluation, self.seeds.evaluation)
         self.probes = dict(probes or {})
         self.keep_arrays: KeepArrays = _forget

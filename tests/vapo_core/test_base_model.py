@@ -11,6 +11,7 @@ from vapo_core.rollout.transformers import TransformersEngine
 from vapo_core.settings import Base
 from vapo_core.tasks import make_task
 from vapo_core.types import Batch
+from vapo_core.value_models import on_backbone
 
 TOKENIZER = character_tokenizer("abcdef")
 MILLIONS = {"tiny": (0.05, 0.2), "small": (0.7, 1.5), "medium": (7.0, 15.0)}
@@ -34,7 +35,7 @@ def test_engine_policy_and_critic_work_on_either_architecture(architecture, tmp_
     batch = Batch.ungraded(rollout)
     logp, _ = LanguagePolicy(model, 1.0)(batch)
     torch.testing.assert_close(logp, rollout.logp, atol=1e-4, rtol=0)
-    critic = LanguageCritic(model, 0.3)
+    critic = LanguageCritic(on_backbone(model, 0.3))
     assert critic(batch).shape == batch.mask.shape
     assert torch.equal(critic(batch), critic(batch))  # no dropout: values are a function
     model.save_pretrained(tmp_path)

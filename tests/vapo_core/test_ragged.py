@@ -10,6 +10,7 @@ from experiments.benchmarks.per_response import random_batch
 from vapo_core.critic import LanguageCritic
 from vapo_core.policy import LanguagePolicy
 from vapo_core.ragged import by_length, in_groups
+from vapo_core.value_models import on_backbone
 
 
 def test_groups_by_hand():
@@ -33,7 +34,7 @@ def test_equal_to_one_pass_with_gradients(architecture):
     """Values, log-probabilities, entropies and gradients do not depend on how rows are grouped."""
     model, tokenizer = model_of("tiny", architecture)
     batch = random_batch(24, 40, len(tokenizer))
-    policy, critic = LanguagePolicy(model, 0.7), LanguageCritic(model, 0.0)
+    policy, critic = LanguagePolicy(model, 0.7), LanguageCritic(on_backbone(model, 0.0))
     for module, read in ((policy, policy.read), (critic, critic.read)):
         found = []
         for worth in (10**9, 0):

@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from torch import nn
 
 from vapo_core.learner import Learner
 from vapo_core.recipe import Recipe
 from vapo_core.seeds import Seeds, child
 from vapo_core.settings import Settings
 from vapo_core.types import Problem
-from vapo_core.worlds.base import World
+from vapo_core.worlds.base import Reference, World
 
 
 class CannotRun(Exception):
@@ -37,7 +36,7 @@ class View:
     """The policy with its optimiser, to be copied before it is stepped."""
     critic: Learner
     """The critic with its optimiser, likewise."""
-    reference: nn.Module | None
+    reference: Reference | None
     """The policy that a KL penalty holds to, where there is one."""
 
     def seed(self, *path: int) -> int:

@@ -1,6 +1,6 @@
 """Two worlds behind one interface: `walk` (exact) and `lm` (text). `build_world` makes either."""
 
-from collections.abc import Mapping
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,15 +44,45 @@ def _language(task: Any, task_name: str, base: Base, settings: Settings, seeds: 
     from transformers.utils import logging
 
     from vapo_core import base_model
+    from vapo_core.checkpoints import identity_of
     from vapo_core.worlds.language import LanguageWorld
 
     logging.disable_progress_bar()  # loading a model of 80,000 weights needs none
     if base.model in base_model.SIZES:
-        identity: Mapping[str, Any] = base_model.base_identity(task_name, task, base)
-        checkpoint = base_model.ensure_base(identity, task, cache)
+        identity = base_model.base_identity(task_name, task, base)
+        checkpoint = str(base_model.ensure_base(identity, task, cache))
     else:
-        checkpoint, identity = Path(base.model), {"checkpoint": base.model, "task": task_name}
-    return LanguageWorld(task, checkpoint, identity, settings.temperature, settings.critic_bias, seeds.init)
+        checkpoint, identity = base.model, {**identity_of(base.model, base.revision), "task": task_name}
+    critic = critic_checkpoint(base.critic, cache)
+    changed = base.model_dump(mode="json", exclude_defaults=True, exclude={"model", "architecture", "init", "revision"})
+    if changed:
+        identity = {**identity, "base": changed}
+    if critic is not None:
+        identity = {**identity, "critic": dict(identity_of(critic, "main"))}
+    return LanguageWorld(task, checkpoint, critic, identity, base, settings, seeds.init)
+
+
+def critic_checkpoint(name: str, cache: Path) -> str | None:
+    """Where the critic's weights start: None for the policy's backbone, else a folder or a name on the hub.
+
+    Args:
+        name: `policy`, a checkpoint, or a run with a critic: its hash in `cache`, or its folder.
+        cache: folder of runs.
+
+    Raises:
+        ValueError: for a run that kept no critic.
+    """
+    if name == "policy":
+        return None
+    for home in (Path(name), cache / name):
+        kept = home / "checkpoint" / "critic"
+        if (kept / "config.json").exists():
+            return str(kept)
+        if (home / "spec.json").exists():
+            raise ValueError(f"base.critic: run {home} has no checkpoint of a critic")
+    if re.fullmatch("[0-9a-f]{16}", name):
+        raise ValueError(f"base.critic: no run {name} in {cache}")
+    return name
 
 
 _BUILDERS = {"walk": _walk, "lm": _language}

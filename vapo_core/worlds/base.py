@@ -1,6 +1,6 @@
 """What a trainer is given: the task, the networks and the engine of one run. The trainer cannot tell which world it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -11,6 +11,9 @@ from vapo_core.oracles.kept import Continued
 from vapo_core.rollout.base import Engine
 from vapo_core.tasks.base import Task
 from vapo_core.types import Batch, Problem, Rollout
+
+Reference = Callable[[Batch], tuple[Tensor, Tensor]]
+"""batch -> (log-probabilities, entropy), both [B, T], of a policy that is not trained."""
 
 
 class Said(NamedTuple):
@@ -91,6 +94,10 @@ class World(Protocol):
 
     def start(self) -> "World":
         """This world before anything was trained: the policy that RL starts from. Global random state stays."""
+        ...
+
+    def reference(self) -> Reference:
+        """The present policy, frozen: what a KL penalty holds to."""
         ...
 
     def reach(self, problems: Sequence[Problem], rollout: Rollout) -> Tensor:

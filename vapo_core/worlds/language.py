@@ -1,24 +1,30 @@
 """The language world: a Hugging Face model on text, its critic, its engine and its task."""
 
+import copy
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_model
 from torch import Tensor, nn
 
+from vapo_core.adapters import Unadapted, load_trained, merged, put_on, save_trained
+from vapo_core.checkpoints import check_vocabulary, load_back, read_policy, read_tokenizer, recompute_activations
 from vapo_core.critic import LanguageCritic, NoCritic
+from vapo_core.devices import device
 from vapo_core.oracles.kept import Continued
 from vapo_core.oracles.monte_carlo import pick_places, step_starts
-from vapo_core.policy import LanguagePolicy
+from vapo_core.policy import LanguagePolicy, Passes
 from vapo_core.rollout.transformers import TransformersEngine
 from vapo_core.seeds import child
+from vapo_core.settings import Base, Settings
 from vapo_core.tasks.base import Task, verify_all
+from vapo_core.text import uses_template
 from vapo_core.types import Batch, Problem, Rollout
-from vapo_core.worlds.base import Branches, Said
+from vapo_core.value_models import on_backbone, read_values
+from vapo_core.worlds.base import Branches, Reference, Said
 
 TRIES = 6
 """Next steps sampled at a place whose alternatives are asked for."""
@@ -33,28 +39,66 @@ class LanguageWorld:
     def __init__(
         self,
         task: Task,
-        checkpoint: Path | str,
+        checkpoint: str,
+        critic: str | None,
         identity: Mapping[str, Any],
-        temperature: float,
-        critic_bias: float,
+        base: Base,
+        settings: Settings,
         init_seed: int,
     ) -> None:
-        """Args: checkpoint, any folder or name `from_pretrained` takes; identity, what the warm critic's key needs."""
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        """Policy, engine and, when first asked for, critic, on the process's device.
 
-        self.task = task
-        self._again = partial(LanguageWorld, task, checkpoint, identity, temperature, critic_bias, init_seed)
+        Args:
+            task: what is asked and how answers are graded.
+            checkpoint: any folder or name `from_pretrained` takes.
+            critic: the same for the critic; None for the policy's backbone.
+            identity: what a warm critic's key needs.
+            base: how both are read and trained.
+            settings: temperature, critic bias and budgets of tokens are read here.
+            init_seed: draws the critic's head and the adapters.
+
+        Raises:
+            ValueError: if a checkpoint cannot be read, or not be used this way.
+        """
+        self.task, self.base, self._critic, self._bias = task, base, critic, settings.critic_bias
+        self._again = partial(LanguageWorld, task, checkpoint, critic, identity, base, settings, init_seed)
+        dtype = getattr(torch, base.dtype)
+        self._passes = Passes(dtype, settings.tokens_per_micro_batch)
         torch.manual_seed(init_seed)
-        self.tokenizer = AutoTokenizer.from_pretrained(checkpoint, trust_remote_code=False)
-        self.model: Any = AutoModelForCausalLM.from_pretrained(checkpoint, trust_remote_code=False, dtype=torch.float32)
-        self.policy = LanguagePolicy(self.model, temperature)
-        self.critic: LanguageCritic | NoCritic = LanguageCritic(self.model, critic_bias)
+        self.tokenizer = read_tokenizer("base.model", checkpoint, base.revision)
+        self.model: Any = read_policy(checkpoint, base.revision)
+        self._drawn = torch.get_rng_state()
+        self.adapter = put_on(self.model, base.lora) if base.lora.on else None
+        self.model.to(device())
+        if base.gradient_checkpointing:
+            recompute_activations(self.model)
+        self.policy = LanguagePolicy(self.model, settings.temperature, self._passes)
         self.engine = TransformersEngine(
-            self.model, self.tokenizer, temperature, task.max_tokens, getattr(task, "boundaries", None)
-        )
+            self.model, self.tokenizer, settings.temperature, task.max_tokens, getattr(task, "boundaries", None),
+            uses_template(base.chat, self.tokenizer), dtype, settings.tokens_per_generation_batch,
+        )  # fmt: skip
         self.identity = {
-            "world": "lm", **identity, "temperature": temperature, "critic_bias": critic_bias, "head": init_seed,
+            "world": "lm", **identity, "temperature": settings.temperature, "critic_bias": settings.critic_bias,
+            "head": init_seed,
         }  # fmt: skip
+
+    @cached_property
+    def critic(self) -> LanguageCritic | NoCritic:
+        """Made when first asked for, so that a recipe without one does not pay for it; the same whenever that is."""
+        with torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(self._drawn)
+            own = self._critic is None
+            model = on_backbone(self.model, self._bias) if own else read_values(self._critic, self._bias)
+            if self.base.lora.on:
+                put_on(model.base_model, self.base.lora)
+        check_vocabulary(self._critic, model.config, self.model.config, self.tokenizer)
+        if self.base.gradient_checkpointing:
+            recompute_activations(model.base_model)
+        return LanguageCritic(model, self._passes).to(device())
+
+    def reference(self) -> Reference:
+        """The present policy, frozen: what a KL penalty holds to. Adapters switched off are the policy they began on."""
+        return Unadapted(self.policy) if self.adapter else copy.deepcopy(self.policy).requires_grad_(False)
 
     def exact_metrics(self) -> dict[str, float]:
         """Nothing is known of a language model without sampling."""
@@ -71,9 +115,9 @@ class LanguageWorld:
 
     def demonstrated(self, problems: Sequence[Problem], seed: int) -> Batch:
         """The task's demonstrations, stop token included, as responses."""
-        rng, stop = np.random.default_rng(seed), self.tokenizer.eos_token_id
-        written = [[*self.tokenizer(self.task.demonstration(p, rng))["input_ids"], stop] for p in problems]
-        return Batch.ungraded(self.engine.write(self.tokenizer([p.prompt for p in problems])["input_ids"], written))
+        rng, text = np.random.default_rng(seed), self.engine.text
+        written = [text.written(self.task.demonstration(p, rng)) for p in problems]
+        return Batch.ungraded(self.engine.write(text.prompts([p.prompt for p in problems]), written))
 
     def exact_at(self, responses: Rollout | Batch, row: np.ndarray, time: np.ndarray) -> None:
         """Not known."""
@@ -150,15 +194,21 @@ class LanguageWorld:
         return [[Said(self.tokenizer.decode([token]), "") for token in row] for row in rows]
 
     def save(self, folder: Path | str) -> None:
-        """Policy and critic as folders `from_pretrained` loads, tokenizer included."""
-        folder = Path(folder)
-        self.model.save_pretrained(folder / "policy")
-        self.tokenizer.save_pretrained(folder / "policy")
-        self.critic.save(folder / "critic")
+        """Policy and critic as folders `from_pretrained` loads, tokenizer included; adapters merged, and by themselves."""
+        policy, critic = Path(folder) / "policy", Path(folder) / "critic"
+        self.model.save_pretrained(policy, state_dict=merged(self.model))
+        self.tokenizer.save_pretrained(policy)
+        if self.adapter is not None:
+            self.adapter.save_pretrained(policy / "adapter", save_embedding_layers=False)
+            save_trained(self.model, policy)
+        self.critic.save(critic)
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
-        load_model(self.model, str(folder / "policy" / "model.safetensors"))
+        if self.adapter is not None:
+            load_trained(self.model, folder / "policy")
+        else:
+            load_back(self.model, folder / "policy")
         self.critic.load(folder / "critic")
 
 

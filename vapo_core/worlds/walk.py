@@ -1,5 +1,6 @@
 """The walk world: an engine for the walk, and exact values by backward induction."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -245,6 +246,10 @@ class WalkWorld:
             return self._again()
 
     @torch.no_grad()
+    def reference(self) -> WalkPolicy:
+        """The present policy, frozen: what a KL penalty holds to."""
+        return copy.deepcopy(self.policy).requires_grad_(False)
+
     def reach(self, problems: Sequence[Problem], rollout: Rollout) -> Tensor:
         """[B, T] log-probability of being in a place's state at its decision, from a random one of these problems."""
         starts = torch.tensor([self.task.start_state(p.answer) for p in problems])
