@@ -17,12 +17,14 @@ MOST_DIGITS = 400
 """Digits of a plain number, and the largest power of ten in scientific notation."""
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
-_PHRASE = re.compile(r"(?i)\banswer(?:\s+is\s*:?|\s*\**\s*:)[ \t]*([^\n]+)")
+_PHRASE = re.compile(r"(?i)\banswer(?:[ \t]+is[ \t]*:?|[ \t]*\**[ \t]*:)[ \t]*([^\n]+)")
 _NUMBER = re.compile(
     r"([-+]?)(\d+|\d{1,3}(?:,\d{3})+)?(?:\.(\d*))?(?:[eE]([-+]?\d{1,4})|(?:\\times|\\cdot|[x×*·])10\^\{?([-+]?\d{1,4})\}?)?(%?)"
 )
 _WORDS = re.compile(r"[^\W\d_]{2,}(?:[ '’-][^\W\d_]+)*\.?")
 _LETTER = re.compile(r"\(?([A-Za-z])\)?")
+_DELIMITERS = re.compile(r"^(?:\$|\\\(|\\\[)+|(?:\$|\\\)|\\\])+$")
+_SPACING = re.compile(r"\\(?:left|right)(?![A-Za-z])|(?<!\\)\\[!,;:]|[$£€]")
 _WRAPPER = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|boxed|fbox)\s*\{([^{}]*)\}")
 
 
@@ -61,14 +63,15 @@ def compare(reference: str, answer: str) -> Outcome | None:
 
 def plain(answer: str) -> str:
     """An answer without mathematics delimiters, spacing, wrappers of text, currency, degrees and a final full stop."""
-    text = answer.strip().strip("$").replace("−", "-").replace("–", "-")
-    for piece in ("\\(", "\\)", "\\[", "\\]", "\\left", "\\right", "\\!", "\\,", "\\;", "\\:", "\\$", "$", "£", "€"):
-        text = text.replace(piece, "")
+    text = _DELIMITERS.sub("", answer.replace("\\$", "").strip().removesuffix("."))
+    text = _SPACING.sub("", text.replace("−", "-").replace("–", "-"))
+    text = re.sub(r"\\text\{\s*per ?cent\s*\}| per ?cent$", "%", text)
     text = re.sub(r"\^\s*(?:\\circ|\{\s*\\circ\s*\}|°)|°|\\degree", "", text)
     text = text.replace("\\%", "%").replace("{,}", ",").replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac")
+    text = re.sub(r"\\text\{\s*\}", "", text).replace("\\varnothing", "\\emptyset")
     while (peeled := _WRAPPER.fullmatch(text.strip())) is not None:
         text = peeled.group(1)
-    return re.sub(r"\s+", " ", text.replace("\\ ", " ").replace("~", " ")).strip().removesuffix(".")
+    return re.sub(r"\s+", " ", re.sub(r"(?<!\\)\\ |~", " ", text)).strip().removesuffix(".")
 
 
 def number(text: str) -> set[Fraction] | None:

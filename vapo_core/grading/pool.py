@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from vapo_core.grading.answers import Outcome
+from vapo_core.grading.answers import Outcome, compare, plain
 
 WORKERS = min(4, os.cpu_count() or 1)
 """Processes at most; as many as there are questions to ask at once."""
@@ -67,6 +67,15 @@ class Pool:
         with ThreadPoolExecutor(wanted) as threads:
             for part in threads.map(lambda worker: worker.work(queue, turn), self._workers[:wanted]):
                 self._known.update(part)
+
+
+def compare_all(pool: Pool, references: Sequence[str], answers: Sequence[str | None]) -> list[Outcome]:
+    """An outcome per answer, None being no answer: what is plain at once, the rest by the pool, side by side."""
+    pairs = [None if a is None else (plain(r), plain(a)) for r, a in zip(references, answers, strict=True)]
+    known = {pair: compare(*pair) for pair in pairs if pair is not None}
+    hard = [pair for pair, outcome in known.items() if outcome is None]
+    found = {**known, **dict(zip(hard, pool.compare(hard), strict=True))}
+    return ["unparsable" if pair is None else found[pair] or "unparsable" for pair in pairs]
 
 
 class _Worker:

@@ -53,21 +53,31 @@ class Reader:
     def compare(self, reference: str, answer: str) -> Outcome:
         """What math-verify says of an answer; unparsable also where reading or comparing runs out of memory or depth."""
         try:
-            given = self._read(answer)
+            given = [found for text in readings(answer) if (found := self._read(text))]
+            wanted = [found for text in readings(reference) if (found := self._read(text))]
             if not given:
                 return "unparsable"
-            wanted = self._read(reference)
-            same = self._verify(wanted, given, timeout_seconds=None, raise_on_error=True)
-            return "right" if same else "wrong"
+            return "right" if any(self._same(w, g) for w in wanted for g in given) else "wrong"
         except (MemoryError, RecursionError):
             return "unparsable"
         except Exception:  # read, but not to be compared with the reference
             return "wrong"
 
+    def _same(self, wanted: list[Any], given: list[Any]) -> bool:
+        return bool(self._verify(wanted, given, timeout_seconds=None, raise_on_error=True))
+
     def _read(self, answer: str) -> list[Any]:
         """Expressions, none where it cannot be read."""
         boxed = f"\\boxed{{{answer}}}"
         return self._parse(boxed, self._config, fallback_mode="no_fallback", parsing_timeout=None)
+
+
+def readings(answer: str) -> list[str]:
+    """An answer as LaTeX; a percentage as its number and as its hundredth, since the data mean either."""
+    text = answer.strip().replace("\\%", "%")
+    if not text.endswith("%"):
+        return [answer]
+    return [text[:-1], f"\\frac{{{text[:-1]}}}{{100}}"]
 
 
 def literal(text: str, *_: Any, **__: Any) -> Any:

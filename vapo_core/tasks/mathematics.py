@@ -16,8 +16,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from vapo_core.grading.answers import Outcome, compare, final_answer
-from vapo_core.grading.pool import Pool
+from vapo_core.grading.answers import Outcome, final_answer
+from vapo_core.grading.pool import Pool, compare_all
 from vapo_core.settings import Frozen
 from vapo_core.tasks.base import Grade, check_split, passes
 from vapo_core.tasks.sources import Source, from_files, from_hub, has_split, rows_of
@@ -142,14 +142,8 @@ class Mathematics:
     def verify_all(self, problems: Sequence[Problem], responses: Sequence[str]) -> list[Grade]:
         """A grade per response; those that need math-verify are compared side by side."""
         answers = [final_answer(response) for response in responses]
-        asked = [(p.answer.answer, answer) for p, answer in zip(problems, answers, strict=True) if answer is not None]
-        known = {pair: compare(*pair) for pair in dict.fromkeys(asked)}
-        open_pairs = [pair for pair, outcome in known.items() if outcome is None]
-        found = {**known, **dict(zip(open_pairs, self.pool.compare(open_pairs) if open_pairs else (), strict=True))}
-        return [
-            GRADES["unparsable" if answer is None else found[p.answer.answer, answer] or "unparsable"]
-            for p, answer in zip(problems, answers, strict=True)
-        ]
+        references = [problem.answer.answer for problem in problems]
+        return [GRADES[outcome] for outcome in compare_all(self.pool, references, answers)]
 
     def boundaries(self, response: str) -> list[int]:
         """A step is a line, as VinePPO cuts solutions of these sets (arXiv:2410.01679, section 5.2)."""
