@@ -11,6 +11,7 @@ CONFIGS = {
     "llama": {"architecture": "llama"},
     "qwen3": {"architecture": "qwen3"},
     "shared key heads": {"architecture": "llama", "num_key_value_heads": 2},
+    "qwen2, with biases": {"architecture": "qwen2"},
     "tied": {"architecture": "qwen3", "tie_word_embeddings": True},
 }
 
@@ -19,7 +20,11 @@ def model_of(architecture="llama", **more):
     torch.manual_seed(0)
     shape = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4, "head_dim": 8,
              "num_key_value_heads": 4, "vocab_size": 19, "initializer_range": 0.1, "tie_word_embeddings": False}  # fmt: skip
-    return AutoModelForCausalLM.from_config(AutoConfig.for_model(architecture, **{**shape, **more})).eval()
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(architecture, **{**shape, **more})).eval()
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):  # begin at 0, where forgetting them would not show
+            torch.nn.init.normal_(parameter, std=0.3)
+    return model
 
 
 def both(model, rows=24, prompt=7, room=12):

@@ -72,8 +72,8 @@ def corrupted_texts(world: Any, problems: Sequence[Problem], seed: int) -> Plant
     beginnings = erring_beginnings(world.task, problems, np.random.default_rng(child(seed, 0)))
     if not beginnings:
         return None
-    prompts = world.tokenizer([problem.prompt for problem, _ in beginnings])["input_ids"]
-    starts = world.tokenizer([text for _, text in beginnings])["input_ids"]
+    prompts = world.engine.text.prompts([problem.prompt for problem, _ in beginnings])
+    starts = world.tokenizer([text for _, text in beginnings], add_special_tokens=False)["input_ids"]
     rollout = finish(world, prompts, starts, CONTINUATIONS, child(seed, 1))
     asked = [problem for problem, _ in beginnings for _ in range(CONTINUATIONS)]
     grades = verify_all(world.task, asked, rollout.responses)

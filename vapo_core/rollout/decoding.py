@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from vapo_core.adapters import with_adapters
+
 SPARE_SHARE = 0.3
 """Share of rows that must have finished before the cache is packed: packing copies all of it."""
 
@@ -43,11 +45,12 @@ def decoding(model: Any, cache: Any, attention: Tensor, room: int) -> Decoding:
 
 def is_known(config: Any) -> bool:
     """Whether `LeanDecoding` computes what this architecture computes."""
-    plain = config.model_type in ("llama", "qwen3") and config.hidden_act == "silu" and not config.attention_bias
+    plain = config.model_type in ("llama", "qwen2", "qwen3") and config.hidden_act == "silu"
     rotary = getattr(config, "rope_parameters", None) or {}
     return (
         plain
         and rotary.get("rope_type") == "default"
+        and not getattr(config, "attention_bias", False)
         and not getattr(config, "mlp_bias", False)
         and not getattr(config, "use_sliding_window", False)
     )
@@ -77,32 +80,37 @@ class ModelDecoding:
 class LeanDecoding:
     """The same arithmetic with fused projections and a cache that is written in place; equal to the model to 1e-5.
 
+    Under autocast, projections and cache are kept in its type, so that no token pays for casting them again.
+
     Finished rows stay in the cache, unread, until enough of them have gathered to be worth a copy of the rest.
     """
 
     def __init__(self, model: Any, cache: Any, attention: Tensor, room: int) -> None:
         self.model, self.length = model, attention.shape[1]
-        self.layers = [_Layer(layer) for layer in model.model.layers]
+        device = attention.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else model.dtype
+        self.layers = [_Layer(layer, dtype) for layer in model.model.layers]
         self.rows = torch.arange(len(attention), device=attention.device)  # where the rows asked for stand in the cache
         self.place = attention.sum(1)
         places = torch.arange(self.length + room, device=attention.device)
         self.turns = model.model.rotary_emb(model.lm_head.weight, places[None])  # cos and sin, each [1, places, D]
         self.mask = F.pad(attention, (0, room), value=1).log().to(model.dtype)[:, None, None]  # 0, or -inf on padding
-        self.cache = [F.pad(x, (0, 0, 0, room)) for layer in cache.layers for x in (layer.keys, layer.values)]
+        self.cache = [F.pad(x.to(dtype), (0, 0, 0, room)) for layer in cache.layers for x in (layer.keys, layer.values)]
+        self.embedding, self.head = with_adapters(model.model.embed_tokens), with_adapters(model.lm_head).to(dtype)
 
     def read(self, token: Tensor) -> Tensor:
         """[B, V] logits after one more token [B] per row."""
         every = token.new_zeros(len(self.place))
         every[self.rows] = token
         inner = self.model.model
-        x = F.embedding(every, inner.embed_tokens.weight)
+        x = F.embedding(every, self.embedding)
         cos, sin = (turn[0, self.place, None] for turn in self.turns)
         mask = self.mask[..., : self.length + 1]
         for number, layer in enumerate(self.layers):
             keys, values = self.cache[2 * number : 2 * number + 2]
             x = layer(x, cos, sin, keys, values, self.length, mask)
         self.length, self.place = self.length + 1, self.place + 1
-        return F.linear(inner.norm(x[self.rows]), self.model.lm_head.weight)
+        return F.linear(inner.norm(x[self.rows]).to(self.head.dtype), self.head)
 
     def keep(self, rows: Tensor) -> None:
         """Go on with these rows only."""
@@ -124,12 +132,17 @@ def _moved(x: Tensor, rows: Tensor, length: int) -> Tensor:
 class _Layer:
     """One transformer block for one new token per row."""
 
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, layer: Any, dtype: torch.dtype) -> None:
         attention, mlp = layer.self_attn, layer.mlp
+        projections = [attention.q_proj, attention.k_proj, attention.v_proj]
         self.first, self.second, self.attention = layer.input_layernorm, layer.post_attention_layernorm, attention
-        self.qkv = torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight])
-        self.gate_up, self.down = torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]), mlp.down_proj.weight
-        self.sizes = [attention.q_proj.out_features, attention.k_proj.out_features, attention.v_proj.out_features]
+        self.qkv = torch.cat([with_adapters(projection) for projection in projections]).to(dtype)
+        biases = [projection.bias for projection in projections if projection.bias is not None]
+        self.bias = torch.cat(biases).to(dtype) if biases else None
+        self.out = with_adapters(attention.o_proj).to(dtype)
+        self.gate_up = torch.cat([with_adapters(mlp.gate_proj), with_adapters(mlp.up_proj)]).to(dtype)
+        self.down = with_adapters(mlp.down_proj).to(dtype)
+        self.sizes = [projection.out_features for projection in projections]
 
     def __call__(
         self, x: Tensor, cos: Tensor, sin: Tensor, keys: Tensor, values: Tensor, length: int, mask: Tensor
@@ -137,7 +150,8 @@ class _Layer:
         """x [B, hidden] to [B, hidden]; writes the token's key and value at place `length` of [B, H, places, D]."""
         attention, size = self.attention, self.attention.head_dim
         q, k, v = (
-            part.view(len(x), -1, size) for part in F.linear(_norm(self.first, x), self.qkv).split(self.sizes, dim=1)
+            part.view(len(x), -1, size)
+            for part in F.linear(_norm(self.first, x).to(self.qkv.dtype), self.qkv, self.bias).split(self.sizes, dim=1)
         )
         if hasattr(attention, "q_norm"):
             q, k = _norm(attention.q_norm, q), _norm(attention.k_norm, k)
@@ -148,14 +162,14 @@ class _Layer:
         # Written out: for one query and small heads it takes half the time of the fused kernel on a CPU.
         score = grouped @ keys[:, :, : length + 1].transpose(2, 3) * attention.scaling + mask
         seen = torch.softmax(score, dim=-1) @ values[:, :, : length + 1]
-        x = x + F.linear(seen.reshape(len(x), -1), attention.o_proj.weight)
-        gate, up = F.linear(_norm(self.second, x), self.gate_up).chunk(2, dim=1)
+        x = x + F.linear(seen.reshape(len(x), -1).to(self.out.dtype), self.out)
+        gate, up = F.linear(_norm(self.second, x).to(self.gate_up.dtype), self.gate_up).chunk(2, dim=1)
         return x + F.linear(F.silu(gate) * up, self.down)
 
 
 def _norm(norm: Any, x: Tensor) -> Tensor:
     """RMSNorm in one call; the model's own goes through single precision, which is what it has here."""
-    return F.rms_norm(x, norm.weight.shape, norm.weight, norm.variance_epsilon)
+    return F.rms_norm(x.to(norm.weight.dtype), norm.weight.shape, norm.weight, norm.variance_epsilon)
 
 
 def _turned(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:

@@ -87,8 +87,8 @@ class LanguageWorld:
         """Made when first asked for, so that a recipe without one does not pay for it; the same whenever that is."""
         with torch.random.fork_rng(devices=[]):
             torch.set_rng_state(self._drawn)
-            own = self._critic is None
-            model = on_backbone(self.model, self._bias) if own else read_values(self._critic, self._bias)
+            source = self._critic
+            model = on_backbone(self.model, self._bias) if source is None else read_values(source, self._bias)
             if self.base.lora.on:
                 put_on(model.base_model, self.base.lora)
         check_vocabulary(self._critic, model.config, self.model.config, self.tokenizer)
