@@ -28,7 +28,9 @@ class Aime2024(Mathematics):
     name = "aime_2024"
     splits = ("held_out",)
     columns = ("Problem", "Solution", "Answer")
-    sources: ClassVar[Mapping[str, tuple[Source, ...]]] = {"held_out": (Source("Maxwell-Jia/AIME_2024", "train", _REVISION),)}
+    sources: ClassVar[Mapping[str, tuple[Source, ...]]] = {
+        "held_out": (Source("Maxwell-Jia/AIME_2024", "train", _REVISION),)
+    }
     files: ClassVar[Mapping[str, str]] = {"held_out": "aime"}
 
     def tables(self, split: str) -> list[Any]:

@@ -102,7 +102,7 @@ class Mathematics:
         if self._splits is None:
             self._splits = apart(self._rows("train"), self._rows("held_out"))
             train, held_out, repeats, shared = self._splits
-            _say_once(
+            say_once(
                 f"task {self.name}: {len(train)} problems to train on, {len(held_out)} held out"
                 f" (left out: {repeats} repeats, {shared} that are held out)"
             )
@@ -151,7 +151,7 @@ class Mathematics:
 
 
 @cache
-def _say_once(line: str) -> None:
+def say_once(line: str) -> None:
     """On stderr, once per process."""
     print(line, file=sys.stderr)
 

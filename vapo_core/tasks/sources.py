@@ -34,7 +34,7 @@ def from_hub(source: Source, columns: Sequence[str]) -> Any:
     try:
         with _quiet():
             data = hub.load_dataset(source.name, source.config, split=source.split, revision=source.revision)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, hub.exceptions.DatasetsError) as error:
         raise ValueError(
             f"data set {source.name}: not on this machine, and the hub cannot give it ({type(error).__name__});"
             " name a local copy with --dials.path"
@@ -53,7 +53,7 @@ def from_files(path: Path, split: str, columns: Sequence[str]) -> Any:
     try:
         with _quiet():
             data = hub.load_dataset(reader, data_files=[str(file) for file in files], split="train")
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, hub.exceptions.DatasetsError) as error:
         reason = str(error.__cause__ or error).strip().split("\n")[0]
         raise ValueError(f"path: {files[0]} cannot be read as {reader}: {reason}") from None
     return _table(data, columns, str(path))
