@@ -11,6 +11,8 @@ from typing import Any
 SECONDS = 600
 """Longest that one cell may take."""
 
+LOOPBACK = "127.0.0.1"
+
 
 def synchronise(script: Path) -> Path:
     """Bring a script and its notebook to the newer of the two, as jupytext does; returns the notebook's path."""
@@ -22,6 +24,8 @@ def synchronise(script: Path) -> Path:
 
 def execute(notebook: Any, folder: Path) -> Any:
     """Run every cell from a folder and return the notebook with its outputs, free of times, versions and random names.
+
+    The kernel listens on this machine's loopback address alone.
 
     Args:
         notebook: a nbformat node.
@@ -36,6 +40,8 @@ def execute(notebook: Any, folder: Path) -> Any:
         notebook, timeout=SECONDS, kernel_name="python3", record_timing=False, extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(folder)}},
     )  # fmt: skip
+    client.create_kernel_manager()
+    client.km.ip = LOOPBACK  # said here, so that no one's settings can say otherwise
     done = client.execute()
     done.metadata["language_info"] = {"name": "python"}
     for number, cell in enumerate(done.cells):

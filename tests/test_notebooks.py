@@ -103,6 +103,20 @@ def test_the_commands_it_names_exist(script, capsys):
             assert main([*words, "--dry-run"]) == 0, capsys.readouterr().err
 
 
+LISTENING = """
+import psutil
+kinds = [c for c in psutil.Process().net_connections("inet") if c.status == psutil.CONN_LISTEN]
+sorted({c.laddr.ip for c in kinds}), len(kinds) >= 5
+"""
+
+
+def test_a_kernel_listens_on_loopback_alone(tmp_path):
+    """Five channels, none of them reachable from another machine, and nothing said about it beside the output."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(LISTENING)])
+    (out,) = execute(notebook, tmp_path).cells[0].outputs
+    assert out["data"]["text/plain"] == "(['127.0.0.1'], True)"
+
+
 def contradicting(stem, rng):
     """(tables, question): planted so that the prediction fails; of the components, clip_higher harms."""
     if stem == "components":
