@@ -3,28 +3,36 @@
 import torch
 from torch import Tensor, nn
 
-from vapo_core.losses import clipped_surrogate
+from vapo_core.losses import clipped_surrogate, linear_weights
+from vapo_core.ragged import micro_batches
 from vapo_core.recipe import Recipe
 from vapo_core.types import Batch, Credited
 
 
-def positive_grad_ratio(policy: nn.Module, batch: Batch, credited: Credited, recipe: Recipe) -> dict[str, float]:
+def positive_grad_ratio(
+    policy: nn.Module, batch: Batch, credited: Credited, recipe: Recipe, most_tokens: float = float("inf")
+) -> dict[str, float]:
     """Gradient norm of the positive-example loss over that of the policy loss, at ratio 1, on one mini-batch.
 
-    Reads only: gradients are returned, never accumulated. Absent when the surrogate's gradient is zero.
+    Reads only: gradients are returned, never accumulated. Absent when the surrogate's gradient is zero. most_tokens, as in
+    `ragged.micro_batches`.
     """
-    logp, _ = policy(batch)
-    ratio = (logp - batch.logp_old).exp()
-    low, high = recipe.clip_higher.bounds(credited.advantages)
-    surrogate = recipe.token_level_loss(clipped_surrogate(ratio, credited.advantages, low, high), batch.mask)
-    imitation = recipe.positive_lm_loss(logp, batch.mask, batch.correct)
-    below = _grad_norm(surrogate, policy, keep=True)
-    if below == 0 or not imitation.requires_grad:
-        return {"activity/positive_lm_grad_ratio": 0.0} if below else {}
-    return {"activity/positive_lm_grad_ratio": _grad_norm(imitation, policy, keep=False) / below}
-
-
-def _grad_norm(loss: Tensor, module: nn.Module, keep: bool) -> float:
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    gradients = torch.autograd.grad(loss, parameters, retain_graph=keep, allow_unused=True)
-    return float(torch.sqrt(sum((g.square().sum() for g in gradients if g is not None), torch.zeros(()))))
+    like, mask = batch.logp_old, batch.mask
+    weights = (
+        linear_weights(lambda x: recipe.token_level_loss(x, mask), like),
+        linear_weights(lambda x: recipe.positive_lm_loss(x, mask, batch.correct), like),
+    )
+    trained = [p for p in policy.parameters() if p.requires_grad]
+    sums: list[list[Tensor]] = [[], []]
+    for micro in micro_batches(batch, 1, most_tokens):
+        part, advantages = batch.take(micro), credited.advantages[micro]
+        logp, _ = policy(part)
+        surrogate = clipped_surrogate((logp - part.logp_old).exp(), advantages, *recipe.clip_higher.bounds(advantages))
+        losses = ((weights[0][micro] * surrogate).sum(), (weights[1][micro] * logp).sum())
+        for place, loss in enumerate(losses):
+            found = torch.autograd.grad(
+                loss, trained, retain_graph=place == 0, allow_unused=True, materialize_grads=True
+            )
+            sums[place] = [x + y for x, y in zip(sums[place], found, strict=True)] if sums[place] else list(found)
+    below, above = (float(torch.cat([g.flatten() for g in gradient]).norm()) for gradient in sums)
+    return {"activity/positive_lm_grad_ratio": above / below} if below else {}

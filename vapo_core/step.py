@@ -82,7 +82,7 @@ def update(
         part, credit = batch.take(rows), credited.take(rows)
         weights = _whole_batch_weights(part, recipe)
         losses = torch.zeros(2)
-        slices = _slices(part, settings, ranks)
+        slices = slices_of(part, settings, ranks)
         for number, micro in enumerate(slices, start=1):
             with ranks.collecting(number == len(slices), policy.forward, critic.forward):
                 policy_part, value_part = _micro_losses(
@@ -113,7 +113,7 @@ def _mini_batches(responses: int, parts: int, epochs: int, generator: torch.Gene
         yield from torch.randperm(responses, generator=generator).tensor_split(parts)
 
 
-def _slices(part: Batch, settings: Settings, ranks: Ranks) -> list[Tensor]:
+def slices_of(part: Batch, settings: Settings, ranks: Ranks) -> list[Tensor]:
     """Row numbers of this rank's micro-batches; ranks share the mini-batch's micro-batches among them."""
     rows = torch.arange(len(part.mask))[ranks.share(len(part.mask))]
     own = micro_batches(part.take(rows), -(-settings.micro_batches // ranks.size), settings.tokens_per_micro_batch)

@@ -171,7 +171,13 @@ class Trainer:
             **metrics.credit_activity(batch, credited, self.settings.fixed_lambda),
             **metrics.group_activity(batch.rewards, batch.group, [p.prompt for p in graded.problems]),
             "activity/value_pretraining": float(error.square().mean()),
-            **positive_grad_ratio(self.world.policy, batch.take(part), credited.take(part), self.recipe),
+            **positive_grad_ratio(
+                self.world.policy,
+                batch.take(part),
+                credited.take(part),
+                self.recipe,
+                self.settings.tokens_per_micro_batch,
+            ),
         }
 
     def _entropy(self, batch: Batch) -> Tensor:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,11 +19,11 @@ from vapo_core.components.group_sampling import Plan
 from vapo_core.credit import terminal_rewards
 from vapo_core.files import clear_scratch, set_aside, whole_folder
 from vapo_core.learner import Learner
-from vapo_core.losses import token_mean, value_loss
+from vapo_core.losses import linear_weights, token_mean, value_loss
 from vapo_core.prompts import PromptStream
 from vapo_core.recipe import Recipe, Settings
 from vapo_core.seeds import Seeds, child, torch_generator
-from vapo_core.step import Diverged
+from vapo_core.step import Diverged, slices_of
 from vapo_core.types import Batch, Problem
 from vapo_core.worlds.base import World
 
@@ -120,13 +121,18 @@ def every_token(mask: Tensor) -> Tensor:
 def _regress(
     learner: Learner, batch: Batch, settings: Settings, which: Callable[[Tensor], Tensor], generator: torch.Generator
 ) -> None:
-    """One pass of mini-batch steps on Monte-Carlo returns (lambda 1)."""
-    targets = returns_to_go(terminal_rewards(batch), batch.mask)
+    """One pass of mini-batch steps on Monte-Carlo returns (lambda 1), in slices as the update takes them."""
+    targets, ranks = returns_to_go(terminal_rewards(batch), batch.mask), learner.ranks
     for rows in torch.randperm(len(batch.mask), generator=generator).tensor_split(settings.mini_batches):
-        part = batch.take(rows)
-        values = learner.module(part)
-        loss = token_mean(value_loss(values, values.detach(), targets[rows]), which(part.mask))
-        if not torch.isfinite(loss):
+        part, aims, loss = batch.take(rows), targets[rows], torch.zeros(())
+        weights = linear_weights(partial(token_mean, mask=which(part.mask)), part.logp_old)
+        slices = slices_of(part, settings, ranks)
+        for number, micro in enumerate(slices, start=1):
+            with ranks.collecting(number == len(slices), learner.forward):
+                values = learner.forward(part.take(micro))
+                share = (weights[micro] * value_loss(values, values.detach(), aims[micro])).sum()
+                ranks.backward(share)
+            loss += share.detach().cpu()
+        if not torch.isfinite(ranks.total(loss)):
             raise Diverged("value pretraining loss is not finite")
-        loss.backward()
         learner.step()
