@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from vapo_core import credit as other_slots
-from vapo_core import disturbance, horizon, rehearsal
+from vapo_core import disturbance, horizon, mismatch, rehearsal
 from vapo_core.components import (
     clip_higher,
     decoupled_gae,
@@ -62,6 +62,7 @@ class Recipe:
     whiten: Callable[[Tensor, Tensor], Tensor]
     horizon: horizon.Slot
     rehearsal: rehearsal.Rehearsal
+    importance: mismatch.Weigh
 
 
 def assemble(toggles: Toggles, settings: Settings, variants: Mapping[str, str] | None = None) -> Recipe:
@@ -79,6 +80,7 @@ def assemble(toggles: Toggles, settings: Settings, variants: Mapping[str, str] |
     check_combination(toggles, settings, chosen)
     slots: dict[str, Any] = {name: make(settings) for name, make in other_slots.DEFAULTS.items()}
     slots |= {"horizon": horizon.own_length, "rehearsal": rehearsal.nothing(settings)}
+    slots |= {"importance": mismatch.weigh(settings)}
     for name, component in COMPONENTS.items():
         choose = component.on if getattr(toggles, name) else component.off
         slots[name] = choose(settings)

@@ -62,6 +62,13 @@ class Settings(Frozen):
     mu: float = Field(0.1, ge=0, description="weight of the positive-example loss")
     entropy_coef: float = Field(0.0, ge=0, description="weight of the entropy bonus, per token")
     kl_coef: float = Field(0.0, ge=0, description="weight of KL(policy || reference), per token")
+    importance_weighting: bool = Field(
+        False,
+        description="weigh each token's policy loss by policy over engine probability, where the engine is not exact",
+    )
+    importance_cap: float = Field(
+        2.0, gt=0, description="most that such a weight may be (truncated importance sampling)"
+    )
     value_clip: float = Field(
         float("inf"), gt=0, allow_inf_nan=True, description="most a value may move from its old one; inf = unclipped"
     )
@@ -141,7 +148,7 @@ class Lora(Frozen):
     )
 
 
-BASE_SIZES: tuple[str, ...] = ("tiny", "small", "medium")
+BASE_SIZES: tuple[str, ...] = ("tiny", "tiny32", "small", "medium")
 """Base models pretrained here; any other name is a checkpoint's."""
 
 

@@ -23,6 +23,8 @@ class TextEngine:
     ranks: Ranks = Single()
     """The processes that share the sampling."""
 
+    exact = True
+
     def __init__(
         self, model: Any, tokenizer: Any, max_tokens: int, boundaries: Boundaries | None = None, chat: bool = False
     ) -> None:
@@ -45,6 +47,12 @@ class TextEngine:
             part: the b consecutive prefixes to continue, as they would be continued among all N.
         """
         raise NotImplementedError
+
+    def sync(self) -> None:
+        """The engine reads the policy's own weights."""
+
+    def release(self) -> None:
+        """It has no memory of its own."""
 
     def complete(
         self, prefixes: Sequence[list[int]], max_tokens: int | Sequence[int], seed: int, each: int = 1

@@ -32,16 +32,14 @@ class TransformersEngine(TextEngine):
         """Args: dtype, as in `devices.computing`; most_tokens, most that the key-value cache may come to hold."""
         super().__init__(model, tokenizer, max_tokens, boundaries, chat)
         self.temperature, self.dtype, self.most_tokens = temperature, dtype, most_tokens
-
-    def sync(self) -> None:
-        """The engine reads the policy's own weights."""
+        self.exact = dtype == torch.float32  # decoding rounds otherwise than a whole pass, which bfloat16 shows
 
     def sample(
         self, prefixes: Sequence[list[int]], limits: Sequence[int], seed: int, each: int, part: slice
     ) -> tuple[Tensor, Tensor]:
         """Samples as `TextEngine.sample` says, from as many generations as the cache may hold at once."""
         found = []
-        with torch.no_grad(), _evaluating(self.model), computing(self.dtype, next(self.model.parameters()).device):
+        with torch.no_grad(), evaluating(self.model), computing(self.dtype, next(self.model.parameters()).device):
             for number, run in enumerate(_consecutive(prefixes, limits, each, self.most_tokens)):
                 own = slice(max(run.start, part.start), min(run.stop, part.stop))
                 if own.start < own.stop:
@@ -119,7 +117,7 @@ def _consecutive(prefixes: Sequence[list[int]], limits: Sequence[int], each: int
 
 
 @contextmanager
-def _evaluating(model: Any) -> Iterator[None]:
+def evaluating(model: Any) -> Iterator[None]:
     """The model in evaluation mode; afterwards as it was."""
     was_training = model.training
     model.eval()

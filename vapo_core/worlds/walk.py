@@ -22,12 +22,17 @@ from vapo_core.worlds.walk_networks import WalkCritic, WalkPolicy
 class WalkEngine:
     """Samples all responses side by side, one decision at a time; finished walks leave the batch."""
 
+    exact = True
+
     def __init__(self, walk: Walk, policy: WalkPolicy) -> None:
         self.walk, self.policy = walk, policy
         self.transitions = torch.from_numpy(walk.transitions)
 
     def sync(self) -> None:
         """The engine reads the policy itself."""
+
+    def release(self) -> None:
+        """It has no memory of its own."""
 
     @torch.no_grad()
     def generate(self, problems: Sequence[Problem], answers_each: int, seed: int) -> Rollout:

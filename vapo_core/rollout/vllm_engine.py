@@ -1,0 +1,126 @@
+"""Sampling with vLLM: its weights follow the trained model's, and are checked each time they were handed over."""
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vapo_core.adapters import merged
+from vapo_core.policy import LanguagePolicy, Passes
+from vapo_core.rollout.text_engine import UNWRITTEN, Boundaries, TextEngine
+from vapo_core.rollout.transformers import evaluating
+from vapo_core.rollout.vllm import server, shape_of
+from vapo_core.seeds import child
+from vapo_core.types import Batch
+
+COLDEST = 0.01
+"""Lowest temperature that vLLM samples at as asked: lower ones it raises to this, or takes for greedy."""
+
+TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.25}
+"""Nats by which a log-probability may differ from the policy's, by what passes compute in."""
+
+HANDFUL = (4, 8, 4)
+"""Prefixes compared after weights were handed over, tokens in each, and tokens sampled after each."""
+
+
+class WrongWeights(ValueError):
+    """The engine does not sample from the policy that is trained."""
+
+
+class VLLMEngine(TextEngine):
+    """Samples from weights of its own; if the trained model's have moved since they were handed over, `sample` does so first."""
+
+    exact = False
+
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        temperature: float,
+        max_tokens: int,
+        boundaries: Boundaries | None = None,
+        chat: bool = False,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """Args: as of `TextEngine`; temperature, of the softmax; dtype, what vLLM's weights and passes are in.
+
+        Raises:
+            ValueError: if vLLM is not installed, or cannot sample from this model, or at this temperature.
+        """
+        super().__init__(model, tokenizer, max_tokens, boundaries, chat)
+        if temperature < COLDEST:
+            raise ValueError(f"settings.temperature = {temperature}: engine vllm samples at {COLDEST} or above")
+        self.temperature, self.dtype = temperature, dtype
+        self._server = server(shape_of(model), str(dtype).removeprefix("torch."))
+
+    def sync(self) -> None:
+        """Hand the weights over and compare a handful of log-probabilities.
+
+        Raises:
+            WrongWeights: if they differ from the policy's by more than `TOLERANCE`.
+        """
+        self._server.take(merged(self.model))
+        self._compare()
+        self._server.holds = self._state()
+
+    def release(self) -> None:
+        """Give memory back until the next sample, where vLLM can: on a GPU."""
+        self._server.sleep()
+
+    def sample(
+        self, prefixes: Sequence[list[int]], limits: Sequence[int], seed: int, each: int, part: slice
+    ) -> tuple[Tensor, Tensor]:
+        """Samples as `TextEngine.sample` says; log-probabilities are those vLLM sampled with."""
+        if self._server.holds != self._state():
+            self.sync()
+        return self._ask(prefixes, limits, seed, each, part)
+
+    def check_room(self, prefixes: Sequence[list[int]], limits: Sequence[int]) -> None:
+        """As `TextEngine.check_room`; vLLM's cache may have room for less than the model has places."""
+        super().check_room(prefixes, limits)
+        asked = max(len(prefix) + limit for prefix, limit in zip(prefixes, limits, strict=True))
+        if asked > self._server.room:
+            raise ValueError(
+                f"engine = 'vllm': a prompt and its answer may take {asked} tokens, but its cache has room for"
+                f" {self._server.room}; on a CPU set VLLM_CPU_KVCACHE_SPACE (GiB), or lower the task's max_tokens"
+            )
+
+    def _ask(
+        self, prefixes: Sequence[list[int]], limits: Sequence[int], seed: int, each: int, part: slice
+    ) -> tuple[Tensor, Tensor]:
+        """`sample` with the weights that vLLM has."""
+        rows = [number for number in range(part.start, part.stop) for _ in range(each)]
+        seeds = [child(seed, part.start * each + row) for row in range(len(rows))]
+        found = self._server.answers(
+            [prefixes[n] for n in rows], [limits[n] for n in rows], seeds, self.temperature, self.text.stops
+        )
+        tokens = torch.full((len(rows), max(len(answer.tokens) for answer in found)), UNWRITTEN)
+        logp = torch.zeros(tokens.shape)
+        for row, answer in enumerate(found):
+            tokens[row, : len(answer.tokens)] = torch.tensor(answer.tokens)
+            logp[row, : len(answer.tokens)] = torch.tensor(answer.logp)
+        device = next(self.model.parameters()).device
+        return tokens.to(device), logp.to(device)
+
+    def _state(self) -> tuple[object, ...]:
+        """Equal only for this model with these weights. Sums, since fused optimisers write unseen by version counters."""
+        sums = torch.stack([parameter.detach().sum() for parameter in self.model.parameters()])
+        return weakref.ref(self.model), *sums.tolist()
+
+    def _compare(self) -> None:
+        """Sample a few tokens after arbitrary ones, and ask the policy about them."""
+        number, length, more = HANDFUL
+        prefixes = np.random.default_rng(0).integers(self.model.config.vocab_size, size=(number, length)).tolist()
+        tokens, logp = self._ask(prefixes, [more] * number, 0, 1, slice(0, number))
+        batch = Batch.ungraded(self.rollout(*self.pad_left(prefixes), tokens, logp))
+        with torch.no_grad(), evaluating(self.model):
+            own, _ = LanguagePolicy(self.model, self.temperature, Passes(self.dtype))(batch)
+        gap = float((own - logp)[batch.mask].abs().max())
+        if not gap <= TOLERANCE[self.dtype]:
+            raise WrongWeights(
+                f"engine = 'vllm': after the weights were handed over, its log-probabilities are up to {gap:.3g} nats off"
+                f" the policy's ({TOLERANCE[self.dtype]:g} are allowed): it would not sample from the policy that is trained"
+            )
