@@ -16,6 +16,13 @@ CORRECTED = 1 - 0.05 / QUESTIONS_ASKED
 """Level of the interval of a primary estimand (Bonferroni, so that the interval shown agrees with the decision)."""
 
 
+NOTE = "note"
+"""Key of a row's strata under which it says why it decides nothing."""
+
+ROUNDING = 1e-9
+"""Width of an interval, in units of the threshold, that equal replicates may have from arithmetic alone."""
+
+
 class Verdict(NamedTuple):
     """One estimate of one question at one level; effect, low, high, threshold, smallest_detectable in `unit`."""
 
@@ -37,7 +44,7 @@ class Verdict(NamedTuple):
     smallest_detectable: float
     """Smallest true theta that would be called supported in 80 % of studies of this size and spread."""
     strata: dict[str, Any]
-    """Estimates of parts declared in advance, each {effect, low, high, decision}; empty if there are none."""
+    """Estimates of parts declared in advance, each {effect, low, high, decision}; under `NOTE` a sentence, if there is need."""
     estimand: str
     """What this row estimates, in one line."""
 
@@ -54,11 +61,13 @@ def decide(interval: Interval, threshold: float, equivalence: bool = False, test
     Returns:
         supported: above delta (for an equivalence: inside (-delta, delta)); refuted_negligible: inside (-delta, delta);
         refuted_opposite: below -delta (for an equivalence: beyond either); not_tested; else undecided, as where the
-        interval has no bounds.
+        interval has no bounds or, replicates being all alike, no width: what does not vary says nothing of how it varies.
     """
     if not tested:
         return "not_tested"
     _, low, high = interval
+    if without_width(interval, threshold):
+        return "undecided"
     inside, above, below = -threshold < low and high < threshold, low > threshold, high < -threshold
     if equivalence:
         return "supported" if inside else "refuted_opposite" if above or below else "undecided"
@@ -67,6 +76,11 @@ def decide(interval: Interval, threshold: float, equivalence: bool = False, test
     if below:
         return "refuted_opposite"
     return "refuted_negligible" if inside else "undecided"
+
+
+def without_width(interval: Interval, threshold: float) -> bool:
+    """Whether both bounds are the same number, to rounding."""
+    return bool(interval.high - interval.low <= ROUNDING * max(threshold, abs(interval.estimate)))
 
 
 def of_strata(decisions: dict[str, Decision]) -> Decision | None:
@@ -79,9 +93,6 @@ def verdict(
     question: Question, level: Level, theta: ArrayLike, preset: str, tested: bool = True, estimand: str = ""
 ) -> Verdict:
     """The verdict from one theta per independent replicate, by Student's interval.
-
-    Replicates that are all alike have an interval without width: where a ceiling can make them so (every seed at score 0, or
-    1), the activity floor has to say that nothing was tested.
 
     Args:
         question: as declared.
@@ -106,6 +117,11 @@ def from_interval(
 ) -> Verdict:  # fmt: skip
     """The verdict from an interval found in another way than `verdict` does."""
     decision = decide(interval, question.threshold, question.equivalence, tested) if primary else None
+    if primary and without_width(interval, question.threshold):  # as where every seed sits at score 0, or 1
+        detectable, strata = (
+            float("nan"),
+            {**(strata or {}), NOTE: f"all {seeds} replicates are alike: no spread to judge by"},
+        )
     return Verdict(
         question.id, level, interval.estimate, question.unit, interval.low, interval.high, question.threshold, seeds,
         decision, primary, preset, detectable, strata or {}, estimand or question.estimand,

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from analysis.decisions import CORRECTED, Verdict, from_interval
+from analysis.decisions import CORRECTED, NOTE, Verdict, from_interval
 from analysis.questions import Level, Question
 from analysis.statistics.detectable import noncentrality
-from analysis.statistics.intervals import Interval
+from analysis.statistics.intervals import Interval, NoEstimate
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ def by_interval(
     Args:
         question: as declared.
         level: whose rows these are.
-        interval_at: level in (0, 1) -> interval, of Student's kind over `seeds`.
+        interval_at: level in (0, 1) -> interval, of Student's kind over `seeds`; where it raises NoEstimate the row has no
+            number, and its note says why.
         seeds: independent replicates.
         preset: of the runs.
         tested: False if the activity is below its floor.
@@ -44,10 +45,13 @@ def by_interval(
     primary = level == question.primary and other is None
     asked = other.of(question) if other else question
     wide = CORRECTED if primary else 0.95
-    interval = interval_at(wide)
+    try:
+        interval, strata = interval_at(wide), {}
+    except NoEstimate as error:
+        interval, strata = Interval(np.nan, np.nan, np.nan), {NOTE: f"no estimate: {error}"}
     return from_interval(
         asked, level, interval, seeds, preset, _detectable(interval, seeds, asked.threshold, wide), primary, tested,
-        other.estimand if other else "",
+        other.estimand if other else "", strata,
     )  # fmt: skip
 
 

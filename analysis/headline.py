@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from analysis import paper
 from analysis.decided import LEVEL_NAMES, look, replicates
-from analysis.decisions import Decision, Verdict
+from analysis.decisions import NOTE, Decision, Verdict
 from analysis.questions import Question
 from analysis.terminal import NONE
 
@@ -47,9 +47,10 @@ def _line(question: Question, row: Verdict | None) -> str:
     word = look(row.decision, question.equivalence).word
     means = DIFFERENCE if question.equivalence and row.decision == "refuted_opposite" else MEANS[row.decision]
     start = f"PREDICTION CONTRADICTED, {question.id}" if row.decision in CONTRADICTS else question.id
+    note = f" Note: {row.strata[NOTE]}." if NOTE in row.strata else ""
     return (
         f"{start}: {word}; {means} ({LEVEL_NAMES[row.level]}, preset {row.preset}, {row.seeds} {replicates(row)}: "
-        f"{estimate(row)} {row.unit}, threshold {row.threshold:g})."
+        f"{estimate(row)} {row.unit}, threshold {row.threshold:g}).{note}"
     )
 
 

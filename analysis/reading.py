@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis import outcomes, theory
 from analysis.decided import LEVEL_NAMES, look
-from analysis.decisions import Verdict
+from analysis.decisions import NOTE, Verdict
 from analysis.drawing import Drawing
 from analysis.headline import component_lines, digits, estimate, headline
 from analysis.outcomes import Outcome
@@ -179,7 +179,8 @@ def _row(row: Verdict, question: Question | None) -> dict[str, str]:
         "estimate [low, high]": estimate(row), "unit": row.unit, "threshold": f"{row.threshold:g}", "replicates": str(row.seeds),
     }  # fmt: skip
     if not row.primary:
-        return {**text, "what": row.estimand, **numbers}
+        note = f" ({row.strata[NOTE]})" if NOTE in row.strata else ""
+        return {**text, "what": row.estimand + note, **numbers}
     said = look(row.decision, question is not None and question.equivalence)
     smallest = digits(row.smallest_detectable, row.threshold)
     return {**text, "decision": f"{said.symbol} {said.word}", **numbers, "smallest detectable": smallest}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from analysis import outcomes
 from analysis.component_rows import ComponentRow, component_rows
 from analysis.decided import LEVEL_NAMES, look, replicates
-from analysis.decisions import Verdict
+from analysis.decisions import NOTE, Verdict
 from analysis.embedding import Picture, of_drawing, of_files
 from analysis.forest import Answer, forest
 from analysis.headline import digits, estimate
@@ -182,6 +182,7 @@ def _entry(answer: Answer) -> Entry:
     strata = {
         name: _stratum(part, question.threshold)
         for name, part in (answer.verdict.strata if answer.verdict else {}).items()
+        if name != NOTE
     }
     return Entry(question.id, question, answer.stem, _line(answer, answer.verdict), levels, strata)
 
@@ -208,7 +209,7 @@ def _line(answer: Answer, row: Verdict | None, remark: str = "") -> Line:
     return Line(
         row.question, row.estimand, estimate(row), row.unit, f"{row.threshold:g}", f"{row.seeds} {replicates(row)}",
         LEVEL_NAMES[row.level], row.preset, digits(row.smallest_detectable, row.threshold), row.decision or "none",
-        style.symbol if full else style.hollow, said, remark,
+        style.symbol if full else style.hollow, said, remark or row.strata.get(NOTE, ""),
     )  # fmt: skip
 
 

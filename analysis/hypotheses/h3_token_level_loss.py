@@ -80,7 +80,7 @@ def h3a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         tested = active(list(runs.values()), question)
         row, strata = verdict(question, "walk", theta, preset, tested), strata_of(tables, list(runs.values()), question)
         split = of_strata({name: part["decision"] for name, part in strata.items()})
-        rows.append(row._replace(strata=strata, decision=split if split and tested else row.decision))
+        rows.append(row._replace(strata={**strata, **row.strata}, decision=split if split and tested else row.decision))
     for cell, part in by_cell.items():
         rows += _said(question, "walk", part, preset, f"the same where the base policy {cell}")
     for what, value in PARTS.items():

@@ -30,6 +30,7 @@ DEPTH, EARLY = "exploration/exact_depth", "exploration/exact_solved"
 
 FORK = {"world": "walk", "dials.size": 16, "dials.modes": 2, "dials.hazard": 0}
 SOLVED, ENTROPY = "exploration/exact_solved", "exploration/exact_mode_entropy"
+PREFIXES = "exploration/prefix_entropy"
 MATCHED, SATURATED, UPDATES = 0.9, 0.95, 200
 
 Arms = tuple[pd.DataFrame, pd.DataFrame]
@@ -131,7 +132,7 @@ def h4b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     rows = _row(question, paths.apart(on, off, at(MATCHED)), preset, tested, None)
     for epochs, said in ((2, "two epochs"), (1, "one epoch")):
         rows += _beside(question, paths, fork_arms(runs, epochs), epochs, said, preset)
-    return rows + _half_life(on, off, question, preset) + _text(tables, question, preset)
+    return rows + _half_life(tables, on, off, question, preset) + _text(tables, question, preset)
 
 
 def fork_arms(runs: pd.DataFrame, epochs: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -213,8 +214,9 @@ def _row(question: Question, theta: np.ndarray, preset: str, tested: bool, other
     return [verdict(other.of(question), "walk", theta, preset, estimand=other.estimand)]
 
 
-def _half_life(on: pd.DataFrame, off: pd.DataFrame, question: Question, preset: str) -> list[Verdict]:
-    """Log ratio of entropy half-lives on fixed prefixes; runs that keep half to the end are censored there."""
+def _half_life(tables: Tables, on: pd.DataFrame, off: pd.DataFrame, question: Question, preset: str) -> list[Verdict]:
+    """Log ratio of entropy half-lives on fixed prefixes; runs that keep half to the end are censored there, maybe all."""
+    on, off = (part[~np.isnan(at_step(tables, part["spec"], PREFIXES))] for part in (on, off))
     seeds = set(on["seed"]) & set(off["seed"])
     both = pd.concat([on[on["seed"].isin(seeds)], off[off["seed"].isin(seeds)]])
     if not len(both):
@@ -222,8 +224,6 @@ def _half_life(on: pd.DataFrame, off: pd.DataFrame, question: Question, preset: 
     seen = both["entropy_half_life"].notna().to_numpy()
     time = both["entropy_half_life"].fillna(both["steps"]).to_numpy(float).clip(min=1e-3)
     arm = both["positive_lm_loss"].to_numpy(bool)
-    if min(seen[arm].sum(), seen[~arm].sum()) < 3:
-        return []
     what = Other(
         "log ratio of half-lives of entropy on fixed prefixes, with the loss over without", "log ratio", 0.22, True
     )

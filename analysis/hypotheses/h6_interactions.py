@@ -154,7 +154,7 @@ def _decided(tables: Tables, found: Factorial, question: Question, preset: str) 
     decided = row.decision in ("supported", "refuted_opposite")
     decision = row.decision if not decided or not against else "conditional" if beyond else "undecided"
     strata = {"log-odds": {"effect": odds.estimate, "low": odds.low, "high": odds.high, "decision": None}}
-    return row._replace(decision=decision, strata=strata)
+    return row._replace(decision=decision, strata={**strata, **row.strata})
 
 
 def failing(found: Factorial) -> np.ndarray:

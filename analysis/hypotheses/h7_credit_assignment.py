@@ -125,10 +125,7 @@ def _exponent(
     first = np.repeat([True, False], [len(token), len(step)])
 
     def interval_at(level: float) -> Interval:
-        try:
-            return exponent_difference(both[DECISIONS], found.samples, found.seen, first, both["seed"], level)
-        except ValueError:  # too few runs got there
-            return Interval(float("nan"), float("nan"), float("nan"))
+        return exponent_difference(both[DECISIONS], found.samples, found.seen, first, both["seed"], level)
 
     return [by_interval(question, "walk", interval_at, token["seed"].nunique(), preset, tested, what)]
 
@@ -144,10 +141,7 @@ def _ratio(
     found, first = times(tables, both, metric, height), np.repeat([True, False], [len(token), len(step)])
 
     def interval_at(wide: float) -> Interval:
-        try:
-            return median_ratio(found.samples, found.seen, first, both["seed"], wide)
-        except ValueError:  # too few runs got there
-            return Interval(float("nan"), float("nan"), float("nan"))
+        return median_ratio(found.samples, found.seen, first, both["seed"], wide)
 
     return [by_interval(question, level, interval_at, token["seed"].nunique(), preset, True, what)]
 

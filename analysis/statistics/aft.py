@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import log_ndtr
 
-from analysis.statistics.intervals import Interval
+from analysis.statistics.intervals import Interval, NoEstimate
 from analysis.statistics.jackknife import jackknife
 from analysis.statistics.logistic import Array, Local, highest
 
@@ -43,20 +43,26 @@ def aft(design: ArrayLike, time: ArrayLike, observed: ArrayLike) -> Aft:
         observed: [N] true where the event was seen.
 
     Raises:
-        ValueError: for times that are not positive, fewer events than coefficients + 1, or where there is no maximum, as
-            with an arm of censored runs only: its time has a lower bound and no estimate (see `survival`).
+        ValueError: for times that are not positive.
+        NoEstimate: for fewer events than coefficients + 1, or where there is no maximum, as with an arm of censored runs
+            only: its time has a lower bound and no estimate (see `survival`).
     """
     x, times, seen = np.asarray(design, float), np.asarray(time, float), np.asarray(observed, bool)
     if not (np.isfinite(times).all() and (times > 0).all()):
         raise ValueError("times must be finite and positive")
     if seen.sum() <= x.shape[1] or np.linalg.matrix_rank(x[seen]) < x.shape[1]:
-        raise ValueError("too few events: every coefficient needs runs that saw the event")
+        raise NoEstimate(
+            f"{seen.sum()} of {len(seen)} runs saw the event: every arm needs some, whichever seed is left out"
+        )
     log_time = np.log(times)
     start, *_ = np.linalg.lstsq(x, log_time, rcond=None)
     spread = max(float((log_time - x @ start).std()), 1e-3)
     rows = np.column_stack([-x, log_time])
     height = partial(_likelihood, rows, seen)
-    found = highest(height, np.eye(rows.shape[1]), 1e-13, np.append(start, 1.0) / spread).coefficients
+    try:
+        found = highest(height, np.eye(rows.shape[1]), 1e-13, np.append(start, 1.0) / spread).coefficients
+    except ValueError as error:  # also what numpy raises of a singular matrix
+        raise NoEstimate(f"no most likely time: {error}") from None
     scale = 1 / found[-1]
     turn = np.column_stack([scale * np.eye(x.shape[1]), -(scale**2) * found[:-1]])
     covariance = turn @ np.linalg.inv(height(found).information) @ turn.T

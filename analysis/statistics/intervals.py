@@ -20,6 +20,10 @@ class Interval(NamedTuple):
     high: float
 
 
+class NoEstimate(ValueError):
+    """The data leave this number without an estimate; its text says why."""
+
+
 def student(x: ArrayLike, level: float = 0.95) -> Interval:
     """Student's t interval of the mean of x [S], level in (0, 1); estimate is nan without observations.
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.decisions import CORRECTED, Verdict, decide, from_interval, of_strata, verdict
+from analysis.decisions import CORRECTED, NOTE, Verdict, decide, from_interval, of_strata, verdict
+from analysis.estimates import by_interval
 from analysis.questions import Floor, Question
 from analysis.statistics.detectable import smallest_detectable
-from analysis.statistics.intervals import Interval, student
+from analysis.statistics.intervals import Interval, NoEstimate, student
 
 DELTA = 0.1
 
@@ -160,7 +161,7 @@ def test_a_verdict_from_an_interval_found_elsewhere():
 
 
 def test_verdicts_do_not_share_their_strata():
-    one, other = (from_interval(asked(), "walk", Interval(0, 0, 0), 2, "full", 0.4, True) for _ in range(2))
+    one, other = (from_interval(asked(), "walk", Interval(0, -1, 1), 2, "full", 0.4, True) for _ in range(2))
     one.strata["a"] = 1
     assert other.strata == {}
 
@@ -181,3 +182,28 @@ def test_errors_and_power_with_thirty_two_seeds():
     assert share[1].get("refuted_negligible", 0) < 0.01
     assert share[2]["supported"] > 0.8
     assert share[0]["refuted_negligible"] > 0.8
+
+
+def test_replicates_that_are_all_alike_decide_nothing():
+    """Every seed at the ceiling of both arms: an interval without width is no certainty. Rounding is no width either."""
+    for value in (0.0, 0.3, -0.3):
+        for theta in (np.full(32, value), value + 1e-17 * np.arange(32)):
+            for equivalence in (False, True):
+                found = verdict(asked(equivalence=equivalence), "walk", theta, "full")
+                assert (found.effect, found.decision) == (pytest.approx(value), "undecided")
+                assert "32 replicates are alike" in found.strata[NOTE]
+                assert np.isnan(found.smallest_detectable)
+    assert decide(Interval(0.3, 0.3, 0.3), DELTA, tested=False) == "not_tested"
+    assert verdict(asked(), "tiny_lm", np.zeros(32), "full").strata == {}, "a secondary row decides nothing anyway"
+    assert verdict(asked(), "walk", 1e-6 * np.arange(32), "full").decision == "refuted_negligible"
+
+
+def test_a_number_that_cannot_be_had_says_why():
+    def none_at(level: float) -> Interval:
+        raise NoEstimate("2 of 9 runs saw the event")
+
+    found = by_interval(asked(), "walk", none_at, 9, "full")
+    assert (found.decision, found.seeds) == ("undecided", 9)
+    assert np.isnan([found.effect, found.low, found.high, found.smallest_detectable]).all()
+    assert found.strata == {NOTE: "no estimate: 2 of 9 runs saw the event"}
+    assert by_interval(asked(), "walk", none_at, 9, "full", tested=False).decision == "not_tested"

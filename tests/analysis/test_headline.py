@@ -2,6 +2,7 @@
 
 import pytest
 
+from analysis.decisions import NOTE
 from analysis.headline import component_lines, digits, estimate, headline
 from experiments.studies import components, h4_exploration, h7_credit_assignment
 from tests.outcome_folders import row
@@ -60,6 +61,12 @@ def test_not_tested_is_no_contradiction():
 )
 def test_digits_follow_the_threshold(x, threshold, text):
     assert digits(x, threshold) == text
+
+
+def test_why_nothing_is_decided_stands_behind_it():
+    noted = row(EFFECT["h7a"], 1.0, "full")._replace(decision="undecided", strata={NOTE: "all 9 replicates are alike"})
+    lines = [line for line in headline([noted], EFFECT) if line.startswith("h7a")]
+    assert lines[0].endswith("threshold 0.25). Note: all 9 replicates are alike.")
 
 
 def test_an_estimate_without_an_interval():

@@ -96,15 +96,20 @@ def test_h3a_needs_both_cells_and_weighs_them_alike():
 
 
 def test_equal_lengths_give_exactly_nothing():
-    """Both reductions are one: every ratio is 0, and the verdict negligible."""
+    """Both reductions are one: every ratio is 0 but for rounding, and the verdict negligible. Zeros throughout decide nothing."""
     runs, text = planted.WALK, planted.TEXT
-    zero = {0: np.zeros(len(runs)), 5: np.zeros(len(runs))}
+    exact = {0: np.zeros(len(runs)), 5: np.zeros(len(runs))}
+    zero = {step: 1e-5 * np.random.default_rng(step).normal(size=len(runs)) for step in exact}
     flat = tables(runs, planted.SPREAD, {RATIO: zero, COVARIANCE: zero, KL: zero})
     same = {0: np.random.default_rng(0).gamma(2.0, size=len(text))}
-    alike = tables(text, planted.SPREAD, dict.fromkeys(USEFUL, same))
+    nearly = {0: same[0] * (1 + 1e-5 * np.random.default_rng(1).normal(size=len(text)))}
+    alike = tables(text, planted.SPREAD, dict(zip(USEFUL, (same, nearly), strict=True)))
     for question, given in (("h3a", flat), ("h3b", alike), ("h3c", flat)):
         found = primary(question, given)
-        assert (found.effect, found.decision) == (pytest.approx(0.0), "refuted_negligible")
+        assert (found.effect, found.decision) == (pytest.approx(0.0, abs=1e-4), "refuted_negligible")
+    constant = tables(runs, planted.SPREAD, {RATIO: exact, COVARIANCE: exact, KL: exact})
+    for question in ("h3a", "h3c"):
+        assert (primary(question, constant).effect, primary(question, constant).decision) == (0.0, "undecided")
 
 
 def test_useful_power_is_averaged_over_seeds_before_the_log():

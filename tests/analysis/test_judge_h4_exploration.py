@@ -6,6 +6,7 @@ import pytest
 from scipy.special import expit
 
 from analysis.boundaries import cells
+from analysis.decisions import NOTE
 from analysis.hypotheses import h4_exploration as judge
 from analysis.rows import at_step
 from analysis.schema import Tables
@@ -111,7 +112,7 @@ def test_h4b_both_signs(theta, expected):
 def walked(drift: float, rng: np.random.Generator, speed: float = 1.1) -> Tables:
     """An urn: log-odds of two modes as a random walk, wider with the loss; at drift 0 a flow along J alone."""
     loss = planted.FORK["positive_lm_loss"].to_numpy(bool)
-    pace = np.where(loss, speed, 1.0)
+    pace = np.where(loss, speed, 1.0) * np.exp(0.1 * rng.normal(size=len(loss)))
     solved = expit(np.log(0.27 / 0.73) + 0.33 * np.outer(planted.STEPS, pace))
     steps = drift * loss * rng.normal(size=solved.shape)
     share = expit(0.5 * solved + np.cumsum(steps, axis=0))
@@ -154,16 +155,47 @@ def test_h4b_floor_and_runs_that_do_not_get_there():
     assert h4b(given._replace(curves=left))[0].seeds == 31
 
 
+def half_life_row(life):
+    """What the judge says of half-lives [N] with the loss (rows where it is on) and without."""
+    given = planted.simulate_h4b(0.0, np.random.default_rng(0))
+    measured = pd.DataFrame({"spec": given.runs["spec"], "step": 0, "metric": judge.PREFIXES, "value": 1.0})
+    runs = given.runs.assign(entropy_half_life=life(given.runs["positive_lm_loss"].to_numpy(bool)))
+    with_prefixes = given._replace(
+        runs=runs, curves=pd.concat([given.curves.astype({"spec": str, "metric": str}), measured])
+    )
+    assert not [v for v in h4b(given._replace(runs=runs)) if "half-lives" in v.estimand], (
+        "no row where nothing was measured"
+    )
+    return next(v for v in h4b(with_prefixes) if "half-lives" in v.estimand)
+
+
 def test_half_life_is_a_censored_ratio():
     """Half as long with the loss; two runs keep their entropy to the end and are censored, not dropped."""
-    given = planted.simulate_h4b(0.0, np.random.default_rng(0))
-    loss, rng = given.runs["positive_lm_loss"].to_numpy(bool), np.random.default_rng(1)
-    life = np.where(loss, 15.0, 30.0) * np.exp(0.2 * rng.normal(size=len(loss)))
-    life[:2] = np.nan
-    found = h4b(given._replace(runs=given.runs.assign(entropy_half_life=life)))
-    row = next(v for v in found if "half-lives" in v.estimand)
+    rng = np.random.default_rng(1)
+
+    def life(loss):
+        found = np.where(loss, 15.0, 30.0) * np.exp(0.2 * rng.normal(size=len(loss)))
+        found[:2] = np.nan
+        return found
+
+    row = half_life_row(life)
     assert row.effect == pytest.approx(np.log(0.5), abs=0.15)
     assert row.seeds == 32
+
+
+@pytest.mark.parametrize("reached", [0, 1])
+def test_half_life_where_an_arm_kept_its_entropy_says_so(reached):
+    """With the loss no run, or a single one, lost half: there is no ratio, and the row says how many runs did."""
+    rng = np.random.default_rng(1)
+
+    def life(loss):
+        found = np.where(loss, np.nan, 30.0 * np.exp(0.2 * rng.normal(size=len(loss))))
+        found[np.flatnonzero(loss)[:reached]] = 40.0
+        return found
+
+    row = half_life_row(life)
+    assert np.isnan([row.effect, row.low, row.high]).all()
+    assert "runs saw the event" in row.strata[NOTE]
 
 
 def test_h4b_on_text_at_equal_accuracy():

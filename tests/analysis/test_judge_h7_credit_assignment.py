@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from analysis.blame import Blame, binned_share
+from analysis.decisions import NOTE
 from analysis.hypotheses import h7_credit_assignment as judge
 from analysis.times import shared, times
 from experiments.studies.h7_credit_assignment import QUESTIONS
@@ -38,7 +39,7 @@ def test_h7b_tells_exponents_1_and_1_and_a_half_apart(token, step, expected):
 
 
 def test_h7b_of_the_same_data_relabelled_is_zero():
-    """METHODS' negative control: one table under both names."""
+    """METHODS' negative control: one table under both names, but for rounding; without any spread nothing is decided."""
     given = planted.simulate_h7b(0.0, np.random.default_rng(0))
     token = given.runs["variants"] == "values=fresh_error"
     values = given.curves.merge(
@@ -50,8 +51,10 @@ def test_h7b_of_the_same_data_relabelled_is_zero():
     columns = ["spec", "step", "metric", "value"]
     both = pd.concat([own[columns], copied[columns]])
     row = only(h7b(given._replace(curves=both)))
-    assert row.decision == "supported"
-    assert row.effect == pytest.approx(0, abs=1e-6)
+    assert (row.effect, row.decision) == (pytest.approx(0, abs=1e-6), "undecided")
+    noise = 1e-5 * np.random.default_rng(1).normal(size=len(both))
+    row = only(h7b(given._replace(curves=both.assign(value=both["value"] + noise))))
+    assert (row.effect, row.decision) == (pytest.approx(0, abs=1e-3), "supported")
 
 
 def test_h7b_counts_censored_runs_as_late():
@@ -83,6 +86,7 @@ def test_h7b_where_nobody_arrives_is_undecided():
     row = only(h7b(given._replace(curves=low)))
     assert row.decision == "undecided"
     assert np.isnan(row.effect)
+    assert "0 of 192 runs saw the event" in row.strata[NOTE]
 
 
 def test_h7b_takes_only_seeds_with_every_cell():

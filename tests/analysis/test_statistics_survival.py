@@ -211,8 +211,8 @@ def test_median_ratio_is_the_arms_coefficient_and_pairs_seeds():
     ("time", "seen", "words"),
     [
         ([0.0, 1, 2, 3], [1] * 4, "positive"),
-        ([1.0, 2, 3, 4], [1, 1, 0, 0], "too few"),
-        ([1.0, 2, 3, 4], [0] * 4, "few"),
+        ([1.0, 2, 3, 4], [1, 1, 0, 0], "2 of 4 runs"),
+        ([1.0, 2, 3, 4], [0] * 4, "0 of 4 runs"),
     ],
 )
 def test_refusals_of_aft(time, seen, words):
