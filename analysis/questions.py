@@ -6,7 +6,16 @@ Level = Literal["exact", "walk", "tiny_lm", "real_lm"]
 """Levels of evidence: tabular answers, small networks on the walk, tiny transformers, Hugging Face checkpoints."""
 
 LEVEL_OF: dict[str, Level] = {"exact": "exact", "walk": "walk", "lm": "tiny_lm"}
-"""The level that rows of a world are evidence of."""
+"""The level that rows of a world are evidence of; of world lm where the base model was pretrained here."""
+
+BASES_HERE = ("tiny", "tiny32", "small", "medium")
+"""Base models pretrained here, as the column `base` begins; any other is a checkpoint's."""
+
+
+def level_of(world: str, base: str) -> Level:
+    """The level of a row, from its columns `world` and `base` (model:initialisation)."""
+    checkpoint = world == "lm" and base.rsplit(":", 1)[0] not in BASES_HERE
+    return "real_lm" if checkpoint else LEVEL_OF[world]
 
 
 class Floor(NamedTuple):

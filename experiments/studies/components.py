@@ -7,7 +7,7 @@ Cost, from runs measured on one core: quick half a core-hour, full 7.6 core-hour
 
 from analysis.questions import Floor, Question
 from experiments.spec import RunSpec
-from experiments.studies import core
+from experiments.studies import core, real
 
 QUESTIONS: dict[str, Question] = {
     "value_pretraining": Question(
@@ -92,4 +92,6 @@ QUESTIONS: dict[str, Question] = {
 
 def specs(preset: str) -> tuple[RunSpec, ...]:
     """The core tables."""
+    if preset == "real":
+        return tuple(real.components())
     return (*core.walk(preset), *core.lm(preset))

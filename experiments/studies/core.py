@@ -5,6 +5,8 @@ by their content, so a run that two studies list is made once; a study that vari
 
     quick: walk, 11 arms x 10 seeds; text, 11 arms x 2 tasks x 3 seeds
     full:  walk, 2^7 cells and three other recipes x 32 seeds; text, 11 arms x 2 tasks x 32 seeds on three bases
+
+Preset real, of a pretrained checkpoint on a GPU, has its few runs in `real.py`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +24,7 @@ PRESETS: tuple[str, ...] = ("smoke", "quick", "full")
 
 SEEDS: dict[str, dict[str, tuple[int, ...]]] = {
     "walk": {"smoke": (0, 1), "quick": tuple(range(10)), "full": tuple(range(1000, 1032))},
-    "lm": {"smoke": (0, 3), "quick": (0, 1, 2), "full": tuple(range(1000, 1032))},
+    "lm": {"smoke": (0, 3), "quick": (0, 1, 2), "full": tuple(range(1000, 1032)), "real": tuple(range(5))},
 }
 """Seeds of a world and preset. On text the base is seed % 3: smoke has one base, quick and full have three."""
 
@@ -33,7 +35,8 @@ BASELINES: tuple[str, ...] = ("ppo", "grpo", "dapo")
 """Recipes beside VAPO and its seven removals: eleven arms in all."""
 
 STEPS: dict[str, dict[str, int]] = {
-    world: {"smoke": 2, "quick": DEFAULT_STEPS[world], "full": DEFAULT_STEPS[world]} for world in ("walk", "lm")
+    "walk": {"smoke": 2, "quick": DEFAULT_STEPS["walk"], "full": DEFAULT_STEPS["walk"]},
+    "lm": {"smoke": 2, "quick": DEFAULT_STEPS["lm"], "full": DEFAULT_STEPS["lm"], "real": 100},
 }
 """RL steps of a run."""
 
@@ -41,6 +44,25 @@ SMALL: dict[str, int] = {
     "responses_per_step": 64, "pool_size": 16, "warmup_steps": 2, "mini_batches": 2, "epochs": 1,
 }  # fmt: skip
 """Settings of preset smoke in place of the world's."""
+
+REAL: dict[str, float] = {
+    "responses_per_step": 512, "group_size": 16, "pool_size": 8192, "warmup_steps": 20, "alpha": 0.05,
+    "mini_batches": 4, "policy_lr": 1e-6, "critic_lr": 2e-6, "tokens_per_micro_batch": 16_384,
+    "tokens_per_generation_batch": 131_072,
+}  # fmt: skip
+"""Settings of preset real: the paper's alpha and rates, since answers have hundreds of tokens; batches for one GPU."""
+
+CHANGED: dict[str, dict[str, float]] = {"smoke": SMALL, "real": REAL}
+"""Preset -> settings in place of the world's."""
+
+EXAM: dict[str, Evaluation] = {
+    "smoke": Evaluation(every=2, problems=64, k_problems=8),
+    "real": Evaluation(every=10, problems=512, k_problems=64),
+}
+"""Preset -> evaluation in place of the world's."""
+
+CHECKPOINT = Base(model="Qwen/Qwen2.5-0.5B", dtype="bfloat16")
+"""Base model of preset real, unless the command names another."""
 
 EVERY: dict[str, int] = {"smoke": 2, "quick": 30, "full": 15}
 """RL steps between measurements: the start and the end, in full the middle, too."""
@@ -100,7 +122,7 @@ def run(
 
     Args:
         world: walk or lm.
-        preset: smoke, quick or full.
+        preset: smoke, quick, full, or (of world lm) real.
         seed: as in `SEEDS`.
         recipe: its own toggles and variants apply where none are given.
         toggles: which components are on.
@@ -123,9 +145,8 @@ def run(
         toggles=chosen,
         settings=numbers(world, preset, settings or {}),
         variants={**bundle.variants, **(variants or {})},
-        base=Base(init=seed if world == "walk" else seed % BASES),
-        evaluation=evaluation
-        or (EXAMS[world] if preset != "smoke" else Evaluation(every=2, problems=64, k_problems=8)),
+        base=CHECKPOINT if preset == "real" else Base(init=seed if world == "walk" else seed % BASES),
+        evaluation=evaluation or EXAM.get(preset, EXAMS[world]),
         seed=seed,
         steps=length,
         probes=dict(measured),
@@ -134,9 +155,8 @@ def run(
 
 
 def numbers(world: World, preset: str, changes: Mapping[str, Any]) -> Settings:
-    """The world's settings, small ones in smoke, with these changes."""
-    small = SMALL if preset == "smoke" else {}
-    return Settings(**{**SCALES[world].model_dump(), **small, **changes})
+    """The world's settings, with those of the preset and these changes."""
+    return Settings(**{**SCALES[world].model_dump(), **CHANGED.get(preset, {}), **changes})
 
 
 def without(*components: str) -> Toggles:

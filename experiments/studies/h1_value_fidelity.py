@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from analysis.questions import Floor, Question
 from experiments.exact import AnySpec
 from experiments.spec import RunSpec
-from experiments.studies import core, exact_specs
+from experiments.studies import core, exact_specs, real
 from experiments.studies.core import World
 from vapo_core.settings import SCALES
 
@@ -216,5 +216,7 @@ def forgetting(preset: str) -> Iterable[RunSpec]:
 
 def specs(preset: str) -> tuple[AnySpec, ...]:
     """Every run of the study, each once."""
+    if preset == "real":
+        return tuple(real.h1())
     trained = dict.fromkeys([*approximation(preset), *propagation(preset), *forgetting(preset)])
     return (*trained, *exact_specs.h1(preset))

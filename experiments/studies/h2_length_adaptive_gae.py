@@ -3,7 +3,7 @@
 from analysis.questions import Floor, Question
 from experiments.exact import AnySpec
 from experiments.spec import RunSpec
-from experiments.studies import boundaries, core, exact_specs
+from experiments.studies import boundaries, core, exact_specs, real
 
 QUESTIONS: dict[str, Question] = {
     "h2a": Question(
@@ -140,4 +140,6 @@ def boundary(preset: str) -> tuple[RunSpec, ...]:
 
 def specs(preset: str) -> tuple[AnySpec, ...]:
     """Every run of the study."""
+    if preset == "real":
+        return tuple(real.h2())
     return (*walk(preset), *text(preset), *boundary(preset), *exact_specs.h2(preset))

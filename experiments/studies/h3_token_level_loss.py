@@ -6,7 +6,7 @@ Cost beside the core tables, from runs measured on one core: quick 4 core-minute
 from analysis.questions import Floor, Question
 from experiments.exact import ExactSpec
 from experiments.spec import RunSpec
-from experiments.studies import core, exact_specs
+from experiments.studies import core, exact_specs, real
 
 QUESTIONS: dict[str, Question] = {
     "h3a": Question(
@@ -120,4 +120,6 @@ def text(preset: str) -> tuple[RunSpec, ...]:
 
 def specs(preset: str) -> tuple[RunSpec | ExactSpec, ...]:
     """Every run of the study."""
+    if preset == "real":
+        return tuple(real.h3())
     return (*walk(preset), *text(preset), *exact_specs.h3(preset))

@@ -5,7 +5,7 @@ from typing import Any
 from analysis.questions import Floor, Question
 from experiments.exact import AnySpec
 from experiments.spec import RunSpec
-from experiments.studies import boundaries, core, exact_specs
+from experiments.studies import boundaries, core, exact_specs, real
 from vapo_core.settings import SCALES
 
 QUESTIONS: dict[str, Question] = {
@@ -164,5 +164,7 @@ def boundary(preset: str) -> tuple[RunSpec, ...]:
 
 def specs(preset: str) -> tuple[AnySpec, ...]:
     """Every run of the study, each once."""
+    if preset == "real":
+        return tuple(real.h4())
     trained = (*trap(preset), *text_trap(preset), *fork(preset), *routes(preset), *boundary(preset))
     return (*dict.fromkeys(trained), *exact_specs.h4(preset))

@@ -14,7 +14,7 @@ from typing import Any
 from analysis.questions import Floor, Question
 from experiments.exact import AnySpec
 from experiments.spec import RunSpec
-from experiments.studies import core, exact_specs
+from experiments.studies import core, exact_specs, real
 from experiments.studies.h1_value_fidelity import critic, first_seeds
 
 QUESTIONS: dict[str, Question] = {
@@ -128,4 +128,6 @@ def arms(preset: str) -> Iterable[RunSpec]:
 
 def specs(preset: str) -> tuple[AnySpec, ...]:
     """Every run of the study, each once."""
+    if preset == "real":
+        return tuple(real.h5())
     return (*dict.fromkeys([*transfer(preset), *arms(preset)]), *exact_specs.h5(preset))

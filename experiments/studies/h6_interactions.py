@@ -7,7 +7,7 @@ from analysis.questions import Floor, Question
 from experiments.designs import fractional_factorial, full_factorial
 from experiments.exact import ExactSpec
 from experiments.spec import RunSpec
-from experiments.studies import core, exact_specs
+from experiments.studies import core, exact_specs, real
 from vapo_core.settings import Toggles
 
 QUESTIONS: dict[str, Question] = {
@@ -124,5 +124,7 @@ def factorial(preset: str) -> tuple[RunSpec, ...]:
 
 def specs(preset: str) -> tuple[RunSpec | ExactSpec, ...]:
     """Every run of the study; the factorial from a fresh critic, which h6b is shown beside, is the components' core table."""
+    if preset == "real":
+        return tuple(real.h6())
     fresh = core.walk(preset) if preset == "full" else ()
     return (*updates(preset), *text_updates(preset), *factorial(preset), *fresh, *exact_specs.h6(preset))

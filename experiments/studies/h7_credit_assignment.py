@@ -6,7 +6,7 @@ from analysis.questions import Floor, Question
 from experiments.designs import own
 from experiments.exact import AnySpec
 from experiments.spec import RunSpec
-from experiments.studies import boundaries, core, exact_specs
+from experiments.studies import boundaries, core, exact_specs, real
 from experiments.studies import h2_length_adaptive_gae as adaptation
 from vapo_core.settings import Evaluation
 
@@ -150,5 +150,7 @@ def boundary(preset: str) -> tuple[RunSpec, ...]:
 
 def specs(preset: str) -> tuple[AnySpec, ...]:
     """Every run of the study, each once."""
+    if preset == "real":
+        return tuple(real.h7())
     trained = (*abstraction(preset), *text(preset), *blame(preset), *boundary(preset))
     return (*dict.fromkeys(trained), *exact_specs.h7(preset))

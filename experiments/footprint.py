@@ -1,0 +1,153 @@
+"""What training a model takes, by formula: gigabytes on a GPU and seconds per RL step. Nothing here is measured.
+
+Bytes by hand, for policy and critic alike: 4 for a weight, 4 for its gradient, 8 for AdamW's two moments, and 2 for the
+copy that a bfloat16 pass computes with. Activations per token and layer, h hidden, i intermediate, q and k the numbers in a
+token's queries and keys, n query heads: 28 h + 2 q + 4 k + 8 i + 4 n + 8, which a test counts in a real model; with
+checkpointing 4 h, and one layer whole. Logits stay in bfloat16, with their gradient: 4 per word of the vocabulary.
+
+    python -m experiments.footprint       # the table of the README
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from vapo_core.settings import Settings
+
+
+class Shape(NamedTuple):
+    """A decoder as Qwen2.5's are: gated MLP, grouped queries, biases on queries, keys and values."""
+
+    layers: int
+    hidden: int
+    intermediate: int
+    heads: int
+    key_heads: int
+    vocabulary: int
+    tied: bool
+    """Whether the output layer is the embedding."""
+
+    @property
+    def queries(self) -> int:
+        """Numbers in a token's queries; as many as hidden ones."""
+        return self.hidden
+
+    @property
+    def keys(self) -> int:
+        """Numbers in a token's keys, and in its values."""
+        return self.hidden // self.heads * self.key_heads
+
+
+SHAPES: Mapping[str, Shape] = {
+    "Qwen/Qwen2.5-0.5B": Shape(24, 896, 4864, 14, 2, 151_936, True),
+    "Qwen/Qwen2.5-1.5B": Shape(28, 1536, 8960, 12, 2, 151_936, True),
+    "Qwen/Qwen2.5-7B": Shape(28, 3584, 18_944, 28, 4, 152_064, False),
+}
+"""From the models' own config.json."""
+
+
+class Machine(NamedTuple):
+    """GPUs of one kind; the shares are what such runs usually get of the makers' numbers."""
+
+    gpus: int = 1
+    flops: float = 989e12
+    """A second, dense bfloat16: one H100."""
+    bandwidth: float = 3.35e12
+    """Bytes a second to its memory."""
+    used_flops: float = 0.35
+    used_bandwidth: float = 0.5
+    token_s: float = 0.008
+    """Least time between one token of every answer and the next."""
+
+
+class Footprint(NamedTuple):
+    """Per GPU; 1 GB is 1e9 bytes."""
+
+    training_gb: float
+    """Weights, gradients, AdamW's moments and bfloat16 copies of policy and critic; FSDP cuts them into equal parts."""
+    activations_gb: float
+    """Kept for the backward pass of one micro-batch, logits included."""
+    generation_gb: float
+    """The engine's bfloat16 weights, and keys and values of its share of the answers."""
+    rollout_s: float
+    """Sampling one step's answers."""
+    update_s: float
+    """Values, entropy, and one pass of the update over policy and critic."""
+
+    @property
+    def total_gb(self) -> float:
+        """All of it at once: the engine's memory is not given back while training."""
+        return self.training_gb + self.activations_gb + self.generation_gb
+
+
+def parameters(shape: Shape) -> int:
+    """Weights of the causal model."""
+    h, i, q, k = shape.hidden, shape.intermediate, shape.queries, shape.keys
+    layer = h * q + q + 2 * (h * k + k) + q * h + 3 * h * i + 2 * h
+    return shape.vocabulary * h * (1 if shape.tied else 2) + shape.layers * layer + h
+
+
+def activation_bytes(shape: Shape, checkpointing: bool) -> float:
+    """Kept for the backward pass per token, all layers, in bfloat16 passes."""
+    h, i, q, k = shape.hidden, shape.intermediate, shape.queries, shape.keys
+    whole = 28 * h + 2 * q + 4 * k + 8 * i + 4 * shape.heads + 8
+    return 4 * h * shape.layers + whole if checkpointing else whole * shape.layers
+
+
+def footprint(
+    shape: Shape, settings: Settings, length: int, tokens_per_pass: float, checkpointing: bool, machine: Machine
+) -> Footprint:
+    """Memory and time of one RL step.
+
+    Args:
+        shape: of policy and critic.
+        settings: responses_per_step and epochs are read.
+        length: mean tokens of prompt and response together.
+        tokens_per_pass: tokens that a pass reads at once on one GPU.
+        checkpointing: whether layers are computed again on the way back.
+        machine: GPUs; with several, weights and optimisers are cut by FSDP and answers shared out.
+    """
+    weights, answers = parameters(shape), settings.responses_per_step / machine.gpus
+    cache = 2 * 2 * shape.layers * shape.keys * length  # keys and values of one answer, bfloat16
+    reading = 2 * weights + answers * cache / 2  # bytes per sampled token of all answers together, cache half full
+    passes = 2 + 2 + 12 * settings.epochs  # values, entropy; forward and backward of policy and critic: 6 each
+    tokens = settings.responses_per_step * length
+    return Footprint(
+        training_gb=2 * 18 * weights / machine.gpus / 1e9,
+        activations_gb=tokens_per_pass * (activation_bytes(shape, checkpointing) + 4 * shape.vocabulary) / 1e9,
+        generation_gb=(2 * weights + answers * cache) / 1e9,
+        rollout_s=length * max(machine.token_s, reading / (machine.bandwidth * machine.used_bandwidth)),
+        update_s=passes * weights * tokens / (machine.gpus * machine.flops * machine.used_flops),
+    )
+
+
+ROWS: tuple[tuple[str, int, int, bool], ...] = (
+    ("Qwen/Qwen2.5-0.5B", 1, 16_384, False),
+    ("Qwen/Qwen2.5-1.5B", 1, 8_192, True),
+    ("Qwen/Qwen2.5-1.5B", 8, 16_384, True),
+    ("Qwen/Qwen2.5-7B", 8, 8_192, True),
+)
+"""Rows of the table: model, GPUs, tokens per pass, checkpointing."""
+
+LENGTH = 512
+"""Tokens of prompt and response in the table."""
+
+
+def table(settings: Settings) -> str:
+    """The README's rows, as Markdown."""
+    lines = [
+        "| model | GPUs | tokens a pass | training | activations | generation | together | rollout | update |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, gpus, tokens, checkpointing in ROWS:
+        found = footprint(SHAPES[name], settings, LENGTH, tokens, checkpointing, Machine(gpus))
+        sizes = (found.training_gb, found.activations_gb, found.generation_gb, found.total_gb)
+        told = [f"{tokens:,}{', checkpointing' if checkpointing else ''}", *(f"{gb:.0f} GB" for gb in sizes)]
+        told += [f"{found.rollout_s:.0f} s", f"{found.update_s:.0f} s"]
+        lines.append(f"| {name.split('/')[1]} | {gpus} | {' | '.join(told)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    from experiments.studies.core import numbers
+
+    print(table(numbers("lm", "real", {})))

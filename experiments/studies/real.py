@@ -1,0 +1,142 @@
+"""Preset real: what each study runs on a pretrained checkpoint and a public task. Few seeds; its rows are never primary.
+
+One run takes as long as 100 RL steps of 512 answers do (`experiments/footprint.py`), so every study has a few arms that differ
+in one thing, full VAPO among them; `analysis/real_level.py` compares them. Nothing is exact here, and no probe is run that
+needs gradients per response.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import Field
+
+from experiments.designs import leave_one_out, with_baselines
+from experiments.spec import RunSpec, TaskSpec
+from experiments.studies import core
+from vapo_core.settings import BASE_SIZES, RECIPES, Base, Frozen, Toggles
+from vapo_core.tasks import TASKS
+
+TASK = "gsm8k"
+SEEDS = core.SEEDS["lm"]["real"]
+"""As many as a target may ask for; `on` takes the first of them."""
+
+CRITIC: dict[str, int] = {"value_error": core.STEPS["lm"]["real"]}
+"""Before the first step and after the last."""
+
+TRIO = ("clip_higher", "positive_lm_loss", "group_sampling")
+PAIR = ("value_pretraining", "decoupled_gae")
+
+ALPHAS: tuple[float, ...] = (0.0125, 0.2)
+"""Beside the paper's 0.05: a quarter of it, and four times."""
+
+ERROR_SD = 0.2
+STEP_LAMBDA = 0.95**20
+"""A line of a worked solution has about twenty tokens: the same horizon, counted in lines."""
+
+
+class Target(Frozen):
+    """What preset real is run on."""
+
+    model: str = Field(core.CHECKPOINT.model, description="checkpoint of preset real: a folder or a name on the hub")
+    task: str = Field(TASK, description="task of preset real")
+    dials: dict[str, str] = Field({}, description="NAME VALUE pairs: dials of that task, such as path FOLDER")
+    engine: str = Field("transformers", description="engine of preset real")
+    seeds: int = Field(3, ge=1, le=len(core.SEEDS["lm"]["real"]), description="paired seeds of preset real")
+    steps: int = Field(core.STEPS["lm"]["real"], ge=1, description="RL steps of preset real")
+
+
+def run(
+    seed: int,
+    toggles: Toggles | None = None,
+    recipe: str = "vapo",
+    settings: Mapping[str, Any] | None = None,
+    variants: Mapping[str, str] | None = None,
+) -> RunSpec:
+    """One run of the preset; full VAPO has its critic measured in every study, so that all of them share the run."""
+    plain = recipe == "vapo" and toggles in (None, RECIPES["vapo"].toggles) and not (settings or variants)
+    probes = CRITIC if plain else {}
+    return core.run("lm", "real", seed, recipe, toggles, settings, TASK, variants=variants, probes=probes)
+
+
+def components() -> Iterator[RunSpec]:
+    """Full VAPO, each of the seven removed, and three other recipes."""
+    for seed in SEEDS:
+        for cell in with_baselines(leave_one_out(), core.BASELINES):
+            yield run(seed, cell.toggles, cell.recipe)
+
+
+def h1() -> Iterator[RunSpec]:
+    """The critic's error at both ends; the same lambda with and without an error put into values."""
+    fixed = core.without("length_adaptive_gae")
+    for seed in SEEDS:
+        yield run(seed)
+        yield run(seed, fixed)
+        yield run(seed, fixed, settings={"value_error_sd": ERROR_SD}, variants={"values": "state_error"})
+
+
+def h2() -> Iterator[RunSpec]:
+    """The paper's alpha, a quarter of it and four times, and a constant lambda."""
+    for seed in SEEDS:
+        yield run(seed)
+        yield from (run(seed, settings={"alpha": alpha}) for alpha in ALPHAS)
+        yield run(seed, core.without("length_adaptive_gae"))
+
+
+def h3() -> Iterator[RunSpec]:
+    """Token mean and sequence mean."""
+    for seed in SEEDS:
+        yield run(seed)
+        yield run(seed, core.without("token_level_loss"))
+
+
+def h4() -> Iterator[RunSpec]:
+    """With and without the three components for exploration, and without the positive-example loss alone."""
+    for seed in SEEDS:
+        yield run(seed)
+        yield run(seed, core.without(*TRIO))
+        yield run(seed, core.without("positive_lm_loss"))
+
+
+def h5() -> Iterator[RunSpec]:
+    """VAPO with its critic's error on held-out and training problems, beside critic-free recipes."""
+    for seed in SEEDS:
+        yield run(seed)
+        yield from (run(seed, RECIPES[name].toggles, name) for name in ("grpo", "dapo"))
+
+
+def h6() -> Iterator[RunSpec]:
+    """The four corners of value pretraining and decoupled GAE."""
+    for seed in SEEDS:
+        yield from (run(seed, core.without(*off)) for off in ((), PAIR[:1], PAIR[1:], PAIR))
+
+
+def h7() -> Iterator[RunSpec]:
+    """Credit given to tokens and to lines, at one horizon."""
+    fixed = core.without("length_adaptive_gae")
+    for seed in SEEDS:
+        yield run(seed, fixed)
+        yield run(seed, fixed, settings={"fixed_lambda": STEP_LAMBDA}, variants={"credit": "step_level"})
+
+
+def on(target: Target, specs: Sequence[RunSpec]) -> tuple[RunSpec, ...]:
+    """The same runs of another checkpoint, task, engine, length and number of seeds.
+
+    Raises:
+        ValueError: for a model that is no checkpoint, an unknown task, or as pydantic's ValidationError an impossible dial.
+    """
+    if target.model in BASE_SIZES:
+        raise ValueError(f"model = {target.model!r}: preset real takes a checkpoint, a folder or a name on the hub")
+    task = TaskSpec(name=target.task, dials=target.dials)
+    dials = TASKS[task.name].dials(**task.dials).model_dump(exclude_defaults=True)
+    base = Base(**{**core.CHECKPOINT.model_dump(), "model": target.model})
+    return tuple(
+        RunSpec(
+            **{
+                **spec.model_dump(exclude={"task", "base", "engine", "steps", "probes"}),
+                "task": TaskSpec(name=task.name, dials=dials), "base": base, "engine": target.engine, "steps": target.steps,
+                "probes": dict.fromkeys(spec.probes, target.steps),
+            }
+        )
+        for spec in specs
+        if spec.seed < target.seeds
+    )  # fmt: skip

@@ -1,0 +1,139 @@
+"""Preset real: arms and what compares them agree, rows are of level real_lm and never primary, a target moves all of them."""
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from analysis import real_level
+from analysis.questions import BASES_HERE, level_of
+from analysis.rows import having
+from analysis.schema import COMPONENTS
+from experiments.run import describe
+from experiments.studies import STEMS, core, find, real
+from experiments.studies.real import Target, on
+from tests.calibration.planting import frame_of, tables
+from vapo_core import metrics
+from vapo_core.probes import METRICS as PROBED
+from vapo_core.settings import BASE_SIZES
+from vapo_core.tasks import TASKS
+
+ALL = {stem: find(stem).specs("real") for stem in STEMS}
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_every_run_is_of_a_checkpoint_and_paired(stem):
+    specs = ALL[stem]
+    assert len({spec.hash for spec in specs}) == len(specs)
+    assert {spec.seed for spec in specs} == set(core.SEEDS["lm"]["real"])
+    per_seed = [
+        {(s.arm, s.settings.alpha, s.settings.fixed_lambda) for s in specs if s.seed == seed} for seed in range(5)
+    ]
+    assert all(arms == per_seed[0] for arms in per_seed)
+    for spec in specs:
+        assert spec.base == core.CHECKPOINT
+        assert spec.task.name == "gsm8k"
+        assert (spec.settings.policy_lr, spec.settings.critic_lr, spec.settings.group_size) == (1e-6, 2e-6, 16)
+        assert level_of(describe(spec, stem)["world"], describe(spec, stem)["base"]) == "real_lm"
+
+
+def test_full_vapo_is_one_run_for_all_studies_that_use_it():
+    full = [
+        {s.hash for s in specs if s.arm == "vapo" and s.settings.alpha == 0.05 and s.seed == 0}
+        for specs in ALL.values()
+    ]
+    assert len(set.union(*full)) == 1
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_contrasts_find_their_arms_and_leave_none_unread(stem):
+    """Each on five seeds, by the columns that runs are described with; baselines of the table are read by name."""
+    given, questions = tables(frame_of(ALL[stem])), find(stem).QUESTIONS
+    read: set[str] = set()
+    mine = [contrast for contrast in real_level.CONTRASTS if contrast.question in questions]
+    assert mine
+    for contrast in mine:
+        for _, wanted in contrast.arms:
+            arm = having(given.runs, wanted)
+            assert len(arm) == 5
+            read |= set(arm["spec"])
+    unread = {spec.recipe for spec in ALL[stem] if spec.hash not in read}
+    assert unread <= (set(core.BASELINES) if stem == "components" else set())
+
+
+def test_metrics_that_contrasts_read_are_logged():
+    names = {"actor/ppo_kl", "actor/entropy", "reward/accuracy", "val/pass_at_1"}
+    assert names <= set(metrics.METRICS)
+    assert {"value_error/fvu_held_out", "value_error/fvu_train"} <= set(PROBED)
+
+
+def planted(stem: str) -> list:
+    """The study's rows, whose area is 0.5 less 0.1 for every component that is off."""
+    runs = frame_of(ALL[stem])
+    off = 7 - runs[list(COMPONENTS)].astype(bool).sum(axis=1)
+    noise = np.random.default_rng(0).normal(0, 0.001, len(runs))
+    given = tables(runs, {"auc": (0.5 - 0.1 * off + noise).to_numpy()})
+    return real_level.score(given, find(stem).QUESTIONS, "real")
+
+
+def test_rows_are_secondary_signed_and_without_a_decision():
+    rows = planted("components")
+    assert [row.question for row in rows] == list(COMPONENTS)
+    assert all((row.level, row.primary, row.decision, row.seeds) == ("real_lm", False, None, 5) for row in rows)
+    assert [row.effect for row in rows] == pytest.approx([0.1] * 7, abs=0.003)
+    (interaction,) = planted("h6_interactions")
+    assert interaction.effect == pytest.approx(0.0, abs=0.003)
+
+
+def test_rows_of_models_made_here_are_no_evidence_of_this_level():
+    given = tables(frame_of(find("components").specs("smoke")))
+    assert real_level.score(given, find("components").QUESTIONS, "real") == []
+    assert set(BASE_SIZES) <= set(BASES_HERE)
+    assert level_of("lm", "small:2") == "tiny_lm"
+    assert level_of("walk", "tiny:0") == "walk"
+    assert level_of("lm", "/models/qwen:v2:0") == "real_lm"
+
+
+def test_a_study_without_seeds_has_a_picture_only_of_what_there_is():
+    assert (
+        real_level.figures(
+            tables(frame_of(find("h3_token_level_loss").specs("smoke"))), find("h3_token_level_loss").QUESTIONS
+        )
+        == {}
+    )
+    drawn = real_level.figures(tables(frame_of(ALL["components"])), find("components").QUESTIONS)
+    assert len(drawn["real"].data) == 7
+
+
+def test_a_target_moves_every_run():
+    target = Target(model="/models/mine", task="math", dials={"max_tokens": "100", "path": "data"}, seeds=2, steps=7)
+    moved = on(target, ALL["h1_value_fidelity"])
+    assert len(moved) == 6
+    for spec in moved:
+        assert (spec.base.model, spec.base.dtype, spec.steps) == ("/models/mine", "bfloat16", 7)
+        assert (spec.task.name, spec.task.dials) == ("math", {"max_tokens": 100, "path": "data"})
+        assert set(spec.probes.values()) <= {7}
+    same = on(Target(seeds=5), ALL["h1_value_fidelity"])
+    assert [spec.hash for spec in same] == [spec.hash for spec in ALL["h1_value_fidelity"]]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"model": "tiny"}, "model = 'tiny': preset real takes a checkpoint"),
+        ({"task": "gsm8"}, "no task 'gsm8'"),
+        ({"dials": {"max_tokens": "many"}}, "max_tokens"),
+        ({"seeds": 6}, "seeds"),
+    ],
+)
+def test_impossible_targets_are_refused(given, message):
+    with pytest.raises((ValueError, ValidationError), match=message):
+        on(Target(**given), ALL["h3_token_level_loss"])
+
+
+def test_alpha_is_the_papers_since_answers_are_long():
+    """A horizon of alpha x length: 10 to 50 tokens at 200 to 1,000."""
+    numbers = core.numbers("lm", "real", {})
+    assert numbers.alpha == 0.05
+    assert TASKS["gsm8k"].dials().max_tokens * numbers.alpha > 20
+    assert numbers.pool_size > 7473
+    assert pytest.approx(0.358, abs=0.001) == real.STEP_LAMBDA
