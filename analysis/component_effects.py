@@ -17,7 +17,8 @@ WORLDS: dict[str, tuple[str, ...]] = {"walk": ("walk",), "lm": ("text_walk", "ch
 """World -> tasks whose mean an effect is."""
 
 CONTRASTS = ("value_pretraining", "group_sampling")
-"""Components whose activity is the difference that leaving them out makes; the others' is their level in full VAPO."""
+"""Components whose activity is what is measured without them less what with them: a critic that pretraining made worse has
+none. The others' is their level in full VAPO."""
 
 COLUMNS = ("world", "component", "effect", "low", "high", "seeds", "activity", "floor", "active", "paper")
 
@@ -40,7 +41,7 @@ def pairs(tables: Tables, world: str, component: str) -> Pairs:
         gains.append(on.loc[shared, "auc"] - off.loc[shared, "auc"])
         name = f"activity_{component}"
         level = on.loc[shared, name]
-        activities.append((level - off.loc[shared, name]).abs() if component in CONTRASTS else level)
+        activities.append(off.loc[shared, name] - level if component in CONTRASTS else level)
     gain, activity = (pd.concat(parts, axis=1, join="inner").mean(axis=1) for parts in (gains, activities))
     return Pairs(gain, float(activity.mean()))
 

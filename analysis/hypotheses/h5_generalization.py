@@ -118,9 +118,12 @@ class Trail(NamedTuple):
     """[n] on training problems."""
 
     def at(self, height: float) -> "Trail | None":
-        """All three where the first one first reaches a height, linear between measurements; None if it never does."""
+        """All three where the first one first reaches a height, linear between measurements.
+
+        None if it never does, and if it was above from the start: where it crossed was not seen.
+        """
         place = crossing(np.arange(len(self.inside), dtype=float), self.inside, height)
-        if np.isnan(place):
+        if np.isnan(place) or self.inside[0] > height:
             return None
         return Trail(*(np.interp(place, np.arange(len(x)), x) for x in self))
 
@@ -171,7 +174,7 @@ def h5b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
 def gaps(mine: Mapping[int, Trail], theirs: Mapping[int, Trail], height: float) -> pd.DataFrame:
     """Differences by seed where held-out accuracy first reaches a height: `outside`, and `overfit`, training minus held-out.
 
-    Seeds of which both runs reach it; those that do not are censored, and their share is the floor's.
+    Seeds of which both runs reach it from below; the others are left out, and their share is the floor's.
     """
     found = {}
     for seed in sorted(set(mine) & set(theirs)):
@@ -249,7 +252,7 @@ def skill_points(tables: Tables) -> pd.DataFrame:
         for recipe in ("vapo", "grpo", "dapo"):
             for seed, trail in trails(tables, world, recipe).items():
                 for height in np.arange(0.0, 1.0, 0.02):
-                    found = trail.at(height) if height >= trail.inside[0] else None
+                    found = trail.at(height)
                     if found:
                         rows.append((world, recipe, seed, height, float(found.outside)))
     return pd.DataFrame(rows, columns=["world", "recipe", "seed", "inside", "outside"])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis import paper
-from analysis.component_effects import pairs, ranks, table
+from analysis.component_effects import CONTRASTS, pairs, ranks, table
 from analysis.hypotheses import components as judge
 from analysis.schema import COMPONENTS, Tables
 from experiments.studies import components as study
@@ -23,7 +23,7 @@ def planted(gain: dict[str, float], noise: float = 0.0, **columns) -> Tables:
     for name, size in gain.items():
         on = RUNS[name].to_numpy(bool)
         score = score + scale * size * on
-        activity[f"activity_{name}"] = np.where(on, 10.0, 0.0)
+        activity[f"activity_{name}"] = np.where(on == (name in CONTRASTS), 0.0, 10.0)
     return tables(RUNS, {"auc": score + noise * rng.normal(size=len(RUNS)), **activity, **columns})
 
 
@@ -55,6 +55,14 @@ def test_idle_components_are_not_tested():
     rows = judge.score(planted({}, **same), QUESTIONS, "quick")
     assert {row.question for row in rows if row.decision == "not_tested"} == {"value_pretraining", "group_sampling"}
     assert rows[0].strata["activity"]["effect"] == 0
+
+
+def test_a_critic_that_pretraining_made_worse_is_not_tested():
+    """The floor is on what pretraining took off the error; as much added is no activity."""
+    for sign, decision in ((1, None), (-1, "not_tested")):
+        mse = 0.1 - sign * 0.05 * RUNS["value_pretraining"].to_numpy(float)
+        rows = judge.score(planted({}, activity_value_pretraining=mse), QUESTIONS, "quick")
+        assert {row.decision for row in rows if row.question == "value_pretraining"} == {decision}
 
 
 def test_only_seeds_that_both_arms_have_on_every_task_count():
