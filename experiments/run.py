@@ -5,6 +5,7 @@ import math
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,12 @@ def finished_row(spec: AnySpec, runs: Path) -> dict[str, Any] | None:
 
 
 def run_one(
-    spec: AnySpec, runs: Path, study: str, tracking: Tracking | None = None, wait_s: float = LONGEST_WAIT_S
+    spec: AnySpec,
+    runs: Path,
+    study: str,
+    tracking: Tracking | None = None,
+    wait_s: float = LONGEST_WAIT_S,
+    ranks: Any = None,
 ) -> dict[str, Any]:
     """Run a spec unless it is finished, continuing from its checkpoint if there is one.
 
@@ -55,6 +61,7 @@ def run_one(
         study: name recorded with the row.
         tracking: where to write to MLflow, None for records only.
         wait_s: seconds to wait for another process that is at work on this run.
+        ranks: the processes that share it, of which this is number 0 and the others `follow`; None for this one alone.
 
     Returns:
         The row of `row.json`.
@@ -75,7 +82,7 @@ def run_one(
             drop_partial(tracking, spec.hash)
         mlflow = None if tracking is None else MLflowRun(tracking, spec, tags_of(spec, study), home)
         try:
-            outcome = _outcome(spec, runs, home, mlflow)
+            outcome = _outcome(spec, runs, home, mlflow, ranks)
         except BaseException:
             if mlflow is not None:
                 mlflow.abandon()
@@ -88,18 +95,46 @@ def run_one(
         return row
 
 
-def _outcome(spec: AnySpec, runs: Path, home: Path, mlflow: MLflowRun | None) -> dict[str, Any]:
+def follow(spec: RunSpec, runs: Path, ranks: Any) -> None:
+    """Share a run that rank 0 leads, from its checkpoint if rank 0 found it good; nothing is written here.
+
+    Args:
+        spec, runs: as given to rank 0's `run_one`; all ranks must see the same files there.
+        ranks: this process among those that share the run.
+
+    Raises:
+        LostRank: if another of them is gone.
+    """
+    from vapo_core.ranks import LostRank
+    from vapo_core.step import Diverged
+
+    try:
+        ranks.first(lambda: None)
+    except LostRank:  # rank 0 has found the run finished, or says itself why it cannot be
+        return
+    trainer, checkpoint = build_trainer(spec, runs, ranks), runs / spec.hash / "checkpoint"
+    if ranks.first(lambda: None) >= 0:
+        trainer.resume(checkpoint)
+    with suppress(Diverged):  # rank 0 notices it at the same step, and records it
+        trainer.run(lambda step, metrics: None, checkpoint, CHECKPOINT_EVERY[spec.world])
+
+
+def _outcome(spec: AnySpec, runs: Path, home: Path, mlflow: MLflowRun | None, ranks: Any) -> dict[str, Any]:
     """What a run adds to its description."""
     if isinstance(spec, ExactSpec):
         return run_exact(spec, home, mlflow)
-    return _train(spec, runs, home, mlflow)
+    return _train(spec, runs, home, mlflow, ranks)
 
 
-def _train(spec: RunSpec, runs: Path, home: Path, mlflow: MLflowRun | None) -> dict[str, Any]:
+def _train(spec: RunSpec, runs: Path, home: Path, mlflow: MLflowRun | None, ranks: Any) -> dict[str, Any]:
     """Train, writing points as they come; a divergence is an outcome like any other."""
+    from vapo_core.ranks import Single
     from vapo_core.step import Diverged
 
-    (trainer, done), started = _start(spec, runs, home), time.perf_counter()
+    ranks = ranks or Single()
+    ranks.first(lambda: "go")
+    (trainer, done), started = _start(spec, runs, home, ranks), time.perf_counter()
+    ranks.first(lambda: done)
     memory = Memory()
     record = JsonLines(home / "metrics.jsonl", keep_through=done)
     memory.points[:] = read_points(home / "metrics.jsonl")
@@ -130,9 +165,9 @@ def _train(spec: RunSpec, runs: Path, home: Path, mlflow: MLflowRun | None) -> d
     }
 
 
-def _start(spec: RunSpec, runs: Path, home: Path) -> tuple[Any, int]:
+def _start(spec: RunSpec, runs: Path, home: Path, ranks: Any) -> tuple[Any, int]:
     """A trainer and the last step whose points are kept: at the checkpoint if there is a good one, else before step 0."""
-    trainer, checkpoint = build_trainer(spec, runs), home / "checkpoint"
+    trainer, checkpoint = build_trainer(spec, runs, ranks), home / "checkpoint"
     if not checkpoint.exists():
         return trainer, -1
     try:
@@ -147,11 +182,11 @@ def _start(spec: RunSpec, runs: Path, home: Path) -> tuple[Any, int]:
             return trainer, done
         damage = f"metrics.jsonl {damage}"
     set_aside(checkpoint, damage, "the run starts again")
-    return build_trainer(spec, runs), -1
+    return build_trainer(spec, runs, ranks), -1
 
 
-def build_trainer(spec: RunSpec, runs: Path) -> Any:
-    """World, recipe and trainer of a spec; bases and warm critics are cached in `runs`."""
+def build_trainer(spec: RunSpec, runs: Path, ranks: Any = None) -> Any:
+    """World, recipe and trainer of a spec; bases and warm critics are cached in `runs`; `ranks` share the run."""
     import torch
 
     from vapo_core.recipe import assemble
@@ -163,6 +198,8 @@ def build_trainer(spec: RunSpec, runs: Path) -> Any:
     task = make_task(spec.task.name, spec.task.dials)
     seeds = seeds_of(spec.seed)
     world = build_world(spec.world, task, spec.task.name, spec.base, spec.settings, seeds, runs)
+    if ranks is not None:
+        world.join(ranks)
     recipe = assemble(spec.toggles, spec.settings, spec.variants)
     return Trainer(
         world, recipe, spec.settings, spec.evaluation, spec.seed, spec.steps, runs, spec.log_every, spec.probes

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vapo_core.prompts import Prompts
+from vapo_core.ranks import Ranks
 from vapo_core.recipe import Recipe, Settings
 from vapo_core.seeds import child
 from vapo_core.tasks.base import Grade, Task, verify_all
@@ -82,12 +83,11 @@ def gather(world: World, recipe: Recipe, settings: Settings, stream: Prompts, fi
     return Graded(whole.batch, whole.problems, whole.grades, whole.truncated, tokens, used)
 
 
-def with_reference(batch: Batch, reference: Reference | None) -> Batch:
+def with_reference(batch: Batch, reference: Reference | None, ranks: Ranks) -> Batch:
     """The batch with the reference policy's log-probabilities, if there is a reference."""
     if reference is None:
         return batch
-    with torch.no_grad():
-        return replace(batch, logp_ref=reference(batch)[0])
+    return replace(batch, logp_ref=ranks.read(reference, batch)[0])
 
 
 class _Round(NamedTuple):

@@ -89,8 +89,7 @@ class Valued(NamedTuple):
 
 def critic_values(world: Any, batch: Batch, problems: Sequence[Problem], settings: Settings, seed: int) -> Valued:
     """The learned critic's."""
-    with torch.no_grad():
-        return Valued(world.critic(batch), 0)
+    return Valued(world.ranks.read(world.critic, batch)[0], 0)
 
 
 def monte_carlo(world: Any, batch: Batch, problems: Sequence[Problem], settings: Settings, seed: int) -> Valued:

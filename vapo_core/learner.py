@@ -62,10 +62,10 @@ class Learner:
 
     def state_dict(self) -> dict[str, Any]:
         """Optimiser and schedule; the weights are saved by the world in its own format."""
-        return {"optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict()}
+        return {"optimizer": self.ranks.whole_state(self.optimizer), "schedule": self.schedule.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` gave."""
+        """Restore what `state_dict` gave; before `forward` is first asked for."""
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
 

@@ -15,10 +15,14 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from vapo_core.settings import Settings
 from vapo_core.types import Batch
 
+Reader = Callable[[Batch], Tensor | tuple[Tensor, ...]]
+"""A network: batch -> numbers [B, T], or several of them."""
 
-class LostRank(RuntimeError):
+
+class LostRank(ConnectionError):
     """Another process of the run has ended or no longer answers, so this one cannot go on."""
 
 
@@ -54,6 +58,44 @@ class Ranks(ABC):
     def clip(self, parameters: Sequence[nn.Parameter], most: float) -> float:
         """Scale summed gradients to a global norm of at most `most`; returns the norm before."""
 
+    @abstractmethod
+    def same(self, module: nn.Module) -> None:
+        """Give a network the weights it has at rank 0; before anything has been prepared from it."""
+
+    @abstractmethod
+    def whole(self, *modules: nn.Module) -> AbstractContextManager[Any]:
+        """Within it every rank has all weights of these networks to read, also where they are kept in pieces."""
+
+    @abstractmethod
+    def leave(self) -> None:
+        """Let go of the others, once the run is over."""
+
+    @abstractmethod
+    def whole_state(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        """An optimiser's state as if there were one rank."""
+
+    def check(self, settings: Settings) -> None:
+        """See that every rank has a row of every mini-batch.
+
+        Raises:
+            ValueError: if there are too many ranks for that.
+        """
+        rows = settings.responses_per_step // settings.mini_batches
+        if rows < self.size:
+            raise ValueError(
+                f"settings.mini_batches {settings.mini_batches}: {settings.responses_per_step} responses per step leave"
+                f" {rows} per mini-batch for {self.size} processes, at least one each is needed"
+            )
+
+    def first(self, work: Callable[[], Any]) -> Any:
+        """The JSON value of work that rank 0 does, while the others wait for it."""
+        mine = work() if self.number == 0 else None
+        return json.loads(self.everyones(json.dumps(mine).encode())[0])
+
+    def held(self, lock: AbstractContextManager[Any]) -> AbstractContextManager[Any]:
+        """A lock that rank 0 holds for all; the others wait at what it does `first` within."""
+        return lock if self.number == 0 else nullcontext()
+
     def share(self, rows: int) -> slice:
         """This rank's consecutive part of so many rows; parts differ by one row at most."""
         return slice(rows * self.number // self.size, rows * (self.number + 1) // self.size)
@@ -83,7 +125,7 @@ class Ranks(ABC):
         """The sum over ranks, added up in the same order by all of them."""
         return self.together({"": mine[None]})[""].sum(0)
 
-    def read(self, module: nn.Module, batch: Batch) -> tuple[Tensor, ...]:
+    def read(self, module: Reader, batch: Batch) -> tuple[Tensor, ...]:
         """A network's outputs [B, T] for a whole batch, without gradients; each rank reads its share of the rows."""
         rows = torch.arange(len(batch.mask))[self.share(len(batch.mask))]
         found = self.together({str(number): x for number, x in enumerate(outputs(module, batch.take(rows)))})
@@ -120,6 +162,24 @@ class Single(Ranks):
         """As torch does it."""
         return float(nn.utils.clip_grad_norm_(parameters, most))
 
+    def same(self, module: nn.Module) -> None:
+        """Nothing to be done."""
+
+    def whole(self, *modules: nn.Module) -> AbstractContextManager[Any]:
+        """Nothing to be done."""
+        return nullcontext()
+
+    def leave(self) -> None:
+        """Nothing to be done."""
+
+    def whole_state(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+        """Its state."""
+        return optimizer.state_dict()
+
+    def first(self, work: Callable[[], Any]) -> Any:
+        """The work."""
+        return work()
+
     def together(self, mine: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Its own."""
         return dict(mine)
@@ -136,7 +196,7 @@ class Single(Ranks):
         """Its own."""
         return mine
 
-    def read(self, module: nn.Module, batch: Batch) -> tuple[Tensor, ...]:
+    def read(self, module: Reader, batch: Batch) -> tuple[Tensor, ...]:
         """The whole batch at once."""
         return outputs(module, batch)
 
@@ -146,7 +206,7 @@ class Single(Ranks):
 
 
 @torch.no_grad()
-def outputs(module: nn.Module, batch: Batch) -> tuple[Tensor, ...]:
+def outputs(module: Reader, batch: Batch) -> tuple[Tensor, ...]:
     """What a network says, as a tuple also where it is one tensor."""
     said = module(batch)
     return said if isinstance(said, tuple) else (said,)

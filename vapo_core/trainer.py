@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -72,8 +72,10 @@ class Trainer:
             world.critic = NoCritic()
         self.pool = world.task.sample(np.random.default_rng(self.seeds.data), settings.pool_size, "train")
         self.stream = PromptStream(self.pool, recipe.group_sampling, child(self.seeds.data, 1))
-        self.policy = Learner(world.policy, settings.policy_lr, settings, steps, settings.lr_warmup_steps)
-        self.critic = Learner(world.critic, settings.critic_lr, settings, steps)
+        self.ranks = world.ranks
+        self.ranks.check(settings)
+        self.policy = Learner(world.policy, settings.policy_lr, settings, steps, settings.lr_warmup_steps, self.ranks)
+        self.critic = Learner(world.critic, settings.critic_lr, settings, steps, ranks=self.ranks)
         self.reference = world.reference() if settings.kl_coef else None
         self.exam = held_out(world, evaluation, self.seeds.evaluation)
         self.probes = dict(probes or {})
@@ -116,7 +118,7 @@ class Trainer:
             self.world, self.recipe, self.settings, self.stream, progress.prompts, child(self.seeds.sampling, number)
         )
         clock.lap("timing/rollout_s")
-        batch = with_reference(graded.batch, self.reference)
+        batch = with_reference(graded.batch, self.reference, self.ranks)
         asked = [p for p in graded.problems for _ in range(self.recipe.group_sampling.answers)]
         valued = self.recipe.values(self.world, batch, asked, self.settings, child(self.seeds.sampling, number, 1))
         credited = assign_credit(batch, valued.values, self.recipe)
@@ -154,8 +156,7 @@ class Trainer:
         """What can be said of the batch with the policy that sampled it."""
         returns = returns_to_go(terminal_rewards(batch), batch.mask)
         part = torch.arange(len(batch.mask) // self.settings.mini_batches)
-        with torch.no_grad():
-            entropy = self._entropy(batch)
+        entropy = self._entropy(batch)
         error = (credited.values - returns)[batch.mask]
         return {
             "reward/mean": float(batch.rewards.mean()),
@@ -182,7 +183,7 @@ class Trainer:
 
     def _entropy(self, batch: Batch) -> Tensor:
         """[B, T] entropy of the present policy."""
-        return self.world.policy(batch)[1]
+        return self.ranks.read(self.world.policy, batch)[1]
 
     def _after_update(self, trace: Trace) -> dict[str, float]:
         return {
@@ -217,12 +218,17 @@ class Trainer:
 
     def save(self, folder: Path, progress: Progress) -> None:
         """Write a checkpoint whole: weights, both optimisers and schedules, and where the run stands."""
+        learners = {"policy": self.policy.state_dict(), "critic": self.critic.state_dict()}
+        with self.ranks.whole(self.world.policy, self.world.critic):
+            self.ranks.first(lambda: self._write(folder, progress, learners))
+
+    def _write(self, folder: Path, progress: Progress, learners: Mapping[str, Any]) -> None:
         with whole_folder(folder) as scratch:
             self.world.save(scratch)
-            for name, learner in (("policy", self.policy), ("critic", self.critic)):
-                torch.save(learner.state_dict(), scratch / name / "optimizer.pt")
-            state = {"progress": progress._asdict(), "warm": self.warm._asdict()}
-            (scratch / "progress.json").write_text(json.dumps(state))
+            for name, state in learners.items():
+                torch.save(state, scratch / name / "optimizer.pt")
+            place = {"progress": progress._asdict(), "warm": self.warm._asdict()}
+            (scratch / "progress.json").write_text(json.dumps(place))
 
     def resume(self, folder: Path) -> Progress:
         """Continue from a checkpoint; the run then equals the uninterrupted one bit for bit.

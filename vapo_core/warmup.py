@@ -53,15 +53,24 @@ def warm_start(
     key = content_key(_key_content(world, recipe, settings, outcome, seeds))
     home = cache / "critics" / key
     home.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{home}.lock"):
-        tokens = _load(world, home)
+    ranks = world.ranks
+    with ranks.held(FileLock(f"{home}.lock")):
+        tokens = ranks.first(lambda: _load(world, home))
         if tokens is None:
-            clear_scratch(home.parent, home.name)
             tokens = fit(world, settings, pool, seeds, outcome, recipe.value_pretraining)
-            with whole_folder(home) as scratch:
-                save_model(world.critic, str(scratch / "critic.safetensors"))
-                (scratch / "warm.json").write_text(json.dumps({"tokens": tokens}))
+            with ranks.whole(world.critic):
+                ranks.first(lambda: _keep(world, home, tokens))
+        else:
+            ranks.same(world.critic)
     return WarmStart(tokens, key)
+
+
+def _keep(world: World, home: Path, tokens: int) -> None:
+    """Put a warm critic where every arm finds it."""
+    clear_scratch(home.parent, home.name)
+    with whole_folder(home) as scratch:
+        save_model(world.critic, str(scratch / "critic.safetensors"))
+        (scratch / "warm.json").write_text(json.dumps({"tokens": tokens}))
 
 
 def _load(world: World, home: Path) -> int | None:
@@ -94,7 +103,7 @@ def fit(world: World, settings: Settings, pool: list[Problem], seeds: Seeds, out
     Returns:
         Tokens generated.
     """
-    learner = Learner(world.critic, settings.critic_lr, settings, outcome + steps)
+    learner = Learner(world.critic, settings.critic_lr, settings, outcome + steps, ranks=world.ranks)
     stream = PromptStream(pool, Plan(settings.responses_per_step, 1), child(seeds.warmup, 0))
     tokens = 0
     for step in range(outcome + steps):

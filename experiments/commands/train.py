@@ -91,6 +91,20 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[TrainConfig, 
 
 
 def _train(config: TrainConfig, spec: RunSpec) -> int:
+    """One process, or one of those that `accelerate launch` or `torchrun` started together."""
+    from experiments.run import follow
+    from vapo_core.accelerated import join
+
+    ranks = join()
+    if ranks.number:
+        follow(spec, config.runs, ranks)
+    else:
+        _lead(config, spec, ranks)
+    ranks.leave()
+    return 0
+
+
+def _lead(config: TrainConfig, spec: RunSpec, ranks: Any) -> None:
     from experiments.run import finished_row, run_one
     from experiments.track import close_tracking, open_tracking
 
@@ -102,11 +116,10 @@ def _train(config: TrainConfig, spec: RunSpec) -> int:
     elif (home / "checkpoint").exists() and not config.resume:
         raise ValueError(f"run {spec.hash} was interrupted; give --resume to continue it, or remove {home}")
     tracking = open_tracking(config.runs, "train")
-    row = run_one(spec, config.runs, "train", tracking)
+    row = run_one(spec, config.runs, "train", tracking, ranks=ranks)
     close_tracking(tracking)
     print(f"{row['arm']}, seed {row['seed']}: {row['metric']} {row['first']:.3f} -> {row['last']:.3f}"
           f" (area {row['auc']:.3f}) in {row['seconds']:.0f} s, {row['tokens']:.0f} tokens")  # fmt: skip
     print(f"record: {home}")
     if row["state"] == "diverged":
         print(f"the run diverged: {row['reason']}", file=sys.stderr)
-    return 0

@@ -83,7 +83,7 @@ def credited_batch(view: View, draw: int = 0) -> tuple[Batch, Credited]:
     """What one RL step of the recipe would learn from. Args: as `updated_policy`."""
     stream = PromptStream(view.pool, view.recipe.group_sampling, view.seed(9, draw))
     graded = gather(view.world, view.recipe, view.settings, stream, 0, view.seed(10, draw))
-    batch = with_reference(graded.batch, view.reference)
+    batch = with_reference(graded.batch, view.reference, view.world.ranks)
     asked = [p for p in graded.problems for _ in range(view.recipe.group_sampling.answers)]
     valued = view.recipe.values(view.world, batch, asked, view.settings, view.seed(12, draw))
     return batch, assign_credit(batch, valued.values, view.recipe)

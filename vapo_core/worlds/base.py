@@ -8,6 +8,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from vapo_core.oracles.kept import Continued
+from vapo_core.ranks import Ranks
 from vapo_core.rollout.base import Engine
 from vapo_core.tasks.base import Task
 from vapo_core.types import Batch, Problem, Rollout
@@ -49,8 +50,14 @@ class World(Protocol):
     critic: nn.Module
     """batch -> values [B, T], finite everywhere, padding included."""
     engine: Engine
+    ranks: Ranks
+    """The processes that share the run; `Single` until it is told otherwise."""
     identity: Mapping[str, Any]
     """JSON content that determines the base policy and the critic's start; part of a warm critic's key."""
+
+    def join(self, ranks: Ranks) -> None:
+        """Share the run with other processes from here on."""
+        ...
 
     def exact_metrics(self) -> dict[str, float]:
         """Evaluation metrics known without sampling."""

@@ -17,10 +17,12 @@ from vapo_core.devices import device
 from vapo_core.oracles.kept import Continued
 from vapo_core.oracles.monte_carlo import pick_places, step_starts
 from vapo_core.policy import LanguagePolicy, Passes
+from vapo_core.ranks import Ranks, Single
 from vapo_core.rollout.transformers import TransformersEngine
 from vapo_core.seeds import child
 from vapo_core.settings import Base, Settings
 from vapo_core.tasks.base import Task, verify_all
+from vapo_core.tasks.shared import SharedTask
 from vapo_core.text import uses_template
 from vapo_core.types import Batch, Problem, Rollout
 from vapo_core.value_models import on_backbone, read_values
@@ -61,6 +63,7 @@ class LanguageWorld:
             ValueError: if a checkpoint cannot be read, or not be used this way.
         """
         self.task, self.base, self._critic, self._bias = task, base, critic, settings.critic_bias
+        self.ranks: Ranks = Single()
         self._again = partial(LanguageWorld, task, checkpoint, critic, identity, base, settings, init_seed)
         dtype = getattr(torch, base.dtype)
         self._passes = Passes(dtype, settings.tokens_per_micro_batch)
@@ -99,6 +102,11 @@ class LanguageWorld:
     def reference(self) -> Reference:
         """The present policy, frozen: what a KL penalty holds to. Adapters switched off are the policy they began on."""
         return Unadapted(self.policy) if self.adapter else copy.deepcopy(self.policy).requires_grad_(False)
+
+    def join(self, ranks: Ranks) -> None:
+        """Share sampling, grading and passes through the networks."""
+        self.ranks = self.engine.ranks = ranks
+        self.task = SharedTask(self.task, ranks)
 
     def exact_metrics(self) -> dict[str, float]:
         """Nothing is known of a language model without sampling."""

@@ -12,6 +12,7 @@ from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
 from vapo_core.oracles.kept import Continued
+from vapo_core.ranks import Ranks, Single
 from vapo_core.seeds import torch_generator
 from vapo_core.tasks.walk import ACTIONS, LEFT, NAMES, RIGHT, STOP, Walk, WalkPath
 from vapo_core.types import Batch, Problem, Rollout
@@ -135,10 +136,15 @@ class WalkWorld:
         torch.manual_seed(head_seed)
         self.critic: nn.Module = WalkCritic(self.policy, walk, width, critic_bias)
         self.engine = WalkEngine(walk, self.policy)
+        self.ranks: Ranks = Single()
         self.identity: Mapping[str, Any] = {
             "world": "walk", "dials": walk.dials.model_dump(), "width": width, "temperature": temperature,
             "critic_bias": critic_bias, "base": base_seed, "head": head_seed,
         }  # fmt: skip
+
+    def join(self, ranks: Ranks) -> None:
+        """Share passes through the networks. Sampling takes no time, so every rank samples all walks alike."""
+        self.ranks = ranks
 
     # --- exact values ---
 
