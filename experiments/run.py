@@ -197,7 +197,7 @@ def build_trainer(spec: RunSpec, runs: Path, ranks: Any = None) -> Any:
     torch.set_num_threads(1)
     task = make_task(spec.task.name, spec.task.dials)
     seeds = seeds_of(spec.seed)
-    world = build_world(spec.world, task, spec.task.name, spec.base, spec.settings, seeds, runs)
+    world = build_world(spec.world, task, spec.task.name, spec.base, spec.settings, seeds, runs, spec.engine)
     if ranks is not None:
         world.join(ranks)
     recipe = assemble(spec.toggles, spec.settings, spec.variants)

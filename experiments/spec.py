@@ -68,7 +68,7 @@ class RunSpec(Frozen):
     settings: Settings
     variants: dict[str, str] = Field(default_factory=dict)
     base: Base = Base()
-    engine: Literal["transformers"] = "transformers"
+    engine: Literal["transformers", "vllm"] = "transformers"
     probes: dict[str, int] = Field(default_factory=dict)
     evaluation: Evaluation = Evaluation()
     seed: int = Field(ge=0)
@@ -88,6 +88,8 @@ class RunSpec(Frozen):
         if TASKS[self.task.name].world != self.world:
             raise ValueError(f"task: {self.task.name!r} belongs to world {TASKS[self.task.name].world!r}")
         check_base(self.task.name, self.base)
+        if self.engine != "transformers" and self.world != "lm":
+            raise ValueError(f"engine = {self.engine!r}: world {self.world} samples by itself; it is for world lm")
         for name, every in self.probes.items():
             if name not in PROBES:
                 raise ValueError(f"probes: no probe {name!r}{nearest(name, PROBES)}")

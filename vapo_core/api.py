@@ -38,6 +38,7 @@ def train(
     seed: int = 0,
     cache: Path | str = "runs",
     write: Write | None = None,
+    engine: str = "transformers",
 ) -> Result:
     """Train a recipe on a task.
 
@@ -52,6 +53,7 @@ def train(
         seed: draws problems, critic head, samples and evaluation.
         cache: folder for base models and warm critics.
         write: called with every point as it comes.
+        engine: what samples text, `transformers` or `vllm`.
 
     Raises:
         KeyError: for an unknown recipe name.
@@ -62,7 +64,7 @@ def train(
     if isinstance(recipe, str):
         bundle = RECIPES[recipe]
         recipe = assemble(bundle.toggles, numbers, bundle.variants)
-    built = build_world(world, task, type(task).__name__, base or Base(), numbers, seeds, cache)
+    built = build_world(world, task, type(task).__name__, base or Base(), numbers, seeds, cache, engine)
     points: list[tuple[int, Mapping[str, float]]] = []
 
     def record(step: int, metrics: Mapping[str, float]) -> None:

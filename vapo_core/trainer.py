@@ -22,6 +22,7 @@ from vapo_core.evaluate import evaluate, held_out
 from vapo_core.files import whole_folder
 from vapo_core.learner import Learner
 from vapo_core.losses import kl_k3
+from vapo_core.mismatch import mismatch_metrics, policys_own, weighted
 from vapo_core.probes import PROBES, CannotRun, View
 from vapo_core.prompts import PromptStream
 from vapo_core.recipe import Recipe, Settings
@@ -118,14 +119,17 @@ class Trainer:
             self.world, self.recipe, self.settings, self.stream, progress.prompts, child(self.seeds.sampling, number)
         )
         clock.lap("timing/rollout_s")
-        batch = with_reference(graded.batch, self.reference, self.ranks)
+        batch, gap = policys_own(graded.batch, self.world.engine, self.policy)
+        batch = with_reference(batch, self.reference, self.ranks)
         asked = [p for p in graded.problems for _ in range(self.recipe.group_sampling.answers)]
         valued = self.recipe.values(self.world, batch, asked, self.settings, child(self.seeds.sampling, number, 1))
-        credited = assign_credit(batch, valued.values, self.recipe)
+        credited = weighted(assign_credit(batch, valued.values, self.recipe), self.recipe.importance(gap))
         clock.lap("timing/credit_s")
         finished = number + 1
         logged = finished % self.log_every == 0 or finished in (1, self.steps)
         before = self._before_update(graded, batch, credited) if logged else {}
+        before |= mismatch_metrics(self.world.engine, gap, batch.mask, self.settings.importance_cap) if logged else {}
+        self.world.engine.release()
         clock.skip()
         trace = update(
             batch, credited, self.recipe, self.settings, self.policy, self.critic,

@@ -112,6 +112,7 @@ def fit(world: World, settings: Settings, pool: list[Problem], seeds: Seeds, out
         tokens += int(rollout.mask.sum())
         grades = grade_all(world.task, problems, 1, rollout)
         batch = to_batch(rollout, grades, 1, reward_values(grades, settings))
+        world.engine.release()
         generator = torch_generator(seeds.warmup, 2, step)
         _regress(learner, batch, settings, last_token if step < outcome else every_token, generator)
     return tokens

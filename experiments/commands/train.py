@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from experiments.engines import DEFAULT_BASE, require
 from experiments.options import known, overlay, parse, peek, read_yaml, with_task_dials, without
 from experiments.spec import DEFAULT_STEPS, DEFAULT_TASK, RunSpec, TaskSpec
 from vapo_core.files import ensure_writable
@@ -20,6 +21,7 @@ class TrainConfig(Frozen):
     world: Literal["walk", "lm"] = Field("lm", description="walk: small networks, exact answers; lm: transformers")
     recipe: str = Field("vapo", description="named recipe that toggles and variants start from")
     task: str = Field("text_walk", description="task name")
+    engine: Literal["transformers", "vllm"] = Field("transformers", description="what samples answers in world lm")
     seed: int = Field(
         0, ge=0, description="draws problems, critic head, samples and evaluation, each from its own stream"
     )
@@ -43,6 +45,7 @@ def run(words: Sequence[str]) -> int:
     config, spec = configure(without(words, "config"), over)
     from vapo_core.recipe import assemble
 
+    require(spec.engine)
     assemble(spec.toggles, spec.settings, spec.variants)  # names an unknown variant before anything starts
     if config.dry_run:
         print(spec.model_dump_json(indent=2))
@@ -59,12 +62,15 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[TrainConfig, 
     world = known("world", peek(words, "world", str(over.get("world", "lm"))), SCALES)
     recipe = known("recipe", peek(words, "recipe", str(over.get("recipe", "vapo"))), RECIPES)
     task = known("task", peek(words, "task", str(over.get("task", DEFAULT_TASK[world]))), TASKS)
+    engine = known("engine", peek(words, "engine", str(over.get("engine", "transformers"))), DEFAULT_BASE)
     dials = TASKS[task].dials
     with_dials = with_task_dials(TrainConfig, dials)
     default = with_dials(
         world=world,
         recipe=recipe,
         task=task,
+        engine=engine,
+        base=DEFAULT_BASE[engine],
         steps=DEFAULT_STEPS[world],
         toggles=RECIPES[recipe].toggles,
         variants=dict(RECIPES[recipe].variants),
@@ -76,6 +82,7 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[TrainConfig, 
     shared = (
         "world",
         "recipe",
+        "engine",
         "seed",
         "steps",
         "log_every",

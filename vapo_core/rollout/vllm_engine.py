@@ -44,8 +44,10 @@ class VLLMEngine(TextEngine):
         boundaries: Boundaries | None = None,
         chat: bool = False,
         dtype: torch.dtype = torch.float32,
+        most_tokens: float = float("inf"),
     ) -> None:
-        """Args: as of `TextEngine`; temperature, of the softmax; dtype, what vLLM's weights and passes are in.
+        """Args: as of `TextEngine`; temperature, of the softmax; dtype, what vLLM's weights and passes are in; most_tokens,
+        not needed: vLLM plans its cache itself.
 
         Raises:
             ValueError: if vLLM is not installed, or cannot sample from this model, or at this temperature.

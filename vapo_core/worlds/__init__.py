@@ -11,7 +11,14 @@ WALK_WIDTHS = {"tiny": 32, "small": 128}
 
 
 def build_world(
-    world: str, task: Any, task_name: str, base: Base, settings: Settings, seeds: Seeds, cache: Path
+    world: str,
+    task: Any,
+    task_name: str,
+    base: Base,
+    settings: Settings,
+    seeds: Seeds,
+    cache: Path,
+    engine: str = "transformers",
 ) -> Any:
     """Policy, critic, engine and task of one run.
 
@@ -23,15 +30,16 @@ def build_world(
         settings: temperature and critic bias are read here.
         seeds: `init` draws the critic's head, the same in every arm.
         cache: folder for pretrained base models.
+        engine: what samples text, `transformers` or `vllm`; the walk has its own.
 
     Raises:
-        ValueError: for a walk size that is not offered.
+        ValueError: for a walk size that is not offered, or an engine that cannot be had.
         OSError: if a checkpoint cannot be read.
     """
-    return _BUILDERS[world](task, task_name, base, settings, seeds, cache)
+    return _BUILDERS[world](task, task_name, base, settings, seeds, cache, engine)
 
 
-def _walk(task: Any, task_name: str, base: Base, settings: Settings, seeds: Seeds, cache: Path) -> Any:
+def _walk(task: Any, task_name: str, base: Base, settings: Settings, seeds: Seeds, cache: Path, engine: str) -> Any:
     from vapo_core.worlds.walk import WalkWorld
 
     if base.model not in WALK_WIDTHS:
@@ -40,7 +48,7 @@ def _walk(task: Any, task_name: str, base: Base, settings: Settings, seeds: Seed
     return WalkWorld(task, width, settings.temperature, settings.critic_bias, child(base.init, 0), seeds.init)
 
 
-def _language(task: Any, task_name: str, base: Base, settings: Settings, seeds: Seeds, cache: Path) -> Any:
+def _language(task: Any, task_name: str, base: Base, settings: Settings, seeds: Seeds, cache: Path, engine: str) -> Any:
     from transformers.utils import logging
 
     from vapo_core import base_model
@@ -59,7 +67,7 @@ def _language(task: Any, task_name: str, base: Base, settings: Settings, seeds: 
         identity = {**identity, "base": changed}
     if critic is not None:
         identity = {**identity, "critic": dict(identity_of(critic, "main"))}
-    return LanguageWorld(task, checkpoint, critic, identity, base, settings, seeds.init)
+    return LanguageWorld(task, checkpoint, critic, identity, base, settings, seeds.init, engine)
 
 
 def critic_checkpoint(name: str, cache: Path) -> str | None:

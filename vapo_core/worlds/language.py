@@ -18,7 +18,7 @@ from vapo_core.oracles.kept import Continued
 from vapo_core.oracles.monte_carlo import pick_places, step_starts
 from vapo_core.policy import LanguagePolicy, Passes
 from vapo_core.ranks import Ranks, Single
-from vapo_core.rollout.transformers import TransformersEngine
+from vapo_core.rollout.engines import ENGINES
 from vapo_core.seeds import child
 from vapo_core.settings import Base, Settings
 from vapo_core.tasks.base import Task, verify_all
@@ -47,6 +47,7 @@ class LanguageWorld:
         base: Base,
         settings: Settings,
         init_seed: int,
+        engine: str = "transformers",
     ) -> None:
         """Policy, engine and, when first asked for, critic, on the process's device.
 
@@ -58,13 +59,14 @@ class LanguageWorld:
             base: how both are read and trained.
             settings: temperature, critic bias and budgets of tokens are read here.
             init_seed: draws the critic's head and the adapters.
+            engine: what samples, a key of `ENGINES`.
 
         Raises:
-            ValueError: if a checkpoint cannot be read, or not be used this way.
+            ValueError: if a checkpoint cannot be read, or not be used this way, or the engine is not installed.
         """
         self.task, self.base, self._critic, self._bias = task, base, critic, settings.critic_bias
         self.ranks: Ranks = Single()
-        self._again = partial(LanguageWorld, task, checkpoint, critic, identity, base, settings, init_seed)
+        self._again = partial(LanguageWorld, task, checkpoint, critic, identity, base, settings, init_seed, engine)
         dtype = getattr(torch, base.dtype)
         self._passes = Passes(dtype, settings.tokens_per_micro_batch)
         torch.manual_seed(init_seed)
@@ -76,13 +78,13 @@ class LanguageWorld:
         if base.gradient_checkpointing:
             recompute_activations(self.model)
         self.policy = LanguagePolicy(self.model, settings.temperature, self._passes)
-        self.engine = TransformersEngine(
+        self.engine = ENGINES[engine](
             self.model, self.tokenizer, settings.temperature, task.max_tokens, getattr(task, "boundaries", None),
             uses_template(base.chat, self.tokenizer), dtype, settings.tokens_per_generation_batch,
         )  # fmt: skip
         self.identity = {
             "world": "lm", **identity, "temperature": settings.temperature, "critic_bias": settings.critic_bias,
-            "head": init_seed,
+            "head": init_seed, **({} if engine == "transformers" else {"engine": engine}),
         }  # fmt: skip
 
     @cached_property
