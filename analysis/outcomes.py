@@ -47,12 +47,12 @@ class Outcome(NamedTuple):
 
 
 def folders(stem: str, results: Path, runs: Path) -> list[Path]:
-    """Where a study's outcome may lie, the full one first."""
-    return [Path(results) / stem, Path(runs) / f"study-{stem}-quick"]
+    """Where a study's outcome may lie, the full one first; the last has rows of a pretrained checkpoint alone."""
+    return [Path(results) / stem, Path(runs) / f"study-{stem}-quick", Path(runs) / f"study-{stem}-real"]
 
 
 def found(stem: str, results: Path, runs: Path) -> list[Outcome]:
-    """A study's outcome, at most one of preset full and one of preset quick; none if it was not run.
+    """A study's outcome, at most one of each of the presets full, quick and real; none if it was not run.
 
     Every level of evidence comes from one of them: from results/ if that has verdict rows of the level. A figure that both
     have comes from results/.

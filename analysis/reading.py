@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 
-from analysis import outcomes, theory
+from analysis import outcomes, real_level, theory
 from analysis.decided import LEVEL_NAMES, look
 from analysis.decisions import NOTE, Verdict
 from analysis.drawing import Drawing
@@ -122,9 +122,10 @@ def read(study: Study, judge: Judge, home: Path | None = None) -> Reading:
     drawings: dict[str, Drawing] = {}
     for outcome in found:
         tables = outcomes.tables(outcome, folder / "results", [spec.hash for spec in study.specs(outcome.preset)])
-        scored = judge.score(tables, outcome.questions, outcome.preset)
+        judging = real_level if outcome.preset == "real" else judge
+        scored = judging.score(tables, outcome.questions, outcome.preset)
         rows += [row for row in scored if row.level in outcome.levels]
-        drawn = {**judge.figures(tables, outcome.questions), **theory.figures(tables)}
+        drawn = {**judging.figures(tables, outcome.questions), **theory.figures(tables)}
         drawings |= {name: drawing for name, drawing in drawn.items() if name not in drawings}
     asked = {**study.QUESTIONS, **{name: q for outcome in found for name, q in outcome.questions.items()}}
     nothing = f"Nothing yet. `vapo study {stem} --preset quick` makes some."
