@@ -256,11 +256,11 @@ class WalkWorld:
         with torch.random.fork_rng():
             return self._again()
 
-    @torch.no_grad()
     def reference(self) -> WalkPolicy:
         """The present policy, frozen: what a KL penalty holds to."""
         return copy.deepcopy(self.policy).requires_grad_(False)
 
+    @torch.no_grad()
     def reach(self, problems: Sequence[Problem], rollout: Rollout) -> Tensor:
         """[B, T] log-probability of being in a place's state at its decision, from a random one of these problems."""
         starts = torch.tensor([self.task.start_state(p.answer) for p in problems])
