@@ -1,5 +1,6 @@
 """From an interval to a verdict, mechanically (METHODS, section 1)."""
 
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -17,7 +18,10 @@ CORRECTED = 1 - 0.05 / QUESTIONS_ASKED
 
 
 NOTE = "note"
-"""Key of a row's strata under which it says why it decides nothing."""
+"""Key of a row's strata under which a remark stands: why it decides nothing, what it leaves out, what a stratum says."""
+
+SIGN: dict[Decision, int] = {"supported": 1, "refuted_opposite": -1}
+"""Decision -> sign of theta that it states."""
 
 ROUNDING = 1e-9
 """Width of an interval, in units of the threshold, that equal replicates may have from arithmetic alone."""
@@ -83,10 +87,21 @@ def without_width(interval: Interval, threshold: float) -> bool:
     return bool(interval.high - interval.low <= ROUNDING * max(threshold, abs(interval.estimate)))
 
 
-def of_strata(decisions: dict[str, Decision]) -> Decision | None:
-    """conditional if two strata declared in advance got opposite decisions, each at the corrected level; else None."""
-    found = set(decisions.values())
-    return "conditional" if {"supported", "refuted_opposite"} <= found else None
+def of_strata(decisions: Mapping[str, Decision], predicted: Mapping[str, int]) -> Decision | None:
+    """What strata declared in advance come to if they got opposite decisions, each at the corrected level; else None.
+
+    Args:
+        decisions: of theta in each stratum.
+        predicted: 1 or -1, the sign that theta was predicted to have in each.
+
+    Returns:
+        conditional; refuted_opposite if opposite signs were predicted and every one of them is reversed.
+    """
+    signs = {name: SIGN[decision] for name, decision in decisions.items() if decision in SIGN}
+    if len(set(signs.values())) < 2:
+        return None
+    reversed_ = all(sign == -predicted[name] for name, sign in signs.items())
+    return "refuted_opposite" if reversed_ else "conditional"
 
 
 def verdict(

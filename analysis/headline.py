@@ -16,7 +16,7 @@ ORDER: tuple[Decision | None, ...] = (*CONTRADICTS, "conditional", "supported", 
 MEANS: dict[Decision | None, str] = {
     "refuted_opposite": "the data contradict the prediction: the effect has the opposite sign",
     "refuted_negligible": "the data contradict the prediction: the effect is smaller than what matters",
-    "conditional": "the prediction holds in one stratum declared in advance and is reversed in another",
+    "conditional": "opposite signs in two strata, or on two scales, declared in advance",
     "supported": "the data agree with the prediction",
     "undecided": "the data do not decide",
     "not_tested": "what the question is about was not active in these runs",

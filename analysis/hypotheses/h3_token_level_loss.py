@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import reduction_figures
-from analysis.decisions import CORRECTED, Verdict, decide, of_strata, verdict
+from analysis.decisions import CORRECTED, NOTE, SIGN, Verdict, decide, of_strata, verdict
 from analysis.drawing import Drawing
 from analysis.estimates import Other, by_interval
 from analysis.hypotheses import exact_h3
@@ -79,8 +79,9 @@ def h3a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     if len(theta):
         tested = active(list(runs.values()), question)
         row, strata = verdict(question, "walk", theta, preset, tested), strata_of(tables, list(runs.values()), question)
-        split = of_strata({name: part["decision"] for name, part in strata.items()})
-        rows.append(row._replace(strata={**strata, **row.strata}, decision=split if split and tested else row.decision))
+        split = of_strata({name: part["decision"] for name, part in strata.items()}, PREDICTED)
+        decision = split if split and tested else row.decision
+        rows.append(row._replace(strata={**strata, **remark(strata), **row.strata}, decision=decision))
     for cell, part in by_cell.items():
         rows += _said(question, "walk", part, preset, f"the same where the base policy {cell}")
     for what, value in PARTS.items():
@@ -89,12 +90,19 @@ def h3a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     return rows + _said(question, "lm", together(text), preset, "the same on text, mean of both tasks")
 
 
+PREDICTED: dict[str, int] = {"covariance above 0": 1, "covariance below 0": -1}
+"""Stratum -> sign of the log ratio that is predicted there: that of the covariance."""
+LEAST_SEEDS = 0.5
+"""Share of the seeds that a stratum needs to decide anything: the few that get there may be unlike the others."""
+
+
 def strata_of(tables: Tables, runs: Sequence[pd.DataFrame], question: Question) -> dict[str, dict[str, Any]]:
     """Estimates where the covariance is above 0 and below it, each seed's measurements averaged, at the corrected level."""
     part = pd.concat(runs, ignore_index=True)
     ratio, covariance = aligned(tables, part, RATIO, COVARIANCE)
-    found = {}
-    for name, inside in (("covariance above 0", covariance > 0), ("covariance below 0", covariance < 0)):
+    seeds, found = part["seed"].nunique(), {}
+    for name, sign in PREDICTED.items():
+        inside = sign * covariance > 0
         chosen = np.where(inside, ratio, np.nan)
         known = np.isfinite(chosen)
         sums = pd.DataFrame({"seed": part["seed"], "sum": np.where(known, chosen, 0).sum(1), "n": known.sum(1)})
@@ -102,9 +110,21 @@ def strata_of(tables: Tables, runs: Sequence[pd.DataFrame], question: Question) 
         interval = student(by_seed["sum"] / by_seed["n"], CORRECTED)
         found[name] = {
             "effect": interval.estimate, "low": interval.low, "high": interval.high, "seeds": len(by_seed),
-            "measurements": int(known.sum()), "decision": decide(interval, question.threshold),
+            "measurements": int(known.sum()),
+            "decision": decide(interval, question.threshold, tested=len(by_seed) >= LEAST_SEEDS * seeds),
         }  # fmt: skip
     return found
+
+
+def remark(strata: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """What the strata's signs say of the prediction, under `NOTE`; nothing if neither decides."""
+    agrees = {
+        name: SIGN[part["decision"]] == PREDICTED[name] for name, part in strata.items() if part["decision"] in SIGN
+    }
+    against = [name for name, agreed in agrees.items() if not agreed]
+    if against:
+        return {NOTE: f"the reverse of the predicted sign at {' and at '.join(against)}"}
+    return {NOTE: "the predicted sign in both strata"} if len(agrees) == len(PREDICTED) else {}
 
 
 # --- h3b: usefulness ---
@@ -147,13 +167,20 @@ def _useful(
     if not len(token):
         return []
     other = Other(what, question.unit, question.threshold) if what else None
+    rows = np.arange(len(token))
+    good = clear(token, sequence, rows)
 
     def interval_at(wide: float) -> Interval:
-        rows = np.arange(len(token))
-        good = clear(token, sequence, rows)
         return jackknife(lambda kept: log_useful(token[:, good], sequence[:, good], kept), rows, wide)
 
-    return [by_interval(question, LEVEL_OF[world], interval_at, len(token), preset, tested, other)]
+    row = by_interval(question, LEVEL_OF[world], interval_at, len(token), preset, tested, other)
+    if good.all():
+        return [row]
+    left = (
+        f"{(~good).sum()} of {len(good)} places (task and RL step) are left out, where a mean over seeds is not above 0; the"
+        " same seeds choose the places and are judged at them"
+    )
+    return [row._replace(strata={NOTE: left, **row.strata})]
 
 
 # --- h3c: KL per gain ---

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import boundaries, exploration_figures
-from analysis.decisions import Verdict, verdict
+from analysis.decisions import NOTE, Verdict, verdict
 from analysis.drawing import Drawing
 from analysis.estimates import Other, by_interval
 from analysis.questions import Level, Question
@@ -32,6 +32,8 @@ FORK = {"world": "walk", "dials.size": 16, "dials.modes": 2, "dials.hazard": 0}
 SOLVED, ENTROPY = "exploration/exact_solved", "exploration/exact_mode_entropy"
 PREFIXES = "exploration/prefix_entropy"
 MATCHED, SATURATED, UPDATES = 0.9, 0.95, 200
+REACHED = 0.8
+"""Share of the seeds that must reach J = 0.9 in both arms: those that do not may be the ones that lost a mode."""
 
 Arms = tuple[pd.DataFrame, pd.DataFrame]
 """Rows of an arm and of its reference."""
@@ -127,12 +129,24 @@ def h4b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     runs = having(tables.runs, FORK)
     on, off, _ = fork_arms(runs, 2)
     ratio = series(tables, on["spec"], "activity/positive_lm_grad_ratio").to_numpy(float)
-    tested = bool(ratio.size) and float(np.nanmean(ratio)) >= question.floor.least
+    active = bool(ratio.size) and float(np.nanmean(ratio)) >= question.floor.least
     paths = Paths.of(tables, runs, SOLVED, ENTROPY)
-    rows = _row(question, paths.apart(on, off, at(MATCHED)), preset, tested, None)
+    rows = _matched(
+        question, paths.apart(on, off, at(MATCHED)), len(set(on["seed"]) & set(off["seed"])), preset, active
+    )
     for epochs, said in ((2, "two epochs"), (1, "one epoch")):
         rows += _beside(question, paths, fork_arms(runs, epochs), epochs, said, preset)
     return rows + _half_life(tables, on, off, question, preset) + _text(tables, question, preset)
+
+
+def _matched(question: Question, theta: np.ndarray, pairs: int, preset: str, active: bool) -> list[Verdict]:
+    """The primary row, from the seeds that reach J = 0.9 in both arms; nothing is tested if too many of all do not."""
+    if not pairs:
+        return []
+    enough = len(theta) >= REACHED * pairs
+    row = verdict(question, "walk", theta, preset, active and enough)
+    few = f"{len(theta)} of {pairs} seeds reach J = {MATCHED:g} in both arms, fewer than {REACHED:.0%}"
+    return [row if enough else row._replace(strata={**row.strata, NOTE: few})]
 
 
 def fork_arms(runs: pd.DataFrame, epochs: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -154,13 +168,13 @@ def _beside(
     for height in (MATCHED, 0.5):
         if (epochs, height) != (2, MATCHED):
             what = Other(f"the same at J = {height:g}, {said}", unit, delta, True)
-            rows += _row(question, paths.apart(loss, plain, at(height)), preset, True, what)
+            rows += _row(question, paths.apart(loss, plain, at(height)), preset, what)
     what = Other(f"the same at J = {MATCHED:g}, {said}, the arm without the loss 1.2 times as fast", unit, delta, True)
-    rows += _row(question, paths.apart(loss, fast, at(MATCHED)), preset, True, what)
+    rows += _row(question, paths.apart(loss, fast, at(MATCHED)), preset, what)
     steps = UPDATES / (epochs * float(loss["settings.mini_batches"].iloc[0])) if len(loss) else 0.0
     what = Other(f"entropy lost to the loss (without minus with) {UPDATES} optimiser steps after J > {SATURATED:g}, {said}",
                  unit, 0.10)  # fmt: skip
-    return rows + _row(question, paths.apart(plain, loss, at(SATURATED, steps)), preset, True, what)
+    return rows + _row(question, paths.apart(plain, loss, at(SATURATED, steps)), preset, what)
 
 
 class Paths(NamedTuple):
@@ -205,12 +219,10 @@ def at(height: float, later: float = 0.0) -> Place:
     return place
 
 
-def _row(question: Question, theta: np.ndarray, preset: str, tested: bool, other: Other | None) -> list[Verdict]:
-    """A row of the walk, or none without seeds."""
+def _row(question: Question, theta: np.ndarray, preset: str, other: Other) -> list[Verdict]:
+    """A secondary row of the walk, or none without seeds."""
     if not len(theta):
         return []
-    if other is None:
-        return [verdict(question, "walk", theta, preset, tested)]
     return [verdict(other.of(question), "walk", theta, preset, estimand=other.estimand)]
 
 

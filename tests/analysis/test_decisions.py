@@ -90,22 +90,26 @@ def test_the_level_is_one_minus_five_percent_over_sixteen():
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "found"),
+    ("one", "other", "predicted", "found"),
     [
-        ("supported", "refuted_opposite", "conditional"),
-        ("refuted_opposite", "supported", "conditional"),
-        ("supported", "refuted_negligible", None),
-        ("supported", "undecided", None),
-        ("refuted_opposite", "not_tested", None),
-        ("supported", "supported", None),
+        ("supported", "refuted_opposite", (1, -1), "conditional"),
+        ("refuted_opposite", "supported", (1, -1), "refuted_opposite"),
+        ("refuted_opposite", "supported", (-1, 1), "conditional"),
+        ("supported", "refuted_opposite", (1, 1), "conditional"),
+        ("refuted_opposite", "supported", (1, 1), "conditional"),
+        ("supported", "refuted_negligible", (1, -1), None),
+        ("supported", "undecided", (1, -1), None),
+        ("refuted_opposite", "not_tested", (1, -1), None),
+        ("supported", "supported", (1, -1), None),
+        ("refuted_opposite", "refuted_opposite", (1, -1), None),
     ],
 )
-def test_strata_are_conditional_only_if_opposite(one, other, found):
-    assert of_strata({"above": one, "below": other}) == found
+def test_strata_are_conditional_only_if_opposite_and_not_the_reverse_of_the_prediction(one, other, predicted, found):
+    assert of_strata({"above": one, "below": other}, dict(zip(("above", "below"), predicted, strict=True))) == found
 
 
 def test_no_strata_are_not_conditional():
-    assert of_strata({}) is None
+    assert of_strata({}, {}) is None
 
 
 # --- verdicts ---

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.decisions import Verdict
+from analysis.decisions import NOTE, Verdict
 from analysis.hypotheses import h3_token_level_loss as judge
 from analysis.reductions import COVARIANCE, KL, RATIO, USEFUL, log_useful
 from analysis.schema import Tables
@@ -32,6 +32,10 @@ def simulated(question: str, theta: float, seed: int = 0, **more: float) -> Tabl
 
 def keep(given: Tables, rows) -> Tables:
     return given._replace(runs=given.runs[np.asarray(rows)])
+
+
+def decided(row: Verdict) -> list[dict]:
+    return [part for name, part in row.strata.items() if name != NOTE]
 
 
 @pytest.mark.parametrize("question", list(JUDGES))
@@ -68,13 +72,43 @@ def test_opposite_strata_are_conditional_and_each_needs_its_own_evidence():
     """Above 0 in one, below in the other; a tilt too small for the corrected level is not enough."""
     found = primary("h3a", simulated("h3a", 0.0, tilt=0.8))
     assert found.decision == "conditional"
-    assert [part["decision"] for part in found.strata.values()] == ["supported", "refuted_opposite"]
-    above, below = found.strata.values()
+    assert [part["decision"] for part in decided(found)] == ["supported", "refuted_opposite"]
+    assert found.strata[NOTE] == "the predicted sign in both strata"
+    above, below = decided(found)
     assert above["effect"] == pytest.approx(0.8, abs=0.1)
     assert below["effect"] == pytest.approx(-0.8, abs=0.1)
     assert primary("h3a", simulated("h3a", 0.0, tilt=0.2)).decision == "refuted_negligible"
+    assert NOTE not in primary("h3a", simulated("h3a", 0.0, tilt=0.2)).strata
+
+
+def test_the_reverse_of_the_predicted_sign_change_is_refuted():
+    """Flatter under token mean where it should be sharper, and sharper where flatter: not the condition that was predicted."""
     turned = primary("h3a", simulated("h3a", 0.0, tilt=-0.8))
-    assert [part["decision"] for part in turned.strata.values()] == ["refuted_opposite", "supported"]
+    assert [part["decision"] for part in decided(turned)] == ["refuted_opposite", "supported"]
+    assert turned.decision == "refuted_opposite"
+    assert turned.strata[NOTE].startswith("the reverse of the predicted sign at covariance above 0 and at")
+    uniform = primary("h3a", simulated("h3a", 0.8))
+    assert (uniform.decision, uniform.strata[NOTE]) == (
+        "supported",
+        "the reverse of the predicted sign at covariance below 0",
+    )
+
+
+def test_a_stratum_of_few_seeds_decides_nothing():
+    """Below 0 in a third of the seeds: as large and as clear as before, and not tested."""
+    given = simulated("h3a", 0.0, tilt=0.8)
+    few = given.runs.loc[given.runs["seed"] % 3 == 0, "spec"]
+    ratio, covariance = (given.curves["metric"] == name for name in (RATIO, COVARIANCE))
+    outside = ~given.curves["spec"].isin(few)
+    below = given.curves[covariance & (given.curves["value"] < 0) & outside][["spec", "step"]]
+    lost = given.curves.merge(below, how="left", on=["spec", "step"], indicator=True)["_merge"].eq("both").to_numpy()
+    part = given._replace(curves=given.curves[~(lost & (ratio | covariance).to_numpy())])
+    found = primary("h3a", part)
+    above, below = decided(found)
+    assert (above["seeds"], below["seeds"]) == (96, 32)
+    assert below["high"] < -QUESTIONS["h3a"].threshold
+    assert (above["decision"], below["decision"]) == ("supported", "not_tested")
+    assert found.decision == "supported"
 
 
 def test_strata_without_activity_decide_nothing():
@@ -129,6 +163,8 @@ def test_h3b_leaves_out_places_where_a_mean_is_not_above_0():
     found = primary("h3b", drowned)
     assert np.isfinite([found.low, found.high]).all()
     assert found.effect == pytest.approx(first.effect, abs=0.1)
+    assert found.strata[NOTE].startswith("2 of 6 places")
+    assert NOTE not in first.strata
 
 
 def test_h3b_takes_seeds_that_both_tasks_have():

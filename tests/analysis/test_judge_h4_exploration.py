@@ -149,10 +149,13 @@ def test_h4b_floor_and_runs_that_do_not_get_there():
     weak = given.curves.assign(value=given.curves["value"].where(
         given.curves["metric"] != "activity/positive_lm_grad_ratio", 0.001))  # fmt: skip
     assert decision(h4b(given._replace(curves=weak)), "h4b") == "not_tested"
-    slow = given.runs.loc[given.runs["seed"] == 1003, "spec"]
-    stuck = given.curves["spec"].isin(slow) & (given.curves["metric"] == judge.SOLVED)
-    left = given.curves.assign(value=given.curves["value"].where(~stuck, 0.3))
-    assert h4b(given._replace(curves=left))[0].seeds == 31
+    for last, seeds, expected in ((1003, 28, "supported"), (1006, 25, "not_tested"), (1031, 0, "not_tested")):
+        slow = given.runs.loc[given.runs["positive_lm_loss"] & given.runs["seed"].between(1000, last), "spec"]
+        stuck = given.curves["spec"].isin(slow) & (given.curves["metric"] == judge.SOLVED)
+        left = given.curves.assign(value=given.curves["value"].where(~stuck, 0.3))
+        row = h4b(given._replace(curves=left))[0]
+        assert (row.primary, row.seeds, row.decision) == (True, seeds, expected)
+        assert row.strata.get(NOTE, "").startswith(f"{seeds} of 32 seeds") == (expected == "not_tested")
 
 
 def half_life_row(life):
