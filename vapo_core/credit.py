@@ -92,6 +92,16 @@ def critic_values(world: Any, batch: Batch, problems: Sequence[Problem], setting
     return Valued(world.ranks.read(world.critic, batch)[0], 0)
 
 
+def bounded(world: Any, batch: Batch, problems: Sequence[Problem], settings: Settings, seed: int) -> Valued:
+    """The learned critic's, cut to [reward_low, reward_high]: no expected reward lies beyond the rewards there are.
+
+    The cut is where values are read. The critic's own loss stays that of a linear head, whose gradient does not die at the
+    ends, as that of a sigmoid does.
+    """
+    values, tokens = critic_values(world, batch, problems, settings, seed)
+    return Valued(values.clamp(settings.reward_low, settings.reward_high).where(batch.mask, 0.0), tokens)
+
+
 def monte_carlo(world: Any, batch: Batch, problems: Sequence[Problem], settings: Settings, seed: int) -> Valued:
     """Mean reward of K fresh continuations from the start of every step (VinePPO, arXiv:2410.01679)."""
     values, tokens = step_start_values(world, batch, problems, settings.continuations, seed)
@@ -153,7 +163,7 @@ DEFAULTS: Mapping[str, Callable[[Settings], object]] = {
 
 VARIANTS: Mapping[str, Mapping[str, Callable[[Settings], object]]] = {
     "credit": {name: partial(_same, rule) for name, rule in CREDIT.items()},
-    "values": {"monte_carlo": lambda settings: monte_carlo},
+    "values": {"bounded": lambda settings: bounded, "monte_carlo": lambda settings: monte_carlo},
     "select_groups": {"dynamic_sampling": lambda settings: dynamic_sampling},
     "shape_reward": {"soft_overlong": soft_overlong},
     "whiten": {"none": lambda settings: unwhitened},

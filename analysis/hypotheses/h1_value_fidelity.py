@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from analysis import value_figures
+from analysis import pathways, value_figures
 from analysis.decisions import Verdict, verdict
 from analysis.drawing import Drawing
 from analysis.estimates import Other
@@ -76,6 +76,17 @@ def h1a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     for what, weights in WHERE.items():
         rows += _said(question, "lm", over_tasks(tables, runs, weights), preset, what)
         rows += _said(question, "walk", mean_of_ends(tables, walk, weights), preset, what)
+    return rows + _alternatives(tables, question, preset)
+
+
+def _alternatives(tables: Tables, question: Question, preset: str) -> list[Verdict]:
+    """What other sources of values are worth, and what they cost."""
+    rows = []
+    for (start, values), part in pathways.gains(tables).groupby(["start", "values"], sort=False):
+        what = f"AUC with {values} minus that with the critic's own values, {start}"
+        rows += _said(question, "walk", part["gain"], preset, what, "AUC", AUC_MATTERS)
+        what = f"log ratio of tokens sampled, {values} over the critic's own, {start}"
+        rows += _said(question, "walk", part["log_tokens"], preset, what, "nats", float(np.log(2)))
     return rows
 
 
@@ -160,6 +171,9 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
     falls = dose_points(tables)
     if len(falls):
         drawn["planted_errors"] = value_figures.doses(falls)
+    gained = pathways.gains(tables)
+    if len(gained):
+        drawn["pathways"] = pathways.figure(gained)
     pairs = paired_growth(tables, "walk", RARE)
     if len(pairs):
         own = pairs[np.isclose(pairs["rate"], RATE["walk"])]

@@ -2,7 +2,8 @@
 
 h1a: full VAPO with its approximation floor, on the walk and on both tasks of text. h1b: full VAPO with lambda fixed, and the
 same with an error put into values when advantages are computed; on the walk also where all responses have one length. h1c:
-full VAPO and its twin that rehearses rare places, at several rates of the policy, 0 among them.
+full VAPO and its twin that rehearses rare places, at several rates of the policy, 0 among them. Beside them other sources of
+values: the critic's cut to the range of rewards, and means of fresh continuations.
 
 Seconds of one busy core per run, measured: on the walk 6 with a floor, 2 with an error, 3 to 4 for a twin; on text 50
 (text_walk) and 75 (chain) with a floor at both ends. Quick comes to 10 minutes by that, full to less than 3 hours.
@@ -16,7 +17,7 @@ from experiments.exact import AnySpec
 from experiments.spec import RunSpec
 from experiments.studies import core, exact_specs, real
 from experiments.studies.core import World
-from vapo_core.settings import SCALES
+from vapo_core.settings import SCALES, Toggles
 
 QUESTIONS: dict[str, Question] = {
     "h1a": Question(
@@ -93,8 +94,24 @@ QUESTIONS: dict[str, Question] = {
 
 
 SEEDS: dict[str, dict[str, int]] = {
-    "smoke": {"floor_walk": 2, "floor_text": 1, "error_walk": 2, "error_text": 1, "forget_walk": 2, "forget_text": 1},
-    "quick": {"floor_walk": 6, "floor_text": 2, "error_walk": 4, "error_text": 2, "forget_walk": 6, "forget_text": 1},
+    "smoke": {
+        "floor_walk": 2,
+        "floor_text": 1,
+        "error_walk": 2,
+        "error_text": 1,
+        "forget_walk": 2,
+        "forget_text": 1,
+        "pathway": 1,
+    },
+    "quick": {
+        "floor_walk": 6,
+        "floor_text": 2,
+        "error_walk": 4,
+        "error_text": 2,
+        "forget_walk": 6,
+        "forget_text": 1,
+        "pathway": 2,
+    },
     "full": {
         "floor_walk": 32,
         "floor_text": 32,
@@ -102,6 +119,7 @@ SEEDS: dict[str, dict[str, int]] = {
         "error_text": 32,
         "forget_walk": 64,
         "forget_text": 32,
+        "pathway": 32,
     },
 }
 """Seeds, the first of the core tables' or as many from the same start."""
@@ -118,6 +136,15 @@ LENGTHS: dict[bool, dict[str, Any]] = {
     True: {"horizon": 20, "fixed_length": True},
 }
 """The walk's dials of responses that stop when they like, and of responses of one length."""
+
+
+STARTS: dict[str, tuple[Toggles, dict[str, float]]] = {
+    "full VAPO": (core.without(), {}),
+    "biased": (core.without("value_pretraining"), {"critic_bias": 1.0}),
+}
+"""Where a critic is weak: hardly in full VAPO; with a bias as large as the reward and no pretraining, from the start."""
+VALUES: tuple[str, ...] = ("bounded", "monte_carlo")
+"""What may stand in place of the critic's own values, in the same slot."""
 
 
 class Error(NamedTuple):
@@ -214,9 +241,24 @@ def forgetting(preset: str) -> Iterable[RunSpec]:
         yield from twins("lm", preset, seed)
 
 
+def pathway(preset: str, seed: int, start: str, values: str = "") -> RunSpec:
+    """The walk from a start, with the critic's own values or others; full VAPO with its own is `critic`'s."""
+    if (start, values) == ("full VAPO", ""):
+        return critic("walk", preset, seed, "walk")
+    toggles, numbers = STARTS[start]
+    variants = {"values": values} if values else {}
+    return core.run("walk", preset, seed, toggles=toggles, settings=numbers, variants=variants, probes={})
+
+
+def pathways(preset: str) -> Iterable[RunSpec]:
+    """Alternatives that are ready to use, beside what they replace."""
+    for seed in first_seeds("walk", preset, SEEDS[preset]["pathway"]):
+        yield from (pathway(preset, seed, start, values) for start in STARTS for values in ("", *VALUES))
+
+
 def specs(preset: str) -> tuple[AnySpec, ...]:
     """Every run of the study, each once."""
     if preset == "real":
         return tuple(real.h1())
-    trained = dict.fromkeys([*approximation(preset), *propagation(preset), *forgetting(preset)])
+    trained = dict.fromkeys([*approximation(preset), *propagation(preset), *forgetting(preset), *pathways(preset)])
     return (*trained, *exact_specs.h1(preset))

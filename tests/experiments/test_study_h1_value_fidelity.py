@@ -3,6 +3,7 @@
 import pytest
 
 from analysis.hypotheses import h1_value_fidelity as judge
+from analysis.pathways import gains
 from analysis.rows import having
 from analysis.schema import load
 from analysis.value_rows import PLAIN, TEXT, TWIN, doses
@@ -47,6 +48,15 @@ def test_the_judge_knows_the_policys_own_rate():
     assert {world: SCALES[world].policy_lr for world in judge.RATE} == judge.RATE
 
 
+def test_other_values_stand_beside_the_critics_own_on_the_same_seeds():
+    found = gains(tables(frame_of([s for s in TRAINED["full"] if s.world == "walk"])))
+    assert found.groupby(["start", "values"])["seed"].nunique().tolist() == [32] * 4
+    for start in study.STARTS:
+        own, *others = (study.pathway("full", 1000, start, values) for values in ("", *study.VALUES))
+        for values, other in zip(study.VALUES, others, strict=True):
+            assert other == own.model_copy(update={"variants": {"values": values}, "probes": {}})
+
+
 def test_twins_differ_in_rehearsal_alone():
     plain, twin = study.twins("walk", "full", 1000)
     assert twin == plain.model_copy(update={"variants": {"rehearsal": "rare"}})
@@ -73,4 +83,6 @@ def test_smoke_runs_are_judged(tmp_path):
     assert {row.question for row in found} == {"h1a", "h1b", "h1c"}
     assert {row.level for row in found} == {"walk"}
     assert {row.decision for row in found if row.primary} <= {"undecided", "not_tested"}
-    assert set(judge.figures(given, study.QUESTIONS)) == {"error_by_quarter", "planted_errors", "forgetting"}
+    assert set(judge.figures(given, study.QUESTIONS)) == {
+        "error_by_quarter", "planted_errors", "pathways", "forgetting",
+    }  # fmt: skip
