@@ -13,14 +13,15 @@ from tyro.conf import UseAppendAction
 from experiments import planning
 from experiments.designs import DESIGNS, Cell, Request, with_baselines
 from experiments.factors import factors_of
-from experiments.launch import Failure, local_map
+from experiments.launch import Failure, launch
+from experiments.launching import PLACES, Launching, part_of
 from experiments.planning import Plan
 from experiments.progress import Progression
 from experiments.publish import publish
 from experiments.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
 from experiments.track import close_tracking, open_tracking
 from vapo_core.files import ensure_writable, write_whole
-from vapo_core.settings import EXAMS, RECIPES, SCALES, Base, Evaluation, Frozen, Settings
+from vapo_core.settings import EXAMS, RECIPES, SCALES, Base, Evaluation, Settings
 from vapo_core.tasks import TASKS
 
 BASES = 3
@@ -59,7 +60,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
 }
 
 
-class AblateConfig(Frozen):
+class AblateConfig(Launching):
     """Train every arm of a design on paired seeds and compare them with the reference arm.
 
     --config FILE.yaml gives options, too.
@@ -81,7 +82,6 @@ class AblateConfig(Frozen):
     first_seed: int = Field(0, ge=0, description="the seeds are first_seed, first_seed + 1, ...")
     steps: int = Field(30, ge=1, description="RL steps per run")
     baselines: tuple[str, ...] = Field((), description="recipes to run beside the design's arms")
-    workers: int = Field(2, ge=1, description="processes, one thread each")
     runs: Path = Field(Path("runs"), description="folder of records, caches and outcomes")
     dry_run: bool = Field(False, description="show the plan and its cost, run nothing")
     task: str = Field("walk", description="task name")
@@ -144,12 +144,14 @@ def describe_plan(config: AblateConfig, plan: Plan) -> str:
     """What would run, what it costs and what it can see, for a person."""
     arms, blind = plan.arms, config.design == "fractional-factorial"
     speed = planning.measured_speed(config.runs, config.world, config.task, config.steps)
-    done = sum((config.runs / spec.hash / "row.json").exists() for spec in plan.specs)
+    mine = part_of(plan.specs, config.shard)
+    done = sum((config.runs / spec.hash / "row.json").exists() for spec in mine)
     return "\n".join(
         [
             f"{config.design} on {config.task} ({config.world}): {len(arms)} arms x {config.seeds} seeds"
             f" = {len(plan.specs)} runs of {config.steps} steps",
-            *planning.cost_lines(plan, speed, config.workers, done),
+            *([f"part {config.shard} of them: {len(mine)} runs"] if config.shard else []),
+            *planning.cost_lines(len(mine) - done, speed, config.at_once, done),
             *planning.power_lines(config.design, config.seeds, config.fraction),
             *(planning.alias_lines(config.fraction) if blind else []),
             *planning.arm_lines(plan),
@@ -176,9 +178,7 @@ def _is_plain(config: AblateConfig, dials: dict[str, Any]) -> bool:
 
 def _mark(config: AblateConfig, dials: dict[str, Any]) -> str:
     """A short name for what differs from the preset."""
-    content = config.model_dump(
-        mode="json", exclude={"workers", "runs", "dry_run", "order_seed"}, exclude_defaults=True
-    )
+    content = config.model_dump(mode="json", exclude={*PLACES, "runs", "dry_run", "order_seed"}, exclude_defaults=True)
     text = json.dumps({**content, "dials": dials}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
@@ -195,25 +195,29 @@ def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:
         return 0
     ensure_writable(out)
     write_whole(out / "config.json", _resolved(config, planned))
-    study, specs = out.name, planned.specs
+    study, specs = out.name, part_of(planned.specs, config.shard)
     tracking = open_tracking(config.runs, study, planned.labels)
     bar = Progression(config.world, len(specs))
     earlier = {spec for spec in specs if (config.runs / spec.hash / "row.json").exists()}
     try:
-        failures = local_map(
-            specs, config.runs, study, config.workers, tracking,
+        failures = launch(
+            config, specs, config.runs, study, tracking,
             lambda spec, row: bar.advance(spec, row, spec not in earlier, planned.labels[spec.hash]),
         )  # fmt: skip
     finally:
         bar.close()
-    publish(planned, config.runs, config.design, out)
+    if config.shard:
+        print(f"part {config.shard}: {len(specs) - len(failures)} of its {len(specs)} runs are finished;"
+              " once all parts are, the command without --shard makes the tables")  # fmt: skip
+    else:
+        publish(planned, config.runs, config.design, out)
     close_tracking(tracking, out)
     return _say_failures(failures, planned)
 
 
 def _resolved(config: AblateConfig, plan: Plan) -> str:
     """The configuration as JSON, with the order in which the runs were to start."""
-    content = json.loads(config.model_dump_json(exclude={"workers", "runs", "dry_run"}))  # infinity as text
+    content = json.loads(config.model_dump_json(exclude={*PLACES, "runs", "dry_run"}))  # infinity as text
     order = [{"seed": spec.seed, "arm": plan.labels[spec.hash], "spec": spec.hash} for spec in plan.specs]
     return json.dumps({**content, "order": order}, indent=1)
 

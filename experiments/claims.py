@@ -14,6 +14,10 @@ class Busy(OSError):
     """Another process is at work on a run."""
 
 
+class Elsewhere(Busy):
+    """A process on another machine is, and shows signs of life."""
+
+
 @contextmanager
 def claimed(home: Path, wait_s: float = LONGEST_WAIT_S) -> Iterator[None]:
     """Hold a run's folder, made if need be, while the block runs.

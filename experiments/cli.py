@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from experiments.addresses import redact_uncaught, redacted
 from vapo_core.suggest import nearest
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -19,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "ls": ("experiments.commands.ls", "list runs"),
     "show": ("experiments.commands.show", "one run: what it was and what came of it"),
+    "collect": ("experiments.commands.collect", "bring finished runs of other folders, such as shards, into one"),
     "compare": ("experiments.commands.compare", "two runs side by side"),
     "trace": ("experiments.commands.trace", "where credit goes: a run's answers, token by token"),
     "bench": ("experiments.commands.bench", "measure what things cost, side by side"),
@@ -57,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return refuse(f"no command {words[0]!r}{nearest(words[0], COMMANDS)}")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    redact_uncaught()
     module = importlib.import_module(COMMANDS[words[0]][0])
     try:
         return module.run(words[1:])
@@ -85,5 +88,5 @@ def plain(error: Exception) -> str:
 
 def refuse(message: str) -> int:
     """Say what is wrong with the input."""
-    print(f"vapo: {message}", file=sys.stderr)
+    print(f"vapo: {redacted(message)}", file=sys.stderr)
     return 2

@@ -1,4 +1,4 @@
-"""Run many specs: `local_map` is `map(run_one, specs)` over one-thread processes that survives losing any of them."""
+"""Run many specs: `map(run_one, specs)` over one-thread processes, or a Ray cluster, that survives losing any of them."""
 
 import json
 import os
@@ -8,11 +8,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from experiments.claims import LONGEST_WAIT_S, last_sign_of_life
 from experiments.exact import AnySpec
+from experiments.launching import PLACES, Launching, cores
 from experiments.repair import whole_row
+from experiments.store import Shared
 from experiments.track import Tracking
 from experiments.workers import Answer, Job, Worker
 from vapo_core.files import write_whole
@@ -34,16 +36,72 @@ class Failure(NamedTuple):
 OnDone = Callable[[AnySpec, dict[str, Any]], None]
 
 
-def local_map(
-    specs: Sequence[AnySpec], runs: Path, study: str, workers: int, tracking: Tracking | None, on_done: OnDone
+class Crew(Protocol):
+    """Whoever runs specs."""
+
+    def room(self) -> bool:
+        """Whether another run can be begun."""
+        ...
+
+    def give(self, spec: AnySpec) -> None:
+        """Begin a run."""
+        ...
+
+    def busy(self) -> bool:
+        """Whether any run is under way."""
+        ...
+
+    def take(self) -> list[tuple[AnySpec, Answer]]:
+        """What has come of runs since the last call, after a short wait if nothing has."""
+        ...
+
+    def stop(self) -> None:
+        """End everything at once."""
+        ...
+
+
+def launch(
+    how: Launching, specs: Sequence[AnySpec], runs: Path, study: str, tracking: Tracking | None, on_done: OnDone
 ) -> list[Failure]:
-    """Run every unfinished spec on `workers` local processes, in the order given.
+    """`local_map` on this machine's cores, or the same over a Ray cluster."""
+    if how.launcher == "local":
+        return local_map(specs, runs, study, how.at_once or cores(), tracking, on_done)
+    from experiments.ray_crew import RayCrew
+
+    plain = Launching(
+        **{name: getattr(how, name) for name in PLACES}
+    )  # a command's own class may be made up as it starts
+    return run_all(specs, runs, on_done, lambda todo: RayCrew(Job(runs, study, tracking), plain))
+
+
+def local_map(
+    specs: Sequence[AnySpec],
+    runs: Path,
+    study: str,
+    workers: int,
+    tracking: Tracking | None,
+    on_done: OnDone,
+    shared: Shared | None = None,
+) -> list[Failure]:
+    """Run every unfinished spec on `workers` local processes, in the order given; see `run_all`.
+
+    Args:
+        shared: where this machine agrees with others on who runs what.
+    """
+    job = Job(runs, study, tracking, shared)
+    return run_all(specs, runs, on_done, lambda todo: LocalCrew(job, min(workers, todo)))
+
+
+def run_all(specs: Sequence[AnySpec], runs: Path, on_done: OnDone, crew_for: Callable[[int], Crew]) -> list[Failure]:
+    """Run every unfinished spec.
 
     A run that diverges is a result. A run whose process dies or raises is tried again, three times in all; the reason
     stays in its folder as failure.json. A run that another command is at work on is left for last, not run twice.
 
     Args:
+        specs: in the order in which they are begun.
         on_done: called in this process with each finished row, those finished earlier included.
+        crew_for: number of runs left -> who runs them; not called if there are none.
 
     Returns:
         Runs that could not be finished.
@@ -58,34 +116,54 @@ def local_map(
             work.queue.append(spec)
         else:
             on_done(spec, row)
-    job = Job(runs, study, tracking)
-    crew = [Worker(job) for _ in range(min(workers, len(work.queue)))]
-    try:
-        while work.queue or any(worker.spec for worker in crew):
-            _hand_out(crew, work, job)
-            at_work = {worker.line: worker for worker in crew if worker.spec}
-            for line in wait(list(at_work), timeout=POLL_S) if at_work else ():
-                work.settle(*at_work[line].take())  # type: ignore[index]
-            if not at_work:
-                time.sleep(POLL_S)
-    finally:
-        for worker in crew:
-            worker.stop()
+    if work.queue:
+        crew = crew_for(len(work.queue))
+        try:
+            while work.queue or crew.busy():
+                while crew.room() and (spec_ := work.next()) is not None:
+                    crew.give(spec_)
+                for spec, answer in crew.take():
+                    work.settle(spec, answer)
+        finally:
+            crew.stop()
     return work.failures
 
 
-def _hand_out(crew: list[Worker], work: "_Work", job: Job) -> None:
-    """Give every idle worker a run, a dead one's place to a new process."""
-    for place, worker in enumerate(crew):
-        if worker.spec is not None:
-            continue
-        spec = work.next()
-        if spec is None:
-            return
+class LocalCrew:
+    """Processes of this machine."""
+
+    def __init__(self, job: Job, workers: int) -> None:
+        self._job = job
+        self._workers = [Worker(job) for _ in range(workers)]
+
+    def room(self) -> bool:
+        """Whether a worker is idle."""
+        return any(worker.spec is None for worker in self._workers)
+
+    def give(self, spec: AnySpec) -> None:
+        """To the first idle worker; a dead one's place is taken by a new process."""
+        place, worker = next((i, worker) for i, worker in enumerate(self._workers) if worker.spec is None)
         if not worker.process.is_alive():
             worker.stop()
-            crew[place] = worker = Worker(job)
+            self._workers[place] = worker = Worker(self._job)
         worker.give(spec)
+
+    def busy(self) -> bool:
+        """Whether a worker is at a run."""
+        return any(worker.spec for worker in self._workers)
+
+    def take(self) -> list[tuple[AnySpec, Answer]]:
+        """Answers, as they come."""
+        at_work = {worker.line: worker for worker in self._workers if worker.spec}
+        if not at_work:
+            time.sleep(POLL_S)
+            return []
+        return [at_work[line].take() for line in wait(list(at_work), timeout=POLL_S)]  # type: ignore[index]
+
+    def stop(self) -> None:
+        """End every process."""
+        for worker in self._workers:
+            worker.stop()
 
 
 class _Work:
@@ -115,6 +193,8 @@ class _Work:
         """
         if answer.row is not None:
             self.on_done(spec, answer.row)
+        elif answer.again:
+            self.queue.appendleft(spec)
         elif answer.busy:
             self._leave_for_later(spec)
         elif answer.storage is not None:
@@ -143,4 +223,5 @@ class _Work:
         if self._tries[spec.hash] >= MOST_ATTEMPTS:
             self.failures.append(Failure(spec, answer.reason))
         else:
+            print(f"run {spec.hash}: {answer.reason}; it is tried again", file=sys.stderr)
             self.queue.append(spec)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.designs import GENERATORS, Cell
-from experiments.progress import clock
+from experiments.progress import on_workers
 from experiments.spec import DEFAULT_STEPS, RunSpec
 
 SECONDS_PER_RUN = {"walk": 2.0, "lm": 15.0}
@@ -79,13 +79,13 @@ def measured_speed(runs: Path, world: str, task: str, steps: int) -> Speed:
     return Speed(SECONDS_PER_RUN[world] * steps / DEFAULT_STEPS[world], 0)
 
 
-def cost_lines(plan: Plan, speed: Speed, workers: int, done: int) -> list[str]:
-    """Core-hours of what is left to run, and where the speed comes from."""
-    seconds = (len(plan.specs) - done) * speed.seconds
+def cost_lines(todo: int, speed: Speed, workers: int | None, done: int) -> list[str]:
+    """Core-hours of `todo` runs beside `done` finished ones, time left on so many workers, and where the speed comes from."""
+    seconds = todo * speed.seconds
     origin = f"the median of {speed.runs} finished here" if speed.runs else "a guess until one has finished here"
     finished = f"{done} of them are finished already; the rest takes " if done else ""
     return [
-        f"{finished}about {seconds / 3600:.2f} core-hours, {clock(seconds / workers)} on {workers} workers"
+        f"{finished}about {seconds / 3600:.2f} core-hours{on_workers(seconds, workers)}"
         f" ({speed.seconds:.1f} s a run, {origin})"
     ]
 

@@ -54,3 +54,8 @@ def clock(seconds: float) -> str:
     """Minutes and seconds, or hours and minutes."""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes}:{rest:02d}"
+
+
+def on_workers(seconds: float, workers: int | None) -> str:
+    """`, 2:30 on 4 workers`; nothing where their number is the cluster's to decide."""
+    return f", {clock(seconds / workers)} on {workers} workers" if workers else ""

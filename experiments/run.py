@@ -79,7 +79,7 @@ def run_one(
         attempts = _count_attempt(home)
         write_whole(home / "spec.json", spec.model_dump_json(indent=2))
         if tracking is not None and attempts > 1:
-            drop_partial(tracking, spec.hash)
+            drop_partial(tracking, home)
         mlflow = None if tracking is None else MLflowRun(tracking, spec, tags_of(spec, study), home)
         try:
             outcome = _outcome(spec, runs, home, mlflow, ranks)

@@ -63,6 +63,17 @@ class Plan(NamedTuple):
     pruner: str
 
 
+class Record(NamedTuple):
+    """One trial as a table needs it."""
+
+    slot: int
+    number: int
+    """Optuna's; above the slot's once a dead trial was tried again."""
+    state: str
+    """complete, pruned, or failed (given up after three attempts)."""
+    values: dict[str, float]
+
+
 def dimensions(
     names: Sequence[str], asked: Sequence[Sequence[str]], base: Settings, recipe: str
 ) -> tuple[Dimension, ...]:

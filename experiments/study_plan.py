@@ -7,18 +7,20 @@ from pathlib import Path
 from statistics import median
 
 from experiments.exact import AnySpec, ExactSpec
-from experiments.progress import clock
+from experiments.footprint import memory_lines, run_seconds
+from experiments.progress import on_workers
 from experiments.spec import DEFAULT_STEPS
+from vapo_core.settings import BASE_SIZES
 
 SECONDS = {"exact": 2.0, "walk": 3.0, "lm": 25.0}
 """Of one run with its probes on one core, while no such run is recorded: a guess."""
 
-Kind = tuple[str, str, int]
-"""World, task (or what an exact run measures) and RL steps: runs of one kind cost about the same."""
+Kind = tuple[str, str, int, str]
+"""World, task (or what an exact run measures), RL steps and a checkpoint's name: runs of one kind cost about the same."""
 
 
 def study_cost(
-    stem: str, preset: str, specs: Sequence[AnySpec], missing: Sequence[AnySpec], runs: Path, workers: int
+    stem: str, preset: str, specs: Sequence[AnySpec], missing: Sequence[AnySpec], runs: Path, workers: int | None
 ) -> list[str]:
     """Runs by world, how many are finished, core-hours and time left.
 
@@ -34,14 +36,22 @@ def study_cost(
     by_world = ", ".join(f"{number} {world}" for world, number in Counter(spec.world for spec in specs).items())
     return [
         f"{stem}, preset {preset}: {len(specs)} runs ({by_world}), {len(specs) - len(todo)} of them finished",
-        f"  the rest: about {seconds / 3600:.2f} core-hours, {clock(seconds / workers)} on {workers} workers"
+        f"  the rest: about {seconds / 3600:.2f} core-hours{on_workers(seconds, workers)}"
         f" (pace of {known} of {len(todo)} known from finished ones, the others a guess)",
+        *memory_lines(specs),
     ]
 
 
 def kind_of(spec: AnySpec) -> Kind:
     """What its cost goes by."""
-    return spec.world, spec.plan.measure if isinstance(spec, ExactSpec) else spec.task.name, spec.steps
+    if isinstance(spec, ExactSpec):
+        return spec.world, spec.plan.measure, spec.steps, ""
+    return spec.world, spec.task.name, spec.steps, _checkpoint(spec.base.model)
+
+
+def _checkpoint(model: str) -> str:
+    """A checkpoint's name; nothing for base models made here, whose sizes a study does not mix."""
+    return "" if model in BASE_SIZES else model
 
 
 def measured_pace(runs: Path) -> dict[Kind, float]:
@@ -50,12 +60,16 @@ def measured_pace(runs: Path) -> dict[Kind, float]:
     for path in runs.glob("*/row.json"):
         try:
             row = json.loads(path.read_text(encoding="utf-8"))
-            found[row["world"], row["task"], row["steps"]].append(float(row["seconds"]))
+            model = _checkpoint(str(row.get("base", "")).rsplit(":", 1)[0])
+            found[row["world"], row["task"], row["steps"], model].append(float(row["seconds"]))
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return {kind: median(seconds) for kind, seconds in found.items()}
 
 
 def _guess(spec: AnySpec) -> float:
-    share = 1.0 if isinstance(spec, ExactSpec) else spec.steps / DEFAULT_STEPS[spec.world]
-    return SECONDS[spec.world] * share
+    if isinstance(spec, ExactSpec):
+        return SECONDS[spec.world]
+    if spec.base.model not in BASE_SIZES:
+        return run_seconds(spec)
+    return SECONDS[spec.world] * spec.steps / DEFAULT_STEPS[spec.world]

@@ -1,6 +1,7 @@
 """Search a recipe's settings: trials chosen by half of the seeds, the best scored on the other half, a constant beside it."""
 
 import hashlib
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import Field, field_validator
 from tyro.conf import Positional, UseAppendAction
 
+from experiments.addresses import database_address
+from experiments.database import Database
+from experiments.patience import reason_of
 from experiments.planning import measured_speed
 from experiments.progress import clock
 from experiments.space import Dimension, Plan, constant_lambda, dimensions, toggles_for
 from experiments.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
+from experiments.store import Place, Shared, store_of
 from experiments.track import close_tracking, open_tracking
 from vapo_core.files import ensure_writable, write_whole
 from vapo_core.settings import RECIPES, Evaluation, Frozen, Settings
@@ -79,6 +84,12 @@ class SweepConfig(Frozen):
     workers: int = Field(2, ge=1, description="processes, one thread each")
     runs: Path = Field(Path("runs"), description="folder of records, caches and outcomes")
     dry_run: bool = Field(False, description="show the plan and its cost, run nothing")
+    storage: str = Field(
+        "",
+        exclude=True,
+        repr=False,
+        description="postgresql://USER@HOST/DATABASE that several machines share; by default OPTUNA_STORAGE, else a file",
+    )
     task: str = Field("walk", description="task name")
     settings: Settings
     evaluation: Evaluation
@@ -190,6 +201,24 @@ def outcome_folder(config: SweepConfig) -> Path:
     return config.runs / f"sweep-{config.world}-{config.task}-{'-'.join(config.names)}{along}-{config.preset}"
 
 
+def place_of(config: SweepConfig, out: Path) -> Place:
+    """A journal beside the outcome, or the database that --storage or OPTUNA_STORAGE names.
+
+    Raises:
+        ValueError: if that is no address of a database.
+        ConnectionError: if it does not let us in now; later on it is waited for.
+    """
+    address = config.storage or os.environ.get("OPTUNA_STORAGE", "")
+    if not address:
+        return out / "journal.log"
+    shared = Shared(Database(database_address("storage", address)), config.runs / ".sweep-database-is-away")
+    try:
+        shared.database.prepare()
+    except Exception as error:
+        raise ConnectionError(f"storage: {shared.name()}: {reason_of(error)}") from None
+    return shared
+
+
 def sweep(config: SweepConfig, dials: dict[str, Any]) -> int:
     """Run the searches, then write the tables, figures and report.html; prints the best trials and the recommendation.
 
@@ -202,22 +231,27 @@ def sweep(config: SweepConfig, dials: dict[str, Any]) -> int:
         return 0
     from experiments.trials import Cells, given_up, has_result, run_held_back, run_trials
 
+    place = place_of(config, out)
     ensure_writable(out)
     write_whole(out / "config.json", config.model_dump_json(indent=2, exclude={"workers", "runs", "dry_run"}))
-    journal, tracking = out / "journal.log", open_tracking(config.runs, out.name)
-    jobs = {study: Cells(study, config.runs, out.name, tracking) for study in studies}
-    run_trials(jobs, journal, config.workers)
-    failures = run_held_back(jobs, journal, config.workers)
-    lost = [*given_up(studies, journal), *(f"seed {spec.seed}, run {spec.hash}: {why}" for spec, why in failures)]
+    tracking, shared = open_tracking(config.runs, out.name), place if isinstance(place, Shared) else None
+    jobs = {study: Cells(study, config.runs, out.name, tracking, shared) for study in studies}
+    run_trials(jobs, place, config.workers)
+    failures = run_held_back(jobs, place, config.workers)
+    patiently = store_of(place).patiently
+    lost = [
+        *patiently(lambda: given_up(studies, place)),
+        *(f"seed {spec.seed}, run {spec.hash}: {why}" for spec, why in failures),
+    ]
     for line in lost:
         print(f"not finished: {line}", file=sys.stderr)
-    if has_result(studies, journal):
-        publish(studies, journal, config.runs, out)
+    if patiently(lambda: has_result(studies, place)):
+        publish(studies, place, config.runs, out)
     close_tracking(tracking, out)
     return 1 if lost else 0
 
 
-def publish(studies: Sequence["Study"], journal: Path, runs: Path, out: Path) -> None:
+def publish(studies: Sequence["Study"], place: Place, runs: Path, out: Path) -> None:
     """Tables, figures, the page, and what is recommended on the terminal."""
     from rich.console import Console
 
@@ -226,9 +260,10 @@ def publish(studies: Sequence["Study"], journal: Path, runs: Path, out: Path) ->
     from analysis.sweep_text import sentences, trials_table
     from experiments.trials import importance_table, space_table, trial_table
 
-    write_whole(out / "sweep.csv", trial_table(studies, journal, runs).to_csv(index=False))
+    patiently = store_of(place).patiently
+    write_whole(out / "sweep.csv", patiently(lambda: trial_table(studies, place, runs)).to_csv(index=False))
     write_whole(out / "space.csv", space_table(studies).to_csv(index=False))
-    write_whole(out / "importances.csv", importance_table(studies, journal).to_csv(index=False))
+    write_whole(out / "importances.csv", patiently(lambda: importance_table(studies, place)).to_csv(index=False))
     tables = load_sweep(out)
     found = recommendations(tables)
     write_whole(out / "recommendation.csv", found.to_csv(index=False))

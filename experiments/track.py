@@ -8,16 +8,20 @@ import os
 import sys
 import tempfile
 import time
+import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from filelock import FileLock
 
+from experiments.addresses import database_address, is_postgres, redacted, remember
 from experiments.arrays import Arrays, read_arrays
 from experiments.exact import AnySpec
+from experiments.patience import patiently, reason_of, say_once
 from experiments.records import Points
 
 
@@ -30,10 +34,34 @@ class Tracking(NamedTuple):
     labels: Mapping[str, str] = {}
     """Spec hash -> what the design calls that cell, where it is more than the arm."""
 
+    def __repr__(self) -> str:
+        return f"Tracking({redacted(self.uri)!r}, {self.experiment_id!r}, {self.parent_run_id!r})"
+
+
+PATIENCE_S = 90.0
+"""Seconds that a run waits for a database that is away; then it goes on without."""
+
+
+AWAY, DATABASE = ".database-is-away", "MLflow's database"
+"""File beside the runs by which their processes say it once, and what they say is away."""
+
 
 def tracking_uri(runs: Path) -> str:
-    """MLFLOW_TRACKING_URI, else an SQLite file beside the runs."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(runs / 'mlflow.db').resolve()}"
+    """MLFLOW_TRACKING_URI, else an SQLite file beside the runs.
+
+    Raises:
+        ValueError: if it is meant for PostgreSQL and cannot be.
+    """
+    given = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if is_postgres(given):
+        return database_address("MLFLOW_TRACKING_URI", given)
+    remember(given)
+    return given or f"sqlite:///{(runs / 'mlflow.db').resolve()}"
+
+
+def is_served(uri: str) -> bool:
+    """Whether a server stands before the store, so that any machine can write to it."""
+    return uri.startswith(("http://", "https://", "databricks"))
 
 
 def client(uri: str) -> Any:
@@ -43,13 +71,20 @@ def client(uri: str) -> Any:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", "1")  # of one process, which has one thread
+    os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW", "2")
+    os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE", "600")
     import logging
 
     warnings.filterwarnings("ignore", module="mlflow")
     from mlflow.tracking import MlflowClient
 
     for name in ("alembic", "mlflow.store.db.utils"):  # after the import, which sets levels of its own
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # a lost database: we say it, in one line
+    if is_postgres(uri):
+        from mlflow.store.db import utils
+
+        utils.MAX_RETRY_COUNT = 1  # how long to wait is ours to say
 
     return MlflowClient(tracking_uri=uri)
 
@@ -62,13 +97,16 @@ def open_tracking(runs: Path, study: str, labels: Mapping[str, str] | None = Non
     """
     uri = tracking_uri(runs)
     runs.mkdir(parents=True, exist_ok=True)
+    name = f"{study} {time.strftime('%Y-%m-%d %H:%M:%S')}"
     try:
-        with FileLock(runs / "mlflow.lock"):  # two first commands at once would break the store's migrations
+        with (
+            FileLock(runs / "mlflow.lock"),
+            alone(uri),
+        ):  # two first commands at once would break the store's migrations
             mlflow = client(uri)
             experiment = mlflow.get_experiment_by_name(study)
             place = _artifacts(uri, runs)
             experiment_id = experiment.experiment_id if experiment else mlflow.create_experiment(study, place)
-        name = f"{study} {time.strftime('%Y-%m-%d %H:%M:%S')}"
         parent = mlflow.create_run(experiment_id, run_name=name, tags={"study": study, "kind": "invocation"})
         return Tracking(uri, experiment_id, parent.info.run_id, dict(labels or {}))
     except Exception as error:
@@ -76,9 +114,18 @@ def open_tracking(runs: Path, study: str, labels: Mapping[str, str] | None = Non
         return None
 
 
+def alone(uri: str) -> AbstractContextManager[None]:
+    """Only one process on all machines is within, where the store is a PostgreSQL database."""
+    if not is_postgres(uri):
+        return nullcontext()
+    from experiments.database import Database
+
+    return Database(uri).alone("mlflow")
+
+
 def _artifacts(uri: str, runs: Path) -> str | None:
-    """Beside the runs for a local store (MLflow's own default is the current folder); a server decides for itself."""
-    return (runs / "mlartifacts").resolve().as_uri() if uri.startswith("sqlite:") else None
+    """Beside the runs for a file or a database (MLflow's own default is the current folder); a server decides for itself."""
+    return None if is_served(uri) else (runs / "mlartifacts").resolve().as_uri()
 
 
 def close_tracking(tracking: Tracking | None, artifacts: Path | None = None) -> None:
@@ -94,10 +141,13 @@ def close_tracking(tracking: Tracking | None, artifacts: Path | None = None) -> 
         warn_away(error)
 
 
-def warn_away(error: Exception) -> None:
-    """One line: tracking failed, the records go on."""
-    reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-    print(f"warning: MLflow is away ({reason}); recording locally, `vapo sync` uploads later", file=sys.stderr)
+def warn_away(error: Exception, runs: Path | None = None) -> None:
+    """One line: tracking failed, the records go on. With a folder of runs, one line for all its processes."""
+    line = f"warning: MLflow is away ({reason_of(error)}); recording locally, `vapo sync` uploads later"
+    if runs is None:
+        print(line, file=sys.stderr)
+    else:
+        say_once(line, runs / ".mlflow-is-away")
 
 
 class MLflowRun:
@@ -111,23 +161,25 @@ class MLflowRun:
         self._pending: list[Any] = []
         self._last = time.monotonic()
         self._client: Any = None
-        self._run_id = ""
+        self._run_id, self._ticket, self._tried = "", uuid.uuid4().hex, False
         self._guard(lambda: self._open(spec, tags))
 
     def _open(self, spec: AnySpec, tags: Mapping[str, str]) -> None:
         from mlflow.entities import Param
 
-        mlflow = client(self._tracking.uri)
+        mlflow, home = client(self._tracking.uri), self._tracking.experiment_id
         cell = self._tracking.labels.get(spec.hash, spec.arm)
-        run = mlflow.create_run(
-            self._tracking.experiment_id,
-            run_name=f"{cell}, seed {spec.seed}",
-            tags={**tags, "cell": cell, "mlflow.parentRunId": self._tracking.parent_run_id, "state": "running"},
-        )
-        self._run_id, self._client = run.info.run_id, mlflow
+        # a lost connection does not tell whether the run was made: then it is found again by its ticket
+        found = mlflow.search_runs([home], f"tags.ticket = '{self._ticket}'") if self._tried else []
+        self._tried = True
+        known = {"cell": cell, "mlflow.parentRunId": self._tracking.parent_run_id, "state": "running"}
+        run = found[0] if found else mlflow.create_run(
+            home, run_name=f"{cell}, seed {spec.seed}", tags={**tags, **known, "ticket": self._ticket}
+        )  # fmt: skip
         params = [Param(key, str(value)[:6000]) for key, value in flat_params(spec).items()]
-        mlflow.log_batch(self._run_id, params=params)
-        mlflow.log_dict(self._run_id, spec.model_dump(mode="json"), "config.json")
+        mlflow.log_batch(run.info.run_id, params=params)
+        mlflow.log_dict(run.info.run_id, spec.model_dump(mode="json"), "config.json")
+        self._run_id, self._client = run.info.run_id, mlflow
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Queue a point; queued points are sent every few seconds."""
@@ -163,14 +215,14 @@ class MLflowRun:
         self._client.set_terminated(self._run_id, "FINISHED" if row["state"] == "finished" else "FAILED")
         mark_synced(self._home, self._tracking.uri, self._run_id)
 
-    def _guard(self, action: Any) -> None:
-        """Do it; on any failure warn once and stop talking to the server."""
+    def _guard(self, action: Callable[[], None]) -> None:
+        """Do it, waiting for a database that is started anew; on any failure warn once and stop talking to the store."""
         if self._run_id and self._client is None:
             return
         try:
-            action()
+            patiently(action, PATIENCE_S, self._home.parent / AWAY, DATABASE)
         except Exception as error:
-            warn_away(error)
+            warn_away(error, self._home.parent)
             self._run_id, self._client, self._pending = "away", None, []
 
 
@@ -186,15 +238,23 @@ def flat_params(spec: AnySpec) -> dict[str, Any]:
     return named
 
 
-def drop_partial(tracking: Tracking, spec_hash: str) -> None:
-    """Remove what an interrupted attempt at this spec left without its end; a store that is away is left alone."""
-    try:
+def drop_partial(tracking: Tracking, home: Path) -> None:
+    """Remove what an interrupted attempt at a run left without its end; a store that stays away is left alone.
+
+    Args:
+        home: the run's folder, named by its spec's hash.
+    """
+
+    def drop() -> None:
         mlflow = client(tracking.uri)
-        query = f"tags.spec = '{spec_hash}' and tags.state = 'running'"
+        query = f"tags.spec = '{home.name}' and tags.state = 'running'"
         for run in mlflow.search_runs([tracking.experiment_id], filter_string=query):
             mlflow.delete_run(run.info.run_id)
+
+    try:
+        patiently(drop, PATIENCE_S, home.parent / AWAY, DATABASE)
     except Exception as error:
-        warn_away(error)
+        warn_away(error, home.parent)
 
 
 def stored_runs(uri: str, study: str) -> Iterator[tuple[dict[str, Any], Points, Callable[[], list[Arrays]]]]:
@@ -206,7 +266,7 @@ def stored_runs(uri: str, study: str) -> Iterator[tuple[dict[str, Any], Points, 
     mlflow = client(uri)
     experiment = mlflow.get_experiment_by_name(study)
     if experiment is None:
-        raise ValueError(f"{uri} has no study {study!r}")
+        raise ValueError(f"{redacted(uri)} has no study {study!r}")
     token: str | None = None
     while token is None or token:
         page = mlflow.search_runs([experiment.experiment_id], page_token=token)
@@ -242,12 +302,12 @@ def _history(mlflow: Any, run: Any) -> Points:
 
 def mark_synced(home: Path, uri: str, run_id: str) -> None:
     """Remember that this store holds the whole run."""
-    (home / "mlflow.json").write_text(json.dumps({"uri": uri, "run_id": run_id}))
+    (home / "mlflow.json").write_text(json.dumps({"uri": redacted(uri), "run_id": run_id}))
 
 
 def is_synced(home: Path, uri: str) -> bool:
     """Whether this store is known to hold the whole run."""
     try:
-        return json.loads((home / "mlflow.json").read_text())["uri"] == uri
+        return json.loads((home / "mlflow.json").read_text())["uri"] == redacted(uri)
     except (OSError, ValueError, KeyError):
         return False

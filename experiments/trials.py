@@ -14,11 +14,14 @@ import numpy as np
 import pandas as pd
 
 from experiments.ablate import BASES
+from experiments.addresses import redacted
 from experiments.launch import Failure, local_map
 from experiments.progress import Progression, clock
+from experiments.repair import read_row
 from experiments.run import finished_row, run_one
 from experiments.space import Plan
 from experiments.spec import RunSpec
+from experiments.store import Place, Shared, store_of
 from experiments.track import Tracking, client, warn_away
 from experiments.tune import EVALUATOR, Record, failures, importances, is_done, open_study, pardon, records, work
 from experiments.workers import one_thread
@@ -60,15 +63,21 @@ class Cells:
     runs: Path
     experiment: str
     tracking: Tracking | None
+    shared: Shared | None = None
 
     def __call__(self, values: dict[str, float], index: int, number: int) -> float:
         """Area under the curve of the seed at that index."""
         spec = cell(self.study.template, values, self.study.choosing[index])
         fresh = finished_row(spec, self.runs) is None
-        score = run_one(spec, self.runs, self.experiment, self.tracking)["auc"]
+        there = self.shared.row(spec.hash) if self.shared else None
+        if there is not None:
+            return float(there["auc"])
+        row = run_one(spec, self.runs, self.experiment, self.tracking)
+        if self.shared:
+            self.shared.put(spec.hash, row)
         if fresh and self.tracking is not None:
             _tag(self.runs / spec.hash, self.tracking, self.study.plan.name, number)
-        return score
+        return float(row["auc"])
 
 
 def cell(template: RunSpec, values: dict[str, float], seed: int) -> RunSpec:
@@ -82,33 +91,35 @@ def cell(template: RunSpec, values: dict[str, float], seed: int) -> RunSpec:
     return template.model_copy(update={"settings": settings, "seed": seed, "base": base})
 
 
-def run_trials(jobs: Mapping[Study, Cells], journal: Path, workers: int) -> None:
+def run_trials(jobs: Mapping[Study, Cells], place: Place, workers: int) -> None:
     """Let worker processes take trials until none is left; a new crew takes over if all of one died.
 
     Raises:
         OSError: if a crew ended without moving a single trial.
     """
-    context = multiprocessing.get_context("spawn")
-    studies = {study.plan: open_study(journal, study.plan) for study in jobs}
+    context, patiently = multiprocessing.get_context("spawn"), store_of(place).patiently
+    studies = {study.plan: open_study(place, study.plan) for study in jobs}
     for plan, found in studies.items():
-        pardon(found, plan, journal)
+        patiently(lambda: pardon(found, plan, place))  # noqa: B023  called at once
     watch = Watch(sum(plan.trials for plan in studies))
     tasks = {study.plan: cells for study, cells in jobs.items()}
-    while not _all_done(studies):
-        before = _begun(studies)
-        crew = [context.Process(target=_worker, args=(tasks, journal)) for _ in range(workers)]
+    while not patiently(lambda: _all_done(studies)):
+        before = patiently(lambda: _begun(studies))
+        crew = [context.Process(target=_worker, args=(tasks, place)) for _ in range(workers)]
         try:
             for process in crew:
                 process.start()
             while any(process.is_alive() for process in crew):
                 time.sleep(0.3)
-                watch.look(sum(len(records(found, plan)) for plan, found in studies.items()))
+                watch.look(patiently(lambda: sum(len(records(found, plan)) for plan, found in studies.items())))
         finally:
             for process in crew:
                 process.terminate()
                 process.join()
-        if _begun(studies) == before and not _all_done(studies):
-            raise OSError(f"the workers of {journal} ended without moving a trial; their error stands above")
+        if patiently(lambda: _begun(studies)) == before and not patiently(lambda: _all_done(studies)):
+            raise OSError(
+                f"the workers of {store_of(place).name()} ended without moving a trial; their error stands above"
+            )
 
 
 def _all_done(studies: Mapping[Plan, Any]) -> bool:
@@ -119,7 +130,7 @@ def _begun(studies: Mapping[Plan, Any]) -> int:
     return sum(len(found.get_trials(deepcopy=False)) for found in studies.values())
 
 
-def run_held_back(jobs: Mapping[Study, Cells], journal: Path, workers: int) -> list[Failure]:
+def run_held_back(jobs: Mapping[Study, Cells], place: Place, workers: int) -> list[Failure]:
     """Run the held-back seeds of every complete trial, in an order of this process's own.
 
     Two commands at work on one sweep then seldom wait for the same cell.
@@ -128,7 +139,7 @@ def run_held_back(jobs: Mapping[Study, Cells], journal: Path, workers: int) -> l
     specs = [
         cell(study.template, record.values, seed)
         for study in jobs
-        for record in records(open_study(journal, study.plan), study.plan)
+        for record in records(open_study(place, study.plan), study.plan)
         if record.state == "complete"
         for seed in study.held_back
     ]
@@ -139,7 +150,7 @@ def run_held_back(jobs: Mapping[Study, Cells], journal: Path, workers: int) -> l
     try:
         return local_map(
             shuffled, cells.runs, cells.experiment, workers, cells.tracking,
-            lambda spec, row: bar.advance(spec, row, spec not in earlier),
+            lambda spec, row: bar.advance(spec, row, spec not in earlier), cells.shared,
         )  # fmt: skip
     finally:
         bar.close()
@@ -148,31 +159,36 @@ def run_held_back(jobs: Mapping[Study, Cells], journal: Path, workers: int) -> l
 # --- tables ---
 
 
-def trial_table(studies: Sequence[Study], journal: Path, runs: Path) -> pd.DataFrame:
-    """One row per trial and finished seed: its values, which half of the seeds it is of, its score and length."""
-    rows: list[dict[str, Any]] = []
-    for study in studies:
-        for record in records(open_study(journal, study.plan), study.plan):
-            for half, seeds in (("choosing", study.choosing), ("held back", study.held_back)):
-                rows += _rows(study, record, half, seeds, runs)
-    return pd.DataFrame(rows)
+def trial_table(studies: Sequence[Study], place: Place, runs: Path) -> pd.DataFrame:
+    """One row per trial and finished seed: its values, which half of the seeds it is of, its score and length.
+
+    Rows of other machines come from the store that is shared with them.
+    """
+    cells = [
+        (study, record, half, seed, cell(study.template, record.values, seed).hash)
+        for study in studies
+        for record in records(open_study(place, study.plan), study.plan)
+        for half, seeds in (("choosing", study.choosing), ("held back", study.held_back))
+        for seed in seeds
+    ]
+    shared = store_of(place).rows()
+    there = shared.rows([name for *_, name in cells]) if shared else {}
+    lines = []
+    for study, record, half, seed, name in cells:
+        row = there.get(name) or read_row(runs / name)
+        if row is not None:
+            lines.append(_line(study, record, half, seed, row))
+    return pd.DataFrame(lines)
 
 
-def _rows(study: Study, record: Record, half: str, seeds: Sequence[int], runs: Path) -> list[dict[str, Any]]:
-    """The finished runs of a trial's seeds; a pruned or failed trial may have few or none."""
-    known = {
+def _line(study: Study, record: Record, half: str, seed: int, row: dict[str, Any]) -> dict[str, Any]:
+    """A finished run of a trial; a pruned or failed trial may have few or none."""
+    return {
         "place": study.place, "role": study.role, "trial": record.slot, "number": record.number,
         "outcome": record.state, **record.values, "world": study.template.world, "task": study.template.task.name,
-        "arm": study.template.arm, "steps": study.template.steps, "half": half,
+        "arm": study.template.arm, "steps": study.template.steps, "half": half, "seed": seed,
+        **{name: row["auc" if name == "score" else name] for name in KEPT}, "spec": row["spec"],
     }  # fmt: skip
-    rows = []
-    for seed in seeds:
-        spec = cell(study.template, record.values, seed)
-        row = finished_row(spec, runs)
-        if row is not None:
-            row["score"] = row["auc"]
-            rows.append({**known, "seed": seed, **{name: row[name] for name in KEPT}, "spec": spec.hash})
-    return rows
 
 
 def space_table(studies: Sequence[Study]) -> pd.DataFrame:
@@ -186,26 +202,26 @@ def space_table(studies: Sequence[Study]) -> pd.DataFrame:
     )
 
 
-def importance_table(studies: Sequence[Study], journal: Path) -> pd.DataFrame:
+def importance_table(studies: Sequence[Study], place: Place) -> pd.DataFrame:
     """One row per swept setting and study, the evaluator named; no row where the trials cannot tell."""
     rows = [
         {"place": s.place, "role": s.role, "setting": name, "importance": share, "evaluator": EVALUATOR}
         for s in studies
-        for name, share in importances(open_study(journal, s.plan), s.plan).items()
+        for name, share in importances(open_study(place, s.plan), s.plan).items()
     ]
     return pd.DataFrame(rows, columns=["place", "role", "setting", "importance", "evaluator"])
 
 
-def has_result(studies: Sequence[Study], journal: Path) -> bool:
+def has_result(studies: Sequence[Study], place: Place) -> bool:
     """Whether any trial is complete."""
-    return any(r.state == "complete" for s in studies for r in records(open_study(journal, s.plan), s.plan))
+    return any(r.state == "complete" for s in studies for r in records(open_study(place, s.plan), s.plan))
 
 
-def given_up(studies: Sequence[Study], journal: Path) -> list[str]:
+def given_up(studies: Sequence[Study], place: Place) -> list[str]:
     """A line per trial that never finished, with its last reason."""
     lines = []
     for study in studies:
-        found = open_study(journal, study.plan)
+        found = open_study(place, study.plan)
         reasons = dict(failures(found))
         lines += [
             f"{study.label}, trial {record.slot}, {record.values}: {reasons[record.number]}"
@@ -239,11 +255,16 @@ class Watch:
         print(f"{text}, about {clock(pace * left)} left" if left else text, file=sys.stderr, flush=True)
 
 
-def _worker(jobs: Mapping[Plan, Cells], journal: Path) -> None:
+def _worker(jobs: Mapping[Plan, Cells], place: Place) -> None:
     """One process, one thread; the parent decides about Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     one_thread()
-    work(jobs, journal)
+    try:
+        work(jobs, place)
+    except Exception as error:  # the parent says what becomes of it; a traceback could hold an address
+        text = " ".join(redacted(str(error)).split())
+        print(f"a worker of the sweep ended: {type(error).__name__}: {text[:300]}", file=sys.stderr)
+        sys.exit(1)
 
 
 def _tag(home: Path, tracking: Tracking, study: str, number: int) -> None:

@@ -1,18 +1,18 @@
-"""Trials of a sweep: Optuna over a journal file. The only importer of optuna.
+"""Trials of a sweep: Optuna over a journal file or a PostgreSQL database. The only importer of optuna.
 
-The storage has no heartbeat, so a trial belongs to a worker that holds an operating-system lock; the lock of a killed
-worker falls, and its trial is marked failed and queued again with the same parameters. What is tried next is a function
+A trial belongs to a worker that is seen to be alive; that of a killed worker is marked failed and queued again with the
+same parameters. What is tried next is a function
 of the slot (0, 1, ... trials - 1) and of the finished trials alone, so a restarted sweep goes the way of an uninterrupted
 one.
 """
 
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import optuna
@@ -20,14 +20,14 @@ from filelock import FileLock
 from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 from optuna.pruners import BasePruner, MedianPruner, NopPruner, PercentilePruner, WilcoxonPruner
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
-from optuna.storages import JournalStorage
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from experiments.alive import alive, is_alive
+from experiments.addresses import redacted
 from experiments.launch import MOST_ATTEMPTS
-from experiments.space import Dimension, Plan
-from vapo_core.files import write_whole_bytes
+from experiments.space import Dimension, Plan, Record
+from experiments.store import Place, Shared, drop_cut_line, store_of
 
 STARTUP_TRIALS = 8
 """Spread evenly over the range (Sobol) before TPE and GP have an opinion."""
@@ -58,17 +58,6 @@ POLL_SECONDS = 0.5
 
 Evaluate = Callable[[dict[str, float], int, int], float]
 """(values of the settings, index of the seed, trial number) -> score of that seed; higher is better."""
-
-
-class Record(NamedTuple):
-    """One trial as a table needs it."""
-
-    slot: int
-    number: int
-    """Optuna's; above the slot's once a dead trial was tried again."""
-    state: str
-    """complete, pruned, or failed (given up after three attempts)."""
-    values: dict[str, float]
 
 
 # --- what to try ---
@@ -116,35 +105,62 @@ def propose(plan: Plan, slot: int, history: Sequence[FrozenTrial]) -> dict[str, 
 # --- who does it ---
 
 
-def open_study(journal: Path, plan: Plan) -> optuna.Study:
-    """The plan's study in the journal, made if it is not there."""
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    with _quiet(), FileLock(f"{journal}.study.lock"):
-        storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=_JournalLock(journal)))
-        return optuna.create_study(
-            storage=storage, study_name=plan.name, direction="maximize", sampler=RandomSampler(seed=plan.seed),
-            pruner=PRUNERS[plan.pruner](), load_if_exists=True,
-        )  # fmt: skip
+def open_study(place: Place, plan: Plan) -> optuna.Study:
+    """The plan's study in the store, made if it is not there."""
+    store = store_of(place)
+
+    def opened() -> optuna.Study:
+        with _quiet(), store.opening():
+            return optuna.create_study(
+                storage=_storage(place), study_name=plan.name, direction="maximize",
+                sampler=RandomSampler(seed=plan.seed), pruner=PRUNERS[plan.pruner](), load_if_exists=True,
+            )  # fmt: skip
+
+    return store.patiently(opened)
 
 
-def work(jobs: Mapping[Plan, Evaluate], journal: Path) -> None:
+def _storage(place: Place) -> BaseStorage:
+    if isinstance(place, Shared):
+        return _database_storage(place.database.address)
+    return JournalStorage(JournalFileBackend(str(place), lock_obj=_JournalLock(place)))
+
+
+@cache
+def _database_storage(address: str) -> BaseStorage:
+    """One per process, with two pooled connections."""
+    pool = {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True, "pool_recycle": 600}
+    return RDBStorage(address, engine_kwargs=pool)
+
+
+def work(jobs: Mapping[Plan, Evaluate], place: Place) -> None:
     """Take trials of these studies, the first ones first, until all are done, also those that other processes have."""
-    studies = {plan: open_study(journal, plan) for plan in jobs}
-    with alive(journal.parent / "workers") as me:
-        while not all(is_done(study, plan) for plan, study in studies.items()):
-            claims = ((plan, claim(study, plan, journal, me)) for plan, study in studies.items())
-            plan, trial = next(((plan, trial) for plan, trial in claims if trial is not None), (None, None))
+    store = store_of(place)
+    studies = {plan: open_study(place, plan) for plan in jobs}
+    with store.working() as me:
+        while not store.patiently(lambda: all(is_done(study, plan) for plan, study in studies.items())):
+            plan, trial = store.patiently(lambda: _next(studies, place, me))
             if plan is None or trial is None:
                 time.sleep(POLL_SECONDS)
             else:
-                _run(studies[plan], trial, plan, journal, jobs[plan])
+                _run(studies[plan], trial, plan, place, jobs[plan])
 
 
-def claim(study: optuna.Study, plan: Plan, journal: Path, me: str) -> Trial | None:
-    """A trial for this worker: a queued one first, else a new one; None if nothing is left to begin."""
-    with FileLock(f"{journal}.claim.lock"):
+def _next(studies: Mapping[Plan, optuna.Study], place: Place, me: str) -> tuple[Plan | None, Trial | None]:
+    """The first study with something left to begin, and a trial of it."""
+    claims = ((plan, claim(study, plan, place, me)) for plan, study in studies.items())
+    return next(((plan, trial) for plan, trial in claims if trial is not None), (None, None))
+
+
+def claim(study: optuna.Study, plan: Plan, place: Place, me: str) -> Trial | None:
+    """A trial for this worker: a queued one first, else a new one; None if nothing is left to begin.
+
+    A trial that was begun in an attempt at this which was cut short, so that nobody knows of it, is given back first.
+    """
+    store = store_of(place)
+    with store.claiming():
         for trial in _trials(study, TrialState.RUNNING):
-            if not is_alive(journal.parent / "workers", trial.user_attrs.get("worker", "")):
+            worker = trial.user_attrs.get("worker", "")
+            if not worker or not store.is_alive(worker):
                 _give_back(study, trial, "its process died")
         if not _trials(study, TrialState.WAITING):
             slot = _free_slot(study, plan)
@@ -174,9 +190,9 @@ def records(study: optuna.Study, plan: Plan) -> list[Record]:
     return [found[slot] for slot in sorted(found) if slot < plan.trials]
 
 
-def pardon(study: optuna.Study, plan: Plan, journal: Path) -> None:
+def pardon(study: optuna.Study, plan: Plan, place: Place) -> None:
     """Let a new command try again what an earlier one gave up: what was broken may have been mended."""
-    with FileLock(f"{journal}.claim.lock"):
+    with store_of(place).claiming():
         lost = {r.slot: _failures(study)[r.slot][-1] for r in records(study, plan) if r.state == "failed"}
         if lost:
             study.set_user_attr("pardoned", len(_trials(study)))
@@ -201,21 +217,35 @@ def failures(study: optuna.Study) -> list[tuple[int, str]]:
     return [(t.number, reasons[f"why trial {t.number} failed"]) for t in _trials(study, TrialState.FAIL)]
 
 
-def _run(study: optuna.Study, trial: Trial, plan: Plan, journal: Path, evaluate: Evaluate) -> None:
+def _run(study: optuna.Study, trial: Trial, plan: Plan, place: Place, evaluate: Evaluate) -> None:
     """One trial, seed by seed, until it is complete or pruned."""
-    values, scores = values_of(trial.params, plan.space), list[float]()
+    store, scores = store_of(place), list[float]()
+    values = values_of(trial.params, plan.space)
     for index in range(plan.seeds):
         try:
             scores.append(evaluate(values, index, trial.number))
         except Exception as error:
-            with FileLock(f"{journal}.claim.lock"):
-                _give_back(study, _trials(study)[trial.number], f"{type(error).__name__}: {error}")
+            reason = redacted(f"{type(error).__name__}: {error}")
+            store.patiently(lambda: _fail(study, trial.number, reason, place))  # noqa: B023  called at once
             return
-        trial.report(scores[-1] if plan.pruner == "wilcoxon" else float(np.mean(scores)), step=index)
-        if index + 1 < plan.seeds and trial.should_prune():
-            study.tell(trial, state=TrialState.PRUNED)
+        shown = scores[-1] if plan.pruner == "wilcoxon" else float(np.mean(scores))
+        if store.patiently(lambda: _is_hopeless(trial, shown, index, plan)):  # noqa: B023  called at once
+            store.patiently(lambda: study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True))
             return
-    study.tell(trial, float(np.mean(scores)))
+    store.patiently(lambda: study.tell(trial, float(np.mean(scores)), skip_if_finished=True))
+
+
+def _is_hopeless(trial: Trial, shown: float, index: int, plan: Plan) -> bool:
+    """Report a seed's score; whether the seeds that are left can be saved."""
+    trial.report(shown, step=index)
+    return index + 1 < plan.seeds and trial.should_prune()
+
+
+def _fail(study: optuna.Study, number: int, reason: str, place: Place) -> None:
+    with store_of(place).claiming():
+        trial = _trials(study)[number]
+        if not trial.state.is_finished():
+            _give_back(study, trial, reason)
 
 
 def _give_back(study: optuna.Study, trial: FrozenTrial, reason: str) -> None:
@@ -277,14 +307,7 @@ class _JournalLock(JournalFileOpenLock):
     def acquire(self) -> bool:
         """Wait for the lock; a last line cut short by a crash is dropped, or every later one would be unreadable."""
         self._lock.acquire()
-        size = os.path.getsize(self._journal)
-        if size:
-            with self._journal.open("rb") as handle:
-                handle.seek(size - 1)
-                whole = handle.read(1) == b"\n"
-            if not whole:
-                content = self._journal.read_bytes()
-                write_whole_bytes(self._journal, content[: content.rfind(b"\n") + 1])
+        drop_cut_line(self._journal)
         return True
 
     def release(self) -> None:

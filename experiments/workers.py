@@ -8,14 +8,16 @@ import shutil
 import signal
 import threading
 import traceback
-from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.claims import Busy
+from experiments.addresses import redacted
+from experiments.claims import Busy, Elsewhere
 from experiments.exact import AnySpec
+from experiments.patience import causes
 from experiments.run import run_one
+from experiments.store import Shared
 from experiments.track import Tracking
 
 
@@ -25,6 +27,8 @@ class Job(NamedTuple):
     runs: Path
     study: str
     tracking: Tracking | None
+    shared: Shared | None = None
+    """Where several machines agree on who runs what, and find each other's rows."""
 
 
 class Answer(NamedTuple):
@@ -33,6 +37,8 @@ class Answer(NamedTuple):
     row: dict[str, Any] | None = None
     busy: bool = False
     """Another process is at work on this run."""
+    again: bool = False
+    """The cluster went away beneath it: no fault of the run's, so not counted against it."""
     reason: str = ""
     """Why there is no row, in one line."""
     trace: str = ""
@@ -92,14 +98,22 @@ def serve(line: Connection, job: Job) -> None:
 def attempt(spec: AnySpec, job: Job) -> Answer:
     """Run a spec unless another process is at it; whatever goes wrong becomes an answer."""
     try:
-        return Answer(row=run_one(spec, job.runs, job.study, job.tracking, wait_s=0))
+        if job.shared is None:
+            return Answer(row=run_one(spec, job.runs, job.study, job.tracking, wait_s=0))
+        return Answer(
+            row=job.shared.in_turn(spec.hash, lambda: run_one(spec, job.runs, job.study, job.tracking, wait_s=0))
+        )
+    except Elsewhere:
+        (job.runs / spec.hash).mkdir(parents=True, exist_ok=True)
+        (job.runs / spec.hash / "lock").touch()  # a sign of life: that machine shows one of its own
+        return Answer(busy=True)
     except Busy:
         return Answer(busy=True)
     except Exception as error:
         text = " ".join(str(error).split())
         return Answer(
-            reason=f"{type(error).__name__}: {text}"[:500],
-            trace=traceback.format_exc(),
+            reason=redacted(f"{type(error).__name__}: {text}")[:500],
+            trace=redacted(traceback.format_exc()),
             storage=storage_trouble(error, job.runs),
         )
 
@@ -110,12 +124,12 @@ def one_thread() -> None:
         os.environ[name] = "1"
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
 def storage_trouble(error: BaseException, runs: Path) -> tuple[int, str] | None:
     """(errno, path) if an error comes of a full disk or of records that may not be written, wherever it was wrapped."""
-    for cause in _causes(error):
+    for cause in causes(error):
         number = cause.errno if isinstance(cause, OSError) else None
         path = str(getattr(cause, "filename", None) or runs)
         if number in (errno.ENOSPC, errno.EDQUOT):
@@ -128,14 +142,12 @@ def storage_trouble(error: BaseException, runs: Path) -> tuple[int, str] | None:
     return (errno.ENOSPC, str(runs)) if full else None
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+def end_with_parent() -> None:
+    """See that this process ends with its parent, even a killed one: it would race with the command that goes on."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """A worker must not outlive a parent that was killed: it would race with the command that continues the work."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

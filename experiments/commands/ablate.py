@@ -1,6 +1,5 @@
 """`vapo ablate`: the main job."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,6 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[AblateConfig,
         steps=preset.steps,
         probes={} if "probes" in over else preset.probes,  # given ones stand alone
         baselines=preset.baselines if design in ("leave-one-out", "add-one-in") else (),
-        workers=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         settings=SCALES[world],
         evaluation=EXAMS[world],
     )

@@ -1,6 +1,5 @@
 """`vapo study`: run, judge and show one study or several."""
 
-import os
 from collections.abc import Sequence
 from itertools import takewhile
 
@@ -11,6 +10,5 @@ from experiments.study import StudyConfig, run_study, studies_named
 def run(words: Sequence[str]) -> int:
     """Names first, then options; one study after the other."""
     names = list(takewhile(lambda word: not word.startswith("-"), words))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    config = parse(StudyConfig, StudyConfig(workers=cores), words[len(names) :], "study NAMES")
+    config = parse(StudyConfig, StudyConfig(), words[len(names) :], "study NAMES")
     return max(run_study(stem, config) for stem in studies_named(names))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from experiments.exact import read_spec
+from experiments.addresses import redacted
 from experiments.options import parse
-from experiments.records import read_points
-from experiments.track import MLflowRun, Tracking, close_tracking, drop_partial, is_synced, open_tracking, tracking_uri
+from experiments.track import Tracking, close_tracking, is_synced, open_tracking, tracking_uri
+from experiments.upload import upload
 from vapo_core.settings import Frozen
 
 
@@ -36,18 +36,5 @@ def run(words: Sequence[str]) -> int:
         upload(home, study, opened[study])
     for tracking in opened.values():
         close_tracking(tracking)
-    print(f"uploaded {len(waiting)} runs to {uri}")
+    print(f"uploaded {len(waiting)} runs to {redacted(uri)}")
     return 0
-
-
-def upload(home: Path, study: str, tracking: Tracking) -> None:
-    """One finished run, from its records; an unfinished upload of the same spec is replaced."""
-    from experiments.run import tags_of
-
-    spec = read_spec((home / "spec.json").read_text())
-    row = json.loads((home / "row.json").read_text())
-    drop_partial(tracking, spec.hash)
-    logger = MLflowRun(tracking, spec, {**tags_of(spec, study), "git_commit": row["git_commit"]}, home)
-    for step, metrics in read_points(home / "metrics.jsonl"):
-        logger.write(step, metrics)
-    logger.finish(row)

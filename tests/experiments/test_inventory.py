@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.cli import COMMANDS, main
-from experiments.commands.ui import UiConfig, command
+from experiments.commands.ui import UiConfig, command, environment
 from experiments.run import run_one
 from tests.worlds import small_spec
 from vapo_core.exam import _bins, examine
@@ -68,6 +68,14 @@ def test_clean_asks_first_and_never_touches_finished_runs(runs, capsys):
 def test_ui_binds_to_the_loopback_address(runs):
     words = command(UiConfig(runs=runs))
     assert words[words.index("--host") + 1] == "127.0.0.1"
+
+
+def test_ui_shows_no_password_to_other_users_of_the_machine(runs, monkeypatch):
+    """A command line is everybody's to read."""
+    pytest.importorskip("psycopg", reason="needs psycopg (pip install -e '.[cluster]')")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:open-sesame@db/mlflow")
+    assert "open-sesame" not in " ".join(command(UiConfig(runs=runs)))
+    assert "open-sesame" in environment(UiConfig(runs=runs))["MLFLOW_BACKEND_STORE_URI"]
 
 
 def test_completion_knows_every_command(capsys):

@@ -1,0 +1,69 @@
+"""A finished run's files on their way from one folder of records to another: whole or not at all, the row last."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+CHUNK = 16 * 2**20
+"""Bytes per piece, so that no checkpoint has to fit in memory."""
+
+STAYS = ("lock", "failure.json")
+"""Files of a run's folder that concern the machine where it ran."""
+
+
+class Piece(NamedTuple):
+    """Part of a file; those of one file come one after the other."""
+
+    name: str
+    """Path within the run's folder."""
+    content: bytes
+
+
+def pieces(home: Path) -> Iterator[Piece]:
+    """Every file of a run's folder; scratch files and what was set aside as damaged stay."""
+    for path in sorted(home.rglob("*")):
+        name = path.relative_to(home)
+        if not path.is_file() or name.name in STAYS or any(_is_scrap(part) for part in name.parts):
+            continue
+        with path.open("rb") as handle:
+            yield Piece(name.as_posix(), handle.read(CHUNK))
+            while more := handle.read(CHUNK):
+                yield Piece(name.as_posix(), more)
+
+
+def _is_scrap(name: str) -> bool:
+    return name.startswith(".") or ".damaged" in name
+
+
+class Arrival:
+    """Takes pieces into a scratch folder beside the final names; call it while the run is claimed."""
+
+    def __init__(self, home: Path) -> None:
+        self._home, self._scratch = home, home / ".arriving"
+        shutil.rmtree(self._scratch, ignore_errors=True)
+        self._scratch.mkdir(parents=True)
+
+    def take(self, piece: Piece) -> None:
+        """Append a piece.
+
+        Raises:
+            ValueError: if its name leads out of the run's folder.
+        """
+        path = self._scratch / piece.name
+        if not path.resolve().is_relative_to(self._scratch.resolve()):
+            raise ValueError(f"a run's folder has no file {piece.name!r}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as handle:
+            handle.write(piece.content)
+
+    def settle(self) -> None:
+        """Give everything its name, row.json last; what an earlier attempt left here is replaced."""
+        names = sorted((path.name for path in self._scratch.iterdir()), key=lambda name: name == "row.json")
+        for name in names:
+            target = self._home / name
+            if target.is_dir():
+                shutil.rmtree(target)
+            (self._scratch / name).replace(target)
+        self._scratch.rmdir()
+        (self._home / "failure.json").unlink(missing_ok=True)
