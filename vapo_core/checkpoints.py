@@ -24,6 +24,7 @@ def read_tokenizer(field: str, name: str, revision: str = "main") -> Any:
     """
     from transformers import AutoTokenizer
 
+    read_config(field, name, revision)
     with _naming(field, name):
         return AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
 
@@ -50,7 +51,6 @@ def read_policy(name: str, revision: str = "main") -> Any:
     """
     from transformers import AutoModelForCausalLM
 
-    read_config("base.model", name, revision)
     with _naming("base.model", name):
         model = AutoModelForCausalLM.from_pretrained(
             name, revision=revision, trust_remote_code=False, dtype=torch.float32
@@ -109,17 +109,14 @@ def check_vocabulary(name: str | None, critic: Any, policy: Any, tokenizer: Any)
     Raises:
         ValueError: if it has fewer tokens, or a tokenizer of its own that differs.
     """
-    from transformers import AutoTokenizer
-
     if name is None:
         return
     known, written = (config.get_text_config().vocab_size for config in (critic, policy))
     if known < written:
         raise ValueError(f"base.critic: {name!r} knows {known} tokens, the policy writes {written}")
-    try:
-        own = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, AttributeError):
+    if Path(name).is_dir() and not (Path(name) / "tokenizer_config.json").exists():
         return  # weights alone, such as an earlier run's
+    own = read_tokenizer("base.critic", name)
     if own.get_vocab() != tokenizer.get_vocab():
         raise ValueError(
             f"base.critic: {name!r} has another tokenizer than the policy, so it would misread every answer"
