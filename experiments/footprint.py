@@ -8,10 +8,14 @@ checkpointing 4 h, and one layer whole. Logits stay in bfloat16, with their grad
     python -m experiments.footprint       # the table of the README
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from vapo_core.settings import Settings
+from experiments.spec import RunSpec
+from vapo_core.settings import BASE_SIZES, Settings
+from vapo_core.tasks import TASKS
 
 
 class Shape(NamedTuple):
@@ -120,6 +124,57 @@ def footprint(
     )
 
 
+def shape_of(model: str) -> Shape | None:
+    """Of a model known here or a folder with a config.json; None for anything else."""
+    path = Path(model) / "config.json"
+    if model in SHAPES or not path.is_file():
+        return SHAPES.get(model)
+    found = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        heads = int(found["num_attention_heads"])
+        return Shape(
+            int(found["num_hidden_layers"]), int(found["hidden_size"]), int(found["intermediate_size"]), heads,
+            int(found.get("num_key_value_heads") or heads), int(found["vocab_size"]), bool(found.get("tie_word_embeddings")),
+        )  # fmt: skip
+    except KeyError:  # an architecture that counts in other words
+        return None
+
+
+def of_run(spec: RunSpec, machine: Machine = Machine()) -> Footprint:  # noqa: B008 (frozen)
+    """A run's, its answers taken to be half as long as they may be; of a model unknown here that of 0.5B."""
+    shape = shape_of(spec.base.model) or SHAPES["Qwen/Qwen2.5-0.5B"]
+    dials = TASKS[spec.task.name].dials(**spec.task.dials)
+    length = PROMPT + getattr(dials, "max_tokens", SHORT) // 2
+    most = min(
+        spec.settings.tokens_per_micro_batch, spec.settings.responses_per_step / spec.settings.mini_batches * length
+    )
+    return footprint(shape, spec.settings, length, most, spec.base.gradient_checkpointing, machine)
+
+
+def run_seconds(spec: RunSpec) -> float:
+    """Of a whole run on one GPU: value pretraining, RL steps, evaluations."""
+    found, exam = of_run(spec), spec.evaluation
+    warm = spec.settings.warmup_steps * (found.rollout_s + found.update_s / 2)
+    answers = exam.problems + 2 * exam.k * exam.k_problems
+    share = max(1.0, answers / spec.settings.responses_per_step)
+    exams = (1 + spec.steps / exam.every) * share * found.rollout_s
+    return warm + spec.steps * (found.rollout_s + found.update_s) + exams
+
+
+def memory_lines(specs: Sequence[Any]) -> list[str]:
+    """For a plan with runs of a checkpoint: gigabytes of the largest, by formula."""
+    real = [spec for spec in specs if isinstance(spec, RunSpec) and spec.base.model not in BASE_SIZES]
+    if not real:
+        return []
+    found, known = max((of_run(spec) for spec in real), key=lambda f: f.total_gb), shape_of(real[0].base.model)
+    told = "" if known else f" for a model of 0.5B parameters, since {real[0].base.model} is not known here"
+    return [
+        f"  by formula, on one GPU like an H100{told}: {found.total_gb:.0f} GB (training {found.training_gb:.0f},"
+        f" activations {found.activations_gb:.0f}, generation {found.generation_gb:.0f});"
+        f" a step {found.rollout_s + found.update_s:.0f} s"
+    ]
+
+
 ROWS: tuple[tuple[str, int, int, bool], ...] = (
     ("Qwen/Qwen2.5-0.5B", 1, 16_384, False),
     ("Qwen/Qwen2.5-1.5B", 1, 8_192, True),
@@ -127,6 +182,12 @@ ROWS: tuple[tuple[str, int, int, bool], ...] = (
     ("Qwen/Qwen2.5-7B", 8, 8_192, True),
 )
 """Rows of the table: model, GPUs, tokens per pass, checkpointing."""
+
+PROMPT = 128
+"""Tokens a prompt is taken to have."""
+
+SHORT = 64
+"""Most tokens of an answer to a task that names no limit: all those have few."""
 
 LENGTH = 512
 """Tokens of prompt and response in the table."""

@@ -7,41 +7,50 @@ import platform
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from analysis import theory
+from analysis import real_level, theory
 from analysis.decisions import Verdict
 from analysis.schema import Tables, load
 from analysis.verdicts import as_json
 from experiments import shelf
 from experiments.declared import late
+from experiments.engines import require
 from experiments.exact import AnySpec
-from experiments.launch import Failure, launch
-from experiments.launching import Launching, part_of
+from experiments.launch import Failure, local_map
 from experiments.progress import Progression
 from experiments.run import git_commit
 from experiments.studies import STEMS, find, stem_of
+from experiments.studies.real import Target, chosen, flags, on
 from experiments.study_plan import study_cost
 from experiments.study_readme import study_readme
 from experiments.track import close_tracking, open_tracking
 from vapo_core.files import ensure_writable, write_whole
 
 
-class StudyConfig(Launching):
+class StudyConfig(Target):
     """Run studies, judge them and draw their figures: `vapo study h3`, `vapo study h1 h7 --preset full`, `vapo study all`."""
 
-    preset: Literal["smoke", "quick", "full"] = Field(
-        "quick", description="seconds, minutes, or hours and for a verdict"
+    preset: Literal["smoke", "quick", "full", "real"] = Field(
+        "quick", description="seconds, minutes, or hours and for a verdict; real: of a pretrained checkpoint, on a GPU"
     )
     level: Literal["exact", "walk", "lm", "all"] = Field("all", description="only the runs of one world")
+    workers: int = Field(2, ge=1, description="processes, one thread each")
     runs: Path = Field(Path("runs"), description="folder of records, caches and of outcomes but those of preset full")
     results: Path = Field(
         Path("results"), description="folder of outcomes of preset full; what it holds is not run again"
     )
     dry_run: bool = Field(False, description="show the plan and its cost, run nothing")
     judge: bool = Field(False, description="run nothing: verdicts and figures from what there is")
+
+    @model_validator(mode="after")
+    def _target_of_real(self) -> Self:
+        if self.preset != "real" and chosen(self):
+            name, value = next(iter(chosen(self).items()))
+            raise ValueError(f"{name} = {value!r}: it is an option of preset real, this is preset {self.preset}")
+        return self
 
 
 def outcome_folder(stem: str, preset: str, runs: Path, results: Path) -> Path:
@@ -66,26 +75,26 @@ def run_study(stem: str, config: StudyConfig) -> int:
     Returns:
         Exit code: 0, or 1 if some run could not be finished.
     """
-    wanted = [spec for spec in find(stem).specs(config.preset) if config.level in ("all", spec.world)]
-    specs = part_of(wanted, config.shard)
+    specs = [spec for spec in dict.fromkeys(_specs(stem, config)) if config.level in ("all", spec.world)]
     out = outcome_folder(stem, config.preset, config.runs, config.results)
     kept = {name for folder in shelf.folders(config.results) for name in shelf.held(folder)}
     missing = [spec for spec in specs if spec.hash not in kept]
-    print("\n".join(study_cost(stem, config.preset, specs, missing, config.runs, config.at_once)))
+    print("\n".join(study_cost(stem, config.preset, specs, missing, config.runs, config.workers)))
     if config.dry_run:
         return 0
-    if config.shard and config.judge:
-        raise ValueError("shard: --judge reads all parts, so give it without --shard")
+    require(config.engine)
     ensure_writable(out)
     failures = [] if config.judge else _run(stem, missing, config)
-    if config.shard:
-        print(f"{stem}, part {config.shard}: {len(missing) - len(failures)} of {len(missing)} runs are finished;"
-              " once all parts are, the command without --shard judges")  # fmt: skip
-    else:
-        _publish(stem, config, out)
+    _publish(stem, config, out)
     for spec, reason in failures:
         print(f"not finished: {spec.arm}, seed {spec.seed}, run {spec.hash}: {reason}")
     return 1 if failures else 0
+
+
+def _specs(stem: str, config: StudyConfig) -> Sequence[AnySpec]:
+    """The study's runs; of preset real on the checkpoint and task that were asked for."""
+    listed = find(stem).specs(config.preset)
+    return on(config, listed) if config.preset == "real" else listed
 
 
 def _run(stem: str, specs: Sequence[AnySpec], config: StudyConfig) -> list[Failure]:
@@ -93,8 +102,8 @@ def _run(stem: str, specs: Sequence[AnySpec], config: StudyConfig) -> list[Failu
     bar = Progression(stem, len(specs))
     earlier = {spec for spec in specs if (config.runs / spec.hash / "row.json").exists()}
     try:
-        return launch(
-            config, specs, config.runs, stem, tracking,
+        return local_map(
+            specs, config.runs, stem, config.workers, tracking,
             lambda spec, row: bar.advance(spec, row, spec not in earlier),
         )  # fmt: skip
     finally:
@@ -104,12 +113,13 @@ def _run(stem: str, specs: Sequence[AnySpec], config: StudyConfig) -> list[Failu
 
 def _publish(stem: str, config: StudyConfig, out: Path) -> None:
     """Tables, verdicts, figures and a note of how they came about, from whatever is finished of all worlds."""
-    specs = list(dict.fromkeys(find(stem).specs(config.preset)))
+    specs = list(dict.fromkeys(_specs(stem, config)))
     tables = _tables(stem, specs, config, out)
     if not len(tables.runs):
         print(f"{stem}: nothing is finished yet, so there is nothing to judge")
         return
-    judge, questions = importlib.import_module(f"analysis.hypotheses.{stem}"), find(stem).QUESTIONS
+    judge = real_level if config.preset == "real" else importlib.import_module(f"analysis.hypotheses.{stem}")
+    questions = find(stem).QUESTIONS
     found: list[Verdict] = judge.score(tables, questions, config.preset)
     write_whole(out / "verdicts.json", as_json(found))
     drawings = {**judge.figures(tables, questions), **theory.figures(tables)}
@@ -155,7 +165,7 @@ def _note(stem: str, config: StudyConfig, tables: Tables) -> dict[str, Any]:
     return {
         "stem": stem,
         "preset": config.preset,
-        "command": f"vapo study {stem} --preset {config.preset}",
+        "command": " ".join(["vapo", "study", stem, "--preset", config.preset, *flags(config)]),
         "commit": git_commit(),
         "commits_of_rows": sorted(set(tables.runs["git_commit"])),
         "runs": len(tables.runs),

@@ -40,7 +40,7 @@ STEPS: dict[str, dict[str, int]] = {
 }
 """RL steps of a run."""
 
-SMALL: dict[str, int] = {
+SMALL: dict[str, float] = {
     "responses_per_step": 64, "pool_size": 16, "warmup_steps": 2, "mini_batches": 2, "epochs": 1,
 }  # fmt: skip
 """Settings of preset smoke in place of the world's."""

@@ -6,7 +6,7 @@ needs gradients per response.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -40,7 +40,7 @@ class Target(Frozen):
     model: str = Field(core.CHECKPOINT.model, description="checkpoint of preset real: a folder or a name on the hub")
     task: str = Field(TASK, description="task of preset real")
     dials: dict[str, str] = Field({}, description="NAME VALUE pairs: dials of that task, such as path FOLDER")
-    engine: str = Field("transformers", description="engine of preset real")
+    engine: Literal["transformers", "vllm"] = Field("transformers", description="engine of preset real")
     seeds: int = Field(3, ge=1, le=len(core.SEEDS["lm"]["real"]), description="paired seeds of preset real")
     steps: int = Field(core.STEPS["lm"]["real"], ge=1, description="RL steps of preset real")
 
@@ -140,3 +140,17 @@ def on(target: Target, specs: Sequence[RunSpec]) -> tuple[RunSpec, ...]:
         for spec in specs
         if spec.seed < target.seeds
     )  # fmt: skip
+
+
+def chosen(target: Target) -> dict[str, Any]:
+    """What of a target, or of a configuration that has its options, is not as it would be by itself."""
+    usual = Target()
+    return {name: value for name in Target.model_fields if (value := getattr(target, name)) != getattr(usual, name)}
+
+
+def flags(target: Target) -> list[str]:
+    """The words of a command that ask for it."""
+    words = []
+    for name, value in chosen(target).items():
+        words += [f"--{name}", *([*map(str, sum(value.items(), ()))] if isinstance(value, dict) else [str(value)])]
+    return words

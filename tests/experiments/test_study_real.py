@@ -1,5 +1,7 @@
 """Preset real: arms and what compares them agree, rows are of level real_lm and never primary, a target moves all of them."""
 
+import json
+
 import numpy as np
 import pytest
 from pydantic import ValidationError
@@ -7,14 +9,18 @@ from pydantic import ValidationError
 from analysis import real_level
 from analysis.questions import BASES_HERE, level_of
 from analysis.rows import having
-from analysis.schema import COMPONENTS
-from experiments.run import describe
+from analysis.schema import COMPONENTS, load
+from experiments.collect import collect
+from experiments.run import describe, run_one
+from experiments.spec import RunSpec
 from experiments.studies import STEMS, core, find, real
-from experiments.studies.real import Target, on
+from experiments.studies.real import Target, flags, on
+from experiments.study import StudyConfig, run_study
 from tests.calibration.planting import frame_of, tables
+from tests.checkpoints import causal
 from vapo_core import metrics
 from vapo_core.probes import METRICS as PROBED
-from vapo_core.settings import BASE_SIZES
+from vapo_core.settings import BASE_SIZES, Evaluation
 from vapo_core.tasks import TASKS
 
 ALL = {stem: find(stem).specs("real") for stem in STEMS}
@@ -137,3 +143,46 @@ def test_alpha_is_the_papers_since_answers_are_long():
     assert TASKS["gsm8k"].dials().max_tokens * numbers.alpha > 20
     assert numbers.pool_size > 7473
     assert pytest.approx(0.358, abs=0.001) == real.STEP_LAMBDA
+
+
+def test_a_small_checkpoint_runs_and_is_judged(tmp_path, monkeypatch):
+    """Two arms on problems of one's own, from specs to rows: one seed has an estimate and no bounds."""
+    datasets = pytest.importorskip("datasets", reason="the extra `real` is not installed")
+    pytest.importorskip("math_verify", reason="the extra `real` is not installed")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    rows = [{"problem": f"What is {i} plus {i}?", "answer": str(2 * i)} for i in range(60)]
+    (tmp_path / "mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    target = Target(
+        model=causal(tmp_path / "model"), task="jsonl", seeds=1, steps=2,
+        dials={"path": str(tmp_path / "mine.jsonl"), "max_tokens": "12"},
+    )  # fmt: skip
+    small = core.numbers("lm", "real", {"responses_per_step": 16, "group_size": 4, "warmup_steps": 1, "pool_size": 16})
+    fields = {"settings": small, "evaluation": Evaluation(every=2, problems=8, k=2, k_problems=2), "probes": {}}
+    chosen = [RunSpec(**{**spec.model_dump(), **fields}) for spec in on(target, ALL["h3_token_level_loss"])]
+    for spec in chosen:
+        run_one(spec, tmp_path / "runs", "h3")
+    assert collect(chosen, tmp_path / "runs", tmp_path / "out") == 2
+    found = real_level.score(load(tmp_path / "out"), find("h3_token_level_loss").QUESTIONS, "real")
+    assert [(row.question, row.level, row.seeds) for row in found] == [("h3b", "real_lm", 1), ("h3c", "real_lm", 1)]
+    assert np.isfinite(found[1].effect)
+    assert np.isnan(found[1].low)
+
+
+def test_the_command_shows_runs_cost_and_memory(tmp_path, capsys):
+    options = {"preset": "real", "runs": tmp_path, "results": tmp_path, "dry_run": True}
+    assert run_study("h3_token_level_loss", StudyConfig(**options, model="Qwen/Qwen2.5-7B", task="math", seeds=2)) == 0
+    said = capsys.readouterr().out
+    assert "4 runs (4 lm)" in said
+    assert "by formula, on one GPU like an H100: 427 GB (training 274" in said
+    assert run_study("h3_token_level_loss", StudyConfig(**options, model=causal(tmp_path / "small"))) == 0
+    assert "by formula, on one GPU like an H100: 0 GB" in capsys.readouterr().out
+    assert run_study("h3_token_level_loss", StudyConfig(**options, model="somebody/else")) == 0
+    assert "for a model of 0.5B parameters, since somebody/else is not known" in capsys.readouterr().out
+
+
+def test_a_target_belongs_to_the_preset():
+    with pytest.raises(ValueError, match="steps = 7: it is an option of preset real, this is preset quick"):
+        StudyConfig(steps=7)
+    assert flags(StudyConfig(preset="real", task="math", dials={"path": "data"})) == [
+        "--task", "math", "--dials", "path", "data",
+    ]  # fmt: skip
