@@ -19,7 +19,8 @@ from experiments import shelf
 from experiments.declared import late
 from experiments.engines import require
 from experiments.exact import AnySpec
-from experiments.launch import Failure, local_map
+from experiments.launch import Failure, launch
+from experiments.launching import Launching, part_of
 from experiments.progress import Progression
 from experiments.run import git_commit
 from experiments.studies import STEMS, find, stem_of
@@ -30,14 +31,13 @@ from experiments.track import close_tracking, open_tracking
 from vapo_core.files import ensure_writable, write_whole
 
 
-class StudyConfig(Target):
+class StudyConfig(Launching, Target):
     """Run studies, judge them and draw their figures: `vapo study h3`, `vapo study h1 h7 --preset full`, `vapo study all`."""
 
     preset: Literal["smoke", "quick", "full", "real"] = Field(
         "quick", description="seconds, minutes, or hours and for a verdict; real: of a pretrained checkpoint, on a GPU"
     )
     level: Literal["exact", "walk", "lm", "all"] = Field("all", description="only the runs of one world")
-    workers: int = Field(2, ge=1, description="processes, one thread each")
     runs: Path = Field(Path("runs"), description="folder of records, caches and of outcomes but those of preset full")
     results: Path = Field(
         Path("results"), description="folder of outcomes of preset full; what it holds is not run again"
@@ -51,6 +51,11 @@ class StudyConfig(Target):
             name, value = next(iter(chosen(self).items()))
             raise ValueError(f"{name} = {value!r}: it is an option of preset real, this is preset {self.preset}")
         return self
+
+    @property
+    def at_once(self) -> int | None:
+        """Runs at a time; on a GPU one unless told otherwise."""
+        return 1 if self.preset == "real" and not self.workers and self.launcher == "local" else super().at_once
 
 
 def outcome_folder(stem: str, preset: str, runs: Path, results: Path) -> Path:
@@ -75,17 +80,24 @@ def run_study(stem: str, config: StudyConfig) -> int:
     Returns:
         Exit code: 0, or 1 if some run could not be finished.
     """
-    specs = [spec for spec in dict.fromkeys(_specs(stem, config)) if config.level in ("all", spec.world)]
+    wanted = [spec for spec in _specs(stem, config) if config.level in ("all", spec.world)]
+    specs = part_of(wanted, config.shard)
     out = outcome_folder(stem, config.preset, config.runs, config.results)
     kept = {name for folder in shelf.folders(config.results) for name in shelf.held(folder)}
     missing = [spec for spec in specs if spec.hash not in kept]
-    print("\n".join(study_cost(stem, config.preset, specs, missing, config.runs, config.workers)))
+    print("\n".join(study_cost(stem, config.preset, specs, missing, config.runs, config.at_once)))
     if config.dry_run:
         return 0
     require(config.engine)
+    if config.shard and config.judge:
+        raise ValueError("shard: --judge reads all parts, so give it without --shard")
     ensure_writable(out)
     failures = [] if config.judge else _run(stem, missing, config)
-    _publish(stem, config, out)
+    if config.shard:
+        print(f"{stem}, part {config.shard}: {len(missing) - len(failures)} of {len(missing)} runs are finished;"
+              " once all parts are, the command without --shard judges")  # fmt: skip
+    else:
+        _publish(stem, config, out)
     for spec, reason in failures:
         print(f"not finished: {spec.arm}, seed {spec.seed}, run {spec.hash}: {reason}")
     return 1 if failures else 0
@@ -102,8 +114,8 @@ def _run(stem: str, specs: Sequence[AnySpec], config: StudyConfig) -> list[Failu
     bar = Progression(stem, len(specs))
     earlier = {spec for spec in specs if (config.runs / spec.hash / "row.json").exists()}
     try:
-        return local_map(
-            specs, config.runs, stem, config.workers, tracking,
+        return launch(
+            config, specs, config.runs, stem, tracking,
             lambda spec, row: bar.advance(spec, row, spec not in earlier),
         )  # fmt: skip
     finally:

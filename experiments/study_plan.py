@@ -8,7 +8,7 @@ from statistics import median
 
 from experiments.exact import AnySpec, ExactSpec
 from experiments.footprint import memory_lines, run_seconds
-from experiments.progress import clock
+from experiments.progress import on_workers
 from experiments.spec import DEFAULT_STEPS
 from vapo_core.settings import BASE_SIZES
 
@@ -20,7 +20,7 @@ Kind = tuple[str, str, int, str]
 
 
 def study_cost(
-    stem: str, preset: str, specs: Sequence[AnySpec], missing: Sequence[AnySpec], runs: Path, workers: int
+    stem: str, preset: str, specs: Sequence[AnySpec], missing: Sequence[AnySpec], runs: Path, workers: int | None
 ) -> list[str]:
     """Runs by world, how many are finished, core-hours and time left.
 
@@ -36,7 +36,7 @@ def study_cost(
     by_world = ", ".join(f"{number} {world}" for world, number in Counter(spec.world for spec in specs).items())
     return [
         f"{stem}, preset {preset}: {len(specs)} runs ({by_world}), {len(specs) - len(todo)} of them finished",
-        f"  the rest: about {seconds / 3600:.2f} core-hours, {clock(seconds / workers)} on {workers} workers"
+        f"  the rest: about {seconds / 3600:.2f} core-hours{on_workers(seconds, workers)}"
         f" (pace of {known} of {len(todo)} known from finished ones, the others a guess)",
         *memory_lines(specs),
     ]
