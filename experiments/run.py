@@ -16,6 +16,7 @@ from experiments.arrays import ProbeLines
 from experiments.claims import LONGEST_WAIT_S, claimed
 from experiments.exact import AnySpec, ExactSpec, describe_exact, run_exact
 from experiments.milestones import milestones
+from experiments.model_card import write_cards
 from experiments.records import JsonLines, Logger, Memory, read_points
 from experiments.repair import clear_damage, points_damage, read_row, whole_row
 from experiments.spec import SCORES, RunSpec
@@ -88,6 +89,8 @@ def run_one(
                 mlflow.abandon()
             raise
         row = {**describe(spec, study), **outcome, "attempts": attempts, "git_commit": git_commit()}
+        if isinstance(spec, RunSpec):
+            write_cards(home / "checkpoint", spec, row)
         write_whole(home / "row.json", json.dumps(row, indent=2))
         (home / "failure.json").unlink(missing_ok=True)
         if mlflow is not None:

@@ -63,7 +63,7 @@ def with_adapters(layer: Any) -> Tensor:
 @contextmanager
 def switched_off(model: nn.Module) -> Iterator[None]:
     """Within it, the model computes what it did before any adapter was trained."""
-    layers: list[Any] = [layer for layer in model.modules() if hasattr(layer, "enable_adapters")]
+    layers: list[Any] = [layer for layer in model.modules() if hasattr(layer, "get_delta_weight")]
     trained = [p for p in model.parameters() if p.requires_grad]
     for layer in layers:
         layer.enable_adapters(False)
