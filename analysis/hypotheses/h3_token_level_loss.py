@@ -10,7 +10,7 @@ from analysis import reduction_figures
 from analysis.decisions import CORRECTED, NOTE, SIGN, Verdict, decide, of_strata, verdict
 from analysis.drawing import Drawing
 from analysis.estimates import Other, by_interval
-from analysis.hypotheses import exact_h3
+from analysis.hypotheses import exact_h3, exact_h3_figures
 from analysis.questions import LEVEL_OF, Question
 from analysis.reductions import (
     CELLS,
@@ -230,7 +230,7 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
     """What there are rows for."""
     cells = {cell: walks(tables, cell) for cell in CELLS}
     measured = pd.concat([points(tables, part).assign(cell=cell) for cell, part in cells.items()], ignore_index=True)
-    drawn = exact_h3.figures(tables)
+    drawn = exact_h3_figures.figures(tables)
     if len(measured):
         strata = strata_of(tables, list(cells.values()), questions["h3a"])
         drawn["landscape"] = reduction_figures.landscape(measured, strata, questions["h3a"].threshold)

@@ -6,7 +6,16 @@ import pytest
 
 from analysis import theory
 from analysis.exact_tables import arrays, at, measured, per_seed
-from analysis.hypotheses import exact_h1, exact_h2, exact_h2_figures, exact_h3, exact_h6, exact_h7, exact_rules
+from analysis.hypotheses import (
+    exact_h1,
+    exact_h2,
+    exact_h2_figures,
+    exact_h3,
+    exact_h3_figures,
+    exact_h6,
+    exact_h7,
+    exact_rules,
+)
 from analysis.regret import Moments, best_horizon, on_curve, wasted
 from analysis.schema import Tables
 from experiments.exact import exact_spec
@@ -112,6 +121,28 @@ def test_h2b_is_about_alpha_at_mixed_lengths():
         assert not any(row.primary for row in rows)
 
 
+def test_h3b_at_another_batch_by_hand():
+    """1/Q = 1/cos^2 + n/B. Noise 100 and 40, cosines 1 and 0.8: the noisier token mean wins at 4,096 and loses at 64."""
+    n, cos2 = np.array([100.0, 40.0]), np.array([1.0, 0.64])
+    log = {batch: float(np.diff(np.log(1 / cos2 + n / batch))[0]) for batch in (64, 512, 4096)}
+    table = pd.DataFrame({"cos_token": [1.0], "cos_sequence": [0.8], "log_noise": [np.log(2.5)],
+                          "log_quality": [log[512]], "batch": [512.0]})  # fmt: skip
+    found = {batch: exact_h3.quality(table, batch).iloc[0] for batch in log}
+    assert found == pytest.approx(log)
+    assert found[64] < -0.1 < 0.1 < found[4096]
+    assert exact_h3.quality(table.assign(log_quality=-2.0), 64).isna().all()  # no noise above 0 gives that
+
+
+def test_h3b_tells_batches_and_noise_of_shared_logits_first(smoke):
+    rows = exact_h3.h3b(smoke["h3"], H3["h3b"], "smoke")
+    first = rows[: len(rows) // 2]
+    assert all("one set of logits" in row.estimand for row in first)
+    assert sum("at 64 responses" in row.estimand for row in rows) == 12
+    assert sum(row.estimand.startswith(exact_h3.NOISE) for row in rows) == 12
+    table = exact_h3.rows_of(smoke["h3"])
+    np.testing.assert_allclose(exact_h3.quality(table, 512), table["log_quality"], atol=1e-6)
+
+
 def test_wasted_samples_by_hand():
     """Q = 1 / (1 + n/B): a rule with twice the noise at B = 100 does what the best does with 50."""
     best, worse = (Moments(np.ones(1), np.ones(1), np.array([n])) for n in (10.0, 20.0))
@@ -186,7 +217,7 @@ def test_figures_show_their_numbers(smoke):
     for stem, module in (
         ("h1", exact_h1),
         ("h2", exact_h2_figures),
-        ("h3", exact_h3),
+        ("h3", exact_h3_figures),
         ("h6", exact_h6),
         ("h7", exact_h7),
     ):
