@@ -12,6 +12,7 @@ from tyro.conf import UseAppendAction
 
 from experiments import planning
 from experiments.designs import DESIGNS, Cell, Request, with_baselines
+from experiments.engines import EngineName, require
 from experiments.factors import factors_of
 from experiments.launch import Failure, launch
 from experiments.launching import PLACES, Launching, part_of
@@ -21,7 +22,7 @@ from experiments.publish import publish
 from experiments.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
 from experiments.track import close_tracking, open_tracking
 from vapo_core.files import ensure_writable, write_whole
-from vapo_core.settings import EXAMS, RECIPES, SCALES, Base, Evaluation, Settings
+from vapo_core.settings import BASE_SIZES, EXAMS, RECIPES, SCALES, Base, Evaluation, Settings
 from vapo_core.tasks import TASKS
 
 BASES = 3
@@ -85,6 +86,8 @@ class AblateConfig(Launching):
     runs: Path = Field(Path("runs"), description="folder of records, caches and outcomes")
     dry_run: bool = Field(False, description="show the plan and its cost, run nothing")
     task: str = Field("walk", description="task name")
+    engine: EngineName = Field("transformers", description="what samples answers in world lm")
+    base: Base = Field(Base(), description="init is the seed's own, unless it is a checkpoint")
     probes: dict[str, int] = Field({}, description="NAME EVERY pairs: what to measure, RL steps between measurements")
     settings: Settings
     evaluation: Evaluation
@@ -131,13 +134,21 @@ def _spec(config: AblateConfig, dials: dict[str, Any], cell: Cell, seed: int) ->
         toggles=cell.toggles,
         settings=Settings(**{**config.settings.model_dump(), **dict(cell.settings)}),
         variants=dict(RECIPES[cell.recipe].variants),
-        base=Base(init=seed if config.world == "walk" else seed % BASES),
+        base=_base_of(config, seed),
+        engine=config.engine,
         evaluation=config.evaluation,
         seed=seed,
         steps=config.steps,
         probes=config.probes,
         log_every=log_every(config.world, config.steps),
     )
+
+
+def _base_of(config: AblateConfig, seed: int) -> Base:
+    """Bases made here are nested in the seeds; there is one of a checkpoint."""
+    if config.base.model not in BASE_SIZES:
+        return config.base
+    return config.base.model_copy(update={"init": seed if config.world == "walk" else seed % BASES})
 
 
 def describe_plan(config: AblateConfig, plan: Plan) -> str:
@@ -172,6 +183,7 @@ def _is_plain(config: AblateConfig, dials: dict[str, Any]) -> bool:
     preset = PRESETS[config.world][config.preset]
     mine = (config.seeds, config.first_seed, config.steps, config.baselines, config.probes)
     usual = (config.settings, config.evaluation) == (SCALES[config.world], EXAMS[config.world])
+    usual = usual and (config.engine, config.base) == ("transformers", Base())
     values = [item[1:] for item in config.vary]
     return mine == tuple(preset) and usual and not (dials or values)
 
@@ -193,6 +205,7 @@ def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:
     print(describe_plan(config, planned))
     if config.dry_run:
         return 0
+    require(config.engine)
     ensure_writable(out)
     write_whole(out / "config.json", _resolved(config, planned))
     study, specs = out.name, part_of(planned.specs, config.shard)

@@ -1,8 +1,11 @@
 """Engines a command offers: what each needs, and what it starts from."""
 
 from importlib.util import find_spec
+from typing import Literal
 
 from vapo_core.settings import Base
+
+EngineName = Literal["transformers", "vllm"]
 
 DEFAULT_BASE: dict[str, Base] = {"transformers": Base(), "vllm": Base(model="tiny32")}
 """Base where none is given. On a CPU vLLM has no kernel for the heads of tiny."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from experiments.ablate import PRESETS, AblateConfig, ablate
 from experiments.designs import DESIGNS
+from experiments.engines import DEFAULT_BASE
 from experiments.options import known, overlay, parse, peek, read_yaml, with_task_dials, without
 from experiments.spec import DEFAULT_TASK
 from vapo_core.settings import EXAMS, SCALES
@@ -28,6 +29,7 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[AblateConfig,
     preset_name = known("preset", peek(words, "preset", str(over.get("preset", "quick"))), PRESETS[world])
     task = known("task", peek(words, "task", str(over.get("task", DEFAULT_TASK[world]))), TASKS)
     design = known("design", peek(words, "design", str(over.get("design", "leave-one-out"))), DESIGNS)
+    engine = known("engine", peek(words, "engine", str(over.get("engine", "transformers"))), DEFAULT_BASE)
     preset, dials = PRESETS[world][preset_name], TASKS[task].dials
     with_dials = with_task_dials(AblateConfig, dials)
     default = with_dials(
@@ -35,6 +37,8 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[AblateConfig,
         preset=preset_name,
         design=design,
         task=task,
+        engine=engine,
+        base=DEFAULT_BASE[engine],
         seeds=preset.seeds,
         first_seed=preset.first_seed,
         steps=preset.steps,

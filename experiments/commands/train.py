@@ -45,11 +45,11 @@ def run(words: Sequence[str]) -> int:
     config, spec = configure(without(words, "config"), over)
     from vapo_core.recipe import assemble
 
-    require(spec.engine)
     assemble(spec.toggles, spec.settings, spec.variants)  # names an unknown variant before anything starts
     if config.dry_run:
         print(spec.model_dump_json(indent=2))
         return 0
+    require(spec.engine)
     try:
         return _train(config, spec)
     except KeyboardInterrupt:
