@@ -33,10 +33,11 @@ def study_cost(
     pace = measured_pace(runs)
     seconds = sum(pace.get(kind_of(spec), _guess(spec)) for spec in todo)
     known = sum(kind_of(spec) in pace for spec in todo)
+    unit = "GPU" if preset == "real" else "core"
     by_world = ", ".join(f"{number} {world}" for world, number in Counter(spec.world for spec in specs).items())
     return [
         f"{stem}, preset {preset}: {len(specs)} runs ({by_world}), {len(specs) - len(todo)} of them finished",
-        f"  the rest: about {seconds / 3600:.2f} core-hours{on_workers(seconds, workers)}"
+        f"  the rest: about {seconds / 3600:.2f} {unit}-hours{on_workers(seconds, workers)}"
         f" (pace of {known} of {len(todo)} known from finished ones, the others a guess)",
         *memory_lines(specs),
     ]
