@@ -10,7 +10,7 @@ from analysis.statistics.intervals import student
 
 STARTS: dict[str, dict[str, object]] = {
     "full VAPO": {**full_vapo(), "settings.critic_bias": 0.0},
-    "no value pretraining, critic biased by 1": {**full_vapo("value_pretraining"), "settings.critic_bias": 1.0},
+    "no value pretraining, critic biased by 2": {**full_vapo("value_pretraining"), "settings.critic_bias": 2.0},
 }
 """Where the critic starts -> columns."""
 
@@ -60,12 +60,12 @@ def figure(found: pd.DataFrame) -> Drawing:
                           color=list(COLOURS.values())[number])  # fmt: skip
         axes.axvline(0, color=INK, linewidth=0.8)
         called = [
-            f"{source}\n{times:.3g} times the tokens"
+            f"{source}\n{times:.2g} times the tokens"
             for source, times in zip(table["values"], table["times_the_tokens"], strict=True)
         ]
         axes.set_yticks(y, called)
         axes.set_ylim(len(table) - 0.5, -0.5)
-        axes.set_xlabel("AUC minus that with the critic's own values")
+        axes.set_xlabel("change of AUC")
         drawn.legend(loc="outside lower center", frameon=False, ncols=2)
     alt = "Area under the learning curve with other sources of values minus that with the critic's own, with intervals."
     return Drawing(drawn, table, alt)
