@@ -12,6 +12,7 @@ from tyro.conf import Positional, UseAppendAction
 
 from experiments.addresses import database_address
 from experiments.database import Database
+from experiments.engines import EngineName, require
 from experiments.patience import reason_of
 from experiments.planning import measured_speed
 from experiments.progress import clock
@@ -20,7 +21,7 @@ from experiments.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
 from experiments.store import Place, Shared, store_of
 from experiments.track import close_tracking, open_tracking
 from vapo_core.files import ensure_writable, write_whole
-from vapo_core.settings import RECIPES, Evaluation, Frozen, Settings
+from vapo_core.settings import RECIPES, Base, Evaluation, Frozen, Settings
 from vapo_core.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ class SweepConfig(Frozen):
         description="postgresql://USER@HOST/DATABASE that several machines share; by default OPTUNA_STORAGE, else a file",
     )
     task: str = Field("walk", description="task name")
+    engine: EngineName = Field("transformers", description="what samples answers in world lm")
+    base: Base = Base()
     settings: Settings
     evaluation: Evaluation
 
@@ -153,6 +156,8 @@ def _study(config: SweepConfig, role: str, space: tuple[Dimension, ...], place: 
         toggles=RECIPES[config.recipe].toggles.model_copy(update=toggles_for(fields)),
         settings=config.settings,
         variants=dict(RECIPES[config.recipe].variants),
+        base=config.base,
+        engine=config.engine,
         evaluation=config.evaluation,
         seed=config.first_seed,
         steps=config.steps,
@@ -229,6 +234,7 @@ def sweep(config: SweepConfig, dials: dict[str, Any]) -> int:
     print(describe_sweep(config, studies), flush=True)
     if config.dry_run:
         return 0
+    require(config.engine)
     from experiments.trials import Cells, given_up, has_result, run_held_back, run_trials
 
     place = place_of(config, out)

@@ -25,7 +25,7 @@ from experiments.store import Place, Shared, store_of
 from experiments.track import Tracking, client, warn_away
 from experiments.tune import EVALUATOR, Record, failures, importances, is_done, open_study, pardon, records, work
 from experiments.workers import one_thread
-from vapo_core.settings import Base, Settings
+from vapo_core.settings import Settings
 
 KEPT = ("score", "mean_length", "tokens", "seconds", "state", "reason", "metric", "git_commit")
 """Columns of a run's row that the table of trials repeats; the score is its area under the curve."""
@@ -86,7 +86,7 @@ def cell(template: RunSpec, values: dict[str, float], seed: int) -> RunSpec:
     Raises:
         ValidationError: for values that do not go together.
     """
-    base = Base(model=template.base.model, init=seed if template.world == "walk" else seed % BASES)
+    base = template.base.model_copy(update={"init": seed if template.world == "walk" else seed % BASES})
     settings = Settings.model_validate({**template.settings.model_dump(), **values})
     return template.model_copy(update={"settings": settings, "seed": seed, "base": base})
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.engines import DEFAULT_BASE
 from experiments.options import known, overlay, parse, peek, read_yaml, with_task_dials, without
 from experiments.spec import DEFAULT_TASK
 from experiments.sweep import PRESETS, SweepConfig, sweep
@@ -25,12 +26,15 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[SweepConfig, 
     world = known("world", peek(words, "world", str(over.get("world", "walk"))), SCALES)
     preset_name = known("preset", peek(words, "preset", str(over.get("preset", "quick"))), PRESETS[world])
     task = known("task", peek(words, "task", str(over.get("task", DEFAULT_TASK[world]))), TASKS)
+    engine = known("engine", peek(words, "engine", str(over.get("engine", "transformers"))), DEFAULT_BASE)
     preset, dials = PRESETS[world][preset_name], TASKS[task].dials
     with_dials = with_task_dials(SweepConfig, dials)
     default = with_dials(
         world=world,
         preset=preset_name,
         task=task,
+        engine=engine,
+        base=DEFAULT_BASE[engine],
         trials=preset.trials,
         seeds=preset.seeds,
         first_seed=preset.first_seed,
