@@ -19,7 +19,9 @@ _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 _USE = {
     "policy": "Load it with `AutoModelForCausalLM.from_pretrained(FOLDER)`, or serve it with `vllm serve FOLDER`.",
-    "critic": "Load it with `AutoModelForTokenClassification.from_pretrained(FOLDER)`: one value per token, in reward units.",
+    "critic": "Load it with `AutoModelForTokenClassification.from_pretrained(FOLDER)`: one value per token, in reward units."
+    " Where transformers has no token classifier for an architecture, the backbone loads with `AutoModel`, and the head is"
+    " in value_head.safetensors.",
 }
 
 

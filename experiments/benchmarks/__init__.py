@@ -17,6 +17,7 @@ PARTS: dict[str, str] = {
     "walk_runs": "whole walk runs per core-minute; exact moments",
     "grid": "throughput against workers, tracking's share, start-up",
     "memory": "peak and growth of a tiny run",
+    "real_model": "RL steps of a checkpoint's shape in bfloat16: tokens per second, memory, share of peak (for a GPU)",
 }
 """Parts by file name, with what each measures."""
 

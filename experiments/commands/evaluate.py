@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 from tyro.conf import Positional
@@ -28,6 +28,10 @@ class EvaluateConfig(Frozen):
     answers: int = Field(32, ge=1, description="answers per problem: pass@1 is avg@answers")
     k: tuple[int, ...] = Field((4, 16), description="values of k for pass@k, each at most answers / 2")
     temperature: float = Field(1.0, gt=0, description="sampling temperature")
+    chat: Literal["auto", "on", "off"] = Field(
+        "auto", description="prompt as a user's message in the chat template; auto: where the tokenizer has one"
+    )
+    dtype: Literal["float32", "bfloat16"] = Field("float32", description="numbers that passes compute in")
     seed: int = Field(0, ge=0, description="draws problems and answers")
     out: Path = Field(Path("runs/evaluation.json"), description="JSON file")
 
@@ -48,17 +52,23 @@ def run(words: Sequence[str]) -> int:
 
 def _examine(config: Any, task: Any) -> "Exam":
     import numpy as np
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    import torch
     from transformers.utils import logging
 
+    from vapo_core.checkpoints import read_policy, read_tokenizer
+    from vapo_core.devices import device
     from vapo_core.exam import examine
     from vapo_core.rollout.transformers import TransformersEngine
     from vapo_core.seeds import child
+    from vapo_core.text import uses_template
 
     logging.disable_progress_bar()
-    tokenizer = AutoTokenizer.from_pretrained(config.checkpoint, trust_remote_code=False)
-    model = AutoModelForCausalLM.from_pretrained(config.checkpoint, trust_remote_code=False)
-    engine = TransformersEngine(model, tokenizer, config.temperature, task.max_tokens)
+    tokenizer = read_tokenizer("checkpoint", str(config.checkpoint))
+    model = read_policy(str(config.checkpoint)).to(device())
+    chat = uses_template(config.chat, tokenizer)
+    engine = TransformersEngine(
+        model, tokenizer, config.temperature, task.max_tokens, chat=chat, dtype=getattr(torch, config.dtype)
+    )
     problems = task.sample(np.random.default_rng(child(config.seed, 0)), config.problems, config.split)
     return examine(engine, task, problems, config.answers, config.k, child(config.seed, 1))
 
@@ -91,7 +101,7 @@ def _write(config: Any, exam: "Exam") -> None:
 
     content = {
         "checkpoint": str(config.checkpoint), "task": config.task, "dials": config.dials.model_dump(exclude_defaults=True),
-        "split": config.split, "temperature": config.temperature, "seed": config.seed,
+        "split": config.split, "temperature": config.temperature, "chat": config.chat, "dtype": config.dtype, "seed": config.seed,
         **exam._asdict(), "by_length": [item._asdict() for item in exam.by_length],
     }  # fmt: skip
     write_whole(config.out, json.dumps(content, indent=2))
