@@ -53,6 +53,8 @@ class Machine(NamedTuple):
     """GPUs of one kind; the shares are what such runs usually get of the makers' numbers."""
 
     gpus: int = 1
+    sharded: bool = False
+    """Whether weights, gradients and optimisers are cut into a part per GPU (FSDP) or each has them whole (DDP)."""
     flops: float = 989e12
     """A second, dense bfloat16: one H100."""
     bandwidth: float = 3.35e12
@@ -67,7 +69,7 @@ class Footprint(NamedTuple):
     """Per GPU; 1 GB is 1e9 bytes."""
 
     training_gb: float
-    """Weights, gradients, AdamW's moments and bfloat16 copies of policy and critic; FSDP cuts them into equal parts."""
+    """Weights, gradients, AdamW's moments and bfloat16 copies of policy and critic."""
     activations_gb: float
     """Kept for the backward pass of one micro-batch, logits included."""
     generation_gb: float
@@ -79,8 +81,8 @@ class Footprint(NamedTuple):
 
     @property
     def total_gb(self) -> float:
-        """All of it at once: the engine's memory is not given back while training."""
-        return self.training_gb + self.activations_gb + self.generation_gb
+        """At most at one time: the engine's memory is given back while training, and activations while sampling."""
+        return self.training_gb + max(self.activations_gb, self.generation_gb)
 
 
 def parameters(shape: Shape) -> int:
@@ -108,7 +110,7 @@ def footprint(
         length: mean tokens of prompt and response together.
         tokens_per_pass: tokens that a pass reads at once on one GPU.
         checkpointing: whether layers are computed again on the way back.
-        machine: GPUs; with several, weights and optimisers are cut by FSDP and answers shared out.
+        machine: GPUs; several share the answers out.
     """
     weights, answers = parameters(shape), settings.responses_per_step / machine.gpus
     cache = 2 * 2 * shape.layers * shape.keys * length  # keys and values of one answer, bfloat16
@@ -116,7 +118,7 @@ def footprint(
     passes = 2 + 2 + 12 * settings.epochs  # values, entropy; forward and backward of policy and critic: 6 each
     tokens = settings.responses_per_step * length
     return Footprint(
-        training_gb=2 * 18 * weights / machine.gpus / 1e9,
+        training_gb=2 * 18 * weights / (machine.gpus if machine.sharded else 1) / 1e9,
         activations_gb=tokens_per_pass * (activation_bytes(shape, checkpointing) + 4 * shape.vocabulary) / 1e9,
         generation_gb=(2 * weights + answers * cache) / 1e9,
         rollout_s=length * max(machine.token_s, reading / (machine.bandwidth * machine.used_bandwidth)),
@@ -175,13 +177,13 @@ def memory_lines(specs: Sequence[Any]) -> list[str]:
     ]
 
 
-ROWS: tuple[tuple[str, int, int, bool], ...] = (
-    ("Qwen/Qwen2.5-0.5B", 1, 16_384, False),
-    ("Qwen/Qwen2.5-1.5B", 1, 8_192, True),
-    ("Qwen/Qwen2.5-1.5B", 8, 16_384, True),
-    ("Qwen/Qwen2.5-7B", 8, 8_192, True),
+ROWS: tuple[tuple[str, int, bool, int, bool], ...] = (
+    ("Qwen/Qwen2.5-0.5B", 1, False, 16_384, False),
+    ("Qwen/Qwen2.5-0.5B", 8, False, 16_384, False),
+    ("Qwen/Qwen2.5-1.5B", 1, False, 8_192, True),
+    ("Qwen/Qwen2.5-7B", 8, True, 8_192, True),
 )
-"""Rows of the table: model, GPUs, tokens per pass, checkpointing."""
+"""Rows of the table: model, GPUs, whether sharded, tokens per pass, checkpointing."""
 
 PROMPT = 128
 """Tokens a prompt is taken to have."""
@@ -196,15 +198,16 @@ LENGTH = 512
 def table(settings: Settings) -> str:
     """The README's rows, as Markdown."""
     lines = [
-        "| model | GPUs | tokens a pass | training | activations | generation | together | rollout | update |",
+        "| model | GPUs | tokens a pass | training | activations | generation | at most | rollout | update |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, gpus, tokens, checkpointing in ROWS:
-        found = footprint(SHAPES[name], settings, LENGTH, tokens, checkpointing, Machine(gpus))
+    for name, gpus, sharded, tokens, checkpointing in ROWS:
+        found = footprint(SHAPES[name], settings, LENGTH, tokens, checkpointing, Machine(gpus, sharded))
         sizes = (found.training_gb, found.activations_gb, found.generation_gb, found.total_gb)
         told = [f"{tokens:,}{', checkpointing' if checkpointing else ''}", *(f"{gb:.0f} GB" for gb in sizes)]
-        told += [f"{found.rollout_s:.0f} s", f"{found.update_s:.0f} s"]
-        lines.append(f"| {name.split('/')[1]} | {gpus} | {' | '.join(told)} |")
+        told += [f"{found.rollout_s:.0f} s", f"{found.update_s:.1f} s"]
+        spread = {1: ""}.get(gpus, ", FSDP" if sharded else ", DDP")
+        lines.append(f"| {name.split('/')[1]} | {gpus}{spread} | {' | '.join(told)} |")
     return "\n".join(lines)
 
 

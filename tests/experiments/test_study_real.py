@@ -173,7 +173,7 @@ def test_the_command_shows_runs_cost_and_memory(tmp_path, capsys):
     assert run_study("h3_token_level_loss", StudyConfig(**options, model="Qwen/Qwen2.5-7B", task="math", seeds=2)) == 0
     said = capsys.readouterr().out
     assert "4 runs (4 lm)" in said
-    assert "by formula, on one GPU like an H100: 453 GB (training 274" in said
+    assert "by formula, on one GPU like an H100: 404 GB (training 274" in said
     assert run_study("h3_token_level_loss", StudyConfig(**options, model=causal(tmp_path / "small"))) == 0
     assert "by formula, on one GPU like an H100: 0 GB" in capsys.readouterr().out
     assert run_study("h3_token_level_loss", StudyConfig(**options, model="somebody/else")) == 0
