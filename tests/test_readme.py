@@ -1,5 +1,6 @@
 """What the README shows works as shown."""
 
+import json
 import re
 from pathlib import Path
 
@@ -25,6 +26,29 @@ def test_every_command_shown_is_one_that_exists():
     shown = re.findall(r"^vapo (\w+)", README, re.MULTILINE)
     assert shown
     assert set(shown) <= set(COMMANDS)
+
+
+def test_every_probe_and_every_alternative_is_named():
+    from vapo_core.probes import PROBES
+    from vapo_core.recipe import VARIANTS
+
+    words = set(re.findall(r"`(\w+)`", README))
+    assert set(PROBES) <= words
+    assert words >= {"others_length", "error_aware", "bounded", "monte_carlo", "step_level"}
+    assert {"horizon", "values", "credit"} <= words & set(VARIANTS)
+
+
+def test_decisions_shown_are_those_in_results():
+    """Numbers to two digits, in the direction in which the line says them."""
+    shown = dict(re.findall(r"^\| (h\d\w) \| (.*?) \|", README, re.MULTILINE))
+    folders = (Path(__file__).parents[1] / "results").glob("h*/verdicts.json")
+    rows = {row["question"]: row for path in folders for row in json.loads(path.read_text()) if row["primary"]}
+    assert shown
+    for name, line in shown.items():
+        turn = {"h2a": lambda x: 1 - x, "h7a": lambda x: -x}.get(name, lambda x: x)
+        numbers = sorted(round(turn(rows[name][part]), 2) for part in ("effect", "low", "high"))
+        assert rows[name]["decision"] == "supported"
+        assert numbers == sorted(float(x) for x in re.findall(r"-?0\.\d\d", line)[:3]), line
 
 
 def test_every_picture_shown_is_there():
