@@ -8,7 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -108,14 +108,16 @@ class Server:
         ]  # fmt: skip
         # Compiling the function that counts ranks takes a CPU 20 s, and nobody asks for ranks.
         stance = nullcontext() if self.on_gpu else torch.compiler.set_stance("force_eager")
-        with stance:
+        with stance, _undisturbed():
             done = self._llm.generate(asked, params, use_tqdm=False)
         return [Answer(one.outputs[0].token_ids, one.outputs[0].logprobs.logprobs) for one in done]
 
 
-@lru_cache(maxsize=1)
+@cache
 def server(shape: str, dtype: str) -> Server:
     """The process's vLLM for a shape: built in seconds, kept for the runs that follow.
+
+    None is ever let go: vLLM would then take down what the others of the process stand on.
 
     Args:
         shape: as from `shape_of`.
@@ -163,7 +165,7 @@ def _import() -> None:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Random states and threads stay as they were, and warnings unsaid: building vLLM seeds the ones and binds the others."""
+    """Random states and threads stay as they were, and warnings unsaid: vLLM seeds and draws from the ones and binds the others."""
     threads, numpy_state, python_state = torch.set_num_threads, np.random.get_state(), random.getstate()  # noqa: NPY002
     try:
         with torch.random.fork_rng(), warnings.catch_warnings():
