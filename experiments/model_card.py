@@ -10,7 +10,7 @@ import yaml
 
 from experiments.spec import RunSpec
 from vapo_core.files import write_whole
-from vapo_core.settings import BASE_SIZES, COMPONENTS
+from vapo_core.settings import BASE_SIZES
 
 LIBRARIES = ("vapo-lab", "torch", "transformers", "tokenizers", "safetensors", "peft", "vllm")
 """Whose versions a card names, as far as they are installed."""
@@ -43,7 +43,7 @@ def card(part: str, spec: RunSpec, row: Mapping[str, Any]) -> str:
     front = yaml.safe_dump(front_matter(part, spec, row), sort_keys=False, allow_unicode=True)
     changed = {f"settings.{name}": value for name, value in _changed(spec.settings).items()}
     changed |= {f"base.{name}": value for name, value in _changed(spec.base).items() if name != "model"}
-    toggles = {name: "on" if getattr(spec.toggles, name) else "off" for name in COMPONENTS}
+    toggles = {name: "on" if chosen else "off" for name, chosen in spec.toggles.model_dump().items()}
     return "\n".join([
         f"---\n{front}---",
         f"# {row['arm']}, {part}\n",
