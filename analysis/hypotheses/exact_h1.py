@@ -16,13 +16,14 @@ LAMBDA, LENGTH, PER = 0.95, 64, 0.1
 
 KINDS: dict[str, tuple[str, float]] = {
     "state": ("frozen, by state", 0.0),
-    "autocorrelated": ("frozen, persisting over 16 tokens", 0.0),
+    "autocorrelated": ("frozen, correlated over 16 positions of one situation", 0.0),
     "position": ("frozen, by position", 0.0),
     "constant": ("constant", 0.0),
     "shrinkage": ("shrinking values by that share", 0.0),
     "fresh": ("drawn afresh", 0.1),
 }
-"""Kind of error -> how it is called, and the plan's noise; fresh noise is kind none with noise."""
+"""Kind of error -> how it is called, and the plan's noise; fresh noise is kind none with noise. Situations are drawn anew at
+every token, so an error correlated between positions of one situation hardly persists along a response."""
 
 ROUNDING = 1e-6
 """Relative bias below which the arithmetic and the table's six decimals leave nothing to see."""

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.decisions import Verdict, verdict
+from analysis.decisions import NOTE, Verdict, verdict
 from analysis.exact_tables import arrays, measured, said
 from analysis.questions import Question
 from analysis.regret import Moments, best_horizon, on_curve, wasted
@@ -56,21 +56,42 @@ def h2a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
                     bool(inside.mean() >= question.floor.least))]  # fmt: skip
     for what, other, batch in variations(tables, found):
         if other is not None:
-            betas = loglog_slope(other.lengths, horizons_at(other, batch))
-            what = f"1 - beta, {what}, {other.lengths[0]:,.0f} to {other.lengths[-1]:,.0f} tokens"
-            rows += said(question, 1 - betas, preset, what, question.unit, question.threshold)
+            rows += slope_row(question, other, batch, what, preset)
     return rows + regrets(tables, found, question, preset)
+
+
+def slope_row(question: Question, found: Curves, batch: float, what: str, preset: str) -> list[Verdict]:
+    """A secondary slope, with the best horizons that lie at an end of the grid, where a slope is no exponent."""
+    best = horizons_at(found, batch)
+    ends = (best <= found.horizons[0]) | (best >= found.horizons[-1])
+    note = (
+        f"{ends.mean():.0%} of the best horizons lie at an end of the grid, {ends[:, 0].mean():.0%} at the shortest and"
+        f" {ends[:, -1].mean():.0%} at the longest"
+    )
+    if (~ends.any(1)).mean() < question.floor.least:
+        note += ": no power law"
+    named = f"1 - beta, {what}, {found.lengths[0]:,.0f} to {found.lengths[-1]:,.0f} tokens"
+    rows = said(question, 1 - loglog_slope(found.lengths, best), preset, named, question.unit, question.threshold)
+    for row in rows:
+        if what in LINEAR and min(abs(row.low), abs(row.high)) > row.threshold and row.low * row.high > 0:
+            note += "; PREDICTION CONTRADICTED: 0 was predicted of it"
+    return [row._replace(strata={NOTE: note}) for row in rows]
 
 
 WORLDS: dict[str, dict[str, object]] = {
     "filler over which the error persists": {"growth": "filler"},
     "everything slower in proportion, self-similar error": {"growth": "slow"},
-    "error persisting over 16 tokens": {"growth": "decisions", "error__kind": "autocorrelated"},
+    "error correlated over 16 positions of one situation": {"growth": "decisions", "error__kind": "autocorrelated"},
     "exact critic (h* = 1 at every length if 1)": {"growth": "decisions", "error__kind": "none", "error__noise": 0.0},
     "values shrunk by half": {"growth": "decisions", "error__kind": "shrinkage"},
     "noise of 0.1 drawn afresh": {"growth": "decisions", "error__kind": "none", "error__noise": 0.1},
 }
-"""What else length and error are made of -> columns of the runs."""
+"""What else length and error are made of -> columns of the runs. On a path a situation is drawn anew at every decision, so
+that an error correlated between positions of one situation hardly persists there; over filler, and where all is slower, it
+does."""
+
+LINEAR = ("filler over which the error persists", "everything slower in proportion, self-similar error")
+"""Where 1 - beta = 0 is predicted."""
 
 
 def variations(tables: Tables, own: Curves) -> list[tuple[str, Curves | None, float]]:
@@ -191,9 +212,10 @@ def _regrets(question: Question, parts: list[Curves], what: str, preset: str) ->
     return rows
 
 
-def _tuned(regret: Array) -> Array:
-    """[S] regret at the level that the other half of the families chose; equal splits for every form."""
-    return -cross_fitted(-regret, np.random.default_rng(0)).scores
+def _tuned(regret: Array, choosing: Array | None = None) -> Array:
+    """[S] regret at the level that the other half of the families chose, by another regret if given; splits are equal."""
+    by = None if choosing is None else -choosing
+    return -cross_fitted(-regret, np.random.default_rng(0), by=by).scores
 
 
 # --- h2b ---
@@ -214,8 +236,11 @@ def h2b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     first, last = (part_of(found, i) for i in (0, -1))
     for name, form in (("alpha", FORMS["VAPO's h = alpha l"]), ("a constant", FORMS["a constant h"])):
         short, long = regret_of(form, first), regret_of(form, last)
-        moved = long[:, short.mean(0).argmin()] - long[:, long.mean(0).argmin()]
-        what = f"share of samples wasted at {long_of} by {name} tuned at {short_of} beyond one tuned there"
+        moved = _tuned(long, short) - _tuned(long)
+        what = (
+            f"share of samples wasted at {long_of} by {name} tuned at {short_of} beyond one tuned there, both on other"
+            " families"
+        )
         rows += said(question, moved, preset, what, "share of samples", SAMPLES)
         ratio = np.log10(LEVELS[long.argmin(1)]) - np.log10(LEVELS[short.argmin(1)])
         what = f"decades from the best {name} at {short_of} to the best at {long_of}"

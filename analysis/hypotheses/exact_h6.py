@@ -5,11 +5,13 @@ import pandas as pd
 
 from analysis.decisions import Verdict
 from analysis.drawing import COLOURS, Drawing, canvas
+from analysis.estimates import Other, by_interval
 from analysis.exact_tables import arrays, measured, said
 from analysis.questions import Question
 from analysis.rows import at_step, having
 from analysis.schema import Tables
-from analysis.statistics.intervals import student
+from analysis.statistics.intervals import Interval, student
+from analysis.updates import share_interval
 
 FULL = {"mu": 0.1, "clip_high": 0.28, "reduction": "token_mean"}
 """Columns of full VAPO; lambda by its rule, hence no constant one."""
@@ -43,8 +45,23 @@ def h6a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         if "lam" not in columns and len(part):
             part = part[part["lam"].isna()]
         what = f"share of updates that lower J with {name}, state error of 0.1, Adam, 4 tokens on average"
-        rows += said(question, fell(tables, part), preset, what, question.unit, question.threshold)
+        rows += share_row(question, fell(tables, part), preset, what, question.threshold)
     return rows
+
+
+def share_row(question: Question, shares: np.ndarray, preset: str, what: str, threshold: float) -> list[Verdict]:
+    """A secondary row of shares [S], or none without families."""
+    if not shares.size:
+        return []
+    other = Other(what, question.unit, threshold)
+    return [by_interval(question, "exact", lambda level: of_shares(shares, level), len(shares), preset, other=other)]
+
+
+def of_shares(shares: np.ndarray, level: float = 0.95) -> Interval:
+    """Student's interval of the mean of shares [S]; where all are 0, or all 1, the exact binomial one with families as trials."""
+    if set(shares) not in ({0.0}, {1.0}):
+        return student(shares, level)
+    return share_interval(np.arange(len(shares)), shares > 0, level)
 
 
 def fell(tables: Tables, runs: pd.DataFrame, late: bool = False) -> np.ndarray:
@@ -63,21 +80,25 @@ def _rows(tables: Tables, question: Question, runs: pd.DataFrame, where: str, pr
     table = arrays(tables, runs, "updates")
     if not len(table):
         return []
-    share, matters = question.unit, question.threshold
+    matters = question.threshold
     shift: pd.Series = (table["shift"].abs() / np.maximum(table["bound"], 1e-12)).groupby(table["seed"]).max()
     vacuous = (table["bound"] > 1).groupby(table["seed"]).mean()
-    told = [
-        (fell(tables, runs), "share of updates that lower J", share, matters),
-        (fell(tables, runs, late=True), "share of updates that lower J once it has passed 0.95", share, matters),
+    shares = [
+        (fell(tables, runs), "share of updates that lower J", matters),
+        (fell(tables, runs, late=True), "share of updates that lower J once it has passed 0.95", matters),
     ]
+    told = []
     if "state error of 0.1" in where and "8 tokens" in where:
-        told += [
+        shares.append((vacuous.to_numpy(), "share of updates whose bound exceeds 1", 0.5))
+        told = [
             (1 - slope(table, "surrogate"), "1 - slope of delta J on the surrogate of true advantages", "slope", SLOPE),
             (1 - slope(table, "predicted"), "1 - slope of delta J on what the own objective promises", "slope", SLOPE),
             (shift, "largest |shift| of a run over R8's bound", "share of the bound", 0.5),
-            (vacuous, "share of updates whose bound exceeds 1", "share of updates", 0.5),
         ]
-    return [row for x, what, unit, limit in told for row in said(question, x, preset, f"{what}, {where}", unit, limit)]
+    rows = [row for x, what, limit in shares for row in share_row(question, x, preset, f"{what}, {where}", limit)]
+    return rows + [
+        row for x, what, unit, limit in told for row in said(question, x, preset, f"{what}, {where}", unit, limit)
+    ]
 
 
 def figures(tables: Tables) -> dict[str, Drawing]:
@@ -96,7 +117,7 @@ def share_table(tables: Tables, runs: pd.DataFrame) -> pd.DataFrame:
         for late in (False, True):
             found = fell(tables, part, late)
             flags = (str(adam) == "True", str(varies) == "True", late)
-            rows.append((size, *flags, *student(found), len(found)))
+            rows.append((size, *flags, *of_shares(found), len(found)))
     return pd.DataFrame(rows, columns=["error", "adam", "lengths_vary", "late", "share", "low", "high", "families"])
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from analysis import theory
+from analysis.decisions import NOTE
 from analysis.exact_tables import arrays, at, measured, per_seed
 from analysis.hypotheses import (
     exact_h1,
@@ -18,6 +19,7 @@ from analysis.hypotheses import (
 )
 from analysis.regret import Moments, best_horizon, on_curve, wasted
 from analysis.schema import Tables
+from analysis.statistics.intervals import student
 from experiments.exact import exact_spec
 from experiments.launch import local_map
 from experiments.shelf import from_runs
@@ -110,6 +112,51 @@ def test_h2a_tells_forms_apart_when_h_goes_with_the_cube_root():
     both = next(r for r in rows if r.estimand.startswith("what VAPO's rule wastes beyond a constant h"))
     assert both.effect == pytest.approx(cost["VAPO's h = alpha l"] - cost["a constant h"])
     assert both.decision is None
+
+
+def test_h2a_says_where_a_slope_is_no_exponent():
+    """Every best horizon of the longest problems at the end h = 1: named, and no power law; none where all lie inside."""
+    question, judge = ASKED["h2a"]
+    inside = [row for row in judge(planted("h2a", 2 / 3), question, "full") if row.estimand.startswith("1 - beta, B")]
+    assert [row.strata[NOTE].split(",")[0] for row in inside] == [
+        "0% of the best horizons lie at an end of the grid"
+    ] * 3
+    assert not any("no power law" in row.strata[NOTE] for row in inside)
+    falling = judge(planted("h2a", 2.0, level=1.5), question, "full")
+    notes = [row.strata[NOTE] for row in falling if row.estimand.startswith("1 - beta, B")]
+    assert all("100% at the longest: no power law" in note for note in notes)
+
+
+def test_h2a_says_which_secondary_prediction_is_contradicted():
+    """1 - beta = 0 is predicted of self-similar errors and of filler, and of nothing else."""
+    question = ASKED["h2a"][0]
+    found = exact_h2.curves(planted("h2a", 1.0), {"growth": "decisions", "error__kind": "state"})
+    slow, other = exact_h2.LINEAR[1], "error of 0.3"
+    (row,), (silent,) = (exact_h2.slope_row(question, found, 512, what, "full") for what in (slow, other))
+    assert "PREDICTION CONTRADICTED" in row.strata[NOTE]
+    assert "CONTRADICTED" not in silent.strata[NOTE]
+    flat = exact_h2.curves(planted("h2a", 0.0), {"growth": "decisions", "error__kind": "state"})
+    assert "CONTRADICTED" not in exact_h2.slope_row(question, flat, 512, slow, "full")[0].strata[NOTE]
+
+
+def test_h2b_tunes_on_other_families():
+    """Levels are noise alone: one tuned at short lengths is worth no less at long ones than one tuned there."""
+    rows = exact_h2.h2b(planted("h2a", 0.0, sd=0.05), h2_length_adaptive_gae.QUESTIONS["h2b"], "full")
+    moved = next(row for row in rows if "by alpha tuned" in row.estimand)
+    assert abs(moved.effect) < 0.01
+    assert "both on other families" in moved.estimand
+
+
+def test_shares_that_are_all_0_have_a_bound():
+    """64 families without a fall: the share may be 5.6 %, 1 - 0.025^(1/64)."""
+    assert exact_h6.of_shares(np.zeros(64)) == pytest.approx((0.0, 0.0, 1 - 0.025 ** (1 / 64)))
+    assert exact_h6.of_shares(np.ones(64)) == pytest.approx((1.0, 0.025 ** (1 / 64), 1.0))
+    mixed = np.repeat([0.0, 0.1], 32)
+    assert exact_h6.of_shares(mixed) == pytest.approx(student(mixed))
+    assert exact_h6.of_shares(np.full(4, 0.5)) == pytest.approx((0.5, 0.5, 0.5))
+    (row,) = exact_h6.share_row(H6["h6a"], np.zeros(64), "full", "x", 0.05)
+    assert (row.primary, row.decision, row.high) == (False, None, pytest.approx(0.056, abs=1e-3))
+    assert exact_h6.share_row(H6["h6a"], np.zeros(0), "full", "x", 0.05) == []
 
 
 def test_h2b_is_about_alpha_at_mixed_lengths():

@@ -52,6 +52,19 @@ def test_equal_generators_split_equally():
     assert shifted.scores == pytest.approx(twice[0].scores + 7)
 
 
+def test_a_choice_by_other_scores_is_scored_on_seeds_that_did_not_choose():
+    """Tuned on one thing, used for another: the setting that is best there, at what it is worth here."""
+    rng = np.random.default_rng(0)
+    here, there = rng.normal(size=(8, 3)) + [9, 0, 0], rng.normal(size=(8, 3)) + [0, 0, 9]
+    found = cross_fitted(here, np.random.default_rng(1), by=there)
+    assert (found.chosen == 2).all()
+    assert found.scores == pytest.approx(here[:, 2])
+    alone = cross_fitted(np.arange(12.0).reshape(6, 2), np.random.default_rng(0), splits=50, by=np.eye(6)[:, :2])
+    assert set(alone.chosen.ravel()) == {0, 1}
+    with pytest.raises(ValueError, match="by: shape"):
+        cross_fitted(here, rng, by=there[:4])
+
+
 @pytest.mark.parametrize("shape", [(1, 3), (4, 0), (5,)])
 def test_refusals(shape):
     with pytest.raises(ValueError, match="at least 2 seeds"):
