@@ -1,8 +1,11 @@
 """Engines a command offers: what each needs, and what it starts from."""
 
+import re
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
-from typing import Literal
+from typing import Any, Literal
 
+from experiments.options import peek
 from vapo_core.settings import Base
 
 EngineName = Literal["transformers", "vllm"]
@@ -19,3 +22,14 @@ def require(engine: str) -> None:
     """
     if engine == "vllm" and find_spec("vllm") is None:
         raise ValueError("engine = 'vllm': vLLM is not installed; `make vllm` installs its CPU build")
+
+
+def spelled_out(words: Sequence[str]) -> list[str]:
+    """`--model X` as `--base.model X`."""
+    return [re.sub(r"^--model(?=$|=)", "--base.model", word) for word in words]
+
+
+def model_asked_for(words: Sequence[str], over: Mapping[str, Any], engine: str) -> str:
+    """The base model that other defaults follow from, before everything is parsed."""
+    below = dict(over.get("base") or {}).get("model", DEFAULT_BASE[engine].model)
+    return peek(words, "base.model", str(below))

@@ -211,6 +211,27 @@ EXAMS: dict[str, Evaluation] = {
 }
 """Evaluations by world. The walk is scored by its exact J, so it needs fewer sampled answers."""
 
+CHECKPOINT = Settings(
+    responses_per_step=512, group_size=16, pool_size=8192, warmup_steps=20, alpha=0.05, mini_batches=4,
+    policy_lr=1e-6, critic_lr=2e-6, tokens_per_micro_batch=16_384, tokens_per_generation_batch=131_072,
+)  # fmt: skip
+"""Settings for a pretrained checkpoint of some 0.5B parameters on one GPU: the paper's alpha and rates, since answers have
+hundreds of tokens."""
+
+CHECKPOINT_EXAM = Evaluation(every=10, problems=512, k_problems=64)
+"""Its evaluation."""
+
+
+def settings_of(world: str, model: str) -> Settings:
+    """The settings that a world and a base model start from."""
+    return SCALES[world] if world != "lm" or model in BASE_SIZES else CHECKPOINT
+
+
+def exam_of(world: str, model: str) -> Evaluation:
+    """The evaluation that goes with them."""
+    return EXAMS[world] if world != "lm" or model in BASE_SIZES else CHECKPOINT_EXAM
+
+
 _CRITIC_FREE = {"credit": "group_relative", "whiten": "none"}
 
 RECIPES: dict[str, Bundle] = {

@@ -6,10 +6,10 @@ from typing import Any
 
 from experiments.ablate import PRESETS, AblateConfig, ablate
 from experiments.designs import DESIGNS
-from experiments.engines import DEFAULT_BASE
+from experiments.engines import DEFAULT_BASE, model_asked_for, spelled_out
 from experiments.options import known, overlay, parse, peek, read_yaml, with_task_dials, without
 from experiments.spec import DEFAULT_TASK
-from vapo_core.settings import EXAMS, SCALES
+from vapo_core.settings import SCALES, exam_of, settings_of
 from vapo_core.tasks import TASKS
 
 
@@ -18,7 +18,7 @@ def run(words: Sequence[str]) -> int:
     file = peek(words, "config", "")
     over = read_yaml(Path(file)) if file else {}
     over.pop("order", None)  # a config.json given back: the order follows from order_seed
-    words = without(words, "config")
+    words = spelled_out(without(words, "config"))
     config, dials = configure(words, over)
     return ablate(config, dials)
 
@@ -31,6 +31,7 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[AblateConfig,
     design = known("design", peek(words, "design", str(over.get("design", "leave-one-out"))), DESIGNS)
     engine = known("engine", peek(words, "engine", str(over.get("engine", "transformers"))), DEFAULT_BASE)
     preset, dials = PRESETS[world][preset_name], TASKS[task].dials
+    model = model_asked_for(words, over, engine)
     with_dials = with_task_dials(AblateConfig, dials)
     default = with_dials(
         world=world,
@@ -44,8 +45,8 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[AblateConfig,
         steps=preset.steps,
         probes={} if "probes" in over else preset.probes,  # given ones stand alone
         baselines=preset.baselines if design in ("leave-one-out", "add-one-in") else (),
-        settings=SCALES[world],
-        evaluation=EXAMS[world],
+        settings=settings_of(world, model),
+        evaluation=exam_of(world, model),
     )
     config = parse(with_dials, overlay(default, over), words, "ablate")
     return config, config.dials.model_dump(exclude_defaults=True)

@@ -7,11 +7,21 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from experiments.engines import DEFAULT_BASE, require
+from experiments.engines import DEFAULT_BASE, model_asked_for, require, spelled_out
 from experiments.options import known, overlay, parse, peek, read_yaml, with_task_dials, without
 from experiments.spec import DEFAULT_STEPS, DEFAULT_TASK, RunSpec, TaskSpec
 from vapo_core.files import ensure_writable
-from vapo_core.settings import EXAMS, RECIPES, SCALES, Base, Evaluation, Frozen, Settings, Toggles
+from vapo_core.settings import (
+    RECIPES,
+    SCALES,
+    Base,
+    Evaluation,
+    Frozen,
+    Settings,
+    Toggles,
+    exam_of,
+    settings_of,
+)
 from vapo_core.tasks import TASKS
 
 
@@ -42,7 +52,7 @@ def run(words: Sequence[str]) -> int:
     """Parse, check, train, say what came of it."""
     file = peek(words, "config", "")
     over = read_yaml(Path(file)) if file else {}
-    config, spec = configure(without(words, "config"), over)
+    config, spec = configure(spelled_out(without(words, "config")), over)
     from vapo_core.recipe import assemble
 
     assemble(spec.toggles, spec.settings, spec.variants)  # names an unknown variant before anything starts
@@ -63,7 +73,7 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[TrainConfig, 
     recipe = known("recipe", peek(words, "recipe", str(over.get("recipe", "vapo"))), RECIPES)
     task = known("task", peek(words, "task", str(over.get("task", DEFAULT_TASK[world]))), TASKS)
     engine = known("engine", peek(words, "engine", str(over.get("engine", "transformers"))), DEFAULT_BASE)
-    dials = TASKS[task].dials
+    model, dials = model_asked_for(words, over, engine), TASKS[task].dials
     with_dials = with_task_dials(TrainConfig, dials)
     default = with_dials(
         world=world,
@@ -74,8 +84,8 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[TrainConfig, 
         steps=DEFAULT_STEPS[world],
         toggles=RECIPES[recipe].toggles,
         variants=dict(RECIPES[recipe].variants),
-        settings=SCALES[world],
-        evaluation=EXAMS[world],
+        settings=settings_of(world, model),
+        evaluation=exam_of(world, model),
     )
     config = parse(with_dials, overlay(default, over), words, "train")
     chosen = config.dials.model_dump(exclude_defaults=True)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from experiments.ablate import BASES
 from experiments.designs import Cell, full_factorial, leave_one_out, with_baselines
 from experiments.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
-from vapo_core.settings import EXAMS, RECIPES, SCALES, Base, Evaluation, Settings, Toggles
+from vapo_core.settings import CHECKPOINT, CHECKPOINT_EXAM, EXAMS, RECIPES, SCALES, Base, Evaluation, Settings, Toggles
 
 World = Literal["walk", "lm"]
 
@@ -45,23 +45,13 @@ SMALL: dict[str, float] = {
 }  # fmt: skip
 """Settings of preset smoke in place of the world's."""
 
-REAL: dict[str, float] = {
-    "responses_per_step": 512, "group_size": 16, "pool_size": 8192, "warmup_steps": 20, "alpha": 0.05,
-    "mini_batches": 4, "policy_lr": 1e-6, "critic_lr": 2e-6, "tokens_per_micro_batch": 16_384,
-    "tokens_per_generation_batch": 131_072,
-}  # fmt: skip
-"""Settings of preset real: the paper's alpha and rates, since answers have hundreds of tokens; batches for one GPU."""
-
-CHANGED: dict[str, dict[str, float]] = {"smoke": SMALL, "real": REAL}
-"""Preset -> settings in place of the world's."""
-
 EXAM: dict[str, Evaluation] = {
     "smoke": Evaluation(every=2, problems=64, k_problems=8),
-    "real": Evaluation(every=10, problems=512, k_problems=64),
+    "real": CHECKPOINT_EXAM,
 }
 """Preset -> evaluation in place of the world's."""
 
-CHECKPOINT = Base(model="Qwen/Qwen2.5-0.5B", dtype="bfloat16")
+MODEL = Base(model="Qwen/Qwen2.5-0.5B", dtype="bfloat16")
 """Base model of preset real, unless the command names another."""
 
 EVERY: dict[str, int] = {"smoke": 2, "quick": 30, "full": 15}
@@ -145,7 +135,7 @@ def run(
         toggles=chosen,
         settings=numbers(world, preset, settings or {}),
         variants={**bundle.variants, **(variants or {})},
-        base=CHECKPOINT if preset == "real" else Base(init=seed if world == "walk" else seed % BASES),
+        base=MODEL if preset == "real" else Base(init=seed if world == "walk" else seed % BASES),
         evaluation=evaluation or EXAM.get(preset, EXAMS[world]),
         seed=seed,
         steps=length,
@@ -155,8 +145,9 @@ def run(
 
 
 def numbers(world: World, preset: str, changes: Mapping[str, Any]) -> Settings:
-    """The world's settings, with those of the preset and these changes."""
-    return Settings(**{**SCALES[world].model_dump(), **CHANGED.get(preset, {}), **changes})
+    """The world's settings, small ones in smoke, a checkpoint's in real, with these changes."""
+    usual = CHECKPOINT if preset == "real" else SCALES[world]
+    return Settings(**{**usual.model_dump(), **(SMALL if preset == "smoke" else {}), **changes})
 
 
 def without(*components: str) -> Toggles:

@@ -37,7 +37,7 @@ STEP_LAMBDA = 0.95**20
 class Target(Frozen):
     """What preset real is run on."""
 
-    model: str = Field(core.CHECKPOINT.model, description="checkpoint of preset real: a folder or a name on the hub")
+    model: str = Field(core.MODEL.model, description="checkpoint of preset real: a folder or a name on the hub")
     task: str = Field(TASK, description="task of preset real")
     dials: dict[str, str] = Field({}, description="NAME VALUE pairs: dials of that task, such as path FOLDER")
     engine: Literal["transformers", "vllm"] = Field("transformers", description="engine of preset real")
@@ -128,7 +128,7 @@ def on(target: Target, specs: Sequence[RunSpec]) -> tuple[RunSpec, ...]:
         raise ValueError(f"model = {target.model!r}: preset real takes a checkpoint, a folder or a name on the hub")
     task = TaskSpec(name=target.task, dials=target.dials)
     dials = TASKS[task.name].dials(**task.dials).model_dump(exclude_defaults=True)
-    base = Base(**{**core.CHECKPOINT.model_dump(), "model": target.model})
+    base = Base(**{**core.MODEL.model_dump(), "model": target.model})
     return tuple(
         RunSpec(
             **{

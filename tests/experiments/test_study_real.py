@@ -36,7 +36,7 @@ def test_every_run_is_of_a_checkpoint_and_paired(stem):
     ]
     assert all(arms == per_seed[0] for arms in per_seed)
     for spec in specs:
-        assert spec.base == core.CHECKPOINT
+        assert spec.base == core.MODEL
         assert spec.task.name == "gsm8k"
         assert (spec.settings.policy_lr, spec.settings.critic_lr, spec.settings.group_size) == (1e-6, 2e-6, 16)
         assert level_of(describe(spec, stem)["world"], describe(spec, stem)["base"]) == "real_lm"
@@ -186,3 +186,19 @@ def test_a_target_belongs_to_the_preset():
     assert flags(StudyConfig(preset="real", task="math", dials={"path": "data"})) == [
         "--task", "math", "--dials", "path", "data",
     ]  # fmt: skip
+
+
+def test_a_checkpoint_has_settings_of_its_own_in_train_and_ablate():
+    """`--model` is `--base.model`; what is given besides still counts."""
+    from experiments.commands import ablate, train
+    from experiments.engines import spelled_out
+
+    words = spelled_out(["--model", "Qwen/Qwen2.5-0.5B", "--task", "gsm8k", "--settings.alpha", "0.4"])
+    _, spec = train.configure(words, {})
+    assert spec.settings == core.numbers("lm", "real", {"alpha": 0.4})
+    assert spec.evaluation == core.EXAM["real"]
+    config, _ = ablate.configure([*words, "--world", "lm"], {"base": {"dtype": "bfloat16"}})
+    assert (config.settings, config.base) == (spec.settings, core.MODEL)
+    _, small = train.configure([], {})
+    assert small.settings.policy_lr == 4e-4
+    assert spelled_out(["--model=x", "--model-card"]) == ["--base.model=x", "--model-card"]
