@@ -17,6 +17,7 @@ from typing import Any, TextIO
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from experiments.addresses import redacted
 from experiments.claims import Busy, claimed
 from experiments.delivery import Arrival
 from experiments.exact import AnySpec
@@ -27,13 +28,13 @@ from experiments.repair import clear_damage, whole_row
 from experiments.same_code import fingerprint
 from experiments.track import Tracking, is_served
 from experiments.upload import upload
-from experiments.workers import Answer, Job, end_with_parent
+from experiments.workers import Answer, Job, end_with_parent, storage_trouble
 from vapo_core.files import clear_scratch
 
 TICK_S = 0.1
 """Seconds between looks at the command's line while runs are under way."""
 
-LOOK_S = 5.0
+LOOK_S = 2.0
 """Seconds between looks at the cluster's size; a run under way shows a sign of life as often."""
 
 
@@ -87,7 +88,7 @@ class _Bridge:
                     spec, held = self._held.pop(stream)
                     with held:
                         came = self._bring(spec, stream)
-                        self._line.send(came if isinstance(came, Refusal) else Came(spec, came))
+                        self._line.send(came)
 
     def _look(self) -> None:
         """Tell how much room there is, and that what is under way is alive."""
@@ -120,17 +121,18 @@ class _Bridge:
         stream = self._remote.remote(spec.model_dump_json(), self._job.study, live, fingerprint())
         self._held[stream] = spec, held
 
-    def _bring(self, spec: AnySpec, stream: Any) -> Answer | Refusal:
+    def _bring(self, spec: AnySpec, stream: Any) -> Came | Refusal:
         """What came of a run, its files in place if there is a row."""
         try:
-            return self._receive(spec, stream)
+            found = self._receive(spec, stream)
+            return found if isinstance(found, Refusal) else Came(spec, found)
         except RayTaskError as error:
-            cause = str(error.cause if hasattr(error, "cause") else error).strip().splitlines()
-            return Answer(reason=f"on its node: {cause[-1][:300] if cause else type(error).__name__}")
-        except RayError as error:
-            return Answer(reason=f"its node or process was lost ({type(error).__name__})")
-        except OSError as error:
-            return Answer(reason=str(error), storage=(error.errno or 0, str(error.filename or self._job.runs)))
+            cause = redacted(str(getattr(error, "cause", error))).strip().splitlines()
+            return Came(spec, Answer(reason=f"on its node: {cause[-1][:300] if cause else type(error).__name__}"))
+        except (RayError, OSError) as error:
+            storage = storage_trouble(error, self._job.runs)
+            reason = f"its node or process was lost ({type(error).__name__})"
+            return Came(spec, Answer(reason=reason, storage=storage), lost=storage is None)
 
     def _receive(self, spec: AnySpec, stream: Any) -> Answer | Refusal:
         answer = ray.get(next(stream))

@@ -2,6 +2,8 @@
 
 import importlib.util
 import multiprocessing
+import os
+import socket
 import sys
 import time
 from multiprocessing.connection import Connection
@@ -21,6 +23,9 @@ PATIENCE_S = 900.0
 CONNECT_S = 300.0
 """Seconds in which a cluster has to take a connection."""
 
+CALL_S = 5.0
+"""Seconds in which its machine has to answer at all."""
+
 MOST_LOSSES = 5
 """Connections lost one after the other without any run finished between: then the fault is not the cluster's."""
 
@@ -33,6 +38,8 @@ class Came(NamedTuple):
 
     spec: AnySpec
     answer: Answer
+    lost: bool = False
+    """Its node or process is gone: the run's misfortune, or the first sign that the whole cluster is going."""
 
 
 class Room(NamedTuple):
@@ -56,7 +63,9 @@ class RayCrew:
             raise ValueError(f"address {how.address!r}: give HOST:PORT, and the command on a node of the cluster")
         self._job, self._how = job, how
         self._given: dict[str, AnySpec] = {}
+        self._doubtful: list[Came] = []
         self._room, self._losses = 0, 0
+        self._process: BaseProcess | None = None
         if reason := self._connect():
             self.stop()
             raise ValueError(
@@ -92,12 +101,14 @@ class RayCrew:
                 self._hear(self._line.recv(), found)
         except (EOFError, OSError):
             found += [(spec, Answer(again=True)) for spec in self._given.values()]
-            self._given = {}
+            self._given, self._doubtful = {}, []
             self._reconnect(len(found))
         return found
 
     def stop(self) -> None:
         """End the connection; Ray then ends what runs on the cluster."""
+        if self._process is None:
+            return
         self._line.close()  # the bridge sees it, and leaves
         self._process.join(timeout=10)
         if self._process.is_alive():
@@ -107,11 +118,20 @@ class RayCrew:
     def _hear(self, said: Came | Room | Refusal, found: list[tuple[AnySpec, Answer]]) -> None:
         if isinstance(said, Refusal):
             raise ValueError(said.reason)
-        if isinstance(said, Room):
+        if isinstance(said, Room):  # so the cluster is there, and what was lost was lost by itself
             self._room = said.runs
-        elif self._given.pop(said.spec.hash, None) is not None:
+            doubtful, self._doubtful = self._doubtful, []
+            for came in doubtful:
+                self._settle(came, found)
+        elif said.lost:
+            self._doubtful.append(said)
+        else:
             self._losses = 0
-            found.append((said.spec, said.answer))
+            self._settle(said, found)
+
+    def _settle(self, came: Came, found: list[tuple[AnySpec, Answer]]) -> None:
+        if self._given.pop(came.spec.hash, None) is not None:
+            found.append((came.spec, came.answer))
 
     def _start(self) -> tuple[Connection, BaseProcess]:
         context = multiprocessing.get_context("spawn")
@@ -123,6 +143,8 @@ class RayCrew:
 
     def _connect(self) -> str:
         """Start a bridge and wait until it is connected; why it is not, or ""."""
+        if reason := nobody_at(self._how.address):
+            return reason
         self._line, self._process = self._start()
         try:
             if not self._line.poll(CONNECT_S):
@@ -149,6 +171,21 @@ class RayCrew:
             time.sleep(pause)
             pause = min(2 * pause, 30.0)
         raise OSError(f"the Ray cluster at {self._how.address} did not come back; {KEPT}")
+
+
+def nobody_at(address: str) -> str:
+    """Why nothing can be there, or "": Ray itself would look for minutes."""
+    place = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
+    host, _, port = place.rpartition(":")
+    if not place:
+        return ""  # a cluster that this machine is a node of, which Ray finds
+    if not host or not port.isdecimal():
+        return f"{place!r} is no HOST:PORT"
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CALL_S).close()
+    except (OSError, OverflowError) as error:
+        return " ".join(str(error).split())
+    return ""
 
 
 def _bridge(line: Connection, job: Job, how: Launching) -> None:
