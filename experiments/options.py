@@ -12,6 +12,7 @@ import tyro
 import yaml
 from pydantic import BaseModel, ValidationError, create_model
 
+from vapo_core.settings import TRUNCATIONS, no_truncation
 from vapo_core.suggest import nearest
 
 Config = TypeVar("Config", bound=BaseModel)
@@ -44,6 +45,8 @@ def _unknown(word: str, model: type[BaseModel]) -> str:
     if not word.startswith("-"):
         return f"unexpected {word!r}"
     flag = word.split("=")[0].lstrip("-").replace("-", "_")
+    if flag.split(".")[-1] in TRUNCATIONS:
+        return no_truncation(flag)
     close = difflib.get_close_matches(flag, flag_names(model), n=1)
     return f"unknown option {word.split('=')[0]}" + (f"; did you mean '--{close[0]}'?" if close else "")
 

@@ -1,7 +1,7 @@
 """Toggles, Settings and the named recipes as data: frozen, torch-free, unknown keys refused."""
 
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -25,6 +25,18 @@ class Toggles(Frozen):
 
 
 COMPONENTS: tuple[str, ...] = tuple(Toggles.model_fields)
+
+
+TRUNCATIONS = frozenset({"top_p", "top_k", "min_p", "repetition_penalty"})
+"""Settings of engines that sample from another distribution than the policy's."""
+
+
+def no_truncation(name: str) -> str:
+    """Why there is no such setting."""
+    return (
+        f"{name}: not offered, for answers are sampled from the policy's whole distribution: from any other, ratios and"
+        " advantages would be of another policy than the one trained; allowed: temperature"
+    )
 
 
 class Settings(Frozen):
@@ -109,6 +121,14 @@ class Settings(Frozen):
         "constant", description="after the warm-up of the rate"
     )
     lr_warmup_steps: int = Field(0, ge=0, description="RL steps over which the policy's rate rises from 0")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_distribution(cls, data: Any) -> Any:
+        cut = TRUNCATIONS & set(data) if isinstance(data, Mapping) else set()
+        if cut:
+            raise ValueError(no_truncation(min(cut)))
+        return data
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

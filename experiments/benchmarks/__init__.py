@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 PARTS: dict[str, str] = {
     "rl_step": "one RL step against the bare decode, forward and backward of its tokens",
     "trl_step": "one RL step against TRL's GRPOTrainer (needs the extra `bench`)",
+    "engines": "vLLM's CPU build against our engine: tokens per second, what a recipe learns (needs `make vllm`)",
     "rollouts": "tokens per second of our engine and of generate",
     "advantages": "GAE in pieces against the loop over time",
     "per_response": "gradients of every response against one gradient of the batch",
@@ -20,6 +21,9 @@ PARTS: dict[str, str] = {
     "real_model": "RL steps of a checkpoint's shape in bfloat16: tokens per second, memory, share of peak (for a GPU)",
 }
 """Parts by file name, with what each measures."""
+
+ASKED_FOR = frozenset({"trl_step", "engines"})
+"""Parts that need what is not installed by default."""
 
 
 def part(name: str) -> Callable[[bool], "list[Row]"]:

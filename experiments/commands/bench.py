@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from experiments.benchmarks import PARTS, part
+from experiments.benchmarks import ASKED_FOR, PARTS, part
 from experiments.benchmarks.timing import Row
 from experiments.options import known, parse
 from vapo_core.files import ensure_writable, write_whole
@@ -20,7 +20,7 @@ class BenchConfig(Frozen):
     """Measure what things cost. Without --quick the outcome goes to results/benchmarks/."""
 
     parts: tuple[str, ...] = Field(
-        tuple(name for name in PARTS if name != "trl_step"), description="which parts: " + ", ".join(PARTS)
+        tuple(name for name in PARTS if name not in ASKED_FOR), description="which parts: " + ", ".join(PARTS)
     )
     quick: bool = Field(False, description="a minute or two, to see that it works; goes to runs/benchmarks/")
     runs: Path = Field(Path("runs"), description="folder of the quick outcome")

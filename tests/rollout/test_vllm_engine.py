@@ -97,6 +97,15 @@ def test_samples_follow_the_policy(engine, model):
     assert score < chi2.ppf(0.999, int(common.sum()))
 
 
+def test_more_prompts_than_are_read_at_once(engine, model):
+    """No prompt is cut in two: on a CPU its random stream could not go back to where the answer begins."""
+    prompts = [[3 + (i + j) % 16 for j in range(20)] for i in range(250)]
+    rollout = engine.complete(prompts, 2, 5)
+    with torch.no_grad():
+        own, _ = LanguagePolicy(model, 1.0)(Batch.ungraded(rollout))
+    torch.testing.assert_close(own, rollout.logp, atol=1e-3, rtol=0)
+
+
 def test_limits_and_stops(engine):
     """An answer ends at a stop token, which it contains, or at its own limit."""
     rollout = engine.complete(PREFIXES, [2, 20, 1], 5, 40)
@@ -105,7 +114,9 @@ def test_limits_and_stops(engine):
     assert lengths[2].max() == 1
     ended = ((last == 1) & rollout.mask).any(1)
     assert torch.equal(rollout.truncated, ~ended)
-    assert (lengths.flatten()[rollout.truncated] == torch.tensor([2, 20, 1]).repeat_interleave(40)[rollout.truncated]).all()
+    assert (
+        lengths.flatten()[rollout.truncated] == torch.tensor([2, 20, 1]).repeat_interleave(40)[rollout.truncated]
+    ).all()
 
 
 def test_temperature_is_in_the_log_probabilities(model):
@@ -160,7 +171,7 @@ def test_random_states_and_threads_stay(model):
 
 def test_what_it_cannot_do_is_said(engine, monkeypatch):
     """Heads without a kernel, and answers for which its cache has no room: one line each."""
-    with pytest.raises(ValueError, match="base.model: its attention heads have 16 numbers"):
+    with pytest.raises(ValueError, match=r"base.model: its attention heads have 16 numbers"):
         VLLMEngine(model_of(heads=16), TOKENIZER, 1.0, 20)
     monkeypatch.setattr(engine._server, "room", 16)
     with pytest.raises(ValueError, match="may take 24 tokens, but its cache has room for 16"):

@@ -22,6 +22,9 @@ GPU_SHARE = 0.3
 CPU_CACHE = 2**28
 """Bytes of its cache of keys and values on a CPU, unless VLLM_CPU_KVCACHE_SPACE says how many GiB."""
 
+MOST_AT_ONCE = 4096
+"""Tokens of prompts that a CPU reads at once, unless a single prompt may have more."""
+
 ENVIRONMENT = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # within one process weights are handed over as they are
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # a core it bound would be the only one for training, too
@@ -46,11 +49,7 @@ class Server:
     def __init__(self, shape: str, dtype: str) -> None:
         """Args: as of `server`."""
         self.on_gpu = torch.cuda.is_available()
-        place = (
-            {"gpu_memory_utilization": GPU_SHARE, "enable_sleep_mode": True}
-            if self.on_gpu
-            else {"kv_cache_memory_bytes": CPU_CACHE, "enforce_eager": True}
-        )
+        place = {"gpu_memory_utilization": GPU_SHARE, "enable_sleep_mode": True} if self.on_gpu else _on_cpu(shape)
         with _undisturbed(), tempfile.TemporaryDirectory() as folder:
             _import()
             from vllm import LLM
@@ -113,6 +112,15 @@ class Server:
         return [Answer(one.outputs[0].token_ids, one.outputs[0].logprobs.logprobs) for one in done]
 
 
+def _on_cpu(shape: str) -> dict[str, Any]:
+    """Arguments for a CPU. Prompts are read whole: after half of one, vLLM would rewind a random stream, which CPUs' cannot."""
+    longest = json.loads(shape).get("max_position_embeddings") or 0
+    return {
+        "kv_cache_memory_bytes": CPU_CACHE, "enforce_eager": True, "enable_chunked_prefill": False,
+        "max_num_batched_tokens": max(MOST_AT_ONCE, longest),
+    }  # fmt: skip
+
+
 @cache
 def server(shape: str, dtype: str) -> Server:
     """The process's vLLM for a shape: built in seconds, kept for the runs that follow.
@@ -165,7 +173,7 @@ def _import() -> None:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Random states and threads stay as they were, and warnings unsaid: vLLM seeds and draws from the ones and binds the others."""
+    """Random states and torch's threads stay as they were, and warnings unsaid: vLLM seeds, draws and binds."""
     threads, numpy_state, python_state = torch.set_num_threads, np.random.get_state(), random.getstate()  # noqa: NPY002
     try:
         with torch.random.fork_rng(), warnings.catch_warnings():
