@@ -45,7 +45,8 @@ def h1b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         other = pd.concat([slope(part, lam) for part in state], axis=1, join="inner").mean(axis=1)
         what = f"the same at lambda {lam:g}"
         rows += said(question, other, preset, what, question.unit, question.threshold)
-    return [*rows, *_growth(question, state[0], preset), *_noise(question, found["fresh", False], preset)]
+    rows += _growth(question, state[0], preset) + _noise(question, found["fresh", False], preset)
+    return rows + _sharing(tables, question, preset)
 
 
 def biases(tables: Tables, kind: str, varies: bool) -> pd.DataFrame:
@@ -100,6 +101,34 @@ def _noise(question: Question, fresh: pd.DataFrame, preset: str) -> list[Verdict
     added = wide.drop(columns=0.0).sub(wide[0.0], axis=0)
     what = "exponent in its deviation of the variance that noise drawn afresh adds, lambda 0.95, 64 tokens, one length"
     return said(question, loglog_slope(added.columns, added.to_numpy()), preset, what, "slope", 0.25)
+
+
+QUARTER = 0.25
+"""Share of Var(V) at which errors of different problems are compared."""
+
+
+def _sharing(tables: Tables, question: Question, preset: str) -> list[Verdict]:
+    """The same with one set of logits for all positions, and at an error that is a quarter of Var(V)."""
+    kinds = {
+        _length(varies): arrays(tables, measured(tables, "sharing", variable=varies), "sharing")
+        for varies in (False, True)
+    }
+    parts = {where: table.set_index("seed") for where, table in kinds.items() if len(table)}
+    if len(parts) < len(kinds):
+        return []
+    rows: list[Verdict] = []
+    for what, of in (
+        ("with one set of logits for all positions", lambda table: table["bias_shared"]),
+        ("at an error that is a quarter of Var(V)", lambda table: table["bias"] * np.sqrt(QUARTER / table["fvu"])),
+    ):
+        found = {where: of(table) for where, table in parts.items()}
+        mean = pd.concat(list(found.values()), axis=1, join="inner").mean(axis=1)
+        for where, theta in {"mean of both kinds of length": mean, **found}.items():
+            rows += said(question, theta, preset, f"the same {what}, {where}", question.unit, question.threshold)
+    for where, table in parts.items():
+        what = f"log of the share of Var(V) that an error of 0.1 is, {where}"
+        rows += said(question, np.log(table["fvu"]), preset, what, "nats", 0.25)
+    return rows
 
 
 def figures(tables: Tables) -> dict[str, Drawing]:

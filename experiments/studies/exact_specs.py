@@ -16,6 +16,7 @@ from vapo_core.exact.plans import (
     Reductions,
     Result,
     Rules,
+    Sharing,
     Theory,
     Updates,
 )
@@ -52,7 +53,7 @@ def of_preset(preset: str, choices: Mapping[str, Choice]) -> Choice:
 
 
 def h1(preset: str) -> tuple[ExactSpec, ...]:
-    """Bias and noise of the gradient under six kinds of error, at fixed and at variable length; R1, R9."""
+    """Bias and noise of the gradient under six kinds of error, at fixed and at variable length, own and shared logits; R1, R9."""
     fixed = of_preset(preset, {"smoke": (16, 64), "quick": (16, 64, 256), "full": (16, 64, 256, 1024)})
     variable = (16, 64, 256) if preset == "full" else (16, 64)
     kinds = (
@@ -68,6 +69,7 @@ def h1(preset: str) -> tuple[ExactSpec, ...]:
         for error in kinds
         for varies, lengths in ((False, fixed), (True, variable))
     ]
+    plans += [Sharing(measure="sharing", error=STATE, variable=varies) for varies in (False, True)]
     return (*_each(plans, preset), *_theory(preset, ("r1",), ("r9",)))
 
 

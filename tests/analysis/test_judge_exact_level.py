@@ -259,6 +259,20 @@ def test_every_judge_reads_what_the_measurements_write(smoke):
             assert all(np.isfinite(row.effect) for row in rows)
 
 
+def test_h1b_beside_shared_logits_and_at_a_quarter_of_the_variance(smoke):
+    rows = {row.estimand: row for row in exact_h1.h1b(smoke["h1"], ASKED["h1b"][0], "smoke")}
+    table = arrays(smoke["h1"], measured(smoke["h1"], "sharing"), "sharing")
+    both = rows["the same with one set of logits for all positions, mean of both kinds of length"]
+    assert (both.effect, both.seeds) == (pytest.approx(table["bias_shared"].mean()), 2)
+    scaled = table["bias"] * np.sqrt(0.25 / table["fvu"])
+    assert rows[
+        "the same at an error that is a quarter of Var(V), mean of both kinds of length"
+    ].effect == pytest.approx(scaled.mean())
+    own = rows["relative bias at lambda 0.95, 64 tokens, one length, error of 0.1 frozen, by state"]
+    fixed = arrays(smoke["h1"], measured(smoke["h1"], "sharing", variable=False), "sharing")
+    assert own.effect == pytest.approx(fixed["bias"].mean(), abs=1e-5)
+
+
 def test_figures_show_their_numbers(smoke):
     drawn = {}
     for stem, module in (

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vapo_core.exact import bias, blame, horizon, reductions, rules, updates
+from vapo_core.exact import bias, blame, horizon, reductions, rules, sharing, updates
 from vapo_core.exact.curves import curve_of, lambda_curve
 from vapo_core.exact.family import dials_at, member
-from vapo_core.exact.plans import Bias, Blame, Error, Horizon, Reductions, Rules, Updates
+from vapo_core.exact.plans import Bias, Blame, Error, Horizon, Reductions, Rules, Sharing, Updates
 from vapo_core.oracles.batches import plain_token_mean, simulated
+from vapo_core.oracles.instances import InstanceDials
 from vapo_core.oracles.tabular import adaptive, by_length, constant_lambda, independent_lambda
 from vapo_core.probes.credit import blame_of
 
@@ -25,6 +26,33 @@ def test_a_grid_of_lambdas_is_each_lambda_by_itself(growth):
     want = curve_of([constant_lambda(drawn.mdp, drawn.critic(), x, 0.2) for x in lambdas], drawn.mdp.gradient)
     for one, other in zip(got, want, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
+
+
+def test_bias_with_shared_logits_by_enumeration():
+    """Every response of three tokens, score times advantage added up over positions by hand; own logits as `bias` has them."""
+    from vapo_core.oracles.responses import listed
+
+    drawn = member(Sharing(measure="sharing"), 64, 0)
+    one = reductions.tied(member(Bias(measure="bias", dials=InstanceDials(horizon=3), lengths=(3,)), 3, 1).mdp)
+    error = np.random.default_rng(0).normal(size=one.shape[:2]) / 10
+    every, chance = listed(one)
+    critic = one.values.copy()
+    critic[:-1] += error
+    got = [reductions.response_gradients(one, every, v, lam)[0] for v, lam in ((critic, 0.5), (one.values, 1.0))]
+    biased, true = (chance @ whole for whole in got)
+    np.testing.assert_allclose(true, one.gradient.sum(0).ravel(), atol=1e-12)
+    want = np.linalg.norm(biased - true) / np.linalg.norm(true)
+    assert sharing.bias(one, error, 0.5, True) == pytest.approx(want)
+    assert sharing.bias(one, error, 1.0, True) == pytest.approx(0, abs=1e-12)
+    curve = lambda_curve(drawn.mdp, drawn.critic(), np.array([0.95]))
+    assert sharing.bias(drawn.mdp, drawn.error, 0.95, False) == pytest.approx(curve.bias[0])
+
+
+def test_fvu_of_a_constant_critic_is_1():
+    mdp = member(Sharing(measure="sharing"), 64, 0).mdp
+    values, weight = mdp.values[:-1], mdp.occupancy / mdp.occupancy.sum()
+    assert sharing.fvu(mdp, (weight * values).sum() - values) == pytest.approx(1)
+    assert sharing.fvu(mdp, 2 * ((weight * values).sum() - values)) == pytest.approx(4)
 
 
 def test_families_grow_as_they_say():

@@ -58,6 +58,13 @@ class Bias(Plan):
     lambdas: tuple[float, ...] = Field((0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0))
 
 
+class Sharing(Plan):
+    """The bias where each position has logits of its own and where all share one set, and the error's part of Var(V) (h1b)."""
+
+    measure: Literal["sharing"]
+    lam: float = Field(0.95, ge=0, le=1)
+
+
 class Horizon(Plan):
     """Gradient quality against the horizon 1 / (1 - lambda) at several lengths (h2a, h2b, R4)."""
 
@@ -136,4 +143,6 @@ class Theory(Frozen):
     result: Result
 
 
-AnyPlan = Annotated[Bias | Horizon | Rules | Reductions | Updates | Blame | Theory, Field(discriminator="measure")]
+AnyPlan = Annotated[
+    Bias | Sharing | Horizon | Rules | Reductions | Updates | Blame | Theory, Field(discriminator="measure")
+]

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from vapo_core.exact import bias, blame, horizon, reductions, rules, theory, updates
+from vapo_core.exact import bias, blame, horizon, reductions, rules, sharing, theory, updates
 from vapo_core.exact.measured import Measured
 
 MEASURES: dict[str, Callable[[Any, int], Measured]] = {
     "bias": bias.measure,
+    "sharing": sharing.measure,
     "horizon": horizon.measure,
     "rules": rules.measure,
     "reductions": reductions.measure,
