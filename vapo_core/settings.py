@@ -232,7 +232,7 @@ EXAMS: dict[str, Evaluation] = {
 """Evaluations by world. The walk is scored by its exact J, so it needs fewer sampled answers."""
 
 CHECKPOINT = Settings(
-    responses_per_step=512, group_size=16, pool_size=8192, warmup_steps=20, alpha=0.05, mini_batches=4,
+    responses_per_step=512, group_size=16, pool_size=7168, warmup_steps=20, alpha=0.05, mini_batches=4,
     policy_lr=1e-6, critic_lr=2e-6, tokens_per_micro_batch=16_384, tokens_per_generation_batch=131_072,
 )  # fmt: skip
 """Settings for a pretrained checkpoint of some 0.5B parameters on one GPU: the paper's alpha and rates, since answers have

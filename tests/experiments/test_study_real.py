@@ -141,7 +141,7 @@ def test_alpha_is_the_papers_since_answers_are_long():
     numbers = core.numbers("lm", "real", {})
     assert numbers.alpha == 0.05
     assert TASKS["gsm8k"].dials().max_tokens * numbers.alpha > 20
-    assert numbers.pool_size > 7473
+    assert numbers.pool_size <= 7473  # as many as GSM8K has
     assert pytest.approx(0.358, abs=0.001) == real.STEP_LAMBDA
 
 

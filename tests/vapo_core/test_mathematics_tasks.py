@@ -200,7 +200,7 @@ def test_the_hub_is_asked_for_a_pinned_revision(monkeypatch):
 
 
 def test_aime_is_for_examination(tmp_path):
-    with pytest.raises(ValueError, match="no split 'train'"):
+    with pytest.raises(ValueError, match="train on dapo_math_17k"):
         local("aime_2024", tmp_path).sample(np.random.default_rng(0), 1, "train")
 
 

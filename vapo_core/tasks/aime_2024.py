@@ -7,6 +7,7 @@ Columns ID, Problem, Solution, Answer; the hub calls its only split train, and n
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
 from pydantic import Field
 
 from vapo_core.tasks.mathematics import BOXED, Mathematics, MathematicsDials, Reference
@@ -32,6 +33,16 @@ class Aime2024(Mathematics):
         "held_out": (Source("Maxwell-Jia/AIME_2024", "train", _REVISION),)
     }
     files: ClassVar[Mapping[str, str]] = {"held_out": "aime"}
+
+    def sample(self, rng: np.random.Generator, n: int, split: str) -> list[Problem]:
+        """n of the thirty.
+
+        Raises:
+            ValueError: for split train, naming the task to train on; or if the data cannot be had.
+        """
+        if split == "train":
+            raise ValueError("task aime_2024: its problems are to be examined on; train on dapo_math_17k, which is")
+        return super().sample(rng, n, split)
 
     def tables(self, split: str) -> list[Any]:
         """None to train on."""
