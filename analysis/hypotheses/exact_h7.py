@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from analysis.decisions import Verdict, verdict
+from analysis.decisions import NOTE, Verdict, verdict
 from analysis.drawing import COLOURS, Drawing, canvas
 from analysis.exact_tables import arrays, at, measured, per_seed, said
 from analysis.questions import Question
@@ -12,6 +12,9 @@ from analysis.statistics.intervals import student
 
 ALPHA = 0.05
 """alpha of the estimand, the paper's."""
+
+WIDTH = 8
+"""Tokens of a step."""
 
 RULES: dict[str, dict[str, float]] = {
     "α = 0.05": {"alpha": 0.05},
@@ -51,17 +54,36 @@ def h7a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     if not len(theta):
         return []
     lost = float(per_seed(own, "lost").mean())
-    rows = [verdict(question, "exact", -theta, preset, lost >= question.floor.least)]
+    row = verdict(question, "exact", -theta, preset, lost >= question.floor.least)
+    slope = -formula(np.unique(own["length"]))
+    alone = f"R12's formula alone, without a sample, gives {slope:.2f}: this is the rule's arithmetic"
+    rows = [row._replace(strata={NOTE: alone, **row.strata})]
     for rule, wanted in RULES.items():
         part, where = at(true, **wanted), f"{rule}, true values"
         what = f"minus the slope of log share on log length, {where}"
         rows += said(question, -slopes(part, "log_share"), preset, what, question.unit, question.threshold)
-        rows += _far(question, part, where, preset, {"share": MEASURES["share"]})
+        far = _far(question, part, where, preset, {"share": MEASURES["share"]})
+        rows += [_against_one(row) for row in far] if rule == "λ = 0" else far
     for critic in list(CRITICS)[1:]:
         table = blame(tables, critic)
         for rule in ("α = 0.05", "λ = 0.95"):
             rows += _far(question, at(table, **RULES[rule]), f"{rule}, {critic}", preset, MEASURES)
     return rows
+
+
+def formula(lengths: np.ndarray, alpha: float = ALPHA) -> float:
+    """Slope on log length of log E (1 - lambda^w) / (1 - lambda^(j + 1)), lambda = 1 - 1/(alpha l), any step erring (R12)."""
+    shares = []
+    for length in lengths:
+        lam, ends = 1 - 1 / (alpha * length), np.arange(WIDTH, length, WIDTH)
+        shares.append(np.mean((1 - lam**WIDTH) / (1 - lam**ends)))
+    return float(np.polyfit(np.log(lengths), np.log(shares), 1)[0])
+
+
+def _against_one(row: Verdict) -> Verdict:
+    """Says so if the share at lambda = 0, predicted to be 1, is not."""
+    said_so = "PREDICTION CONTRADICTED: 1 was predicted of it; other tokens lose value, too"
+    return row._replace(strata={NOTE: said_so, **row.strata}) if row.high < 1 else row
 
 
 def blame(tables: Tables, critic: str) -> pd.DataFrame:

@@ -93,6 +93,16 @@ def test_an_error_that_loses_nothing_is_not_tested():
     assert primary("h7a", tables).decision == "not_tested"
 
 
+def test_h7a_says_what_its_formula_gives_and_that_a_share_of_1_was_not_found(smoke):
+    assert exact_h7.formula(exact_level.TOKENS) == pytest.approx(-0.938, abs=1e-3)
+    assert "gives 0.94: this is the rule's arithmetic" in primary("h7a", planted("h7a", 1.0)).strata[NOTE]
+    rows = exact_h7.h7a(smoke["h7"], ASKED["h7a"][0], "smoke")
+    (none,) = [row for row in rows if row.estimand.startswith("share of blame in the erring step, λ = 0, true")]
+    assert ("CONTRADICTED" in none.strata.get(NOTE, "")) == (none.high < 1)
+    assert "CONTRADICTED" in exact_h7._against_one(none._replace(high=0.8)).strata[NOTE]
+    assert exact_h7._against_one(none._replace(high=1.0)).strata == {}
+
+
 def test_h2a_controls():
     """h* = 0.4 l has slope 1, theta 0; a constant h* has theta 1."""
     linear = primary("h2a", planted("h2a", 0.0, level=0.4 * 64, sd=0.05))
