@@ -26,30 +26,51 @@ def join(environment: Mapping[str, str] = os.environ, timeout: timedelta = TIMEO
         timeout: longest wait for another rank.
 
     Raises:
-        ValueError: if there are several and accelerate is not installed.
+        ValueError: if there are several and accelerate is not installed, or asked for another way of sharing than offered.
     """
-    return Accelerated(timeout) if int(environment.get("WORLD_SIZE", "1")) > 1 else Single()
+    if int(environment.get("WORLD_SIZE", "1")) == 1:
+        return Single()
+    accelerator = accelerator_of(timeout)
+    if accelerator.is_fsdp2:
+        from vapo_core.sharded import Sharded
+
+        return Sharded(accelerator, timeout)
+    kind = str(accelerator.distributed_type).rpartition(".")[2]
+    if not kind.startswith("MULTI_"):
+        raise ValueError(
+            f"accelerate's configuration asks for {kind}; allowed: DDP (MULTI_GPU), FSDP with fsdp_version 2"
+        )
+    return Accelerated(accelerator, timeout)
+
+
+def accelerator_of(timeout: timedelta) -> Any:
+    """accelerate's own object; it finds the other processes and waits until all are there.
+
+    Raises:
+        ValueError: if accelerate is not installed.
+    """
+    try:
+        from accelerate import Accelerator
+        from accelerate.utils import InitProcessGroupKwargs
+    except ImportError:
+        raise ValueError("several processes: needs the package accelerate; pip install 'vapo-lab[real]'") from None
+    return Accelerator(
+        cpu=not torch.cuda.is_available(),
+        mixed_precision="no",  # a run's numbers are those of its spec, whatever accelerate's own configuration says
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=timeout)],
+    )
 
 
 class Accelerated(Ranks):
     """One of several processes; how networks are spread is what `accelerate config` says."""
 
-    def __init__(self, timeout: timedelta) -> None:
-        """Find the others; waits until all are there."""
-        try:
-            from accelerate import Accelerator
-            from accelerate.utils import InitProcessGroupKwargs
-        except ImportError:
-            raise ValueError("several processes: needs the package accelerate; pip install 'vapo-lab[real]'") from None
-
-        self.accelerator = Accelerator(
-            cpu=not torch.cuda.is_available(),
-            mixed_precision="no",  # a run's numbers are those of its spec, whatever accelerate's own configuration says
-            kwargs_handlers=[InitProcessGroupKwargs(timeout=timeout)],
-        )
+    def __init__(self, accelerator: Any, timeout: timedelta) -> None:
+        """Args: accelerator, as of `accelerator_of`; timeout, longest wait for another rank."""
+        self.accelerator = accelerator
         self.number, self.size = self.accelerator.process_index, self.accelerator.num_processes
         self._talk = dist.new_group(backend="gloo", timeout=timeout)
         self._prepared: WeakKeyDictionary[nn.Module, nn.Module] = WeakKeyDictionary()
+        self._budgets: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Accelerated":
         """Itself: a copy of a learner works among the same processes."""

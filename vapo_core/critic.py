@@ -25,7 +25,7 @@ class LanguageCritic(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """[B, T] value of the prefix before each response token, in reward units; 0 where masked."""
-        return in_groups(batch, self.read, most_tokens=self.passes.most_tokens)[0]
+        return in_groups(batch, self.read, self.passes.worth, self.passes.most_tokens)[0]
 
     def read(self, ids: Tensor, attention: Tensor, mask: Tensor) -> tuple[Tensor]:
         """One pass; ids and attention [b, P + t], mask [b, t]."""

@@ -1,13 +1,13 @@
 """A Hugging Face causal language model as policy: log-probability and entropy of response tokens."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from vapo_core.devices import computing
-from vapo_core.ragged import in_groups
+from vapo_core.ragged import WORTH_A_PASS, in_groups
 from vapo_core.types import Batch
 
 MANY_LOGITS = 2**26
@@ -27,6 +27,12 @@ class Passes(NamedTuple):
     """As in `devices.computing`."""
     most_tokens: float = float("inf")
     """As in `ragged.in_groups`."""
+    worth: float = WORTH_A_PASS
+    """As in `ragged.by_length`."""
+
+    def at_once(self) -> Self:
+        """The same with every batch in one pass."""
+        return self._replace(most_tokens=float("inf"), worth=float("inf"))
 
 
 class LanguagePolicy(nn.Module):
@@ -38,7 +44,7 @@ class LanguagePolicy(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log-probability of each response token and entropy of its distribution, both [B, T] nats; 0 where masked."""
-        logp, entropy = in_groups(batch, self.read, most_tokens=self.passes.most_tokens)
+        logp, entropy = in_groups(batch, self.read, self.passes.worth, self.passes.most_tokens)
         return logp, entropy
 
     def read(self, ids: Tensor, attention: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ Run = Callable[[Tensor, Tensor, Tensor], Sequence[Tensor]]
 """(ids [b, P + t], attention [b, P + t], mask [b, t]) -> tensors [b, t]; no row may see another."""
 
 
-def in_groups(batch: Batch, run: Run, worth: int = WORTH_A_PASS, most_tokens: float = float("inf")) -> list[Tensor]:
+def in_groups(batch: Batch, run: Run, worth: float = WORTH_A_PASS, most_tokens: float = float("inf")) -> list[Tensor]:
     """What `run` gives for the whole batch, from one pass per group of like lengths, cut to what some row of it has.
 
     Args:
@@ -92,7 +92,7 @@ def micro_batches(batch: Batch, slices: int, most_tokens: float) -> list[Tensor]
     return found
 
 
-def by_length(lengths: Sequence[int], worth: int) -> list[list[int]]:
+def by_length(lengths: Sequence[int], worth: float) -> list[list[int]]:
     """Row numbers in groups of like length, shortest first; what saves more than `worth` tokens of padding is split.
 
     Args:
@@ -102,7 +102,7 @@ def by_length(lengths: Sequence[int], worth: int) -> list[list[int]]:
     return _split(sorted(range(len(lengths)), key=lengths.__getitem__), lengths, worth)
 
 
-def _split(group: list[int], lengths: Sequence[int], worth: int) -> list[list[int]]:
+def _split(group: list[int], lengths: Sequence[int], worth: float) -> list[list[int]]:
     """The group, or the two that save most and what they split into."""
     longest = lengths[group[-1]]
     saved = [number * (longest - lengths[row]) for number, row in enumerate(group, start=1)]

@@ -33,6 +33,8 @@ class Ranks(ABC):
     """From 0; number 0 writes what is written."""
     size: int
     """How many there are."""
+    in_pieces = False
+    """Whether weights are spread over the ranks, so that gradients can be had for training alone."""
 
     @abstractmethod
     def everyones(self, mine: bytes) -> list[bytes]:
@@ -74,18 +76,26 @@ class Ranks(ABC):
     def whole_state(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         """An optimiser's state as if there were one rank."""
 
-    def check(self, settings: Settings) -> None:
-        """See that every rank has a row of every mini-batch.
+    def check(self, settings: Settings, probes: Mapping[str, int]) -> None:
+        """See that every rank has a row of every mini-batch, and probes the weights they read.
 
         Raises:
-            ValueError: if there are too many ranks for that.
+            ValueError: if there are too many ranks for that, or weights are in pieces and there are probes.
         """
+        if self.in_pieces and probes:
+            raise ValueError(
+                f"probes: {next(iter(probes))} reads weights that FSDP spreads over processes; use DDP, or none"
+            )
         rows = settings.responses_per_step // settings.mini_batches
         if rows < self.size:
             raise ValueError(
                 f"settings.mini_batches {settings.mini_batches}: {settings.responses_per_step} responses per step leave"
                 f" {rows} per mini-batch for {self.size} processes, at least one each is needed"
             )
+
+    def even(self, slices: list[Tensor]) -> list[Tensor]:
+        """This rank's rows in the slices in which they are passed through networks: as they are, or as the others need them."""
+        return slices
 
     def first(self, work: Callable[[], Any]) -> Any:
         """The JSON value of work that rank 0 does, while the others wait for it."""

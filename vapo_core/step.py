@@ -117,7 +117,7 @@ def slices_of(part: Batch, settings: Settings, ranks: Ranks) -> list[Tensor]:
     """Row numbers of this rank's micro-batches; ranks share the mini-batch's micro-batches among them."""
     rows = torch.arange(len(part.mask))[ranks.share(len(part.mask))]
     own = micro_batches(part.take(rows), -(-settings.micro_batches // ranks.size), settings.tokens_per_micro_batch)
-    return [rows[micro] for micro in own]
+    return [rows[micro] for micro in ranks.even(own)]
 
 
 def _whole_batch_weights(part: Batch, recipe: Recipe) -> tuple[Tensor, Tensor, Tensor]:

@@ -74,7 +74,7 @@ class Trainer:
         self.pool = world.task.sample(np.random.default_rng(self.seeds.data), settings.pool_size, "train")
         self.stream = PromptStream(self.pool, recipe.group_sampling, child(self.seeds.data, 1))
         self.ranks = world.ranks
-        self.ranks.check(settings)
+        self.ranks.check(settings, probes or {})
         self.policy = Learner(world.policy, settings.policy_lr, settings, steps, settings.lr_warmup_steps, self.ranks)
         self.critic = Learner(world.critic, settings.critic_lr, settings, steps, ranks=self.ranks)
         self.reference = world.reference() if settings.kl_coef else None
@@ -159,7 +159,6 @@ class Trainer:
     def _before_update(self, graded: Graded, batch: Batch, credited: Credited) -> dict[str, float]:
         """What can be said of the batch with the policy that sampled it."""
         returns = returns_to_go(terminal_rewards(batch), batch.mask)
-        part = torch.arange(len(batch.mask) // self.settings.mini_batches)
         entropy = self._entropy(batch)
         error = (credited.values - returns)[batch.mask]
         return {
@@ -176,14 +175,17 @@ class Trainer:
             **metrics.credit_activity(batch, credited, self.settings.fixed_lambda),
             **metrics.group_activity(batch.rewards, batch.group, [p.prompt for p in graded.problems]),
             "activity/value_pretraining": float(error.square().mean()),
-            **positive_grad_ratio(
-                self.world.policy,
-                batch.take(part),
-                credited.take(part),
-                self.recipe,
-                self.settings.tokens_per_micro_batch,
-            ),
+            **self._loudness(batch, credited),
         }
+
+    def _loudness(self, batch: Batch, credited: Credited) -> dict[str, float]:
+        """What the positive-example loss weighs beside the surrogate, on one mini-batch."""
+        if self.ranks.in_pieces:
+            return {}
+        part = torch.arange(len(batch.mask) // self.settings.mini_batches)
+        return positive_grad_ratio(
+            self.world.policy, batch.take(part), credited.take(part), self.recipe, self.settings.tokens_per_micro_batch
+        )
 
     def _entropy(self, batch: Batch) -> Tensor:
         """[B, T] entropy of the present policy."""

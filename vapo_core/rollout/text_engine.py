@@ -84,10 +84,11 @@ class TextEngine:
         self.check_room(prefixes, limits)
         part = self.ranks.share(len(prefixes))
         device = next(self.model.parameters()).device
-        if part.start < part.stop:
-            tokens, logp = self.sample(prefixes, limits, seed, each, part)
-        else:  # fewer prefixes than ranks
-            tokens, logp = torch.zeros(0, 1, dtype=torch.long), torch.zeros(0, 1)
+        with self.ranks.whole(self.model):
+            if part.start < part.stop:
+                tokens, logp = self.sample(prefixes, limits, seed, each, part)
+            else:  # fewer prefixes than ranks
+                tokens, logp = torch.zeros(0, 1, dtype=torch.long), torch.zeros(0, 1)
         found = self.ranks.padded({"tokens": (tokens, UNWRITTEN), "logp": (logp, 0.0)})
         return found["tokens"].to(device), found["logp"].to(device)
 
