@@ -57,6 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if words[0] not in COMMANDS:
         return refuse(f"no command {words[0]!r}{nearest(words[0], COMMANDS)}")
+    if words[0] != "train" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        return refuse(
+            f"{words[0]} was started as {os.environ['WORLD_SIZE']} processes; only train shares a run among several"
+        )
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     redact_uncaught()
