@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def pool() -> Pool:
-    return Pool(1.0)
+    return Pool(2.0)
 
 
 def rows() -> list[dict[str, str]]:
