@@ -20,6 +20,9 @@ CORRECTED = 1 - 0.05 / QUESTIONS_ASKED
 NOTE = "note"
 """Key of a row's strata under which a remark stands: why it decides nothing, what it leaves out, what a stratum says."""
 
+CONTRADICTED = "PREDICTION CONTRADICTED"
+"""In a secondary row's note: what was predicted of that row does not hold, though no verdict is about it."""
+
 SIGN: dict[Decision, int] = {"supported": 1, "refuted_opposite": -1}
 """Decision -> sign of theta that it states."""
 

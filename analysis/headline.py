@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from analysis import paper
 from analysis.decided import LEVEL_NAMES, look, replicates
-from analysis.decisions import NOTE, Decision, Verdict
+from analysis.decisions import CONTRADICTED, NOTE, Decision, Verdict
 from analysis.questions import Question
 from analysis.terminal import NONE
 
@@ -29,6 +29,8 @@ DIFFERENCE = "the data contradict the prediction: there is a difference where no
 def headline(verdicts: Sequence[Verdict], questions: Mapping[str, Question]) -> list[str]:
     """One line per question, those whose data contradict the prediction first: PREDICTION CONTRADICTED, in capitals.
 
+    After these come secondary rows of which something else was predicted, as their note says.
+
     Args:
         verdicts: of a study, primary and secondary rows.
         questions: of the study, as declared.
@@ -38,7 +40,18 @@ def headline(verdicts: Sequence[Verdict], questions: Mapping[str, Question]) -> 
         name: primary[name].decision if name in primary else None for name in questions
     }
     names = sorted(questions, key=lambda name: ORDER.index(decided[name]))
-    return [_line(questions[name], primary.get(name)) for name in names]
+    first = [name for name in names if decided[name] in CONTRADICTS]
+    lines = [_line(questions[name], primary.get(name)) for name in names]
+    return [*lines[: len(first)], *beside(verdicts), *lines[len(first) :]]
+
+
+def beside(verdicts: Sequence[Verdict]) -> list[str]:
+    """A line per secondary row that says that what was predicted of it does not hold."""
+    return [
+        f"Beside {row.question}, {row.estimand}: {estimate(row)} {row.unit}; {row.strata[NOTE]}."
+        for row in verdicts
+        if not row.primary and CONTRADICTED in row.strata.get(NOTE, "")
+    ]
 
 
 def _line(question: Question, row: Verdict | None) -> str:
@@ -46,7 +59,7 @@ def _line(question: Question, row: Verdict | None) -> str:
         return f"{question.id}: {MEANS[None]}."
     word = look(row.decision, question.equivalence).word
     means = DIFFERENCE if question.equivalence and row.decision == "refuted_opposite" else MEANS[row.decision]
-    start = f"PREDICTION CONTRADICTED, {question.id}" if row.decision in CONTRADICTS else question.id
+    start = f"{CONTRADICTED}, {question.id}" if row.decision in CONTRADICTS else question.id
     note = f" Note: {row.strata[NOTE]}." if NOTE in row.strata else ""
     return (
         f"{start}: {word}; {means} ({LEVEL_NAMES[row.level]}, preset {row.preset}, {row.seeds} {replicates(row)}: "

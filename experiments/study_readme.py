@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis.decisions import Verdict
+from analysis.decisions import NOTE, Verdict
+from analysis.headline import beside
 
 
 def study_readme(note: Mapping[str, Any], found: Sequence[Verdict], figures: Mapping[str, str]) -> str:
@@ -36,6 +37,9 @@ def _decided(note: Mapping[str, Any], found: Sequence[Verdict]) -> str:
             else f"| {name}: {asked} | {row.decision} | {row.effect:.3g} [{row.low:.3g}, {row.high:.3g}] {row.unit} |"
             f" {row.threshold:g} | {row.seeds} |"
         )
+    remarks = [f"- {name}: {row.strata[NOTE]}." for name, row in primary.items() if NOTE in row.strata]
+    remarks += [f"- {line}" for line in beside(found)]
+    lines += ["", *remarks] if remarks else []
     secondary = sum(not row.primary for row in found)
     lines += ["", f"{secondary} secondary rows, with 95 % intervals and without a verdict, are in `verdicts.json`."]
     return "\n".join(lines)

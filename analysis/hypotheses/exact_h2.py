@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.decisions import NOTE, Verdict, verdict
+from analysis.decisions import CONTRADICTED, NOTE, Verdict, verdict
 from analysis.exact_tables import arrays, measured, said
 from analysis.questions import Question
 from analysis.regret import Moments, best_horizon, on_curve, wasted
@@ -67,6 +67,8 @@ def slope_row(question: Question, found: Curves, batch: float, what: str, preset
     note = (
         f"{ends.mean():.0%} of the best horizons lie at an end of the grid, {ends[:, 0].mean():.0%} at the shortest and"
         f" {ends[:, -1].mean():.0%} at the longest"
+        if ends.any()
+        else "no best horizon lies at an end of the grid"
     )
     if (~ends.any(1)).mean() < question.floor.least:
         note += ": no power law"
@@ -74,7 +76,7 @@ def slope_row(question: Question, found: Curves, batch: float, what: str, preset
     rows = said(question, 1 - loglog_slope(found.lengths, best), preset, named, question.unit, question.threshold)
     for row in rows:
         if what in LINEAR and min(abs(row.low), abs(row.high)) > row.threshold and row.low * row.high > 0:
-            note += "; PREDICTION CONTRADICTED: 0 was predicted of it"
+            note += f"; {CONTRADICTED}: 0 was predicted of it"
     return [row._replace(strata={NOTE: note}) for row in rows]
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from analysis.decisions import NOTE, Verdict, verdict
+from analysis.decisions import CONTRADICTED, NOTE, Verdict, verdict
 from analysis.drawing import COLOURS, Drawing, canvas
 from analysis.exact_tables import arrays, at, measured, per_seed, said
 from analysis.questions import Question
@@ -82,7 +82,7 @@ def formula(lengths: np.ndarray, alpha: float = ALPHA) -> float:
 
 def _against_one(row: Verdict) -> Verdict:
     """Says so if the share at lambda = 0, predicted to be 1, is not."""
-    said_so = "PREDICTION CONTRADICTED: 1 was predicted of it; other tokens lose value, too"
+    said_so = f"{CONTRADICTED}: 1 was predicted of it; other tokens lose value, too"
     return row._replace(strata={NOTE: said_so, **row.strata}) if row.high < 1 else row
 
 

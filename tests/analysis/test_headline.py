@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.decisions import NOTE
+from analysis.decisions import CONTRADICTED, NOTE
 from analysis.headline import component_lines, digits, estimate, headline
 from experiments.studies import components, h4_exploration, h7_credit_assignment
 from tests.outcome_folders import row
@@ -42,6 +42,14 @@ def test_secondary_rows_say_nothing():
     beside = row(EFFECT["h7a"], -3.0, "full", "walk")
     assert beside.decision is None
     assert all("no verdict yet" in line for line in headline([beside], EFFECT))
+
+
+def test_secondary_rows_of_which_something_else_was_predicted_come_after_refuted_primaries():
+    beside = row(EFFECT["h7a"], 1.0, "full", "walk")._replace(strata={NOTE: f"{CONTRADICTED}: 1 was predicted"})
+    plain = beside._replace(strata={NOTE: "a remark"})
+    lines = headline([plain, beside, row(EFFECT["h7b"], 3.0, "full"), row(EFFECT["h7a"], 3.0, "full")], EFFECT)
+    assert [line[:12] for line in lines] == ["PREDICTION C", "Beside h7a, ", "h7a: support"]
+    assert lines[1].endswith(f"; {CONTRADICTED}: 1 was predicted.")
 
 
 def test_not_tested_is_no_contradiction():

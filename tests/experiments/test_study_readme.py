@@ -1,6 +1,7 @@
 """The page in an outcome folder."""
 
-from analysis.decisions import Verdict
+from analysis import decisions
+from analysis.decisions import CONTRADICTED, Verdict
 from experiments.study_readme import study_readme
 
 NOTE = {
@@ -27,3 +28,11 @@ def test_the_page_says_where_rows_come_from_what_was_decided_and_what_is_missing
     assert "2 secondary rows" in page
     assert "- **h9a** estimates: On minus off. *Predicted:* Positive." in page
     assert "![A figure.](figures/h9a.png)" in page
+
+
+def test_remarks_and_contradictions_beside_the_question_stand_under_the_table():
+    remark = {decisions.NOTE: "an identity"}
+    contradicted = row(False)._replace(strata={decisions.NOTE: f"{CONTRADICTED}: 0 was predicted"})
+    page = study_readme(NOTE, [row(True)._replace(strata=remark), row(False)._replace(strata=remark), contradicted], {})
+    assert page.count("- h9a: an identity.") == page.count("an identity") == 1
+    assert f"- Beside h9a, x: 0.50 [0.40, 0.60] AUC; {CONTRADICTED}: 0 was predicted." in page
