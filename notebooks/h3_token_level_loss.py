@@ -51,9 +51,19 @@ found.questions
 # $$\frac{\mathrm{Var}_\text{token}}{\mathrm{Var}_\text{sequence}}
 #   = \frac{(1-\rho)/\mathrm E\,l + \rho\,(1+\mathrm{CV}^2)}{(1-\rho)\,\mathrm E(1/l) + \rho}.$$
 #
-# Scores are martingale differences, so $\rho$ is near 0 while advantages are nearly constant, and token mean is the
-# quieter one. KL at equal step size is a matter of scale; $\kappa(d) = d^\top F d \,/\, 2(\nabla J\cdot d)^2$, KL per
-# squared gain, is free of it.
+# Scores are martingale differences, so $\rho$ is near 0 while advantages are nearly constant, and token mean should be
+# the quieter one. That takes the squared gradient of a response to grow as its length. With
+# $n(l) = \mathrm E[\,|g_i|^2 \mid l_i = l\,]$, $g_i$ the sum over tokens, the ratio is
+#
+# $$\frac{\mathrm{Var}_\text{token}}{\mathrm{Var}_\text{sequence}}
+#   \approx \frac{\mathrm E\,n(l)\,/\,(\mathrm E\,l)^2}{\mathrm E\,[\,n(l)/l^2\,]},$$
+#
+# which is R6's at $\rho = 0$ only for $n(l) \propto l$. It also compares gradients of different scale, which an
+# optimiser absorbs. Free of that is noise over signal, $\mathrm{tr}\,S$ over the square of the part of
+# $\mathrm E\,\hat g$ along $\nabla J$; and Q, which depends on the number of responses.
+#
+# KL at equal step size is a matter of scale; $\kappa(d) = d^\top F d \,/\, 2(\nabla J\cdot d)^2$, KL per squared
+# gain, is free of it.
 
 # %% [markdown]
 # ## Exact check
@@ -71,6 +81,32 @@ table = pd.DataFrame(reductions.measure(Reductions(measure="reductions", lengths
 table[["lambda", "log_quality", "cos_token", "cos_sequence", "cv"]].round(3)
 
 # %% [markdown]
+# The same log ratio with one set of logits for all positions, at 64 responses (one optimiser step of the walk and of
+# text), 512 and 4,096: which reduction is worth more depends on that number. log_noise is noise over signal.
+
+# %%
+from analysis.hypotheses.exact_h3 import BATCHES, quality
+
+plan = Reductions(measure="reductions", lengths=(16,), shared=True)
+shared = pd.DataFrame(reductions.measure(plan, seed=7).arrays["reductions"]).assign(batch=float(plan.batch))
+shared[["lambda", "log_noise"]].join(pd.DataFrame({batch: quality(shared, batch) for batch in BATCHES})).round(3)
+
+# %% [markdown]
+# n(l), the squared gradient of whole responses by length, exact critic and λ = 1: it grows more slowly than l.
+
+# %%
+import numpy as np
+
+from vapo_core.exact.family import member
+from vapo_core.oracles.tabular import by_length
+
+mdp = member(Reductions(measure="reductions"), 64, seed=7).mdp
+tokens, chance = np.arange(mdp.shape[0] + 1.0), mdp.length_probabilities
+lengths = [1, 2, 4, 8, 16, 32, 64, 128]
+squares = [by_length(mdp, mdp.values, np.ones(len(tokens)), (tokens == n) * 1.0).square / chance[n] for n in lengths]
+pd.Series(squares, pd.Index(lengths, name="l"), name="n(l)").round(4)
+
+# %% [markdown]
 # ## Experiment
 #
 # Every level of evidence comes from a run of preset full in `results/` if there is one, else from quick runs in
@@ -83,7 +119,8 @@ found.sources
 # ## Figures
 #
 # Log ratios of token over sequence mean: curvature against the covariance of length and curvature, quality of the
-# gradient against the spread of lengths, KL per gain. 0 means that the two agree; lines mark the thresholds.
+# gradient along training and by number of responses, KL per gain. 0 means that the two agree; bands mark the
+# thresholds.
 
 # %%
 found.figures
@@ -92,6 +129,13 @@ found.figures
 # ## Verdict
 #
 # Primary estimands have intervals at 1 − 0.05/16; all others, below them, have 95 % intervals and no verdict.
+#
+# Of h3b at the exact level: if all positions share their logits, token mean has 2.3 to 2.8 times the noise of sequence
+# mean per unit of signal, which supports the paper's worry. At 64 responses sequence mean is worth more (by 0.4 to 0.6
+# nats), at 512 they are alike, at 4,096 token mean is worth a little more, since sequence mean points away from grad J.
+# With logits by position the sign at 64 depends on how much lengths vary. R6's formula misses the variances by 1 to 2
+# nats for the reason above: about 6 % of responses, of four tokens or fewer, carry 70 % of sequence mean's variance.
+# What tiny transformers and the walk do stands in rows of their own.
 
 # %%
 found.verdicts
@@ -103,8 +147,9 @@ found.secondary
 # ## What would change our mind
 #
 # - **h3a.** Curvatures that ignore the sign of the covariance of length and per-response curvature.
-# - **h3b.** A gradient of lower quality under token mean although lengths vary: gradients within a response would
-#   have to correlate more than $1/(1 + \mathrm E\,l)$.
+# - **h3b.** A gradient of lower quality under token mean although lengths vary: gradients within a response correlate
+#   more than $1/(1 + \mathrm E\,l)$, or, as with shared logits at the exact level, long answers have smaller gradients
+#   per token than short ones.
 # - **h3c.** Token mean paying more KL for the same gain of J on a task whose lengths vary.
 
 # %% [markdown]
