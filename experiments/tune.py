@@ -154,12 +154,15 @@ def _next(studies: Mapping[Plan, optuna.Study], place: Place, me: str) -> tuple[
 def claim(study: optuna.Study, plan: Plan, place: Place, me: str) -> Trial | None:
     """A trial for this worker: a queued one first, else a new one; None if nothing is left to begin.
 
-    A trial that was begun in an attempt at this which was cut short, so that nobody knows of it, is given back first.
+    A worker asks with empty hands. So a running trial with its name on it was claimed in an attempt that lost its
+    connection before it could say so: here it is. One without a name, nobody knows of: it is given back first.
     """
     store = store_of(place)
     with store.claiming():
         for trial in _trials(study, TrialState.RUNNING):
             worker = trial.user_attrs.get("worker", "")
+            if worker == me:
+                return Trial(study, trial._trial_id)
             if not worker or not store.is_alive(worker):
                 _give_back(study, trial, "its process died")
         if not _trials(study, TrialState.WAITING):
