@@ -216,7 +216,7 @@ def test_two_processes_on_one_study_do_each_trial_once(tmp_path):
     wanted, journal = plan(8, seeds=2), tmp_path / "journal.log"
     context = multiprocessing.get_context("spawn")
     both = [
-        context.Process(target=work, args=(wanted, journal, Noted(tmp_path / f"{name}", 0.05))) for name in ("a", "b")
+        context.Process(target=work, args=(wanted, journal, Noted(tmp_path / f"{name}", 0.25))) for name in ("a", "b")
     ]
     for process in both:
         process.start()

@@ -14,7 +14,7 @@ from vapo_core.types import Batch
 from vapo_core.value_models import on_backbone
 
 TOKENIZER = character_tokenizer("abcdef")
-MILLIONS = {"tiny": (0.05, 0.2), "small": (0.7, 1.5), "medium": (7.0, 15.0)}
+MILLIONS = {"tiny": (0.05, 0.2), "tiny32": (0.05, 0.2), "small": (0.7, 1.5), "medium": (7.0, 15.0)}
 
 
 @pytest.mark.parametrize("architecture", ["llama", "qwen3"])

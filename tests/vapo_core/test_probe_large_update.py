@@ -11,6 +11,7 @@ from tests.worlds import run, small_spec, trainer_of, view_of
 from vapo_core.probes import PROBES, CannotRun, large_update
 from vapo_core.probes.large_update import draws_of, loss_gradient, prime
 from vapo_core.probes.policy_shift import credited_batch, stepped
+from vapo_core.ranks import Single
 
 
 def trained_view(cache, **numbers):
@@ -25,7 +26,7 @@ class Recorder:
     """Stands for a learner and keeps the gradient it is asked to step with."""
 
     def __init__(self, module):
-        self.module = module
+        self.module, self.forward, self.ranks = module, module, Single()
 
     def step(self) -> float:
         self.gradient = torch.cat([p.grad.flatten() for p in self.module.parameters()])
