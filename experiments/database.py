@@ -27,6 +27,9 @@ TABLES = (
 )
 """A run's content is its row as JSON, null while it is being run."""
 
+POOL: Mapping[str, Any] = {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True, "pool_recycle": 600}
+"""Of every process's connections to a database, ours and Optuna's: two are kept, two more at most are open."""
+
 ALIVE = (
     "exists (select 1 from vapo_workers w where w.name = {name} and greatest(w.seen, pg_postmaster_start_time())"
     " > now() - make_interval(secs => :silence))"
@@ -142,10 +145,8 @@ def _ignored() -> Iterator[None]:
 
 @cache
 def engine(address: str) -> Any:
-    """The process's connections to a database: two are kept, one more than its threads at most are open."""
+    """The process's connections to a database, one more than its threads at most."""
     from sqlalchemy import create_engine
 
     remember(address)
-    return create_engine(
-        address, isolation_level="AUTOCOMMIT", pool_size=2, max_overflow=2, pool_pre_ping=True, pool_recycle=600
-    )
+    return create_engine(address, isolation_level="AUTOCOMMIT", **POOL)

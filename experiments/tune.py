@@ -25,6 +25,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from experiments.addresses import redacted
+from experiments.database import POOL
 from experiments.launch import MOST_ATTEMPTS
 from experiments.space import Dimension, Plan, Record
 from experiments.store import Place, Shared, drop_cut_line, store_of
@@ -127,9 +128,8 @@ def _storage(place: Place) -> BaseStorage:
 
 @cache
 def _database_storage(address: str) -> BaseStorage:
-    """One per process, with two pooled connections."""
-    pool = {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True, "pool_recycle": 600}
-    return RDBStorage(address, engine_kwargs=pool)
+    """One per process."""
+    return RDBStorage(address, engine_kwargs=dict(POOL))
 
 
 def work(jobs: Mapping[Plan, Evaluate], place: Place) -> None:

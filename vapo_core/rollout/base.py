@@ -9,9 +9,12 @@ from vapo_core.types import Problem, Rollout
 class Engine(Protocol):
     """Samples responses."""
 
-    exact: bool
-    """Whether its log-probabilities are those of the policy that is trained, computed the same way; if not, the trainer
-    takes the policy's, and the difference is logged."""
+    @property
+    def exact(self) -> bool:
+        """Whether its log-probabilities are those of the policy that is trained, computed the same way; if not, the trainer
+        takes the policy's, and the difference is logged.
+        """
+        ...
 
     def generate(self, problems: Sequence[Problem], answers_each: int, seed: int) -> Rollout:
         """`answers_each` responses per problem, side by side; the same seed gives the same responses."""

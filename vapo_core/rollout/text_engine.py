@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from vapo_core.ranks import Ranks, Single
 from vapo_core.text import Text, stops_of
@@ -23,16 +24,37 @@ class TextEngine:
     ranks: Ranks = Single()
     """The processes that share the sampling."""
 
-    exact = True
-
     def __init__(
-        self, model: Any, tokenizer: Any, max_tokens: int, boundaries: Boundaries | None = None, chat: bool = False
+        self,
+        model: Any,
+        tokenizer: Any,
+        temperature: float,
+        max_tokens: int,
+        boundaries: Boundaries | None = None,
+        chat: bool = False,
+        dtype: torch.dtype = torch.float32,
+        most_tokens: float = float("inf"),
     ) -> None:
-        """Args: model, the trained one, whose stop tokens, positions and device count; boundaries, where a task's steps end
-        in a response's text (every token is a step without it); chat, whether prompts go through the chat template.
+        """Args: model, the trained one, whose stop tokens, positions and device count; temperature, of the softmax;
+        boundaries, where a task's steps end in a response's text (every token is a step without it); chat, whether prompts
+        go through the chat template; dtype, what passes compute in; most_tokens, most that a key-value cache of the
+        engine's own may come to hold.
+
+        Raises:
+            ValueError: if the engine cannot sample from this model in this way.
         """
         self.model, self.tokenizer, self.max_tokens, self.boundaries = model, tokenizer, max_tokens, boundaries
+        self.temperature, self.dtype, self.most_tokens = temperature, dtype, most_tokens
         self.text = Text(tokenizer, chat, stops_of(model))
+        self.start()
+
+    @property
+    def exact(self) -> bool:
+        """In single precision: decoding rounds otherwise than a whole pass, which bfloat16 shows."""
+        return self.dtype == torch.float32
+
+    def start(self) -> None:
+        """It needs nothing but the model."""
 
     def sample(
         self, prefixes: Sequence[list[int]], limits: Sequence[int], seed: int, each: int, part: slice
@@ -99,10 +121,7 @@ class TextEngine:
     def write(self, prompts: Sequence[list[int]], responses: Sequence[list[int]]) -> Rollout:
         """Given token responses in the form of sampled ones, log-probabilities 0."""
         prompt, attention = self.pad_left(prompts)
-        tokens = torch.full((len(responses), max(map(len, responses))), UNWRITTEN)
-        for row, response in enumerate(responses):
-            tokens[row, : len(response)] = torch.tensor(response)
-        tokens = tokens.to(prompt.device)
+        tokens = side_by_side(responses, UNWRITTEN, torch.long).to(prompt.device)
         return self.rollout(prompt, attention, tokens, torch.zeros(tokens.shape, device=tokens.device))
 
     def texts(self, responses: Sequence[list[int]]) -> list[str]:
@@ -160,3 +179,8 @@ class TextEngine:
             torch.searchsorted(torch.tensor(row, dtype=torch.long), begin.contiguous(), right=True)
             for row, begin in zip(ends, begins, strict=True)
         ])  # fmt: skip
+
+
+def side_by_side(rows: Sequence[Sequence[float]], fill: float, dtype: torch.dtype) -> Tensor:
+    """[B, T] lists up to the longest, shorter ones filled up on the right."""
+    return pad_sequence([torch.tensor(row, dtype=dtype) for row in rows], batch_first=True, padding_value=fill)

@@ -11,28 +11,12 @@ from torch.nn import functional as F
 from vapo_core.devices import computing, generator
 from vapo_core.policy import positions
 from vapo_core.rollout.decoding import Decoding, decoding
-from vapo_core.rollout.text_engine import UNWRITTEN, Boundaries, TextEngine
+from vapo_core.rollout.text_engine import UNWRITTEN, TextEngine
 from vapo_core.seeds import child
 
 
 class TransformersEngine(TextEngine):
     """Shares the trained model, so there is nothing to synchronise."""
-
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any,
-        temperature: float,
-        max_tokens: int,
-        boundaries: Boundaries | None = None,
-        chat: bool = False,
-        dtype: torch.dtype = torch.float32,
-        most_tokens: float = float("inf"),
-    ) -> None:
-        """Args: dtype, as in `devices.computing`; most_tokens, most that the key-value cache may come to hold."""
-        super().__init__(model, tokenizer, max_tokens, boundaries, chat)
-        self.temperature, self.dtype, self.most_tokens = temperature, dtype, most_tokens
-        self.exact = dtype == torch.float32  # decoding rounds otherwise than a whole pass, which bfloat16 shows
 
     def sample(
         self, prefixes: Sequence[list[int]], limits: Sequence[int], seed: int, each: int, part: slice

@@ -2,7 +2,6 @@
 
 import weakref
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from vapo_core.adapters import merged
 from vapo_core.policy import LanguagePolicy, Passes
-from vapo_core.rollout.text_engine import UNWRITTEN, Boundaries, TextEngine
+from vapo_core.rollout.text_engine import UNWRITTEN, TextEngine, side_by_side
 from vapo_core.rollout.transformers import evaluating
 from vapo_core.rollout.vllm import server, shape_of
 from vapo_core.seeds import child
@@ -35,28 +34,15 @@ class VLLMEngine(TextEngine):
 
     exact = False
 
-    def __init__(
-        self,
-        model: Any,
-        tokenizer: Any,
-        temperature: float,
-        max_tokens: int,
-        boundaries: Boundaries | None = None,
-        chat: bool = False,
-        dtype: torch.dtype = torch.float32,
-        most_tokens: float = float("inf"),
-    ) -> None:
-        """Args: as of `TextEngine`; temperature, of the softmax; dtype, what vLLM's weights and passes are in; most_tokens,
-        not needed: vLLM plans its cache itself.
+    def start(self) -> None:
+        """Begin with weights that mean nothing; the first sample hands over the model's. vLLM plans its cache itself.
 
         Raises:
             ValueError: if vLLM is not installed, or cannot sample from this model, or at this temperature.
         """
-        super().__init__(model, tokenizer, max_tokens, boundaries, chat)
-        if temperature < COLDEST:
-            raise ValueError(f"settings.temperature = {temperature}: engine vllm samples at {COLDEST} or above")
-        self.temperature, self.dtype = temperature, dtype
-        self._server = server(shape_of(model), str(dtype).removeprefix("torch."))
+        if self.temperature < COLDEST:
+            raise ValueError(f"settings.temperature = {self.temperature}: engine vllm samples at {COLDEST} or above")
+        self._server = server(shape_of(self.model), str(self.dtype).removeprefix("torch."))
 
     def sync(self) -> None:
         """Hand the weights over and compare a handful of log-probabilities.
@@ -99,11 +85,8 @@ class VLLMEngine(TextEngine):
         found = self._server.answers(
             [prefixes[n] for n in rows], [limits[n] for n in rows], seeds, self.temperature, self.text.stops
         )
-        tokens = torch.full((len(rows), max(len(answer.tokens) for answer in found)), UNWRITTEN)
-        logp = torch.zeros(tokens.shape)
-        for row, answer in enumerate(found):
-            tokens[row, : len(answer.tokens)] = torch.tensor(answer.tokens)
-            logp[row, : len(answer.tokens)] = torch.tensor(answer.logp)
+        tokens = side_by_side([answer.tokens for answer in found], UNWRITTEN, torch.long)
+        logp = side_by_side([answer.logp for answer in found], 0.0, torch.float32)
         device = next(self.model.parameters()).device
         return tokens.to(device), logp.to(device)
 
