@@ -1,5 +1,6 @@
 """Wait for a database that is away: a server that is started anew costs time and one line, nothing else."""
 
+import logging
 import random
 import sys
 import time
@@ -12,6 +13,8 @@ from filelock import FileLock
 from experiments.addresses import redacted
 
 Result = TypeVar("Result")
+
+logging.getLogger("psycopg").setLevel(logging.CRITICAL)  # it too warns of a connection that is lost; one line is enough
 
 SAID_S = 120.0
 """Seconds in which a trouble that many processes share is said once."""

@@ -171,9 +171,28 @@ def claim(study: optuna.Study, plan: Plan, place: Place, me: str) -> Trial | Non
                 return None
             params = propose(plan, slot, _trials(study, *_WITH_RESULT, TrialState.RUNNING))
             study.enqueue_trial(params, user_attrs={"slot": slot})
-        trial_ = study.ask(_space(plan))
-        trial_.set_user_attr("worker", me)
-        return trial_
+        return _asked(study, plan, me)
+
+
+def _asked(study: optuna.Study, plan: Plan, me: str) -> Trial | None:
+    """The queued trial, with this worker's name on it; None if its slot is another trial's.
+
+    The claim lock alone does not make a slot's trial the only one: it falls with its connection when the server is
+    started anew, and Optuna's own connection comes back unseen, so two workers may queue the same slot, or one may ask
+    for what the other queued (the second one then gets a trial of Optuna's making, without a slot). Trials are numbered
+    in the order in which they can be seen. So of those of a slot that have not failed the one with the lowest number
+    counts, whoever looks and whenever, and a worker that was given another lays it down.
+    """
+    trial = study.ask(_space(plan))
+    *earlier, mine = _trials(study)[: trial.number + 1]
+    if _slot(mine) < 0 or any(_slot(t) == _slot(mine) and t.state != TrialState.FAIL for t in earlier):
+        study.tell(trial, state=TrialState.FAIL)
+        return None
+    try:
+        trial.set_user_attr("worker", me)
+    except optuna.exceptions.UpdateFinishedTrialError:  # given back by a worker that saw no name on it
+        return None
+    return trial
 
 
 def is_done(study: optuna.Study, plan: Plan) -> bool:
@@ -190,7 +209,7 @@ def records(study: optuna.Study, plan: Plan) -> list[Record]:
     for slot, lost in _failures(study).items():
         if slot not in found and len(lost) >= MOST_ATTEMPTS:
             found[slot] = Record(slot, lost[-1].number, "failed", values_of(lost[-1].params, plan.space))
-    return [found[slot] for slot in sorted(found) if slot < plan.trials]
+    return [found[slot] for slot in range(plan.trials) if slot in found]
 
 
 def pardon(study: optuna.Study, plan: Plan, place: Place) -> None:
@@ -215,9 +234,10 @@ def importances(study: optuna.Study, plan: Plan) -> dict[str, float]:
 
 
 def failures(study: optuna.Study) -> list[tuple[int, str]]:
-    """(trial number, reason) of every attempt that came to nothing."""
+    """(trial number, reason) of every attempt that was begun and came to nothing."""
     reasons = study.user_attrs
-    return [(t.number, reasons[f"why trial {t.number} failed"]) for t in _trials(study, TrialState.FAIL)]
+    lost = (t for t in _trials(study, TrialState.FAIL) if "worker" in t.user_attrs)
+    return [(t.number, reasons[f"why trial {t.number} failed"]) for t in lost]
 
 
 def _run(study: optuna.Study, trial: Trial, plan: Plan, place: Place, evaluate: Evaluate) -> None:
@@ -254,9 +274,9 @@ def _fail(study: optuna.Study, number: int, reason: str, place: Place) -> None:
 def _give_back(study: optuna.Study, trial: FrozenTrial, reason: str) -> None:
     """Mark a trial failed and queue its parameters again, unless it was tried often enough; hold the claim lock."""
     study.set_user_attr(f"why trial {trial.number} failed", reason)
-    study.tell(trial.number, state=TrialState.FAIL)
+    study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
     if "worker" not in trial.user_attrs:
-        return  # died while it was being asked: its slot is free again
+        return  # it was not begun: its slot is free again
     if len(_failures(study)[_slot(trial)]) < MOST_ATTEMPTS:
         study.enqueue_trial(dict(trial.params), user_attrs={"slot": _slot(trial)})
 
@@ -285,6 +305,7 @@ def _trials(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
 
 
 def _slot(trial: FrozenTrial) -> int:
+    """Which of the plan's trials it is; -1 for one that was not queued."""
     return int(trial.user_attrs.get("slot", -1))
 
 

@@ -1,10 +1,12 @@
 """Claiming a trial when the connection is lost in the middle of it."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+
+import pytest
 
 from experiments.space import Dimension, Plan
 from experiments.store import store_of
-from experiments.tune import claim, failures, open_study, records, work
+from experiments.tune import claim, failures, open_study, propose, records, work
 
 WANTED = Plan("claims", (Dimension("alpha", "log", 0.02, 20.0, False),), 3, 1, "qmc", 7, "none")
 
@@ -59,4 +61,64 @@ def test_a_trial_claimed_as_the_connection_fell_is_run_and_nobody_waits_for_it(t
     study = open_study(journal, WANTED)
     assert {record.state for record in records(study, WANTED)} == {"complete"}
     assert len(ran) == len(set(ran)) == len(records(study, WANTED)) == 3
+    assert failures(study) == []
+
+
+class Unlocked:
+    """A store whose lock keeps nobody out, as when it fell with its connection."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def claiming(self):
+        return nullcontext()
+
+
+def once(action, before=lambda *args: None, after=lambda *args: None):
+    """The action, the first call of it with something else done before or after."""
+    left = [1]
+
+    def called(*args, **kwargs):
+        first = bool(left and left.pop())
+        if first:
+            before()
+        result = action(*args, **kwargs)
+        if first:
+            after()
+        return result
+
+    return called
+
+
+@pytest.mark.parametrize("moment", ["before it queues", "before it asks", "before its name is on it"])
+def test_without_the_lock_a_slot_is_still_one_workers(moment, tmp_path, monkeypatch):
+    """Another worker claims in the middle of a claim: one of them gets the slot, nobody an error, the slot is run once."""
+    journal, claimed = tmp_path / "journal.log", []
+    store = Unlocked(store_of(journal))
+    monkeypatch.setattr("experiments.tune.store_of", lambda place: store)
+    study, other = open_study(journal, WANTED), open_study(journal, WANTED)
+    with store.working() as me, store.working() as you:
+
+        def meanwhile():
+            claimed.append(claim(other, WANTED, journal, you))
+
+        if moment == "before it queues":
+            monkeypatch.setattr("experiments.tune.propose", once(propose, before=meanwhile))
+        elif moment == "before it asks":
+            monkeypatch.setattr(study, "ask", once(study.ask, before=meanwhile))
+        else:
+            monkeypatch.setattr(study, "ask", once(study.ask, after=meanwhile))
+        claimed.append(claim(study, WANTED, journal, me))
+        got = [trial for trial in claimed if trial is not None]
+        assert len(claimed) == 2
+        assert len(got) == 1
+        for trial in got:
+            study.tell(trial.number, 0.5)
+        ran = []
+        work({WANTED: lambda values, index, number: ran.append(number) or values["alpha"]}, journal)
+    assert len(ran) == WANTED.trials - 1
+    assert [record.slot for record in records(study, WANTED)] == list(range(WANTED.trials))
     assert failures(study) == []
