@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 from tyro.conf import Positional
 
+from experiments.engines import EngineName, require
 from experiments.options import known, parse, peek, with_task_dials
 from vapo_core.settings import Frozen
 from vapo_core.tasks import TASKS, make_task
@@ -27,6 +28,7 @@ class EvaluateConfig(Frozen):
     problems: int = Field(256, ge=2, description="problems")
     answers: int = Field(32, ge=1, description="answers per problem: pass@1 is avg@answers")
     k: tuple[int, ...] = Field((4, 16), description="values of k for pass@k, each at most answers / 2")
+    engine: EngineName = Field("transformers", description="what samples the answers")
     temperature: float = Field(1.0, gt=0, description="sampling temperature")
     chat: Literal["auto", "on", "off"] = Field(
         "auto", description="prompt as a user's message in the chat template; auto: where the tokenizer has one"
@@ -44,6 +46,7 @@ def run(words: Sequence[str]) -> int:
     config = parse(model, default, words, "evaluate")
     if not (config.checkpoint / "config.json").is_file():
         raise FileNotFoundError(f"no checkpoint in {config.checkpoint}: config.json is missing")
+    require(config.engine)
     exam = _examine(config, make_task(task, config.dials.model_dump()))
     _show(config, exam)
     _write(config, exam)
@@ -58,7 +61,7 @@ def _examine(config: Any, task: Any) -> "Exam":
     from vapo_core.checkpoints import read_policy, read_tokenizer
     from vapo_core.devices import device
     from vapo_core.exam import examine
-    from vapo_core.rollout.transformers import TransformersEngine
+    from vapo_core.rollout.engines import ENGINES
     from vapo_core.seeds import child
     from vapo_core.text import uses_template
 
@@ -66,7 +69,7 @@ def _examine(config: Any, task: Any) -> "Exam":
     tokenizer = read_tokenizer("checkpoint", str(config.checkpoint))
     model = read_policy(str(config.checkpoint)).to(device())
     chat = uses_template(config.chat, tokenizer)
-    engine = TransformersEngine(
+    engine = ENGINES[config.engine](
         model, tokenizer, config.temperature, task.max_tokens, chat=chat, dtype=getattr(torch, config.dtype)
     )
     problems = task.sample(np.random.default_rng(child(config.seed, 0)), config.problems, config.split)
@@ -101,7 +104,7 @@ def _write(config: Any, exam: "Exam") -> None:
 
     content = {
         "checkpoint": str(config.checkpoint), "task": config.task, "dials": config.dials.model_dump(exclude_defaults=True),
-        "split": config.split, "temperature": config.temperature, "chat": config.chat, "dtype": config.dtype, "seed": config.seed,
+        "split": config.split, "engine": config.engine, "temperature": config.temperature, "chat": config.chat, "dtype": config.dtype, "seed": config.seed,
         **exam._asdict(), "by_length": [item._asdict() for item in exam.by_length],
     }  # fmt: skip
     write_whole(config.out, json.dumps(content, indent=2))

@@ -27,6 +27,12 @@ def test_commands_name_what_to_install(words, absent, tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
+def test_an_evaluation_does_so_before_it_loads_anything(absent, tmp_path, capsys):
+    (tmp_path / "config.json").write_text("{}")
+    assert main(["evaluate", str(tmp_path), "--engine", "vllm"]) == 2
+    assert "vLLM is not installed" in capsys.readouterr().err
+
+
 def test_so_does_the_library(absent, cache):
     vllm.server.cache_clear()
     with pytest.raises(ValueError, match=r"engine = 'vllm': .* `make vllm` installs its CPU build"):

@@ -33,6 +33,22 @@ def test_a_run_with_an_oracle(cache):
     assert again[-1][1]["tokens/generated"] == last["tokens/generated"]
 
 
+def test_a_checkpoint_is_examined_with_either_engine(cache, tmp_path):
+    """Each engine has random numbers of its own: the same measure, but for chance."""
+    trainer = trainer_of(small_spec("lm", base=Base(model="tiny32")), cache)
+    trainer.world.save(tmp_path / "checkpoint")
+    exams = {}
+    for engine in ("transformers", "vllm"):
+        words = ["--problems", "128", "--answers", "8", "--k", "4", "--engine", engine, "--out", str(tmp_path / engine)]
+        assert main(["evaluate", str(tmp_path / "checkpoint" / "policy"), *words]) == 0
+        exams[engine] = json.loads((tmp_path / engine).read_text())
+    one, other = exams["transformers"], exams["vllm"]
+    assert other["engine"] == "vllm"
+    assert 0 < one["pass_at_1"] < 1
+    assert abs(one["pass_at_1"] - other["pass_at_1"]) < 4 * (one["pass_at_1_se"] + other["pass_at_1_se"])
+    assert one["mean_length"] == pytest.approx(other["mean_length"], rel=0.1)
+
+
 def test_an_ablation_of_two_arms(tmp_path, monkeypatch, capsys):
     """Spec to page: both arms of both seeds run in worker processes, one vLLM in each."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
