@@ -104,7 +104,8 @@ def _write(config: Any, exam: "Exam") -> None:
 
     content = {
         "checkpoint": str(config.checkpoint), "task": config.task, "dials": config.dials.model_dump(exclude_defaults=True),
-        "split": config.split, "engine": config.engine, "temperature": config.temperature, "chat": config.chat, "dtype": config.dtype, "seed": config.seed,
+        "split": config.split, "engine": config.engine, "temperature": config.temperature,
+        "chat": config.chat, "dtype": config.dtype, "seed": config.seed,
         **exam._asdict(), "by_length": [item._asdict() for item in exam.by_length],
     }  # fmt: skip
     write_whole(config.out, json.dumps(content, indent=2))
