@@ -1,25 +1,19 @@
-"""Trials of a sweep: Optuna over a journal file or a PostgreSQL database. The only importer of optuna.
+"""Trials of a sweep: Optuna over a journal file or a PostgreSQL database.
 
 A trial belongs to a worker that is seen to be alive; that of a killed worker is marked failed and queued again with the
-same parameters. What is tried next is a function
-of the slot (0, 1, ... trials - 1) and of the finished trials alone, so a restarted sweep goes the way of an uninterrupted
-one.
+same parameters. What is tried next is a function of the slot (0, 1, ... trials - 1) and of the finished trials alone, so a
+restarted sweep goes the way of an uninterrupted one.
 """
 
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import optuna
 from filelock import FileLock
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
-from optuna.pruners import BasePruner, MedianPruner, NopPruner, PercentilePruner, WilcoxonPruner
-from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -27,30 +21,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from experiments.addresses import redacted
 from experiments.database import POOL
 from experiments.launch import MOST_ATTEMPTS
-from experiments.space import Dimension, Plan, Record
+from experiments.proposals import PRUNERS, distribution, propose, quiet, slot_of, space_of, values_of
+from experiments.space import Plan, Record
 from experiments.store import Place, Shared, drop_cut_line, store_of
-
-STARTUP_TRIALS = 8
-"""Spread evenly over the range (Sobol) before TPE and GP have an opinion."""
-
-SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
-    "tpe": lambda seed: TPESampler(
-        seed=seed, n_startup_trials=STARTUP_TRIALS, n_ei_candidates=24, multivariate=True, group=False,
-        constant_liar=True,
-    ),
-    "gp": lambda seed: GPSampler(seed=seed, n_startup_trials=STARTUP_TRIALS, deterministic_objective=False),
-    "qmc": lambda seed: QMCSampler(qmc_type="sobol", scramble=True, seed=seed),
-    "grid-free": lambda seed: RandomSampler(seed=seed),
-}  # fmt: skip
-"""Everything that changes the result is spelt out: Optuna's defaults have moved between versions."""
-
-PRUNERS: dict[str, Callable[[], BasePruner]] = {
-    "median": lambda: MedianPruner(n_startup_trials=5, n_warmup_steps=1, interval_steps=1, n_min_trials=1),
-    "percentile": lambda: PercentilePruner(25.0, n_startup_trials=5, n_warmup_steps=1, interval_steps=1),
-    "wilcoxon": lambda: WilcoxonPruner(p_threshold=0.1, n_startup_steps=3),
-    "none": NopPruner,
-}
-"""After each seed; a step is a seed. All but wilcoxon see the running mean, wilcoxon the seed's own score."""
 
 EVALUATOR = "fANOVA (64 trees)"
 """Named wherever an importance is shown: another evaluator gives other numbers."""
@@ -61,57 +34,12 @@ Evaluate = Callable[[dict[str, float], int, int], float]
 """(values of the settings, index of the seed, trial number) -> score of that seed; higher is better."""
 
 
-# --- what to try ---
-
-
-def distribution(dimension: Dimension) -> tuple[str, BaseDistribution]:
-    """Name and distribution of an Optuna parameter."""
-    if dimension.scale == "horizon":
-        ends = 1 / (1 - dimension.low), 1 / (1 - dimension.high)
-        return f"horizon of {dimension.field}", FloatDistribution(*ends, log=True)
-    log = dimension.scale == "log"
-    if dimension.whole:
-        return dimension.field, IntDistribution(int(dimension.low), int(dimension.high), log=log)
-    return dimension.field, FloatDistribution(dimension.low, dimension.high, log=log)
-
-
-def values_of(params: dict[str, Any], space: Sequence[Dimension]) -> dict[str, float]:
-    """Optuna's parameters as settings, cut to six digits, so that a spec stays readable."""
-    values: dict[str, float] = {}
-    for dimension in space:
-        raw = params[distribution(dimension)[0]]
-        plain = 1 - 1 / raw if dimension.scale == "horizon" else raw
-        values[dimension.field] = int(plain) if dimension.whole else float(f"{plain:.6g}")
-    return values
-
-
-def propose(plan: Plan, slot: int, history: Sequence[FrozenTrial]) -> dict[str, Any]:
-    """Parameters for a slot: a function of the plan, the slot and the other trials, in no way of who asks or when.
-
-    The sampler starts afresh in a study in memory, seeded by plan and slot; QMC, blind to results, is wound forward.
-    """
-    sampler = "qmc" if plan.sampler in ("tpe", "gp") and slot < STARTUP_TRIALS else plan.sampler
-    blind = sampler == "qmc"
-    seed = plan.seed if blind else int(np.random.SeedSequence([plan.seed, slot]).generate_state(1)[0])
-    with _quiet():
-        study = optuna.create_study(direction="maximize", sampler=SAMPLERS[sampler](seed))
-        if blind:
-            for _ in range(slot):
-                study.ask(_space(plan))
-        else:
-            study.add_trials(sorted(history, key=_slot))
-        return study.ask(_space(plan)).params
-
-
-# --- who does it ---
-
-
 def open_study(place: Place, plan: Plan) -> optuna.Study:
     """The plan's study in the store, made if it is not there."""
     store = store_of(place)
 
     def opened() -> optuna.Study:
-        with _quiet(), store.opening():
+        with quiet(), store.opening():
             return optuna.create_study(
                 storage=_storage(place), study_name=plan.name, direction="maximize",
                 sampler=RandomSampler(seed=plan.seed), pruner=PRUNERS[plan.pruner](), load_if_exists=True,
@@ -183,9 +111,10 @@ def _asked(study: optuna.Study, plan: Plan, me: str) -> Trial | None:
     in the order in which they can be seen. So of those of a slot that have not failed the one with the lowest number
     counts, whoever looks and whenever, and a worker that was given another lays it down.
     """
-    trial = study.ask(_space(plan))
-    *earlier, mine = _trials(study)[: trial.number + 1]
-    if _slot(mine) < 0 or any(_slot(t) == _slot(mine) and t.state != TrialState.FAIL for t in earlier):
+    trial = study.ask(space_of(plan))
+    slot = trial.user_attrs.get("slot")
+    taken = (slot_of(t) for t in _trials(study) if t.number < trial.number and t.state != TrialState.FAIL)
+    if slot is None or slot in taken:
         study.tell(trial, state=TrialState.FAIL)
         return None
     try:
@@ -203,7 +132,7 @@ def is_done(study: optuna.Study, plan: Plan) -> bool:
 def records(study: optuna.Study, plan: Plan) -> list[Record]:
     """The trials that have a result or were given up, by slot."""
     found = {
-        _slot(t): Record(_slot(t), t.number, t.state.name.lower(), values_of(t.params, plan.space))
+        slot_of(t): Record(slot_of(t), t.number, t.state.name.lower(), values_of(t.params, plan.space))
         for t in _trials(study, *_WITH_RESULT)
     }
     for slot, lost in _failures(study).items():
@@ -217,7 +146,7 @@ def pardon(study: optuna.Study, plan: Plan, place: Place) -> None:
     with store_of(place).claiming():
         lost = {r.slot: _failures(study)[r.slot][-1] for r in records(study, plan) if r.state == "failed"}
         if lost:
-            study.set_user_attr("pardoned", len(_trials(study)))
+            study.set_user_attr("pardoned", 1 + max(trial.number for trial in _trials(study)))
         for slot, trial in lost.items():
             study.enqueue_trial(dict(trial.params), user_attrs={"slot": slot})
 
@@ -228,7 +157,7 @@ def importances(study: optuna.Study, plan: Plan) -> dict[str, float]:
     scores = [t.value for t in _trials(study, TrialState.COMPLETE)]
     if len(scores) < 4 or len(set(scores)) < 2:
         return {}
-    with _quiet():
+    with quiet():
         shares = optuna.importance.get_param_importances(study, evaluator=evaluator, normalize=True)
     return {dimension.field: float(shares[distribution(dimension)[0]]) for dimension in plan.space}
 
@@ -266,9 +195,9 @@ def _is_hopeless(trial: Trial, shown: float, index: int, plan: Plan) -> bool:
 
 def _fail(study: optuna.Study, number: int, reason: str, place: Place) -> None:
     with store_of(place).claiming():
-        trial = _trials(study)[number]
-        if not trial.state.is_finished():
-            _give_back(study, trial, reason)
+        for trial in _trials(study, TrialState.RUNNING):
+            if trial.number == number:
+                _give_back(study, trial, reason)
 
 
 def _give_back(study: optuna.Study, trial: FrozenTrial, reason: str) -> None:
@@ -277,12 +206,12 @@ def _give_back(study: optuna.Study, trial: FrozenTrial, reason: str) -> None:
     study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
     if "worker" not in trial.user_attrs:
         return  # it was not begun: its slot is free again
-    if len(_failures(study)[_slot(trial)]) < MOST_ATTEMPTS:
-        study.enqueue_trial(dict(trial.params), user_attrs={"slot": _slot(trial)})
+    if len(_failures(study)[slot_of(trial)]) < MOST_ATTEMPTS:
+        study.enqueue_trial(dict(trial.params), user_attrs={"slot": slot_of(trial)})
 
 
 def _free_slot(study: optuna.Study, plan: Plan) -> int | None:
-    taken = {_slot(t) for t in _trials(study, *_WITH_RESULT, TrialState.RUNNING)}
+    taken = {slot_of(t) for t in _trials(study, *_WITH_RESULT, TrialState.RUNNING)}
     taken |= {slot for slot, lost in _failures(study).items() if len(lost) >= MOST_ATTEMPTS}
     return next((slot for slot in range(plan.trials) if slot not in taken), None)
 
@@ -293,7 +222,7 @@ def _failures(study: optuna.Study) -> dict[int, list[FrozenTrial]]:
     since = int(study.user_attrs.get("pardoned", 0))
     for trial in _trials(study, TrialState.FAIL):
         if "worker" in trial.user_attrs and trial.number >= since:
-            lost.setdefault(_slot(trial), []).append(trial)
+            lost.setdefault(slot_of(trial), []).append(trial)
     return lost
 
 
@@ -301,25 +230,8 @@ _WITH_RESULT = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 def _trials(study: optuna.Study, *states: TrialState) -> list[FrozenTrial]:
-    return study.get_trials(deepcopy=False, states=states or None)
-
-
-def _slot(trial: FrozenTrial) -> int:
-    """Which of the plan's trials it is; -1 for one that was not queued."""
-    return int(trial.user_attrs.get("slot", -1))
-
-
-def _space(plan: Plan) -> dict[str, BaseDistribution]:
-    return dict(map(distribution, plan.space))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without Optuna's notes on studies created and features that are experimental."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        yield
+    """Those that were queued for a slot, by number; others were laid down as they were asked for (`_asked`)."""
+    return [t for t in study.get_trials(deepcopy=False, states=states or None) if "slot" in t.user_attrs]
 
 
 class _JournalLock(JournalFileOpenLock):

@@ -24,8 +24,8 @@ from analysis.statistics.dose_response import d50, shift_over_seeds
 from analysis.statistics.intervals import paired, student, studentised
 from analysis.statistics.survival import restricted_mean
 from analysis.sweep import best_range
+from experiments.proposals import distribution, propose
 from experiments.space import Dimension, Plan
-from experiments.tune import distribution, propose
 from tests.tables import write_table
 from vapo_core.oracles.intervals import interval_of
 from vapo_core.oracles.truth import Truth, calibration_line, squared_error, unexplained

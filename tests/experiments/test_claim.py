@@ -4,9 +4,10 @@ from contextlib import contextmanager, nullcontext
 
 import pytest
 
+from experiments.proposals import propose
 from experiments.space import Dimension, Plan
 from experiments.store import store_of
-from experiments.tune import claim, failures, open_study, propose, records, work
+from experiments.tune import claim, failures, open_study, records, work
 
 WANTED = Plan("claims", (Dimension("alpha", "log", 0.02, 20.0, False),), 3, 1, "qmc", 7, "none")
 

@@ -17,10 +17,10 @@ from scipy import stats
 
 from analysis.sweep import best_range
 from experiments.cli import main
+from experiments.proposals import PRUNERS, SAMPLERS, distribution, propose, values_of
 from experiments.space import Dimension, dimensions
 from experiments.sweep import SweepConfig
 from experiments.track import tracking_uri
-from experiments.tune import PRUNERS, SAMPLERS, distribution, propose, values_of
 from tests.experiments.test_cli import TINY
 from tests.experiments.test_trials import ALPHA, plan
 from vapo_core.settings import SCALES

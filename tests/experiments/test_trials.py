@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from experiments.alive import alive
+from experiments.proposals import SAMPLERS, propose
 from experiments.space import Dimension, Plan
-from experiments.tune import EVALUATOR, SAMPLERS, claim, failures, importances, open_study, pardon, propose, records
+from experiments.tune import EVALUATOR, claim, failures, importances, open_study, pardon, records
 from experiments.tune import work as share
 
 ALPHA = Dimension("alpha", "log", 0.02, 20.0, False)
