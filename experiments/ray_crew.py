@@ -64,7 +64,7 @@ class RayCrew:
         self._job, self._how = job, how
         self._given: dict[str, AnySpec] = {}
         self._doubtful: list[Came] = []
-        self._room, self._losses = 0, 0
+        self._room, self._losses, self._cramped = 0, 0, False
         self._process: BaseProcess | None = None
         if reason := self._connect():
             self.stop()
@@ -120,6 +120,7 @@ class RayCrew:
             raise ValueError(said.reason)
         if isinstance(said, Room):  # so the cluster is there, and what was lost was lost by itself
             self._room = said.runs
+            self._say_whether_there_is_room()
             doubtful, self._doubtful = self._doubtful, []
             for came in doubtful:
                 self._settle(came, found)
@@ -128,6 +129,12 @@ class RayCrew:
         else:
             self._losses = 0
             self._settle(said, found)
+
+    def _say_whether_there_is_room(self) -> None:
+        if not self._room and not self._cramped:
+            print(f"the Ray cluster has no room for a run (cpus_per_run {self._how.cpus_per_run:g}, gpus_per_run"
+                  f" {self._how.gpus_per_run:g}); waiting for machines to join", file=sys.stderr, flush=True)  # fmt: skip
+        self._cramped = not self._room
 
     def _settle(self, came: Came, found: list[tuple[AnySpec, Answer]]) -> None:
         if self._given.pop(came.spec.hash, None) is not None:

@@ -27,7 +27,7 @@ ENVIRONMENT = {
 
 
 class Head:
-    """A head node with so many CPUs; `stop` kills it, `start` starts another at the same address."""
+    """A head node with so many CPUs and, as Ray counts, a GPU; `stop` kills it, `start` starts another at its address."""
 
     def __init__(self, cpus: int = 2) -> None:
         self.cpus, self.home = cpus, Path(tempfile.mkdtemp(prefix="vr"))  # short: it holds sockets
@@ -47,6 +47,7 @@ class Head:
         words = [
             str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--node-ip-address", "127.0.0.1",
             "--port", str(self.port), "--include-dashboard=false", "--disable-usage-stats", "--num-cpus", str(self.cpus),
+            "--num-gpus", "1",
             "--object-store-memory", "80000000", "--temp-dir", str(self.home / "ray"),
         ]  # fmt: skip
         with (self.home / "start.log").open("ab") as log:

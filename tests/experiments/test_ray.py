@@ -4,22 +4,26 @@ import importlib.util
 import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
 
 from experiments import ray_crew
 from experiments.cli import main
-from experiments.collect import collect
+from experiments.collect import collect, from_mlflow, from_records
 from experiments.launch import launch, local_map
 from experiments.launching import Launching
+from experiments.ray_crew import nobody_at
 from experiments.ray_node import Refusal, node_cache, run_here
 from experiments.run import finished_row
 from experiments.same_code import difference, fingerprint
-from experiments.workers import Answer
+from experiments.track import close_tracking, open_tracking
+from experiments.workers import Answer, Job
 from tests import faults
 from tests.ray_cluster import Head, free_port, listening
 from tests.worlds import small_spec
@@ -106,6 +110,65 @@ def test_a_killed_worker_and_a_restarted_head_lose_nothing(cluster, tmp_path, ca
     assert len([line for line in said if "it is tried again" in line]) == 1
     assert len([line for line in said if "is away; waiting for it" in line]) == 1
     assert len(said) == 2, said
+
+
+@needs_ray
+@pytest.mark.slow
+@pytest.mark.parametrize("store", ["file", "server"])
+def test_runs_that_share_a_gpu_reach_mlflow(store, cluster, tmp_path, monkeypatch):
+    """To a file the command writes when a run arrives, to a server the nodes write as they go: the same points."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with served(tmp_path) if store == "server" else nullcontext() as address:
+        if address:
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+        tracking = open_tracking(tmp_path, "shared GPU")
+        assert tracking is not None
+        how = Launching(launcher="ray", address=cluster.address, gpus_per_run=0.5)
+        specs = [small_spec(seed=seed) for seed in range(4)]
+        assert launch(how, specs, tmp_path, "shared GPU", tracking, lambda spec, row: None) == []
+        close_tracking(tracking)
+        recorded = from_records(specs, tmp_path)
+        stored = from_mlflow(tracking.uri, "shared GPU", [spec.hash for spec in specs])
+        assert [run.row for run in stored] == [run.row for run in recorded]
+        for mine, theirs in zip(recorded, stored, strict=True):
+            assert [step for step, _ in mine.points] == [step for step, _ in theirs.points]
+
+
+@contextmanager
+def served(folder: Path):
+    """An MLflow server on the loopback address."""
+    port = free_port()
+    words = ["server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+             "--backend-store-uri", f"sqlite:///{folder}/server.db"]  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", *words], start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        end = time.monotonic() + 120
+        while time.monotonic() < end and nobody_at(f"127.0.0.1:{port}"):
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_cluster_without_room_is_waited_for_and_said_once(cluster, tmp_path, capfd):
+    job = Job(tmp_path, "test", None)
+    crew = ray_crew.RayCrew(job, Launching(launcher="ray", address=cluster.address, gpus_per_run=4))
+    try:
+        for _ in range(10):
+            assert crew.take() == []
+        assert not crew.room()
+    finally:
+        crew.stop()
+    said = capfd.readouterr().err
+    assert said.splitlines() == [
+        "the Ray cluster has no room for a run (cpus_per_run 1, gpus_per_run 4); waiting for machines to join"
+    ]
 
 
 def await_work(head: Head) -> list[int]:
