@@ -14,7 +14,8 @@ from experiments.addresses import redacted
 
 Result = TypeVar("Result")
 
-logging.getLogger("psycopg").setLevel(logging.CRITICAL)  # it too warns of a connection that is lost; one line is enough
+for name in ("psycopg", "sqlalchemy.pool"):  # they too tell of a connection that is lost; one line is enough
+    logging.getLogger(name).setLevel(logging.CRITICAL)
 
 SAID_S = 120.0
 """Seconds in which a trouble that many processes share is said once."""

@@ -1,5 +1,6 @@
 """Passwords: recognised in addresses, in fields and as themselves, and never said; and what counts as a lost connection."""
 
+import logging
 import subprocess
 import sys
 import time
@@ -153,3 +154,9 @@ def test_patience_ends(tmp_path, capsys):
         patience.patiently(action, 0.2, tmp_path / "away", "the database")
     assert time.monotonic() - started < 60
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["psycopg", "psycopg.pq", "sqlalchemy.pool.impl.QueuePool"])
+def test_drivers_do_not_tell_of_a_lost_connection_themselves(name):
+    """We do, in one line; the same words come to us as an error."""
+    assert not logging.getLogger(name).isEnabledFor(logging.ERROR)
