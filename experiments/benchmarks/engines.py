@@ -14,7 +14,7 @@ from experiments.spec import RunSpec, spec_for
 from vapo_core.settings import Base, Evaluation
 
 NAMES = ("transformers", "vllm")
-SEEDS, STEPS, BASES = 16, 30, 3
+SEEDS, STEPS, BASES = 48, 30, 3
 EXAM = Evaluation(every=10, problems=1024, k=2, k_problems=4)
 CASES = ((64, 32), (256, 32), (256, 128))
 
