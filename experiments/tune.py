@@ -115,7 +115,7 @@ def _asked(study: optuna.Study, plan: Plan, me: str) -> Trial | None:
     slot = trial.user_attrs.get("slot")
     taken = (slot_of(t) for t in _trials(study) if t.number < trial.number and t.state != TrialState.FAIL)
     if slot is None or slot in taken:
-        study.tell(trial, state=TrialState.FAIL)
+        study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
         return None
     try:
         trial.set_user_attr("worker", me)

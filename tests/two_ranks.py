@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from experiments.cli import main
 from tests.worlds import run, small_spec, untimed
 from vapo_core import accelerated, trainer
 from vapo_core.ranks import Ranks
+from vapo_core.settings import Base, Lora
 from vapo_core.step import Diverged
 
 RECIPES = ("vapo", "ppo", "grpo", "dapo")
@@ -37,6 +39,9 @@ SHARED = {
     **{f"lm-{recipe}": small_spec("lm", recipe, steps=2, numbers=UNEVEN, evaluation=EXAM) for recipe in RECIPES},
     "walk-vapo": small_spec("walk", "vapo", numbers=UNEVEN),
 }
+if find_spec("peft"):
+    ADAPTED = Base(lora=Lora(on=True, rank=4))
+    SHARED["lm-adapters"] = small_spec("lm", "vapo", steps=2, numbers=UNEVEN, evaluation=EXAM, base=ADAPTED)
 RECORDED = small_spec("walk", "dapo", steps=3, numbers=UNEVEN)
 DIVERGING = small_spec("walk", steps=5, numbers={"policy_lr": 1e30, "warmup_steps": 0})
 

@@ -7,7 +7,7 @@ import pytest
 
 from experiments.cli import main
 from tests.worlds import run, small_spec, trainer_of
-from vapo_core.settings import Base
+from vapo_core.settings import Base, Lora
 
 pytest.importorskip("vllm", reason="vLLM is not installed (make vllm)")
 
@@ -31,6 +31,19 @@ def test_a_run_with_an_oracle(cache):
     again = run(trainer_of(spec, cache))
     assert again[-1][1]["val/pass_at_1"] == last["val/pass_at_1"]
     assert again[-1][1]["tokens/generated"] == last["tokens/generated"]
+
+
+def test_adapters_are_handed_over_merged(cache):
+    """vLLM has no adapters: what it samples from is base and product together, and it follows them."""
+    pytest.importorskip("peft", reason="extra real")
+    base = Base(model="tiny32", lora=Lora(on=True, rank=4))
+    trainer = trainer_of(small_spec("lm", steps=3, engine="vllm", base=base), cache)
+    start = {name: p.detach().clone() for name, p in trainer.world.policy.named_parameters()}
+    points = run(trainer)
+    moved = {name for name, p in trainer.world.policy.named_parameters() if not p.equal(start[name])}
+    assert moved
+    assert all("lora_" in name for name in moved)
+    assert max(m["rollout/mismatch_max"] for _, m in points if "rollout/mismatch_max" in m) < 1e-3
 
 
 def test_a_checkpoint_is_examined_with_either_engine(cache, tmp_path):
