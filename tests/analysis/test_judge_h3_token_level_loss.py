@@ -167,6 +167,20 @@ def test_h3b_leaves_out_places_where_a_mean_is_not_above_0():
     assert NOTE not in first.strata
 
 
+def test_h3b_says_why_it_has_no_interval():
+    """One seed alone keeps the means above 0."""
+    given = simulated("h3b", 0.36)
+    one = given.runs["spec"][given.runs["seed"] == given.runs["seed"].min()]
+    value = (
+        given.curves["value"].where(~given.curves["spec"].isin(one), 1e6).where(given.curves["spec"].isin(one), -1.0)
+    )
+    found = primary("h3b", given._replace(curves=given.curves.assign(value=value)))
+    assert np.isfinite(found.effect)
+    assert np.isnan(found.low)
+    assert found.decision == "undecided"
+    assert found.strata[NOTE].startswith("no interval")
+
+
 def test_h3b_takes_seeds_that_both_tasks_have():
     given = simulated("h3b", 0.36)
     lost = (given.runs["task"] == "chain") & (given.runs["seed"] % 2 == 0)

@@ -49,7 +49,9 @@ def test_text_is_the_core_tables_own_and_further_seeds():
     core_runs = {spec.hash for spec in core.lm("full")}
     shared = [spec for spec in study.text("full") if spec.hash in core_runs]
     assert len(shared) == 2 * 32
-    assert {spec.hash for spec in study.text("quick")} <= {spec.hash for spec in core.lm("quick")}
+    quick, core_quick = study.text("quick"), {spec.hash for spec in core.lm("quick")}
+    assert len([spec for spec in quick if spec.hash in core_quick]) == 2 * 3
+    assert {spec.seed for spec in quick if spec.hash not in core_quick} == set(range(3, 8))
 
 
 def test_smoke_runs_are_judged(tmp_path):
