@@ -96,10 +96,16 @@ def log_useful(token: np.ndarray, sequence: np.ndarray, rows: np.ndarray) -> flo
     return float(np.mean(np.log(above / below)))
 
 
-def clear(token: np.ndarray, sequence: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """[places] those at which both means are above 0."""
+def clear(token: np.ndarray, sequence: np.ndarray) -> np.ndarray:
+    """[places] those at which both means over seeds are above 0, and stay so whichever seed is left out.
+
+    A mean that one seed holds above 0 has no jackknife.
+    """
+    rows = np.arange(len(token))
+    left = [rows, *(np.delete(rows, seed) for seed in rows if len(rows) > 1)]
+    places = range(token.shape[1])
     return np.array(
-        [np.isfinite(log_useful(token[:, [i]], sequence[:, [i]], rows)) for i in range(token.shape[1])], bool
+        [all(np.isfinite(log_useful(token[:, [i]], sequence[:, [i]], kept)) for kept in left) for i in places], bool
     )
 
 

@@ -168,20 +168,19 @@ def _useful(
         return []
     other = Other(what, question.unit, question.threshold) if what else None
     rows = np.arange(len(token))
-    good = clear(token, sequence, rows)
+    good = clear(token, sequence)
 
     def interval_at(wide: float) -> Interval:
         return jackknife(lambda kept: log_useful(token[:, good], sequence[:, good], kept), rows, wide)
 
-    row, notes = by_interval(question, LEVEL_OF[world], interval_at, len(token), preset, tested, other), list[str]()
-    if not good.all():
-        notes.append(
-            f"{(~good).sum()} of {len(good)} places (task and RL step) are left out, where a mean over seeds is not above"
-            " 0; the same seeds choose the places and are judged at them"
-        )
-    if len(token) > 1 and good.any() and np.isnan(row.low):
-        notes.append("no interval: without one of the seeds a place's mean is not above 0")
-    return [row._replace(strata={**({NOTE: "; ".join(notes)} if notes else {}), **row.strata})]
+    row = by_interval(question, LEVEL_OF[world], interval_at, len(token), preset, tested, other)
+    if good.all():
+        return [row]
+    left = (
+        f"{(~good).sum()} of {len(good)} places (task and RL step) are left out, where a mean over seeds is not above 0, or"
+        " not without one of them; the same seeds choose the places and are judged at them"
+    )
+    return [row._replace(strata={NOTE: left, **row.strata})]
 
 
 # --- h3c: KL per gain ---

@@ -167,18 +167,19 @@ def test_h3b_leaves_out_places_where_a_mean_is_not_above_0():
     assert NOTE not in first.strata
 
 
-def test_h3b_says_why_it_has_no_interval():
-    """One seed alone keeps the means above 0."""
+def test_h3b_leaves_out_places_that_one_seed_holds_above_0():
+    """Without that seed there would be no logarithm, and so no interval."""
     given = simulated("h3b", 0.36)
-    one = given.runs["spec"][given.runs["seed"] == given.runs["seed"].min()]
-    value = (
-        given.curves["value"].where(~given.curves["spec"].isin(one), 1e6).where(given.curves["spec"].isin(one), -1.0)
-    )
-    found = primary("h3b", given._replace(curves=given.curves.assign(value=value)))
-    assert np.isfinite(found.effect)
-    assert np.isnan(found.low)
-    assert found.decision == "undecided"
-    assert found.strata[NOTE].startswith("no interval")
+    one = given.curves["spec"].isin(given.runs["spec"][given.runs["seed"] == given.runs["seed"].min()])
+    held = np.where(one, 1e6, -1.0)
+    late = given.curves["step"] == 30
+    value = given.curves["value"]
+    some = primary("h3b", given._replace(curves=given.curves.assign(value=np.where(late, held, value))))
+    assert np.isfinite([some.low, some.high]).all()
+    assert some.strata[NOTE].startswith("2 of 6 places")
+    every = primary("h3b", given._replace(curves=given.curves.assign(value=held)))
+    assert (every.decision, np.isnan(every.effect)) == ("undecided", True)
+    assert every.strata[NOTE].startswith("6 of 6 places")
 
 
 def test_h3b_takes_seeds_that_both_tasks_have():
