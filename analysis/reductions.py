@@ -101,12 +101,13 @@ def clear(token: np.ndarray, sequence: np.ndarray) -> np.ndarray:
 
     A mean that one seed holds above 0 has no jackknife.
     """
-    rows = np.arange(len(token))
-    left = [rows, *(np.delete(rows, seed) for seed in rows if len(rows) > 1)]
-    places = range(token.shape[1])
-    return np.array(
-        [all(np.isfinite(log_useful(token[:, [i]], sequence[:, [i]], kept)) for kept in left) for i in places], bool
-    )
+    known = np.isfinite(token) & np.isfinite(sequence)
+    good = np.ones(token.shape[1], bool)
+    for x in (token, sequence):
+        kept = np.where(known, x, 0.0)
+        without = kept.sum(0) - kept if len(kept) > 1 else kept
+        good &= (kept.sum(0) > 0) & (without > 0).all(0)
+    return good
 
 
 def points(tables: Tables, runs: pd.DataFrame) -> pd.DataFrame:
