@@ -3,6 +3,7 @@
 `python -m analysis.notebooks notebooks/*.py`, or `make notebooks`.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,9 @@ SECONDS = 600
 """Longest that one cell may take."""
 
 LOOPBACK = "127.0.0.1"
+
+BUSY = "ignore:Creating legend with loc"
+"""Matplotlib's warning that a legend took a second to place: it comes of a busy machine, not of the data."""
 
 
 def synchronise(script: Path) -> Path:
@@ -42,7 +46,7 @@ def execute(notebook: Any, folder: Path) -> Any:
     )  # fmt: skip
     client.create_kernel_manager()
     client.km.ip = LOOPBACK  # said here, so that no one's settings can say otherwise
-    done = client.execute()
+    done = client.execute(env={**os.environ, "PYTHONWARNINGS": BUSY})
     done.metadata["language_info"] = {"name": "python"}
     for number, cell in enumerate(done.cells):
         cell["id"] = f"cell-{number}"
