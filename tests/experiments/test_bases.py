@@ -26,7 +26,7 @@ def test_a_measured_base_is_kept_until_its_pretraining_changes(tmp_path, monkeyp
     row = measure(cell, tmp_path)
     assert 50_000 < int(row["parameters"]) < 200_000
     assert 0 <= float(row["accuracy"]) <= float(row["parsed"]) <= 1
-    assert float(row["seconds"]) > 0
+    assert row["seconds"] != ""  # three steps may round to 0
     assert measure(cell, tmp_path) == {**row, "seconds": ""}  # from the cache, the same answers
     assert missing([cell, cell._replace(init=0)], [row]) == [cell._replace(init=0)]
     _resumes(row, tmp_path, capsys)
