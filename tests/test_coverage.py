@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests import coverage
-from tests.coverage import Case, Found, cases, count
+from tests import coverage_draws
+from tests.coverage import Case, cases, count
+from tests.coverage_draws import Found
 
 TABLE = Path(__file__).parent / "soak" / "coverage.csv"
 QUICK = [c for c in cases() if c.interval != "percentile bootstrap" and c.units in (10, 64, 512)]
@@ -39,16 +40,16 @@ def test_the_count_by_hand():
     assert (row["repetitions"], row["given"], row["found"], row["above"], row["below"]) == (3, 2, 0.5, 0.5, 0.0)
 
 
-@pytest.mark.parametrize("name", coverage.SCORES)
+@pytest.mark.parametrize("name", coverage_draws.SCORES)
 def test_the_truths_are_true(name):
-    sample, truth = coverage.SCORES[name]
+    sample, truth = coverage_draws.SCORES[name]
     assert sample(np.random.default_rng(0), 400_000).mean() == pytest.approx(truth, abs=0.002)
 
 
 def test_the_places_have_the_variance_and_error_they_claim():
     rng = np.random.default_rng(0)
-    big, _ = coverage.places(100_000, rng)
-    for statistic, truth in coverage.STATISTICS.values():
+    big, _ = coverage_draws.places(100_000, rng)
+    for statistic, truth in coverage_draws.STATISTICS.values():
         assert statistic(big) == pytest.approx(truth, rel=0.02)
 
 
