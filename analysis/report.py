@@ -1,10 +1,9 @@
-"""One self-contained HTML page: the studies' verdicts, then ablations: what was run, what it did, how sure that is."""
+"""One self-contained HTML page: the studies' verdicts, then ablations and sweeps: what was run, what it did, how sure."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import jinja2
 import pandas as pd
 
 from analysis import factorial_view, grid, measured, paper
@@ -16,8 +15,10 @@ from analysis.effects import ablation_table
 from analysis.embedding import Picture, of_drawing
 from analysis.factorial import detect, effects
 from analysis.figures import component_curves, effects_forest, learning_curves
+from analysis.pages import page
 from analysis.schema import ACTIVITY, CELL, SCORE_LABELS, Tables, load
 from analysis.study_page import Studies
+from analysis.sweep_page import SweepSection
 from analysis.wording import Row, effect_rows, facts, seeds_note, summary
 
 
@@ -68,10 +69,15 @@ MOST_DIVERGED = 40
 """Diverged runs a section lists one by one."""
 
 
-def write_report(sources: Path | str | Sequence[tuple[str, Path]], out: Path, studies: Studies | None = None) -> Path:
+def write_report(
+    sources: Path | str | Sequence[tuple[str, Path]],
+    out: Path,
+    studies: Studies | None = None,
+    sweeps: Sequence[SweepSection] = (),
+) -> Path:
     """Write the page about one table folder, or several as (title, folder), and return its path.
 
-    What studies found, of `study_page.studies`, comes first.
+    What studies found, of `study_page.studies`, comes first; what sweeps found, of `sweep_page.sections`, last.
 
     The file holds everything it shows and loads nothing; it appears whole or not at all.
 
@@ -80,12 +86,10 @@ def write_report(sources: Path | str | Sequence[tuple[str, Path]], out: Path, st
     """
     named = [("", Path(sources))] if isinstance(sources, (str, Path)) else [(t, Path(f)) for t, f in sources]
     sections = [section for title, folder in named for section in sections_of(title, load(folder, probes=()))]
-    folder = jinja2.FileSystemLoader(Path(__file__).parent)
-    page = jinja2.Environment(
-        loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    ).get_template("report.html.j2")
-    text = page.render(
+    text = page(
+        "report.html.j2",
         sections=sections,
+        sweeps=sweeps,
         studies=studies,
         component_heads=heads(),
         activity=ACTIVITY,

@@ -1,14 +1,15 @@
-"""One self-contained HTML page about a sweep, and its figures as files."""
+"""A sweep as a section of a page, and a page of its own with the figures as files."""
 
-import base64
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import jinja2
 import pandas as pd
 
-from analysis.drawing import Drawing, save, svg, write_whole
-from analysis.sweep import CONTROL, MAIN, SweepTables, recommendations, settings_of
+from analysis.drawing import Drawing, save, write_whole
+from analysis.embedding import Picture, of_drawing
+from analysis.pages import page
+from analysis.sweep import CONTROL, MAIN, SweepTables, load_sweep, recommendations, settings_of
 from analysis.sweep_figures import contour, history, length_contour, roles_of, slices
 from analysis.sweep_text import facts, heads, sentences, trial_rows
 
@@ -26,13 +27,13 @@ class Figure(NamedTuple):
     caption: str
 
 
-class Picture(NamedTuple):
-    """A figure as the page needs it."""
+class Figures(NamedTuple):
+    """All figures of a sweep."""
 
-    source: str
-    """data: URI."""
-    alt: str
-    caption: str
+    places: dict[str, list[Figure]]
+    """Of each place where something was tried."""
+    across: list[Figure]
+    """Over all places."""
 
 
 class Listing(NamedTuple):
@@ -44,8 +45,8 @@ class Listing(NamedTuple):
     importances: list[tuple[str, str, str]]
 
 
-class Section(NamedTuple):
-    """One place."""
+class Place(NamedTuple):
+    """What was found at one place."""
 
     title: str
     facts: list[tuple[str, str]]
@@ -54,27 +55,56 @@ class Section(NamedTuple):
     pictures: list[Picture]
 
 
+class SweepSection(NamedTuple):
+    """A sweep as a page shows it."""
+
+    title: str
+    places: list[Place]
+    across: list[Picture]
+
+
+def sections(folders: Sequence[Path]) -> list[SweepSection]:
+    """A section per folder of a sweep, with the folder's name.
+
+    Raises:
+        FileNotFoundError, ValueError: as `sweep.load_sweep` does.
+    """
+    loaded = [(folder.name, load_sweep(folder)) for folder in folders]
+    return [_section(name, tables, _figures(tables)) for name, tables in loaded]
+
+
 def write_page(tables: SweepTables, out: Path) -> Path:
     """Write report.html and figures/ into the folder and return the page's path; the page loads nothing from elsewhere."""
-    found = recommendations(tables)
-    sections = []
-    for place in [place for place in tables.space["place"].unique() if roles_of(tables, place)]:
-        figures = _figures(tables, place, found)
-        here = SweepTables(*(table[table["place"] == place] for table in tables))
-        roles = list(dict.fromkeys(here.space["role"]))
-        listings = [_listing(tables, place, role) for role in roles]
-        kept = found[found["place"] == place]
-        sections.append(Section(place, facts(tables, place), sentences(here, kept), listings, _saved(figures, out)))
-    across = _across(tables)
-    folder = jinja2.FileSystemLoader(Path(__file__).parent)
-    page = jinja2.Environment(
-        loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    ).get_template("sweep.html.j2")
-    write_whole(out / "report.html", page.render(sections=sections, across=_saved(across, out)).encode())
+    figures = _figures(tables)
+    for figure in [*(figure for place in figures.places.values() for figure in place), *figures.across]:
+        save(figure.drawing, out / "figures", figure.name)
+    text = page("sweep.html.j2", sweeps=[_section(out.name, tables, figures)])
+    write_whole(out / "report.html", text.encode())
     return out / "report.html"
 
 
-def _figures(tables: SweepTables, place: str, found: pd.DataFrame) -> list[Figure]:
+def _section(title: str, tables: SweepTables, figures: Figures) -> SweepSection:
+    found = recommendations(tables)
+    places = []
+    for place, drawn in figures.places.items():
+        here = SweepTables(*(table[table["place"] == place] for table in tables))
+        listings = [_listing(tables, place, role) for role in dict.fromkeys(here.space["role"])]
+        said = sentences(here, found[found["place"] == place])
+        places.append(Place(place, facts(tables, place), said, listings, _pictures(drawn)))
+    return SweepSection(title, places, _pictures(figures.across))
+
+
+def _figures(tables: SweepTables) -> Figures:
+    found = recommendations(tables)
+    tried = [place for place in tables.space["place"].unique() if roles_of(tables, place)]
+    names = settings_of(tables, tables.space["place"].iloc[0], MAIN)
+    drawing = length_contour(tables, names[0])
+    caption = "Score minus the best trial's at the same place, over the setting and the place's mean response length."
+    across = [] if drawing is None else [Figure(f"contour-{names[0]}-length", drawing, caption)]
+    return Figures({place: _of_place(tables, place, found) for place in tried}, across)
+
+
+def _of_place(tables: SweepTables, place: str, found: pd.DataFrame) -> list[Figure]:
     suffix = f"-{place.replace(' = ', '-')}" if place else ""
     figures = [
         Figure(f"history{suffix}", history(tables, place), "Every trial in the order in which it was proposed, by the mean "
@@ -95,22 +125,8 @@ def _figures(tables: SweepTables, place: str, found: pd.DataFrame) -> list[Figur
     return figures
 
 
-def _across(tables: SweepTables) -> list[Figure]:
-    """Figures over all places: the setting against the mean response length that goes with it."""
-    names = settings_of(tables, tables.space["place"].iloc[0], MAIN)
-    drawing = length_contour(tables, names[0])
-    caption = "Score minus the best trial's at the same place, over the setting and the place's mean response length."
-    return [] if drawing is None else [Figure(f"contour-{names[0]}-length", drawing, caption)]
-
-
-def _saved(figures: list[Figure], out: Path) -> list[Picture]:
-    """Write each figure's files; return what the page shows."""
-    pictures = []
-    for name, drawing, caption in figures:
-        save(drawing, out / "figures", name)
-        source = "data:image/svg+xml;base64," + base64.b64encode(svg(drawing)).decode()
-        pictures.append(Picture(source, drawing.alt, caption))
-    return pictures
+def _pictures(figures: Sequence[Figure]) -> list[Picture]:
+    return [of_drawing(drawing, name, caption) for name, drawing, caption in figures]
 
 
 def _listing(tables: SweepTables, place: str, role: str) -> Listing:

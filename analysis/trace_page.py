@@ -1,12 +1,12 @@
 """One self-contained HTML page about traced responses: every token coloured by any column, so credit can be seen."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import jinja2
 import numpy as np
 import pandas as pd
+
+from analysis.pages import page
 
 MOST_RESPONSES = 200
 """Responses a page shows, the first of the table; more would make browsers slow. The table has all."""
@@ -106,12 +106,9 @@ def render(table: pd.DataFrame, facts: Sequence[tuple[str, str]]) -> str:
         (title, key, responses(shown[shown["correct"] == right], scales[OWN.name]))
         for title, key, right in (("Right", "right", True), ("Wrong", "wrong", False))
     ]
-    folder = jinja2.FileSystemLoader(Path(__file__).parent)
-    page = jinja2.Environment(
-        loader=folder, autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
-    ).get_template("trace.html.j2")
-    return page.render(
-        facts=facts, groups=groups, columns=columns, first=scales[OWN.name], data=numbers(shown, columns, scales),
+    return page(
+        "trace.html.j2", facts=facts, groups=groups, columns=columns, first=scales[OWN.name],
+        data=numbers(shown, columns, scales),
         left_out=int(table["response"].nunique() - shown["response"].nunique()),
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""`vapo report`: the page of the studies and of one or more ablations, from their tables."""
+"""`vapo report`: the page of the studies, of ablations and of sweeps, from their tables."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,15 +8,18 @@ from pydantic import Field
 from experiments.options import parse
 from vapo_core.settings import Frozen
 
+ABLATION, SWEEP = "runs.csv", "recommendation.csv"
+"""Tables that make a folder one of an ablation, or of a sweep; a sweep's is its last."""
+
 
 class ReportConfig(Frozen):
-    """Put what studies and ablations found on one page."""
+    """Put what studies, ablations and sweeps found on one page."""
 
     runs: Path = Field(
-        Path("runs"), description="folder of quick studies, and of the ablations shown when none is named"
+        Path("runs"), description="folder of quick studies, and of ablations and sweeps, shown when none is named"
     )
     results: Path = Field(Path("results"), description="folder of full studies")
-    folders: tuple[Path, ...] = Field((), description="folders with runs.csv and curves.parquet; no studies then")
+    folders: tuple[Path, ...] = Field((), description="folders of ablations and sweeps; no studies then")
     out: Path = Field(Path("runs/report.html"), description="the page")
 
 
@@ -25,16 +28,25 @@ def run(words: Sequence[str]) -> int:
     config = parse(ReportConfig, ReportConfig(), words, "report")
     from analysis.report import write_report
     from analysis.study_page import studies
+    from analysis.sweep_page import sections
     from experiments.studies import STEMS, find
 
-    tables = sorted(config.runs.glob("ablate-*/runs.csv"), key=lambda path: -path.stat().st_size)  # the largest first
-    folders = config.folders or tuple(path.parent for path in tables)
+    folders = config.folders or _finished(config.runs)
+    sweeps = [folder for folder in folders if (folder / SWEEP).is_file()]
+    ablations = [folder for folder in folders if folder not in sweeps]
     declared = {} if config.folders else {stem: find(stem).QUESTIONS for stem in STEMS}
     found = studies(declared, config.results, config.runs)
     if not folders and found is None:
         raise FileNotFoundError(
-            f"no ablation in {config.runs} and no study in {config.results} or {config.runs}; run `vapo ablate` first, or"
-            " `vapo study all`"
+            f"no ablation or sweep in {config.runs} and no study in {config.results} or {config.runs}; run `vapo ablate`"
+            " first, or `vapo study all`"
         )
-    print(f"report: {write_report([(folder.name, folder) for folder in folders], config.out, found)}")
+    named = [(folder.name, folder) for folder in ablations]
+    print(f"report: {write_report(named, config.out, found, sections(sweeps))}")
     return 0
+
+
+def _finished(runs: Path) -> tuple[Path, ...]:
+    """Folders of ablations, the one with the largest table first, then of sweeps."""
+    tables = sorted(runs.glob(f"ablate-*/{ABLATION}"), key=lambda path: -path.stat().st_size)
+    return tuple(path.parent for path in (*tables, *sorted(runs.glob(f"sweep-*/{SWEEP}"))))
