@@ -15,9 +15,7 @@ from analysis.sweep import CONTROL, MAIN, SweepTables, chosen, held_back_scores,
 
 SIGNS = {MAIN: (ACCENT, "o"), CONTROL: (COLOURS["ppo"], "s")}
 LEVELS = 12
-LEGEND = (
-    "dots: mean, 95 % Student interval\nhollow: pruned, by its paired gap\nline: chosen; band: interval of the best value"
-)
+LEGEND = "dots: mean, 95 % Student interval\nhollow: pruned, by its paired gap\nline: chosen; band: interval of the best value"
 
 
 def history(tables: SweepTables, place: str) -> Drawing:
