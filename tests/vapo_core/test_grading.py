@@ -1,6 +1,7 @@
 """Mathematical answers: 430 of them as `tests/tasks/answers.csv` says, hostile ones, and processes that are stopped."""
 
 import csv
+import itertools
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vapo_core.grading import pool as pools
@@ -134,12 +135,18 @@ PIECES = (
 )  # fmt: skip
 
 
-@settings(max_examples=80, deadline=None)
-@given(text=st.lists(st.sampled_from(PIECES), max_size=12).map("".join) | st.text(max_size=40))
-def test_any_answer_gets_an_outcome_and_the_pool_survives(pool, text):
-    (outcome,) = compare_all(pool, ["\\frac{1}{x}"], [text])
-    assert outcome in ("right", "wrong", "unparsable")
-    assert compare_all(pool, ["\\frac{1}{x}"], ["x^{-1}"]) == ["right"]
+FUZZ = st.lists(st.sampled_from(PIECES), max_size=12).map("".join) | st.text(max_size=40)
+ROUNDS = itertools.count()
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.data_too_large, HealthCheck.too_slow])
+@given(texts=st.lists(FUZZ, min_size=50, max_size=50))
+def test_ten_thousand_answers_get_an_outcome_and_the_pool_survives(pool, texts):
+    """After each fifty the processes still tell a right answer that they have not seen before."""
+    found = compare_all(pool, ["\\frac{1}{x}"] * len(texts), texts)
+    assert set(found) <= {"right", "wrong", "unparsable"}
+    fresh = next(ROUNDS)
+    assert compare_all(pool, [f"x+{fresh}"] * 2, [f"{fresh}+x", "x"]) == ["right", "wrong"]
 
 
 HOSTILE = (
