@@ -15,6 +15,12 @@ PROBLEMS = 1024
 """Held-out problems, one answer each at temperature 1; the same ones for every base of a task."""
 
 
+COLUMNS = (
+    "task", "size", "architecture", "init", "accuracy", "parsed", "mean_length", "parameters", "steps", "seconds", "base",
+)  # fmt: skip
+"""Columns of the table."""
+
+
 class Cell(NamedTuple):
     """One base model."""
 
@@ -73,7 +79,7 @@ def measure(cell: Cell, runs: Path) -> dict[str, str]:
         "parameters": sum(p.numel() for p in model.parameters()), "steps": identity["steps"],
         "seconds": "" if cached else round(seconds, 1), "base": name,
     }  # fmt: skip
-    return {column: str(value) for column, value in row.items()}
+    return {column: str(row[column]) for column in COLUMNS}
 
 
 def _identity(cell: Cell) -> tuple[str, dict[str, Any]]:

@@ -33,6 +33,10 @@ PRETRAINING: dict[str, dict[str, float]] = {
 """Next-token training on demonstrations, by size: seconds, a minute or two, and minutes on a core (it is meant for a GPU)."""
 
 
+LESSONS, MANY_LESSONS = 64, 4096
+"""Demonstrations by which a base model's identity knows its task: few beside its dials, many where it has none."""
+
+
 def content_key(content: Any) -> str:
     """First 16 hex digits of the SHA-256 of canonical JSON."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
@@ -40,13 +44,20 @@ def content_key(content: Any) -> str:
 
 
 def base_identity(task_name: str, task: Any, base: Base) -> dict[str, Any]:
-    """Everything a base model depends on, as JSON content; the task speaks through a sample of its demonstrations."""
-    rng = np.random.default_rng(0)
-    lessons = [(p.prompt, task.demonstration(p, rng)) for p in lessons_of(task, rng, 64)]
+    """Everything a base model depends on, as JSON content: the task's dials and a sample of its demonstrations.
+
+    Dials are those that differ from the defaults. A sample alone would not tell small changes of a dial apart, and dials
+    alone not a changed task.
+    """
+    rng, dials = np.random.default_rng(0), getattr(task, "dials", None)
+    number = MANY_LESSONS if dials is None else LESSONS
+    lessons = [(p.prompt, task.demonstration(p, rng)) for p in lessons_of(task, rng, number)]
+    changed = {} if dials is None else dials.model_dump(mode="json", exclude_defaults=True)
     steps = round(PRETRAINING[base.model]["steps"] * getattr(task, "pretraining", 1.0))
     return {
         "task": task_name, "demonstrations": content_key(lessons), "alphabet": task.alphabet, "size": base.model,
         **SIZES[base.model], **PRETRAINING[base.model], "steps": steps, "architecture": base.architecture, "init": base.init,
+        **({"dials": changed} if changed else {}),
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from vapo_core.base_model import SIZES
@@ -145,7 +146,7 @@ def _naming(field: str, name: str) -> Iterator[None]:
     """Within it, an unreadable checkpoint becomes one line that names the field."""
     try:
         yield
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         here = "cannot be read" if Path(name).is_dir() else "is neither a folder here nor to be had from the hub"
         reason = " ".join(str(error).split("\n")[0].split())
         raise ValueError(f"{field}: {name!r} {here} ({reason}); sizes pretrained here: {', '.join(SIZES)}") from None

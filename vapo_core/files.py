@@ -58,6 +58,9 @@ def whole_folder(path: Path) -> Iterator[Path]:
     scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
         yield scratch
+        for file in scratch.rglob("*"):
+            if file.is_file():
+                _to_disk(file)
         os.chmod(scratch, 0o755)
         if path.exists():
             old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
@@ -69,6 +72,12 @@ def whole_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
+
+
+def _to_disk(file: Path) -> None:
+    """Have its content written out, so that a name never outlives it."""
+    with file.open("rb") as handle:
+        os.fsync(handle.fileno())
 
 
 def set_aside(path: Path, reason: str, consequence: str) -> Path:

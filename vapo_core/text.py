@@ -46,6 +46,15 @@ class Text:
         said = [_conversation(self.tokenizer, {"user": text}, add_generation_prompt=True) for text in texts]
         return self.tokenizer(said, add_special_tokens=False)["input_ids"]  # the template has written them
 
+    def unread(self, texts: Sequence[str]) -> str:
+        """Characters of prompts that the tokenizer has no token for, each once; "" if it can read all of them."""
+        unknown = self.tokenizer.unk_token_id
+        if unknown is None or not any(unknown in row for row in self.prompts(texts)):
+            return ""
+        letters = sorted(set("".join(texts)))
+        rows = self.tokenizer(letters, add_special_tokens=False)["input_ids"]
+        return "".join(letter for letter, row in zip(letters, rows, strict=True) if unknown in row)
+
     def written(self, text: str) -> list[int]:
         """Tokens of a response, stop token included."""
         return [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.stop]

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 from tyro.conf import Positional
@@ -14,11 +14,17 @@ from vapo_core.settings import Frozen
 from vapo_core.tasks import TASKS, make_task
 
 if TYPE_CHECKING:
-    from vapo_core.exam import Exam
+    from vapo_core.exam import Bin, Exam
+
+TEXT_TASKS = tuple(name for name, entry in TASKS.items() if entry.world == "lm")
+"""Tasks whose answers a checkpoint writes."""
 
 
 class EvaluateConfig(Frozen):
-    """Sample answers from a checkpoint and grade them."""
+    """Sample answers from a checkpoint and grade them.
+
+    Task and dials are those the checkpoint was trained on, where its run tells; flags choose others.
+    """
 
     checkpoint: Positional[Path] = Field(
         description="folder that `from_pretrained` loads, such as RUN/checkpoint/policy"
@@ -27,7 +33,9 @@ class EvaluateConfig(Frozen):
     split: str = Field("held_out", description="split of the task")
     problems: int = Field(256, ge=2, description="problems")
     answers: int = Field(32, ge=1, description="answers per problem: pass@1 is avg@answers")
-    k: tuple[int, ...] = Field((4, 16), description="values of k for pass@k, each at most answers / 2")
+    k: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (4, 16), description="values of k for pass@k, each at most answers / 2"
+    )
     engine: EngineName = Field("transformers", description="what samples the answers")
     temperature: float = Field(1.0, gt=0, description="sampling temperature")
     chat: Literal["auto", "on", "off"] = Field(
@@ -40,17 +48,42 @@ class EvaluateConfig(Frozen):
 
 def run(words: Sequence[str]) -> int:
     """Parse, load, sample, print, write."""
-    task = known("task", peek(words, "task", "text_walk"), TASKS)
-    model = with_task_dials(EvaluateConfig, TASKS[task].dials)
-    default = model(checkpoint=Path(), task=task)
-    config = parse(model, default, words, "evaluate")
+    config = configure(words)
     if not (config.checkpoint / "config.json").is_file():
         raise FileNotFoundError(f"no checkpoint in {config.checkpoint}: config.json is missing")
+    if config.out.is_dir():
+        raise IsADirectoryError(f"out = {config.out}: is a folder, allowed is a file")
     require(config.engine)
-    exam = _examine(config, make_task(task, config.dials.model_dump()))
+    exam = _examine(config, make_task(config.task, config.dials.model_dump()))
     _show(config, exam)
     _write(config, exam)
     return 0
+
+
+def configure(words: Sequence[str]) -> Any:
+    """The configuration, its defaults those of the task, and of the run that the checkpoint is of.
+
+    Raises:
+        ValueError: for a task that is not on text, or a word that cannot be.
+    """
+    trained = next((found for word in words if (found := trained_on(Path(word)))), {})
+    task = known("task", peek(words, "task", trained.get("name", "text_walk")), TEXT_TASKS)
+    dials = TASKS[task].dials(**trained["dials"]) if trained.get("name") == task else TASKS[task].dials()
+    model = with_task_dials(EvaluateConfig, TASKS[task].dials)
+    return parse(model, model(checkpoint=Path(), task=task, dials=dials), words, "evaluate")
+
+
+def trained_on(checkpoint: Path) -> dict[str, Any]:
+    """Name and dials of the task that a run's checkpoint, or a base model made here, learned from; {} if nothing tells."""
+    run, base = checkpoint.parent.parent / "spec.json", checkpoint / "identity.json"
+    if not (checkpoint / "config.json").is_file():
+        return {}
+    if run.is_file():
+        return json.loads(run.read_text(encoding="utf-8")).get("task", {})
+    if base.is_file():
+        content = json.loads(base.read_text(encoding="utf-8"))
+        return {"name": content["task"], "dials": content.get("dials", {})}
+    return {}
 
 
 def _examine(config: Any, task: Any) -> "Exam":
@@ -73,6 +106,11 @@ def _examine(config: Any, task: Any) -> "Exam":
         model, tokenizer, config.temperature, task.max_tokens, chat=chat, dtype=getattr(torch, config.dtype)
     )
     problems = task.sample(np.random.default_rng(child(config.seed, 0)), config.problems, config.split)
+    unread = engine.text.unread([problem.prompt for problem in problems])
+    if unread:
+        raise ValueError(
+            f"task = {config.task!r}: the checkpoint's tokenizer cannot read {unread!r} in its prompts; it is of another task"
+        )
     return examine(engine, task, problems, config.answers, config.k, child(config.seed, 1))
 
 
@@ -80,9 +118,11 @@ def _show(config: Any, exam: "Exam") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(
-        title=f"{config.checkpoint} on {config.task}, {config.split}: {exam.problems} problems x {exam.answers}"
+    dials = "".join(f", {name} {value}" for name, value in config.dials.model_dump(exclude_defaults=True).items())
+    asked = f"{exam.problems} problems" + (
+        f" ({exam.distinct_problems} distinct)" if exam.distinct_problems < exam.problems else ""
     )
+    table = Table(title=f"{config.checkpoint} on {config.task}{dials}, {config.split}: {asked} x {exam.answers}")
     table.add_column("measure")
     table.add_column("value", justify="right")
     table.add_row(f"pass@1 (avg@{exam.answers})", f"{exam.pass_at_1:.3f} ± {1.96 * exam.pass_at_1_se:.3f}")
@@ -91,12 +131,19 @@ def _show(config: Any, exam: "Exam") -> None:
     table.add_row("could be read", f"{exam.parsed:.3f}")
     table.add_row("cut off", f"{exam.truncated:.3f}")
     table.add_row("mean length, tokens", f"{exam.mean_length:.1f}")
+    table.add_row("right by reasoning", f"{exam.reasoned:.3f}")
     table.add_row("distinct correct answers", f"{exam.distinct_correct:.2f}")
     for mode, share in exam.modes.items():
         table.add_row(f"answers of kind {mode}", f"{share:.3f}")
-    for low, high, number, accuracy in exam.by_length:
-        table.add_row(f"accuracy at {low}-{high} tokens (n = {number})", f"{accuracy:.3f}")
+    for place in exam.by_length:
+        table.add_row(f"accuracy at {_range(place)} tokens (n = {place.responses})", f"{place.accuracy:.3f}")
+    for place in exam.by_difficulty:
+        table.add_row(f"accuracy at difficulty {_range(place)} (n = {place.responses})", f"{place.accuracy:.3f}")
     Console(width=100).print(table)
+
+
+def _range(place: "Bin") -> str:
+    return f"{place.low:g}" if place.low == place.high else f"{place.low:g}-{place.high:g}"
 
 
 def _write(config: Any, exam: "Exam") -> None:
@@ -106,7 +153,9 @@ def _write(config: Any, exam: "Exam") -> None:
         "checkpoint": str(config.checkpoint), "task": config.task, "dials": config.dials.model_dump(exclude_defaults=True),
         "split": config.split, "engine": config.engine, "temperature": config.temperature,
         "chat": config.chat, "dtype": config.dtype, "seed": config.seed,
-        **exam._asdict(), "by_length": [item._asdict() for item in exam.by_length],
+        **exam._asdict(),
+        "by_length": [item._asdict() for item in exam.by_length],
+        "by_difficulty": [item._asdict() for item in exam.by_difficulty],
     }  # fmt: skip
     write_whole(config.out, json.dumps(content, indent=2))
     print(f"written: {config.out}")

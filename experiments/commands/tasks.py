@@ -73,14 +73,29 @@ def _bases(config: TasksConfig, pool: ProcessPoolExecutor) -> None:
     """A row per base model; those the table has already are not measured again."""
     from experiments.bases import cell_of, every, measure, missing
 
-    text = config.out.read_text(encoding="utf-8") if config.out.exists() else ""
-    rows = {cell_of(row): row for row in csv.DictReader(io.StringIO(text))}
+    rows = {cell_of(row): row for row in _kept(config.out)}
     cells = missing(every(config.task, config.sizes, config.architectures, config.inits), rows.values())
     print(f"{len(cells)} base models to measure", flush=True)
     for cell, future in [(cell, pool.submit(measure, cell, config.runs)) for cell in cells]:
         rows[cell] = row = future.result()
         print(f"{' '.join(map(str, cell))}: accuracy {float(row['accuracy']):.3f}, {row['seconds']} s", flush=True)
         write_whole(config.out, _table(list(rows.values())))
+
+
+def _kept(path: Path) -> list[dict[str, str]]:
+    """Rows of an earlier call.
+
+    Raises:
+        ValueError: if the file is another table.
+    """
+    from experiments.bases import COLUMNS
+
+    if not path.exists():
+        return []
+    reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
+    if list(reader.fieldnames or ()) != list(COLUMNS):
+        raise ValueError(f"out = {path}: there is another file; with --bases it has the columns {', '.join(COLUMNS)}")
+    return list(reader)
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:

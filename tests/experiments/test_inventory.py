@@ -1,15 +1,11 @@
-"""Commands that look at records: ls, show, compare, clean, ui, completion; and evaluate on a checkpoint."""
+"""Commands that look at records: ls, show, compare, clean, ui, completion."""
 
-import json
-
-import numpy as np
 import pytest
 
 from experiments.cli import COMMANDS, main
 from experiments.commands.ui import UiConfig, command, environment
 from experiments.run import run_one
 from tests.worlds import small_spec
-from vapo_core.exam import _bins, examine
 
 
 @pytest.fixture(scope="module")
@@ -83,37 +79,3 @@ def test_completion_knows_every_command(capsys):
     said = capsys.readouterr().out
     assert all(f"    {name})" in said for name in COMMANDS)
     assert "--settings.alpha" in said
-
-
-def test_evaluate_a_checkpoint_as_table_and_json(tmp_path, cache, capsys):
-    spec = small_spec("lm", steps=1)
-    home = tmp_path / "runs"
-    home.mkdir()
-    (cache / "bases").mkdir(parents=True, exist_ok=True)
-    (home / "bases").symlink_to(cache / "bases")
-    run_one(spec, home, "study")
-    out = tmp_path / "exam.json"
-    words = ["--problems", "20", "--answers", "8", "--k", "2", "4", "--out", str(out)]
-    assert main(["evaluate", str(home / spec.hash / "checkpoint" / "policy"), *words]) == 0
-    exam = json.loads(out.read_text())
-    assert 0 <= exam["pass_at_1"] <= exam["pass_at_k"]["2"] <= exam["pass_at_k"]["4"] <= 1
-    assert sum(exam["modes"].values()) == pytest.approx(1)
-    assert sum(item["responses"] for item in exam["by_length"]) == 160
-    assert "pass@1 (avg@8)" in capsys.readouterr().out
-    assert main(["evaluate", str(tmp_path / "nothing")]) == 2
-    assert main(["evaluate", str(home / spec.hash / "checkpoint" / "policy"), "--k", "20"]) == 2
-    assert main(["evaluate", str(home / spec.hash / "checkpoint" / "policy"), "--split", "hold_out"]) == 2
-
-
-def test_bins_cover_all_and_keep_equal_lengths_together():
-    lengths = np.array([1, 1, 1, 1, 2, 3, 9, 9])
-    right = np.array([1, 0, 0, 0, 1, 1, 1, 1], bool)
-    found = _bins(lengths, right)
-    assert sum(b.responses for b in found) == 8
-    assert (found[0].shortest, found[0].longest, found[0].accuracy) == (1, 1, 0.25)
-    assert found[-1].accuracy == 1.0
-
-
-def test_exam_refuses_k_beyond_half_the_answers():
-    with pytest.raises(ValueError, match="needs at least 16 answers"):
-        examine(None, None, [], 8, (8,), 0)

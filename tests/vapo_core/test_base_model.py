@@ -4,13 +4,14 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from vapo_core import FunctionTask
 from vapo_core.base_model import SIZES, base_identity, build_model, character_tokenizer, content_key
 from vapo_core.critic import LanguageCritic
 from vapo_core.policy import LanguagePolicy
 from vapo_core.rollout.transformers import TransformersEngine
 from vapo_core.settings import Base
 from vapo_core.tasks import make_task
-from vapo_core.types import Batch
+from vapo_core.types import Batch, Problem
 from vapo_core.value_models import on_backbone
 
 TOKENIZER = character_tokenizer("abcdef")
@@ -41,6 +42,28 @@ def test_engine_policy_and_critic_work_on_either_architecture(architecture, tmp_
     model.save_pretrained(tmp_path)
     again = AutoModelForCausalLM.from_pretrained(tmp_path)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("task", "dial", "values"),
+    [("trap", "guess_share", (0.6, 0.605)), ("trap", "guess_right", (0.2, 0.21)), ("addition", "noise", (1.0, 0.99)),
+     ("chain", "skew", (1.3, 1.31)), ("routes", "noise", (1.0, 0.95))],
+)  # fmt: skip
+def test_the_smallest_change_of_a_dial_is_another_base(task, dial, values):
+    """Few demonstrations would show none of these."""
+    keys = {content_key(base_identity(task, make_task(task, {dial: value}), Base())) for value in values}
+    assert len(keys) == 2
+
+
+def test_a_function_that_changes_a_little_is_another_base():
+    def careless(share):
+        return FunctionTask(
+            lambda rng, n, split: [Problem(f"{d}=", str(d)) for d in rng.integers(10, size=n)], lambda p, r: 0.0,
+            lambda problem, rng: problem.answer if rng.random() < share else "", alphabet="0123456789=", max_tokens=3,
+        )  # fmt: skip
+
+    keys = {content_key(base_identity("mine", careless(share), Base())) for share in (0.3, 0.3, 0.305)}
+    assert len(keys) == 2
 
 
 def test_a_base_is_named_by_everything_it_depends_on():

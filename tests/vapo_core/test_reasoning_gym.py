@@ -1,9 +1,14 @@
 """reasoning-gym by generator name: lazy, split by question, scored by the package outside this process."""
 
 import inspect
+import json
+import os
 import re
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vapo_core.tasks import make_task
-from vapo_core.tasks.reasoning_gym import COMPARED, REFUSED, Entry, ReasoningGym, ReasoningGymDials, Scorer
+from vapo_core.tasks.reasoning_gym import COMPARED, REFUSED, UNSTEADY, Entry, ReasoningGym, ReasoningGymDials, Scorer
 from vapo_core.types import Problem
 
 gym = pytest.importorskip("reasoning_gym", reason="the extra `gym` is not installed")
@@ -41,6 +46,35 @@ def test_every_scorer_that_evaluates_is_known():
     judges = {name: inspect.getsource(dataset.score_answer) for name, (dataset, _) in gym.factory.DATASETS.items()}
     found = {name for name, source in judges.items() if risky.search(source)}
     assert found == REFUSED | COMPARED | {"number_sorting"}  # evaluates its own reference, never the answer
+
+
+@pytest.mark.parametrize("generator", sorted(UNSTEADY))
+def test_generators_that_differ_between_processes_are_refused(generator):
+    with pytest.raises(ValueError, match="differ from process to process"):
+        make_task("reasoning_gym", {"generator": generator})
+
+
+DIGESTS = """import hashlib, json, sys
+out, sys.stdout = sys.stdout, sys.stderr  # generators print
+from vapo_core.tasks.reasoning_gym import REFUSED, generate, import_gym
+found = {}
+for name in sorted(set(import_gym().factory.DATASETS) - REFUSED - {"composite"}):
+    data = generate(name, {}, 3, 8)
+    text = repr([(data[i]["question"], data[i]["answer"]) for i in range(4)])
+    found[name] = hashlib.sha256(text.encode()).hexdigest()
+print(json.dumps(found), file=out)"""
+
+
+def test_every_generator_whose_problems_depend_on_the_process_is_known():
+    """Sets of text are walked through in an order that every process draws anew, unless PYTHONHASHSEED fixes it."""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", DIGESTS], env={**os.environ, "PYTHONHASHSEED": seed},
+                         stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+        for seed in ("1", "2")
+    ]  # fmt: skip
+    one, other = (json.loads(process.communicate(timeout=300)[0]) for process in processes)
+    assert len(one) > 80
+    assert {name for name in one if one[name] != other[name]} == UNSTEADY
 
 
 def test_splits_are_apart_and_a_function_of_the_seed(task):

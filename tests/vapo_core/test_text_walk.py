@@ -41,6 +41,30 @@ def test_verifier_accepts_the_reference_and_rejects_near_misses(response, reward
     assert (grade.reward, grade.parsed) == (reward, parsed)
 
 
+@pytest.mark.parametrize(
+    ("response", "mode"), [(">h>a", ">"), (">h<g>h>a", ">"), ("<f<e<d<c<b<a", "<"), (">h<g", "="), ("", "=")]
+)
+def test_the_mode_is_the_way_round_whatever_the_first_step(response, mode):
+    assert TASK.verify(PROBLEM, response).mode == mode
+
+
+def test_past_a_hazard_there_is_one_way():
+    """However carelessly it is walked, the right answers to a problem agree in their mode."""
+    task, rng = make_task("text_walk", {}), np.random.default_rng(0)
+    solved = 0
+    for problem in task.sample(rng, 40, "train"):
+        grades = [task.verify(problem, task.demonstration(problem, rng)) for _ in range(60)]
+        modes = {grade.mode for grade in grades if grade.reward == 1.0}
+        assert len(modes) <= 1
+        solved += len(modes)
+    assert solved > 20
+
+
+def test_a_hazard_that_leaves_no_room_is_refused():
+    with pytest.raises(ValueError, match="hazard 4 must be at most size - 2 = 3"):
+        TextWalkDials(size=5, hazard=4)
+
+
 @settings(max_examples=500, deadline=None)
 @given(st.text(alphabet="<>abcdefgh!: \n\0é", max_size=60))
 def test_verifier_is_total_and_deterministic(text):

@@ -15,9 +15,12 @@ PROBLEMS, ANSWERS = 16, 16
 
 METRICS: dict[str, tuple[str, str]] = {
     "exploration/prefix_entropy": ("nats/token", "mean entropy on the prefixes of fixed demonstrations"),
-    "exploration/solved_once": ("share", "held-out problems solved by one of 16 answers, guesses not counted"),
+    "exploration/solved_once": (
+        "share",
+        "held-out problems solved by one of 16 answers; guesses and skipped steps do not count",
+    ),
     "exploration/pass_at_8": ("share", "the same by one of 8 answers, unbiased from 16"),
-    "exploration/guessed": ("share", "right answers that are guesses; absent if none is right"),
+    "exploration/guessed": ("share", "right answers that are guesses or skip steps; absent if none is right"),
     "exploration/modes": ("count", "distinct modes among the 16 answers to a problem that solve it"),
     "exploration/mode_diversity": (
         "probability",

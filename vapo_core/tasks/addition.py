@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from vapo_core.settings import Frozen
-from vapo_core.tasks.base import GUESS, Grade, check_split
+from vapo_core.tasks.base import GUESS, SKIPPED, Grade, check_split
 from vapo_core.tasks.drawing import FILLER, draw_problems, kept_out, length_law
 from vapo_core.types import Problem
 
@@ -126,7 +126,7 @@ class Addition:
             return Grade(float(right), mode=GUESS)
         if columns == truth:
             return Grade(float(right), mode="reasoned" if right else "flawed")
-        return Grade(float(right), mode="skipped") if truth.startswith(columns) else Grade(0.0, mode="flawed")
+        return Grade(float(right), mode=SKIPPED) if truth.startswith(columns) else Grade(0.0, mode="flawed")
 
     def boundaries(self, response: str) -> list[int]:
         """Character positions after each column."""

@@ -13,8 +13,9 @@ SPLITS = ("train", "held_out", "ood_length", "ood_operator", "ood_composition", 
 operators or a place of the hazard that training has not. A task offers those that make sense for it and its dials."""
 
 
-GUESS = "guess"
-"""The mode of an answer without reasoning, in every task: right or not, it is not counted as solving."""
+GUESS, SKIPPED = "guess", "skipped"
+"""Modes, in every task, of an answer without reasoning and of one that goes to the result before it is reached: right or
+not, they are not counted as solving."""
 
 
 class Grade(NamedTuple):
@@ -29,8 +30,8 @@ class Grade(NamedTuple):
 
     @property
     def reasoned(self) -> bool:
-        """Right, and not by a guess."""
-        return self.reward == 1.0 and self.mode != GUESS
+        """Right, and by reasoning from the first step to the last."""
+        return self.reward == 1.0 and self.mode not in (GUESS, SKIPPED)
 
 
 class Task(Protocol):

@@ -29,6 +29,9 @@ REFUSED = frozenset({
 })  # fmt: skip
 """Generators whose scorer evaluates the answer as Python, and whose right answers cannot be listed instead."""
 
+UNSTEADY = frozenset({"isomorphic_strings", "knight_swap", "ransom_note", "word_ladder"})
+"""Generators that walk through sets of text, so that one seed means other problems in another process (0.1.25)."""
+
 COMPARED = frozenset({"binary_matrix", "spiral_matrix", "string_insertion"})
 """Generators whose scorer evaluates an answer that differs from the only right one, for part credit; it is compared."""
 
@@ -72,6 +75,10 @@ class ReasoningGym:
         if dials.generator in REFUSED:
             raise ValueError(
                 f"generator {dials.generator!r}: its scorer evaluates answers as code, so it is not offered"
+            )
+        if dials.generator in UNSTEADY:
+            raise ValueError(
+                f"generator {dials.generator!r}: its problems differ from process to process, so it is not offered"
             )
         names = import_gym().factory.DATASETS
         if dials.generator not in names:

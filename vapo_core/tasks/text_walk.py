@@ -8,9 +8,10 @@ import re
 import string
 from dataclasses import replace
 from functools import cached_property
+from typing import Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from vapo_core.settings import Frozen
 from vapo_core.tasks.base import Grade, check_split, passes
@@ -32,6 +33,14 @@ class TextWalkDials(Frozen):
     )
     filler: int = Field(0, ge=0, description="filler tokens after every move: length without decisions")
     noise: float = Field(1.0, ge=0, le=1, description="how careless demonstrations are; 0 = always right")
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Self:
+        if self.hazard > self.size - 2:
+            raise ValueError(
+                f"hazard {self.hazard} must be at most size - 2 = {self.size - 2}: start and goal lie outside"
+            )
+        return self
 
 
 class TextWalk:
@@ -89,7 +98,11 @@ class TextWalk:
         return "".join(text)
 
     def verify(self, problem: Problem, response: str) -> Grade:
-        """1 if every move is named truly and the walk stops at the goal unbroken; mode is the way round."""
+        """1 if every move is named truly and the walk stops at the goal unbroken.
+
+        The mode is the way round, `>` or `<`, steps back not counted; `=` is where the walk began. Past a hazard there is
+        one way, so a problem has a second solution only without one.
+        """
         if len(response) > self.step_width * self.dials.horizon or not self._response.fullmatch(response):
             return Grade(0.0, parsed=False)
         cell, state = -problem.answer.goal, self.walk.start_state(problem.answer)
@@ -99,7 +112,9 @@ class TextWalk:
             if self._cell(cell) != name:
                 return Grade(0.0, mode="misnamed")
             state = int(self.walk.transitions[state, action])
-        return Grade(float(self.walk.correct_actions[state, STOP]), mode=response[:1])
+        moved = cell + problem.answer.goal
+        way = ">" if moved > 0 else "<" if moved < 0 else "="
+        return Grade(float(self.walk.correct_actions[state, STOP]), mode=way)
 
     def boundaries(self, response: str) -> list[int]:
         """Character positions after each whole move."""

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from vapo_core.settings import Frozen
-from vapo_core.tasks.base import GUESS, Grade, check_split
+from vapo_core.tasks.base import GUESS, SKIPPED, Grade, check_split
 from vapo_core.tasks.chain import Chain, ChainDials, Operations
 from vapo_core.tasks.drawing import draw_problems, kept_out
 from vapo_core.types import Problem
@@ -104,7 +104,7 @@ class Trap:
             return Grade(float(right), mode=GUESS)
         if steps == truth:
             return Grade(float(right), mode="reasoned" if right else "flawed")
-        return Grade(float(right), mode="skipped") if truth.startswith(steps) else Grade(0.0, mode="flawed")
+        return Grade(float(right), mode=SKIPPED) if truth.startswith(steps) else Grade(0.0, mode="flawed")
 
     def boundaries(self, response: str) -> list[int]:
         """Character positions after each whole step before the value."""
