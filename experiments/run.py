@@ -227,13 +227,13 @@ def describe(spec: AnySpec, study: str) -> dict[str, Any]:
         "protocol": spec.protocol,
         **spec.toggles.model_dump(),
         **{f"settings.{k}": v for k, v in spec.settings.model_dump(mode="python").items()},
-        "variants": _as_text(spec.variants),
-        "probes": _as_text(spec.probes),
+        "variants": as_text(spec.variants),
+        "probes": as_text(spec.probes),
         "metric": SCORES[spec.world],
     }
 
 
-def _as_text(named: Mapping[str, object]) -> str:
+def as_text(named: Mapping[str, object]) -> str:
     """`name=value`, sorted, one space between."""
     return " ".join(f"{name}={named[name]}" for name in sorted(named))
 

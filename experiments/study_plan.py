@@ -9,14 +9,16 @@ from statistics import median
 from experiments.exact import AnySpec, ExactSpec
 from experiments.footprint import memory_lines, run_seconds
 from experiments.progress import on_workers
+from experiments.run import as_text
 from experiments.spec import DEFAULT_STEPS
 from vapo_core.settings import BASE_SIZES
 
 SECONDS = {"exact": 2.0, "walk": 3.0, "lm": 25.0}
 """Of one run with its probes on one core, while no such run is recorded: a guess."""
 
-Kind = tuple[str, str, int, str]
-"""World, task (or what an exact run measures), RL steps and a checkpoint's name: runs of one kind cost about the same."""
+Kind = tuple[str, str, int, str, str]
+"""World, task (or what an exact run measures), RL steps, a checkpoint's name and probes: runs of one kind cost about the
+same. Probes can take longer than training."""
 
 
 def study_cost(
@@ -46,8 +48,8 @@ def study_cost(
 def kind_of(spec: AnySpec) -> Kind:
     """What its cost goes by."""
     if isinstance(spec, ExactSpec):
-        return spec.world, spec.plan.measure, spec.steps, ""
-    return spec.world, spec.task.name, spec.steps, _checkpoint(spec.base.model)
+        return spec.world, spec.plan.measure, spec.steps, "", ""
+    return spec.world, spec.task.name, spec.steps, _checkpoint(spec.base.model), as_text(spec.probes)
 
 
 def _checkpoint(model: str) -> str:
@@ -62,8 +64,9 @@ def measured_pace(runs: Path) -> dict[Kind, float]:
         try:
             row = json.loads(path.read_text(encoding="utf-8"))
             model = _checkpoint(str(row.get("base", "")).rsplit(":", 1)[0])
-            found[row["world"], row["task"], row["steps"], model].append(float(row["seconds"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            kind = row["world"], row["task"], row["steps"], model, row.get("probes", "")
+            found[kind].append(float(row["seconds"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
     return {kind: median(seconds) for kind, seconds in found.items()}
 
