@@ -88,10 +88,13 @@ def test_a_killed_worker_and_a_restarted_head_lose_nothing(cluster, tmp_path, ca
     specs = [small_spec(seed=seed, steps=60, numbers={"responses_per_step": 64}) for seed in range(5)]
     killed: list[int] = []
 
+    said: list[str] = []
+
     def strike():
         at_work = await_work(cluster)
         killed.append(at_work[0])
         os.kill(at_work[0], signal.SIGKILL)
+        await_word(said, capfd, "it is tried again")  # until then it may be the first sign that the whole cluster goes
         await_rows(tmp_path, 1)
         await_work(cluster)
         cluster.stop()
@@ -106,10 +109,10 @@ def test_a_killed_worker_and_a_restarted_head_lose_nothing(cluster, tmp_path, ca
     assert len(killed) == 2
     assert sorted(heard) == sorted(spec.hash for spec in specs)
     assert [finished_row(spec, tmp_path)["state"] for spec in specs] == ["finished"] * 5
-    said = capfd.readouterr().err.splitlines()
-    assert len([line for line in said if "it is tried again" in line]) == 1
-    assert len([line for line in said if "is away; waiting for it" in line]) == 1
-    assert len(said) == 2, said
+    lines = "".join([*said, capfd.readouterr().err]).splitlines()
+    assert len([line for line in lines if "it is tried again" in line]) == 1
+    assert len([line for line in lines if "is away; waiting for it" in line]) == 1
+    assert len(lines) == 2, lines
 
 
 @needs_ray
@@ -187,6 +190,14 @@ def await_rows(runs: Path, number: int) -> None:
     end = time.monotonic() + 120
     while time.monotonic() < end and len(list(runs.glob("*/row.json"))) < number:
         time.sleep(0.02)
+
+
+def await_word(said: list[str], capfd, word: str) -> None:
+    """Until standard error says it; what is said meanwhile is added to `said`."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end and word not in "".join(said):
+        said.append(capfd.readouterr().err)
+        time.sleep(0.05)
 
 
 # --- without a cluster ---

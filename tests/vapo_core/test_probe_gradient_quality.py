@@ -10,6 +10,7 @@ from torch import nn
 from tests.worlds import view_of
 from vapo_core.components.group_sampling import Plan
 from vapo_core.probes import PROBES, gradient_quality
+from vapo_core.probes.base import CannotRun
 from vapo_core.probes.directions import REDUCTIONS, reduced, summed_gradient
 from vapo_core.probes.fresh import Fresh, fresh_batch, whitening
 from vapo_core.probes.gradient_quality import predicted_ratio, token_correlation, traces
@@ -108,3 +109,16 @@ def test_quality_is_that_of_simulated_batches(cache):
         simulated = float((g @ truth).mean() ** 2 / (truth.square().sum() * g.square().sum(1).mean()))
         assert metrics[f"gradient_quality/quality_{name}"] == pytest.approx(simulated, rel=0.15)
     assert metrics["gradient_quality/true_square"] == pytest.approx(float(truth.square().sum()))
+
+
+def test_noise_that_comes_out_below_zero_stops_no_run(cache, monkeypatch):
+    """An unbiased trace may be negative where hardly any noise is left: then its logarithm is left out."""
+    view = view_of("walk", cache, "ppo", numbers={"responses_per_step": 64, "mini_batches": 2})
+    usual = PROBES["gradient_quality"](view).metrics
+    monkeypatch.setattr(gradient_quality, "traces", lambda *_: {"token": -1e-12, "sequence": 1.0})
+    metrics = PROBES["gradient_quality"](view).metrics
+    assert "gradient_quality/log_noise_ratio" in usual
+    assert set(usual) - set(metrics) == {"gradient_quality/log_noise_ratio"}
+    monkeypatch.setattr(gradient_quality, "traces", lambda *_: {"token": -1e9, "sequence": 1.0})
+    with pytest.raises(CannotRun, match="not to be told from 0"):
+        PROBES["gradient_quality"](view)
