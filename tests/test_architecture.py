@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from vapo_core.recipe import COMPONENTS, Recipe, Toggles
 
 ROOT = Path(__file__).parents[1]
@@ -98,3 +100,12 @@ def test_nothing_is_evaluated_or_unpickled():
 def test_files_stay_readable():
     """Few files above 300 lines, none far above."""
     assert [path for path in FILES if len(path.read_text().splitlines()) > 320] == []
+
+
+def test_git_holds_the_given_folders_and_nothing_a_run_left_behind():
+    """MLflow, left to itself, writes mlruns/ and mlartifacts/ wherever it was started."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("no git checkout")
+    given = {"vapo_core", "experiments", "analysis", "notebooks", "results", "tests", ".ci"}
+    assert {line.split("/")[0] for line in listed.stdout.splitlines() if "/" in line} == given

@@ -142,7 +142,7 @@ def served(folder: Path):
     """An MLflow server on the loopback address."""
     port = free_port()
     words = ["server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-             "--backend-store-uri", f"sqlite:///{folder}/server.db"]  # fmt: skip
+             "--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", f"{folder}/served"]  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-m", "mlflow", *words], start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
