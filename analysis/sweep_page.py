@@ -69,22 +69,26 @@ def sections(folders: Sequence[Path]) -> list[SweepSection]:
     Raises:
         FileNotFoundError, ValueError: as `sweep.load_sweep` does.
     """
-    loaded = [(folder.name, load_sweep(folder)) for folder in folders]
-    return [_section(name, tables, _figures(tables)) for name, tables in loaded]
+    found = []
+    for folder in folders:
+        tables = load_sweep(folder)
+        recommended = recommendations(tables)
+        found.append(_section(folder.name, tables, recommended, _figures(tables, recommended)))
+    return found
 
 
 def write_page(tables: SweepTables, out: Path) -> Path:
     """Write report.html and figures/ into the folder and return the page's path; the page loads nothing from elsewhere."""
-    figures = _figures(tables)
+    recommended = recommendations(tables)
+    figures = _figures(tables, recommended)
     for figure in [*(figure for place in figures.places.values() for figure in place), *figures.across]:
         save(figure.drawing, out / "figures", figure.name)
-    text = page("sweep.html.j2", sweeps=[_section(out.name, tables, figures)])
+    text = page("sweep.html.j2", sweeps=[_section(out.name, tables, recommended, figures)])
     write_whole(out / "report.html", text.encode())
     return out / "report.html"
 
 
-def _section(title: str, tables: SweepTables, figures: Figures) -> SweepSection:
-    found = recommendations(tables)
+def _section(title: str, tables: SweepTables, found: pd.DataFrame, figures: Figures) -> SweepSection:
     places = []
     for place, drawn in figures.places.items():
         here = SweepTables(*(table[table["place"] == place] for table in tables))
@@ -94,8 +98,7 @@ def _section(title: str, tables: SweepTables, figures: Figures) -> SweepSection:
     return SweepSection(title, places, _pictures(figures.across))
 
 
-def _figures(tables: SweepTables) -> Figures:
-    found = recommendations(tables)
+def _figures(tables: SweepTables, found: pd.DataFrame) -> Figures:
     tried = [place for place in tables.space["place"].unique() if roles_of(tables, place)]
     names = settings_of(tables, tables.space["place"].iloc[0], MAIN)
     drawing = length_contour(tables, names[0])

@@ -1,15 +1,17 @@
 """`vapo evaluate`: a checkpoint on a split of a task, as a table and as JSON."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 from tyro.conf import Positional
 
 from experiments.engines import EngineName, require
+from experiments.exact import read_spec
 from experiments.options import known, parse, peek, with_task_dials
+from experiments.spec import DEFAULT_TASK, RunSpec
 from vapo_core.settings import Frozen
 from vapo_core.tasks import TASKS, make_task
 
@@ -18,6 +20,14 @@ if TYPE_CHECKING:
 
 TEXT_TASKS = tuple(name for name, entry in TASKS.items() if entry.world == "lm")
 """Tasks whose answers a checkpoint writes."""
+
+
+class Trained(NamedTuple):
+    """What a checkpoint learned from."""
+
+    task: str = DEFAULT_TASK["lm"]
+    dials: Mapping[str, Any] = {}
+    """Those that differ from the defaults."""
 
 
 class EvaluateConfig(Frozen):
@@ -29,7 +39,7 @@ class EvaluateConfig(Frozen):
     checkpoint: Positional[Path] = Field(
         description="folder that `from_pretrained` loads, such as RUN/checkpoint/policy"
     )
-    task: str = Field("text_walk", description="task name")
+    task: str = Field(DEFAULT_TASK["lm"], description="task name")
     split: str = Field("held_out", description="split of the task")
     problems: int = Field(256, ge=2, description="problems")
     answers: int = Field(32, ge=1, description="answers per problem: pass@1 is avg@answers")
@@ -66,24 +76,29 @@ def configure(words: Sequence[str]) -> Any:
     Raises:
         ValueError: for a task that is not on text, or a word that cannot be.
     """
-    trained = next((found for word in words if (found := trained_on(Path(word)))), {})
-    task = known("task", peek(words, "task", trained.get("name", "text_walk")), TEXT_TASKS)
-    dials = TASKS[task].dials(**trained["dials"]) if trained.get("name") == task else TASKS[task].dials()
+    trained = next((found for word in words if (found := trained_on(Path(word)))), Trained())
+    task = known("task", peek(words, "task", trained.task), TEXT_TASKS)
+    dials = TASKS[task].dials(**(trained.dials if trained.task == task else {}))
     model = with_task_dials(EvaluateConfig, TASKS[task].dials)
     return parse(model, model(checkpoint=Path(), task=task, dials=dials), words, "evaluate")
 
 
-def trained_on(checkpoint: Path) -> dict[str, Any]:
-    """Name and dials of the task that a run's checkpoint, or a base model made here, learned from; {} if nothing tells."""
+def trained_on(checkpoint: Path) -> Trained | None:
+    """The task of a run's checkpoint, or of a base model made here; None if nothing tells.
+
+    Raises:
+        ValueError: if the file that tells cannot be read.
+    """
     run, base = checkpoint.parent.parent / "spec.json", checkpoint / "identity.json"
     if not (checkpoint / "config.json").is_file():
-        return {}
+        return None
     if run.is_file():
-        return json.loads(run.read_text(encoding="utf-8")).get("task", {})
+        spec = read_spec(run.read_text(encoding="utf-8"))
+        return Trained(spec.task.name, spec.task.dials) if isinstance(spec, RunSpec) else None
     if base.is_file():
         content = json.loads(base.read_text(encoding="utf-8"))
-        return {"name": content["task"], "dials": content.get("dials", {})}
-    return {}
+        return Trained(content["task"], content.get("dials", {}))
+    return None
 
 
 def _examine(config: Any, task: Any) -> "Exam":

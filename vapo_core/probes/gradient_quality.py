@@ -82,14 +82,15 @@ def measure(view: View) -> Measurement:
     fresh = fresh_batch(view, view.recipe, responses_for(policy), 62)
     noise = traces(policy, fresh, white(fresh), view.recipe.group_sampling.answers)
     batch = view.settings.responses_per_step // view.settings.mini_batches
-    power = {name: max(square(rows), 0.0) + noise[name] / batch for name, rows in blocks.items()}
+    squares = {name: square(rows) for name, rows in blocks.items()}
+    power = {name: max(squares[name], 0.0) + noise[name] / batch for name in blocks}
     if min(power.values()) <= 0:  # tr S is unbiased, so it can come out below 0 where there is next to no noise left
         raise CannotRun("gradient_quality: a gradient's power is not to be told from 0")
     true_square, known = square(truth), len(truth) == 1 or clear_of_zero(products(truth, truth))
     found = {"true_square": true_square, **_of_lengths(policy, fresh.batch, white(fresh))}
     own: dict[str, float] = {}
     for name, rows in blocks.items():
-        inner, own_square = products(rows, truth), square(rows)
+        inner = products(rows, truth)
         component = squared_product(inner)
         found[f"useful_{name}"] = component / power[name]
         if known:
@@ -97,9 +98,9 @@ def measure(view: View) -> Measurement:
         if known and component > 0 and surely_positive(inner):
             found[f"noise_scale_{name}"] = noise[name] * true_square / component
         if clear_of_zero(products(rows, rows)):
-            own[name] = noise[name] / own_square
+            own[name] = noise[name] / squares[name]
             if known:
-                found[f"cosine_{name}"] = float(inner.mean()) / math.sqrt(true_square * own_square)
+                found[f"cosine_{name}"] = float(inner.mean()) / math.sqrt(true_square * squares[name])
     if len(own) == len(REDUCTIONS) and min(own.values()) > 0:
         found["log_noise_ratio"] = math.log(own["token"] / own["sequence"])
     return Measurement({f"gradient_quality/{name}": x for name, x in found.items() if not math.isnan(x)})
