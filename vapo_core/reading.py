@@ -1,0 +1,48 @@
+"""The boundary to what others wrote: whatever a reader raises becomes one line that names the field or the file."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+OURS = (MemoryError, FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
+"""Errors that say enough by themselves, or that no reader can be blamed for."""
+
+
+class Unreadable(ValueError):
+    """Something from outside that cannot be read; its text names what, and why."""
+
+
+@contextmanager
+def reading(what: str | Path, problem: str = "cannot be read") -> Iterator[None]:
+    """Whatever goes wrong within the block is said as `what: problem (reason)`.
+
+    Readers of JSON, YAML, pickles, weights, templates and tables raise errors of many types, from RecursionError to
+    AttributeError, most of which name no file.
+
+    Args:
+        what: the field or file that is read, such as `base.model = 'x'` or a path.
+        problem: what is the matter with it.
+
+    Raises:
+        Unreadable: for any error but those of a missing file, of rights, and of memory.
+    """
+    try:
+        yield
+    except (Unreadable, *OURS):
+        raise
+    except Exception as error:
+        raise Unreadable(f"{what}: {problem} ({reason_of(error)})") from error
+
+
+def reason_of(error: BaseException) -> str:
+    """An error in a few words: its own, cut short; its type where it has none or they are only a number or a key."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    text = " ".join(str(error).split())
+    if not text or isinstance(error, KeyError):
+        return " ".join([type(error).__name__, text]).strip()
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+LONGEST = 200
+"""Characters of a library's message that are repeated."""
