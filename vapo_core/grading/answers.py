@@ -1,8 +1,11 @@
 """The final answer in a response, and what can be said of it without a computer algebra system."""
 
 import re
-from fractions import Fraction
-from typing import Literal
+from typing import Literal, NamedTuple
+
+from vapo_core.grading.characters import ascii_signs
+from vapo_core.grading.numerals import Number, number, same
+from vapo_core.grading.units import currency_last, differ, split
 
 Outcome = Literal["right", "wrong", "unparsable"]
 """Unparsable: there is no final answer, or it could not be read; that is not the same as wrong."""
@@ -13,87 +16,185 @@ LONGEST = 1000
 DEEPEST = 16
 """Braces and brackets within one another beyond which an answer is not read."""
 
-MOST_DIGITS = 400
-"""Digits of a plain number, and the largest power of ten in scientific notation."""
-
-_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{")
-_PHRASE = re.compile(r"(?i)\banswer(?:[ \t]+is[ \t]*:?|[ \t]*\**[ \t]*:)[ \t]*([^\n]+)")
-_NUMBER = re.compile(
-    r"([-+]?)(\d+|\d{1,3}(?:,\d{3})+)?(?:\.(\d*))?(?:[eE]([-+]?\d{1,4})|(?:\\times|\\cdot|[x×*·])10\^\{?([-+]?\d{1,4})\}?)?(%?)"
-)
-_WORDS = re.compile(r"[^\W\d_]{2,}(?:[ '’-][^\W\d_]+)*\.?")
+_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
+_PHRASE = re.compile(r"(?i)\banswer\b")
+_SAID = re.compile(r"(?:[ \t]+is\b[ \t]*+[:：]?|[ \t]*+\**+[ \t]*+[:：])[ \t]*+")
+_WORDS = re.compile(r"[^\W\d_]{2,}(?:[ '-][^\W\d_]+)*+\.?")
 _LETTER = re.compile(r"\(?([A-Za-z])\)?")
+_DATE = re.compile(r"\d{4}-\d\d?-\d\d?(?:[ T]\d\d?:\d\d(?::\d\d)?)?|\d\d?:\d\d(?::\d\d)?")
+_NUMERAL = re.compile(r"\(?(\d[0-9A-Za-z]*)\)?(?:_(.+))?")
+_BASES = re.compile(r"(?<=\d)\)?_ ?\{?(?:\\(?:text|mathrm) ?\{)? ?(\w+)")
+_SPELLED = re.compile(r"(?i) ?\(?(?:\\text ?\{ ?)?(?:in )?base ?-?\}? ?\{?(\w+)\}?\)?$")
+_BASE_NAMES = "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
+_THOUSANDS = re.compile(r"(?<![\d.,])(?<!\d )\d{1,3}(?: \d{3})+(?! ?\d)")
+_PROSE = re.compile(r"(?=.*[^\W\d_]{3})[\w .,;:'\"!?&()-]+")
+_APART = re.compile(r"\d +\d")
 _DELIMITERS = re.compile(r"^(?:\$|\\\(|\\\[)+|(?:\$|\\\)|\\\])+$")
-_SPACING = re.compile(r"\\(?:left|right)(?![A-Za-z])|(?<!\\)\\[!,;:]|[$£€]")
-_WRAPPER = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|boxed|fbox)\s*\{([^{}]*)\}")
+_SPACING = re.compile(r"\\(?:left|right)(?![A-Za-z])|(?<!\\)\\!|(?<!\\)\$")
+_GAP = re.compile(r"(?<!\\)\\[,;:> ]|\\q?quad(?![A-Za-z])|~")
+_WRAPPER = re.compile(r"(?:\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|boxed|fbox)\s*)?\{([^{}]*)(?<!\\)\}")
+_BARE_FRACTION = re.compile(r"\\[dtc]?frac(?![A-Za-z])\s*(?:\{([^{}]*)\}|([\dA-Za-z]))\s*(?:\{([^{}]*)\}|([\dA-Za-z]))")
+_ASSIGNED = re.compile(r"[A-Za-z] ?= ?")
+
+
+class Reading(NamedTuple):
+    """An answer as it is compared."""
+
+    text: str
+    """Without what is only typography."""
+    body: str
+    """And without its unit."""
+    unit: frozenset[str]
+    number: Number | None
+    said: str | None
+    """The same for the same words, letter of a choice, date or time of day; None for mathematics."""
 
 
 def final_answer(response: str) -> str | None:
     r"""What a response gives as its answer, None where it gives none.
 
     The last `\boxed{...}`, else what follows the last `####`, else what follows the last "answer is" or "answer:" on its
-    line. A box that is never closed, and an answer of more than `LONGEST` characters, is no answer.
+    line. A box without braces holds what stands up to the end of the formula, or outside one up to the next space. A box that
+    is never closed, and an answer of more than `LONGEST` characters, is no answer.
     """
-    boxes = list(_BOX.finditer(response))
-    if boxes:
-        found = _braced(response, boxes[-1].end())
+    box = _last(_BOX, response)
+    if box is not None:
+        found = _boxed(response, box)
     elif "####" in response:
-        found = response.rsplit("####", 1)[1].strip().split("\n")[0]
+        found = response.rsplit("####", 1)[1].lstrip().partition("\n")[0]
     else:
-        phrases = _PHRASE.findall(response)
-        found = phrases[-1].strip().strip("*").removesuffix(".") if phrases else None
-    if found is None or not found.strip() or len(found) > LONGEST or _depth(found) > DEEPEST:
+        found = _phrased(response)
+    if found is None or not found.strip() or len(found.strip()) > LONGEST or _depth(found) > DEEPEST:
         return None
     return found.strip()
 
 
 def compare(reference: str, answer: str) -> Outcome | None:
-    """Right or wrong where both are numbers or both are words, right where they are the same text; else None: ask further."""
-    wanted, given = plain(reference), plain(answer)
-    if wanted == given:
+    """Right or wrong where that is plain, by the rules of `numerals` and `units`, and of text; else None: ask further.
+
+    Words are the same in any case; a date or a time of day is text, and so is a numeral with a base: `101_2` is not `101_3`.
+    """
+    return compare_readings(read(reference), read(answer))
+
+
+def compare_readings(wanted: Reading, given: Reading) -> Outcome | None:
+    """As `compare`."""
+    if wanted.text == given.text:
         return "right"
-    numbers = number(wanted), number(given)
-    if numbers[0] is not None and numbers[1] is not None:
-        return "right" if numbers[0] & numbers[1] else "wrong"
-    words = _word(wanted), _word(given)
-    if words[0] is not None and words[1] is not None:
-        return "right" if words[0] == words[1] else "wrong"
-    return None
+    if differ(wanted.unit, given.unit):
+        return "wrong"
+    if wanted.number is not None and given.number is not None:
+        return "right" if same(wanted.number, given.number) else "wrong"
+    if wanted.said is not None and (given.said is not None or given.number is not None):
+        return "right" if wanted.said == given.said else "wrong"
+    if given.said is not None and wanted.number is not None or _is_date(wanted, given):
+        return "wrong"
+    bases = _bases(wanted.body), _bases(given.body)
+    if any(bases) and (outcome := _numerals(wanted.body, given.body, *bases)) is not None:
+        return outcome
+    return "wrong" if _APART.search(wanted.body) or _APART.search(given.body) else None
+
+
+def decidable(reference: str) -> bool:
+    """Whether answers like it are told right without math-verify: numbers, words and other prose, dates, bases."""
+    wanted = read(reference)
+    return wanted.number is not None or wanted.said is not None or bool(_bases(wanted.body) or _PROSE.fullmatch(wanted.body))
+
+
+def read(answer: str) -> Reading:
+    """An answer as it is compared."""
+    text = plain(answer)
+    body, unit = split(text)
+    found = number(body)
+    if found is None and (named := _ASSIGNED.match(body)) is not None:
+        found = number(body[named.end() :])
+    return Reading(text, body, unit, found, _said(body) if found is None else None)
 
 
 def plain(answer: str) -> str:
-    """An answer without mathematics delimiters, spacing, wrappers of text, currency, degrees and a final full stop."""
-    text = _DELIMITERS.sub("", answer.replace("\\$", "").strip().removesuffix("."))
-    text = _SPACING.sub("", text.replace("−", "-").replace("–", "-"))
-    text = re.sub(r"\\text\{\s*per ?cent\s*\}| per ?cent$", "%", text)
-    text = re.sub(r"\^\s*(?:\\circ|\{\s*\\circ\s*\}|°)|°|\\degree", "", text)
-    text = text.replace("\\%", "%").replace("{,}", ",").replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac")
-    text = re.sub(r"\\text\{\s*\}", "", text).replace("\\varnothing", "\\emptyset")
+    """An answer in ASCII, without mathematics delimiters, spacing, wrappers of text, degrees and a final full stop."""
+    text = _DELIMITERS.sub("", currency_last(ascii_signs(answer).replace("°", "^\\circ").strip().removesuffix(".")))
+    text = re.sub(r"\^\s*(?:\\circ|\{\s*\\circ\s*\})|\\degree", "", text)
+    text = _GAP.sub(" ", _SPACING.sub("", text.replace("{,}", ",")))
+    text = re.sub(r"\\text\{\s*\}", "", text.replace("\\%", "%").replace("\\varnothing", "\\emptyset"))
+    text = _BARE_FRACTION.sub(lambda m: f"\\frac{{{m[1] or m[2] or ''}}}{{{m[3] or m[4] or ''}}}", text)
     while (peeled := _WRAPPER.fullmatch(text.strip())) is not None:
         text = peeled.group(1)
-    return re.sub(r"\s+", " ", re.sub(r"(?<!\\)\\ |~", " ", text)).strip().removesuffix(".")
+    text = _THOUSANDS.sub(lambda m: m[0].replace(" ", ""), re.sub(r"\s+", " ", text).strip().removesuffix("."))
+    return _SPELLED.sub(r"_{\1}", text) if text[:1].isdigit() else text
 
 
-def number(text: str) -> set[Fraction] | None:
-    """What a plain number may mean, None where it is none: 12, 1,200, .5, 3e4, 3\\times10^4; 50% is 50 and 1/2."""
-    found = _NUMBER.fullmatch(text.replace(" ", ""))
-    if found is None or len(text) > MOST_DIGITS or not (found[2] or found[3]):
-        return None
-    power = int(found[4] or found[5] or 0)
-    if abs(power) > MOST_DIGITS:
-        return None
-    digits, places = (found[2] or "").replace(",", ""), found[3] or ""
-    size = Fraction(int(digits + places), 10 ** len(places)) * Fraction(10) ** power
-    value = -size if found[1] == "-" else size
-    return {value, value / 100} if found[6] else {value}
-
-
-def _word(text: str) -> str | None:
-    """An answer in words, or a letter of a choice such as (A), in lower case; None for anything else."""
+def _said(text: str) -> str | None:
+    """An answer in words, a letter of a choice such as (A), a date or a time, in lower case; None for anything else."""
     letter = _LETTER.fullmatch(text)
     if letter is not None:
         return letter.group(1).lower() if text.startswith("(") or letter.group(1).isupper() else None
+    if _DATE.fullmatch(text):
+        return "-".join(str(int(part)) for part in re.findall(r"\d+", text))
     return text.removesuffix(".").casefold() if _WORDS.fullmatch(text) else None
+
+
+def _is_date(*answers: Reading) -> bool:
+    """Whether one of them is a date or a time, which arithmetic has nothing to do with."""
+    return any(_DATE.fullmatch(answer.body) for answer in answers)
+
+
+def _bases(text: str) -> list[str]:
+    """The bases of an answer's numerals, as digits."""
+    found = (base.casefold() for base in _BASES.findall(text))
+    return [str(_BASE_NAMES.index(base) + 2) if base in _BASE_NAMES else base for base in found]
+
+
+def _numerals(wanted: str, given: str, first: list[str], second: list[str]) -> Outcome | None:
+    """Numerals are the same with equal digits and bases, of which only one side need name them; None for what is no numeral."""
+    if first and second and first != second:
+        return "wrong"
+    left, right = _NUMERAL.fullmatch(wanted), _NUMERAL.fullmatch(given)
+    if left is None or right is None:
+        return None
+    return "right" if left[1].casefold() == right[1].casefold() else "wrong"
+
+
+def _last(pattern: re.Pattern[str], text: str) -> int | None:
+    """Where the last match ends."""
+    end = None
+    for found in pattern.finditer(text):
+        end = found.end()
+    return end
+
+
+def _boxed(text: str, start: int) -> str | None:
+    """What a box holds whose command ends at `start`."""
+    rest = text[start:].lstrip()
+    if rest.startswith("{"):
+        return _braced(rest, 1)
+    before = text[:start].replace("\\$", "")
+    formula = before.count("$") % 2 == 1 or before.rfind("\\(") > before.rfind("\\)") or before.rfind("\\[") > before.rfind("\\]")
+    end = re.search(r"\$|\\\)|\\\]|\\\\|\n", rest)
+    found = rest[: end.start()] if end is not None else rest
+    return (found if formula else _to_space(found)).rstrip(" .,;")
+
+
+def _to_space(text: str) -> str:
+    """The text up to the first space that no braces hold."""
+    depth = 0
+    for place, character in enumerate(text):
+        depth += (character == "{") - (character == "}")
+        if character.isspace() and depth <= 0:
+            return text[:place]
+    return text
+
+
+def _phrased(response: str) -> str | None:
+    """What follows the last "answer is" or "answer:", of several on a line the first."""
+    found = None
+    for line in re.finditer(r"[^\n]+", response):
+        for answer in _PHRASE.finditer(line[0]):
+            said = _SAID.match(line[0], answer.end())
+            if said is not None and line[0][said.end() :]:
+                found = line[0][said.end() :]
+                break
+    return None if found is None else found.strip().strip("*").removesuffix(".")
 
 
 def _braced(text: str, start: int) -> str | None:

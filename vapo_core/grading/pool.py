@@ -1,5 +1,6 @@
 """A few processes that compare answers, each stopped and replaced when a question takes too long. Safe in any thread."""
 
+import importlib.util
 import json
 import os
 import selectors
@@ -11,7 +12,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from vapo_core.grading.answers import Outcome, compare, plain
+from vapo_core.grading.answers import Outcome, compare_readings, read
 
 WORKERS = min(4, os.cpu_count() or 1)
 """Processes at most; as many as there are questions to ask at once."""
@@ -70,11 +71,16 @@ class Pool:
 
 
 def compare_all(pool: Pool, references: Sequence[str], answers: Sequence[str | None]) -> list[Outcome]:
-    """An outcome per answer, None being no answer: what is plain at once, the rest by the pool, side by side."""
-    pairs = [None if a is None else (plain(r), plain(a)) for r, a in zip(references, answers, strict=True)]
-    known = {pair: compare(*pair) for pair in pairs if pair is not None}
-    hard = [pair for pair, outcome in known.items() if outcome is None]
-    found = {**known, **dict(zip(hard, pool.compare(hard), strict=True))}
+    """An outcome per answer, None being no answer: what is plain at once, the rest by the pool, side by side.
+
+    Without math-verify an answer that is not plain is unparsable.
+    """
+    pairs = [None if a is None else (read(r), read(a)) for r, a in zip(references, answers, strict=True)]
+    known = {pair: compare_readings(*pair) for pair in pairs if pair is not None}
+    hard = {pair: (pair[0].body, pair[1].body) for pair, outcome in known.items() if outcome is None}
+    asked = list(dict.fromkeys(hard.values())) if hard and installed() else []
+    said = dict(zip(asked, pool.compare(asked), strict=True))
+    found = {**known, **{pair: said.get(bodies) for pair, bodies in hard.items()}}
     return ["unparsable" if pair is None else found[pair] or "unparsable" for pair in pairs]
 
 
@@ -136,15 +142,18 @@ class _Worker:
         self._process = None
 
 
+def installed() -> bool:
+    """Whether math-verify is there; it is not loaded."""
+    return importlib.util.find_spec("math_verify") is not None
+
+
 def check_installed() -> None:
     """Make sure that math-verify is there, without loading it.
 
     Raises:
         ValueError: naming the extra that installs it.
     """
-    from importlib.util import find_spec
-
-    if find_spec("math_verify") is None:
+    if not installed():
         raise ValueError("grading mathematical answers needs the package math-verify: pip install 'vapo-lab[real]'")
 
 

@@ -12,12 +12,17 @@ import re
 import resource
 import signal
 import sys
+from fractions import Fraction
 from typing import Any
 
 from vapo_core.grading.answers import Outcome
+from vapo_core.grading.numerals import ENOUGH, rounded
 
 MEMORY = 4 << 30
 """Bytes of address space."""
+
+DIGITS = 300
+"""Digits to which two numbers that are not plain have to agree."""
 
 READY = '"ready"'
 
@@ -40,15 +45,18 @@ class Reader:
             ImportError: if math-verify is not installed.
         """
         import math_verify
-        from math_verify import parser
+        from latex2sympy2_extended import NormalizationConfig
+        from math_verify import grader, parser
         from sympy.parsing import sympy_parser
 
         self._parse, self._verify = math_verify.parse, math_verify.verify
-        self._config = [math_verify.LatexExtractionConfig(boxed_match_priority=0)]
+        form = NormalizationConfig(basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="all", equations=False)
+        self._config = [math_verify.LatexExtractionConfig(boxed_match_priority=0, normalization_config=form)]
         for pair in _WARM_UP:  # sympy loads parts of itself on first use, and names their constants as text
             self.compare(*pair)
         sympy_parser.parse_expr, sympy_parser.eval_expr = literal, refuse
         parser.parse_expr = refuse
+        grader.sympy_numeric_eq = equal
 
     def compare(self, reference: str, answer: str) -> Outcome:
         """What math-verify says of an answer; unparsable also where reading or comparing runs out of memory or depth."""
@@ -86,12 +94,72 @@ def literal(text: str, *_: Any, **__: Any) -> Any:
     Raises:
         ValueError: for any other text.
     """
-    from sympy import Float, Integer
+    from sympy import Rational
 
     if not isinstance(text, str) or not _LITERAL.fullmatch(text.strip()):
         raise ValueError("not a plain number, and nothing else is evaluated")
-    digits = text.strip()
-    return Float(digits) if set(digits) & set(".eE") else Integer(int(digits))
+    return Rational(Fraction(text.strip()))
+
+
+def equal(first: Any, second: Any, *_: Any) -> bool:
+    """Whether two expressions of math-verify are the same number, or matrix of numbers; in place of its own comparison.
+
+    That one rounds to six places, and leaves out whatever is small. Here numbers are compared exactly, decimals by the rule of
+    `numerals`, and others are the same where `DIGITS` digits of their difference are zero.
+    """
+    from sympy import MatrixBase
+
+    first, second = _done(first), _done(second)
+    if isinstance(first, MatrixBase) and isinstance(second, MatrixBase):
+        pairs = zip(first.flat(), second.flat(), strict=False)
+        return first.shape == second.shape and all(equal(a, b) for a, b in pairs)
+    return any(_same_number(a, b) for a in _readings(first) for b in _readings(second))
+
+
+def _done(expression: Any) -> Any:
+    """An expression with its sums, products and powers carried out."""
+    return expression.doit()
+
+
+def _readings(expression: Any) -> list[Any]:
+    """An expression, and of a percentage its number too."""
+    return [expression]
+
+
+def _same_number(first: Any, second: Any) -> bool:
+    """Exactly, by the rule of decimals, or to `DIGITS` digits."""
+    from sympy.core.evalf import PrecisionExhausted
+
+    if first == second or stands_for(first, second) or stands_for(second, first):
+        return True
+    if first.is_Rational and second.is_Rational or first.free_symbols or second.free_symbols:
+        return False
+    try:
+        (first - second).evalf(15, maxn=DIGITS, strict=True)
+    except PrecisionExhausted:
+        return True
+    return False
+
+
+def stands_for(decimal: Any, exact: Any) -> bool:
+    """Whether a number is a decimal of many places to which another, that is none, is rounded or cut off."""
+    places = _places(decimal)
+    if places < ENOUGH or _places(exact) or not exact.is_number or not exact.is_real:
+        return False
+    size = exact if exact.is_Rational else exact.evalf(places + DIGITS)
+    return rounded(Fraction(int(decimal.p), int(decimal.q)), places, Fraction(str(size)))
+
+
+def _places(expression: Any) -> int:
+    """Digits behind the point of a decimal, 0 for what is none."""
+    if not expression.is_Rational or expression.is_Integer:
+        return 0
+    twos, fives, rest = 0, 0, int(expression.q)
+    while rest % 2 == 0:
+        twos, rest = twos + 1, rest // 2
+    while rest % 5 == 0:
+        fives, rest = fives + 1, rest // 5
+    return max(twos, fives) if rest == 1 else 0
 
 
 def refuse(*_: Any, **__: Any) -> Any:
