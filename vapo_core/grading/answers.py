@@ -25,16 +25,22 @@ _DATE = re.compile(r"\d{4}-\d\d?-\d\d?(?:[ T]\d\d?:\d\d(?::\d\d)?)?|\d\d?:\d\d(?
 _NUMERAL = re.compile(r"\(?(\d[0-9A-Za-z]*)\)?(?:_(.+))?")
 _BASES = re.compile(r"(?<=\d)\)?_ ?\{?(?:\\(?:text|mathrm) ?\{)? ?(\w+)")
 _SPELLED = re.compile(r"(?i) ?\(?(?:\\text ?\{ ?)?(?:in )?base ?-?\}? ?\{?(\w+)\}?\)?$")
-_BASE_NAMES = "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
+_BASE_NAMES = (
+    "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen",
+    "sixteen",
+)  # fmt: skip
 _THOUSANDS = re.compile(r"(?<![\d.,])(?<!\d )\d{1,3}(?: \d{3})+(?! ?\d)")
 _PROSE = re.compile(r"(?=.*[^\W\d_]{3})[\w .,;:'\"!?&()-]+")
-_APART = re.compile(r"\d +\d")
+_APART = re.compile(r"(?:^|[^\d_^.,])\d(?:[\d.,]*\d)? +\d")
 _DELIMITERS = re.compile(r"^(?:\$|\\\(|\\\[)+|(?:\$|\\\)|\\\])+$")
 _SPACING = re.compile(r"\\(?:left|right)(?![A-Za-z])|(?<!\\)\\!|(?<!\\)\$")
 _GAP = re.compile(r"(?<!\\)\\[,;:> ]|\\q?quad(?![A-Za-z])|~")
 _WRAPPER = re.compile(r"(?:\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|boxed|fbox)\s*)?\{([^{}]*)(?<!\\)\}")
-_BARE_FRACTION = re.compile(r"\\[dtc]?frac(?![A-Za-z])\s*(?:\{([^{}]*)\}|([\dA-Za-z]))\s*(?:\{([^{}]*)\}|([\dA-Za-z]))")
-_ASSIGNED = re.compile(r"[A-Za-z] ?= ?")
+_BARE_FRACTION = re.compile(
+    r"\\[dtc]?(frac|binom)(?![A-Za-z])\s*(?:\{([^{}]*)\}|([\dA-Za-z]))\s*(?:\{([^{}]*)\}|([\dA-Za-z]))"
+)
+_ASSIGNED = re.compile(r"(?:([A-Za-z]) ?= ?)?(.*)")
+_POWER_OF_TEN = re.compile(r"(?<=[\d.])[eE]([-+]?\d+)")
 
 
 class Reading(NamedTuple):
@@ -45,6 +51,8 @@ class Reading(NamedTuple):
     body: str
     """And without its unit."""
     unit: frozenset[str]
+    name: str
+    """The variable whose value it says it is, empty without one."""
     number: Number | None
     said: str | None
     """The same for the same words, letter of a choice, date or time of day; None for mathematics."""
@@ -81,13 +89,13 @@ def compare_readings(wanted: Reading, given: Reading) -> Outcome | None:
     """As `compare`."""
     if wanted.text == given.text:
         return "right"
-    if differ(wanted.unit, given.unit):
+    if differ(wanted.unit, given.unit) or (wanted.name and given.name and wanted.name != given.name):
         return "wrong"
     if wanted.number is not None and given.number is not None:
         return "right" if same(wanted.number, given.number) else "wrong"
     if wanted.said is not None and (given.said is not None or given.number is not None):
         return "right" if wanted.said == given.said else "wrong"
-    if given.said is not None and wanted.number is not None or _is_date(wanted, given):
+    if (given.said is not None and wanted.number is not None) or _is_date(wanted, given):
         return "wrong"
     bases = _bases(wanted.body), _bases(given.body)
     if any(bases) and (outcome := _numerals(wanted.body, given.body, *bases)) is not None:
@@ -98,17 +106,22 @@ def compare_readings(wanted: Reading, given: Reading) -> Outcome | None:
 def decidable(reference: str) -> bool:
     """Whether answers like it are told right without math-verify: numbers, words and other prose, dates, bases."""
     wanted = read(reference)
-    return wanted.number is not None or wanted.said is not None or bool(_bases(wanted.body) or _PROSE.fullmatch(wanted.body))
+    return (
+        wanted.number is not None
+        or wanted.said is not None
+        or bool(_bases(wanted.body) or _PROSE.fullmatch(wanted.body))
+    )
 
 
 def read(answer: str) -> Reading:
     """An answer as it is compared."""
     text = plain(answer)
     body, unit = split(text)
-    found = number(body)
-    if found is None and (named := _ASSIGNED.match(body)) is not None:
-        found = number(body[named.end() :])
-    return Reading(text, body, unit, found, _said(body) if found is None else None)
+    name, value = _ASSIGNED.fullmatch(body).groups()  # type: ignore[union-attr]
+    found = number(value)
+    if found is None:
+        return Reading(text, body, unit, name or "", None, _said(body))
+    return Reading(text, _POWER_OF_TEN.sub(r"\\times10^{\1}", body), unit, name or "", found, None)
 
 
 def plain(answer: str) -> str:
@@ -117,7 +130,7 @@ def plain(answer: str) -> str:
     text = re.sub(r"\^\s*(?:\\circ|\{\s*\\circ\s*\})|\\degree", "", text)
     text = _GAP.sub(" ", _SPACING.sub("", text.replace("{,}", ",")))
     text = re.sub(r"\\text\{\s*\}", "", text.replace("\\%", "%").replace("\\varnothing", "\\emptyset"))
-    text = _BARE_FRACTION.sub(lambda m: f"\\frac{{{m[1] or m[2] or ''}}}{{{m[3] or m[4] or ''}}}", text)
+    text = _BARE_FRACTION.sub(lambda m: f"\\{m[1]}{{{m[2] or m[3] or ''}}}{{{m[4] or m[5] or ''}}}", text)
     while (peeled := _WRAPPER.fullmatch(text.strip())) is not None:
         text = peeled.group(1)
     text = _THOUSANDS.sub(lambda m: m[0].replace(" ", ""), re.sub(r"\s+", " ", text).strip().removesuffix("."))
@@ -169,7 +182,11 @@ def _boxed(text: str, start: int) -> str | None:
     if rest.startswith("{"):
         return _braced(rest, 1)
     before = text[:start].replace("\\$", "")
-    formula = before.count("$") % 2 == 1 or before.rfind("\\(") > before.rfind("\\)") or before.rfind("\\[") > before.rfind("\\]")
+    formula = (
+        before.count("$") % 2 == 1
+        or before.rfind("\\(") > before.rfind("\\)")
+        or before.rfind("\\[") > before.rfind("\\]")
+    )
     end = re.search(r"\$|\\\)|\\\]|\\\\|\n", rest)
     found = rest[: end.start()] if end is not None else rest
     return (found if formula else _to_space(found)).rstrip(" .,;")

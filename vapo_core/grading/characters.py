@@ -8,7 +8,10 @@ SIGNS = {
     "⁄": "/", "∕": "/", "×": "\\times ", "÷": "/", "∞": "\\infty ", "±": "\\pm ", "≤": "\\le ", "≥": "\\ge ", "≠": "\\ne ",
     "∪": "\\cup ", "∩": "\\cap ", "∅": "\\emptyset ", "∈": "\\in ", "٪": "%", "٫": ".", "٬": ",", "、": ",", "。": ".",
 }  # fmt: skip
-GREEK = dict(zip("αβγδεθλμπρστφω", "alpha beta gamma delta epsilon theta lambda mu pi rho sigma tau phi omega".split(), strict=True))
+GREEK = {
+    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "θ": "theta", "λ": "lambda", "μ": "mu", "π": "pi",
+    "ρ": "rho", "σ": "sigma", "τ": "tau", "φ": "phi", "ω": "omega",
+}  # fmt: skip
 
 _RAISED, _LOWERED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "₀₁₂₃₄₅₆₇₈₉₊₋"
 _LEVEL = str.maketrans(_RAISED + _LOWERED, "0123456789+-" * 2)

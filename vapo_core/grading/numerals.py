@@ -27,6 +27,8 @@ _FRACTION = re.compile(
     rf"([-+]?)(?:(?:({_WHOLE}) ?)?\\frac\{{([-+]?{_DECIMAL})\}}\{{([-+]?{_DECIMAL})\}}"
     rf"|(?:({_WHOLE}) )??({_DECIMAL})/([-+]?{_DECIMAL}))(%?)"
 )
+_REPEATING = re.compile(r"([-+]?)(\d*)\.(\d*)\\(?:overline|bar) ?\{?(\d+)\}?")
+_POWER_OF_TEN = re.compile(r"^([-+]?)10\^(?:(\d+)|\{([-+]?\d+)\})$")
 _NEEDLESS = re.compile(r"(?<![\d,]) +| +(?!\d)")
 
 
@@ -67,11 +69,11 @@ def rounded(decimal: Fraction, places: int, exact: Fraction) -> bool:
 
 
 def number(text: str) -> Number | None:
-    r"""A plain number, None where it is none: 12, 1,200, .5, 3e4, 3\times10^4, 50%, 1/2, \frac{1}{2}, 1 1/2."""
+    r"""A plain number, None where it is none: 12, 1,200, .5, 3e4, 3\times10^4, 50%, 1/2, \frac{1}{2}, 1 1/2, 0.\overline{3}."""
     if len(text) > MOST_DIGITS:
         return None
     text = _NEEDLESS.sub("", text.strip())
-    return _decimal(text) or _fraction(text)
+    return _decimal(_POWER_OF_TEN.sub(r"\g<1>1e\2\3", text)) or _fraction(text) or _repeating(text)
 
 
 def _decimal(text: str) -> Number | None:
@@ -91,11 +93,27 @@ def _fraction(text: str) -> Number | None:
     found = _FRACTION.fullmatch(text)
     if found is None:
         return None
-    sign, whole, above, below = found[1], found[2] or found[5], _exact(found[3] or found[6]), _exact(found[4] or found[7])
+    sign, whole, above, below = (
+        found[1],
+        found[2] or found[5],
+        _exact(found[3] or found[6]),
+        _exact(found[4] or found[7]),
+    )
     if not below or (whole and not (above >= 0 and below > 0 and above.denominator == below.denominator == 1)):
         return None
     value = above / below + (_exact(whole) if whole else 0)
     return Number(-value if sign == "-" else value, percent=bool(found[8]))
+
+
+def _repeating(text: str) -> Number | None:
+    r"""A decimal that repeats, as `0.1\overline{6}`."""
+    found = _REPEATING.fullmatch(text)
+    if found is None:
+        return None
+    sign, whole, behind, period = found.groups()
+    tail = Fraction(int(period), (10 ** len(period) - 1) * 10 ** len(behind))
+    value = _exact(f"{whole or 0}.{behind}") + tail
+    return Number(-value if sign == "-" else value)
 
 
 def _exact(digits: str) -> Fraction:

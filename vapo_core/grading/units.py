@@ -21,7 +21,7 @@ _SAME = (
     "mm millimeter millimetre", "cm centimeter centimetre", "m meter metre", "km kilometer kilometre", "in inch inches",
     "ft foot feet", "yd yard", "mi mile", "mg milligram", "g gram", "kg kilogram", "lb lbs pound", "oz ounce", "ml mL milliliter",
     "l L liter litre", "ms millisecond", "s sec second", "min minute", "h hr hour", "day", "wk week", "mo month", "yr year",
-    "deg degree", "rad radian", "dollar usd", "cent ¢", "euro eur", "gal gallon", "qt quart", "pt pint", "tsp teaspoon",
+    "deg degree", "rad radian", "dollar usd", "cent", "euro eur", "gal gallon", "qt quart", "pt pint", "tsp teaspoon",
     "tbsp tablespoon", "sq square", "cu cubic cube", "per", "unit", "am", "pm", "rupee rs", "yen", "st nd rd th", "penny pennies",
 )  # fmt: skip
 KNOWN = {word: line.split()[0] for line in _SAME for word in line.split()}
@@ -31,11 +31,13 @@ COMPOUND = {"mph": "mi per h", "kmh": "km per h", "kph": "km per h", "kmph": "km
 EMPTY = frozenset(("a", "an", "the", "of", "each", "unit", "unit^2", "unit^3", "st", "total", "all", "altogether"))
 """Words that tell no unit from another."""
 CHANGING = frozenset((
-    "pi sin cos tan cot sec csc arcsin arccos arctan log ln exp sqrt root infinity infty mod modulo factorial choose squared "
-    "cubed half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths eighth eighths tenth tenths "
-    "hundredth hundredths thousandth thousandths dozen dozens score or and to plus minus over by divided multiplied if when not "
-    "base hundreds thousands millions billions trillions"
-).split())  # fmt: skip
+    "pi", "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "log", "ln", "exp", "sqrt", "root",
+    "infinity", "infty", "mod", "modulo", "factorial", "choose", "squared", "cubed", "half", "halves", "third", "thirds",
+    "quarter", "quarters", "fourth", "fourths", "fifth", "fifths", "sixth", "sixths", "eighth", "eighths", "tenth", "tenths",
+    "hundredth", "hundredths", "thousandth", "thousandths", "dozen", "dozens", "score", "or", "and", "to", "plus", "minus",
+    "over", "by", "divided", "multiplied", "if", "when", "not", "base", "hundreds", "thousands", "millions", "billions",
+    "trillions",
+))  # fmt: skip
 """Words that make another number, or an expression, of one."""
 NAMES = frozenset((*KNOWN.values(), *COMPOUND, *SCALES, *PERCENT))
 
@@ -43,7 +45,7 @@ _TOKEN = re.compile(
     r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{([^{}\\$]*)\}|\\[A-Za-z]+|[^\W\d_]+|\s+|\^\s*(?:\{\s*[23]\s*\}|[23])(?!\d)|.",
     re.DOTALL,
 )
-_WORD = re.compile(r"[^\W\d_]+|¢|/|\^\s*\{?\s*[23]")
+_WORD = re.compile(r"[^\W\d_]+|/|\^\s*\{?\s*[23]")
 _CURRENCY = re.compile(r"\s*([-+]?)\s*(?:US)?(?:\\text\s*\{\s*)?(\\\$|[£€¥])(?:\s*\})?\s*([-+]?[\d.].*)", re.DOTALL)
 _BEHIND = re.compile(r"(?<=\d)\s*(\\\$|[£€¥])\s*$")
 _CLOCK = re.compile(r"\b([ap])\.? ?m\.")
@@ -67,7 +69,7 @@ def currency_last(text: str) -> str:
     found = _CURRENCY.fullmatch(text)
     if found is not None:
         text = f"{found[1]}{found[3]} {CURRENCIES[found[2]]}"
-    text = _BEHIND.sub(lambda m: f" {CURRENCIES[m[1]]}", text)
+    text = _BEHIND.sub(lambda m: f" {CURRENCIES[m[1]]}", text.replace("¢", " cents"))
     return re.sub(r"\\\$|[£€¥]", "", text)
 
 
@@ -97,7 +99,7 @@ def _may_be_unit(token: str, marked: str | None) -> bool:
     """A word, a text without digits, a power, a space, or a sign between words."""
     if marked is not None:
         return not any(map(str.isdigit, marked))
-    return token.isalpha() or token.isspace() or token in ("/", ".", "'", "-", "¢") or token.startswith("^")
+    return token.isalpha() or token.isspace() or token in ("/", ".", "'", "-") or token.startswith("^")
 
 
 def _quantity(body: str, end: list[tuple[str, str | None]]) -> Quantity | None:
@@ -111,10 +113,15 @@ def _quantity(body: str, end: list[tuple[str, str | None]]) -> Quantity | None:
     words = [word if len(word) == 1 else word.lower() for word in words]
     if not body or not words or body[-1] in "+-*/^_=<>({[,&|\\" or CHANGING.intersection(words):
         return None
-    if words[0].startswith(("^", "/")) or not (marked or _plainly(body, words, spaced)):
+    if words[0].startswith(("^", "/")) or not (_spelled_out(end) if marked else _plainly(body, words, spaced)):
         return None
     body, words = _scaled(body, words)
     return Quantity(body, _named(words))
+
+
+def _spelled_out(end: list[tuple[str, str | None]]) -> bool:
+    """Whether no variable stands among the words."""
+    return all(text is not None or not token.isalpha() or len(token) > 1 for token, text in end)
 
 
 def _plainly(body: str, words: list[str], spaced: bool) -> bool:
@@ -149,7 +156,7 @@ def _named(words: list[str]) -> frozenset[str]:
     for word in " ".join(COMPOUND.get(word, "per" if word == "/" else word) for word in words).split():
         name = _name(word)
         if word.startswith("^"):
-            names[-1:] = [names[-1] + word]
+            names = [*names[:-1], "".join(names[-1:]) + word]
         elif name in ("sq", "cu"):
             power = "^2" if name == "sq" else "^3"
         else:
@@ -160,5 +167,5 @@ def _named(words: list[str]) -> frozenset[str]:
 
 def _name(word: str) -> str:
     """A word by its name here, in the singular."""
-    singular = word[:-1] if word.endswith("s") and len(word) > 2 else word
+    singular = re.sub(r"(?<=[xzhs])es$|(?<=[^s])s$", "", re.sub(r"(?<=..)ies$", "y", word)) if len(word) > 2 else word
     return KNOWN.get(word) or KNOWN.get(singular) or singular

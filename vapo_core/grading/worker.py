@@ -45,12 +45,11 @@ class Reader:
             ImportError: if math-verify is not installed.
         """
         import math_verify
-        from latex2sympy2_extended import NormalizationConfig
         from math_verify import grader, parser
         from sympy.parsing import sympy_parser
 
         self._parse, self._verify = math_verify.parse, math_verify.verify
-        form = NormalizationConfig(basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="all", equations=False)
+        form = parser.NormalizationConfig(units=False, malformed_operators=True, nits=True)
         self._config = [math_verify.LatexExtractionConfig(boxed_match_priority=0, normalization_config=form)]
         for pair in _WARM_UP:  # sympy loads parts of itself on first use, and names their constants as text
             self.compare(*pair)
@@ -109,33 +108,28 @@ def equal(first: Any, second: Any, *_: Any) -> bool:
     """
     from sympy import MatrixBase
 
-    first, second = _done(first), _done(second)
+    first, second = first.doit(), second.doit()
     if isinstance(first, MatrixBase) and isinstance(second, MatrixBase):
         pairs = zip(first.flat(), second.flat(), strict=False)
         return first.shape == second.shape and all(equal(a, b) for a, b in pairs)
-    return any(_same_number(a, b) for a in _readings(first) for b in _readings(second))
-
-
-def _done(expression: Any) -> Any:
-    """An expression with its sums, products and powers carried out."""
-    return expression.doit()
-
-
-def _readings(expression: Any) -> list[Any]:
-    """An expression, and of a percentage its number too."""
-    return [expression]
+    return _same_number(first, second)
 
 
 def _same_number(first: Any, second: Any) -> bool:
     """Exactly, by the rule of decimals, or to `DIGITS` digits."""
-    from sympy.core.evalf import PrecisionExhausted
-
     if first == second or stands_for(first, second) or stands_for(second, first):
         return True
-    if first.is_Rational and second.is_Rational or first.free_symbols or second.free_symbols:
+    if (first.is_Rational and second.is_Rational) or first.free_symbols or second.free_symbols:
         return False
+    return _exhausts(first - second) and not (_exhausts(first) or _exhausts(second))
+
+
+def _exhausts(expression: Any) -> bool:
+    """Whether a number is zero as far as `DIGITS` digits show; a sum or product that has no value is, too."""
+    from sympy.core.evalf import PrecisionExhausted
+
     try:
-        (first - second).evalf(15, maxn=DIGITS, strict=True)
+        expression.evalf(15, maxn=DIGITS, strict=True)
     except PrecisionExhausted:
         return True
     return False

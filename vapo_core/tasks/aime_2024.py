@@ -4,13 +4,14 @@ Columns ID, Problem, Solution, Answer; the hub calls its only split train, and n
 `dapo_math_17k` has the problems to train on.
 """
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from vapo_core.tasks.mathematics import BOXED, Mathematics, MathematicsDials, Reference
+from vapo_core.tasks.mathematics import BOXED, Mathematics, MathematicsDials, Reference, reference_of
+from vapo_core.tasks.rows import Row
 from vapo_core.tasks.sources import Source
 from vapo_core.types import Problem
 
@@ -44,12 +45,16 @@ class Aime2024(Mathematics):
             raise ValueError("task aime_2024: its problems are to be examined on; train on dapo_math_17k, which is")
         return super().sample(rng, n, split)
 
-    def tables(self, split: str) -> list[Any]:
+    def rows(self, split: str) -> Iterator[Row]:
         """None to train on."""
-        return [] if split == "train" else list(super().tables(split))
+        return iter(()) if split == "train" else super().rows(split)
 
-    def read(self, row: Mapping[str, Any]) -> Problem:
-        """A problem."""
-        answer = str(row["Answer"]).strip()
-        solution = f"{row['Solution'].strip()}\n\\boxed{{{answer}}}"
-        return Problem(row["Problem"].strip() + BOXED, Reference(answer, solution))
+    def read(self, row: Row) -> Problem:
+        """A problem.
+
+        Raises:
+            ValueError: naming row and field, if there is no problem, solution or answer.
+        """
+        answer = reference_of(row, "Answer", row.text("Answer"))
+        solution = f"{row.text('Solution')}\n\\boxed{{{answer}}}"
+        return Problem(self.text(row) + BOXED, Reference(answer, solution))

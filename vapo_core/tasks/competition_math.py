@@ -7,12 +7,13 @@ of the solution.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
 from vapo_core.grading.answers import final_answer
-from vapo_core.tasks.mathematics import BOXED, Mathematics, MathematicsDials, Reference
+from vapo_core.tasks.mathematics import BOXED, Mathematics, MathematicsDials, Reference, reference_of
+from vapo_core.tasks.rows import Row
 from vapo_core.tasks.sources import Source
 from vapo_core.types import Problem
 
@@ -38,15 +39,14 @@ class CompetitionMath(Mathematics):
         "held_out": (Source("HuggingFaceH4/MATH-500", "test", _HELD_OUT),),
     }
 
-    def read(self, row: Mapping[str, Any]) -> Problem:
+    def read(self, row: Row) -> Problem:
         """A problem; its level, 1 to 5 (`Level 3`, or 3), is the difficulty.
 
         Raises:
-            ValueError: if the solution has no box.
+            ValueError: naming row and field, if there is no problem, or no final answer in the solution.
         """
-        answer = final_answer(row["solution"])
-        if answer is None:
-            raise ValueError(f"task math: a solution without \\boxed{{}}: {row['problem'][:60]!r}")
-        level = str(row["level"]).removeprefix("Level").strip()
+        solution = row.text("solution")
+        answer = reference_of(row, "solution", final_answer(solution))
+        level = str(row.value("level")).removeprefix("Level").strip()
         difficulty = float(level) if level.isdecimal() else 0.0
-        return Problem(row["problem"].strip() + BOXED, Reference(answer, row["solution"]), difficulty=difficulty)
+        return Problem(self.text(row) + BOXED, Reference(answer, solution), difficulty=difficulty)

@@ -6,11 +6,12 @@ problems are AIME 2024 in the same form, `BytedTsinghua-SIA/AIME-2024`. Columns 
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
-from vapo_core.tasks.mathematics import Mathematics, MathematicsDials, Reference
+from vapo_core.tasks.mathematics import Mathematics, MathematicsDials, Reference, reference_of
+from vapo_core.tasks.rows import Row
 from vapo_core.tasks.sources import Source
 from vapo_core.types import Problem
 
@@ -34,20 +35,28 @@ class DapoMath17k(Mathematics):
     }
     files: ClassVar[Mapping[str, str]] = {"train": "dapo", "held_out": "aime"}
 
-    def text(self, table: Any) -> Any:
-        """What the user of each prompt says.
+    def text(self, row: Row) -> str:
+        """What the user of the prompt says, as it is.
 
         Raises:
-            ValueError: if a prompt is not one message of the user.
+            ValueError: naming the row, if the prompt is not one message of the user.
         """
-        import pyarrow.compute as pc
+        messages = row.value("prompt")
+        if isinstance(messages, list) and len(messages) == 1 and isinstance(messages[0], Mapping):
+            content = messages[0].get("content")
+            if messages[0].get("role") == "user" and isinstance(content, str) and content.strip():
+                return content
+        raise row.fault("prompt", 'is not a single message of role user, as [{"role": "user", "content": "..."}]')
 
-        messages = pc.list_flatten(table["prompt"])
-        if len(messages) != len(table) or set(pc.struct_field(messages, "role").unique().to_pylist()) != {"user"}:
-            raise ValueError(f"task {self.name}: a prompt is not a single message of role user")
-        return pc.struct_field(messages, "content")
+    def read(self, row: Row) -> Problem:
+        """The prompt as it is.
 
-    def read(self, row: Mapping[str, Any]) -> Problem:
-        """The prompt as it is."""
-        answer = str(row["reward_model"]["ground_truth"]).strip()
-        return Problem(row["prompt"][0]["content"], Reference(answer, f"Answer: {answer}"))
+        Raises:
+            ValueError: naming row and field, if there is no prompt or no answer.
+        """
+        model = row.value("reward_model")
+        if not isinstance(model, Mapping):
+            raise row.fault("reward_model", 'is not an object such as {"ground_truth": "5"}')
+        inner = Row(f"{row.place}, field 'reward_model'", model)
+        answer = reference_of(inner, "ground_truth", inner.text("ground_truth"))
+        return Problem(self.text(row), Reference(answer, f"Answer: {answer}"))

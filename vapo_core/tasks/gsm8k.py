@@ -6,11 +6,13 @@ split test.
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
-from vapo_core.tasks.mathematics import BOXED, Mathematics, MathematicsDials, Reference
+from vapo_core.grading.numerals import number
+from vapo_core.tasks.mathematics import BOXED, Mathematics, MathematicsDials, Reference, reference_of
+from vapo_core.tasks.rows import Row
 from vapo_core.tasks.sources import Source
 from vapo_core.types import Problem
 
@@ -34,11 +36,16 @@ class Gsm8k(Mathematics):
         "held_out": (Source("openai/gsm8k", "test", _REVISION, "main"),),
     }
 
-    def read(self, row: Mapping[str, Any]) -> Problem:
-        """A question; the number after the last `####` is the answer, and calculator notes are left out of the solution."""
-        worked, _, answer = row["answer"].rpartition("####")
-        reference, steps = answer.strip().replace(",", ""), _CALCULATION.sub("", worked).strip()
+    def read(self, row: Row) -> Problem:
+        """A question; the number after the last `####` is the answer, and calculator notes are left out of the solution.
+
+        Raises:
+            ValueError: naming row and field, if there is no question or no answer.
+        """
+        worked, mark, answer = row.text("answer").rpartition("####")
+        if not mark and number(answer) is None:
+            raise row.fault("answer", f"has no number after ####: {answer[:60]!r}")
+        reference = reference_of(row, "answer", answer.replace(",", ""))
+        steps = _CALCULATION.sub("", worked).strip()
         solution = f"{steps}\n\\boxed{{{reference}}}" if steps else f"\\boxed{{{reference}}}"
-        return Problem(
-            row["question"].strip() + BOXED, Reference(reference, solution), difficulty=float(steps.count("\n") + 1)
-        )
+        return Problem(self.text(row) + BOXED, Reference(reference, solution), difficulty=float(steps.count("\n") + 1))

@@ -3,14 +3,14 @@
 {"problem": "What is 2 + 3?", "answer": "5"}
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field
 
 from vapo_core.grading.answers import final_answer
-from vapo_core.tasks.mathematics import BOXED, Mathematics, MathematicsDials, Reference, text_hash
+from vapo_core.tasks.mathematics import BOXED, Mathematics, MathematicsDials, Reference, reference_of, text_hash
+from vapo_core.tasks.rows import Row
 from vapo_core.tasks.sources import from_files, has_split
 from vapo_core.types import Problem
 
@@ -36,7 +36,7 @@ class Jsonl(Mathematics):
         super().__init__(dials)
         self.columns = (dials.problem_field, dials.answer_field)
 
-    def tables(self, split: str) -> Iterable[Any]:
+    def rows(self, split: str) -> Iterator[Row]:
         """The file's rows; of a file without held-out ones a share by text, the same on every machine.
 
         Raises:
@@ -44,21 +44,32 @@ class Jsonl(Mathematics):
         """
         if not self.dials.path:
             raise ValueError("dials.path: task jsonl needs a file of problems and answers")
-        import pyarrow
-
         path = Path(self.dials.path)
         if self.dials.held_out_path or has_split(path, self.files["held_out"]):
-            return super().tables(split)
-        whole = from_files(path, self.files["train"], self.columns)
-        chosen = [self._kept_out(text) == (split == "held_out") for text in whole[self.columns[0]].to_pylist()]
-        return [whole.filter(pyarrow.array(chosen))]
+            yield from super().rows(split)
+            return
+        for row in from_files(path, self.files["train"], self.columns):
+            if self._kept_out(self.text(row)) == (split == "held_out"):
+                yield row
+
+    def lacking(self, split: str) -> str:
+        """How many problems there are in all, and what decides where they go."""
+        found = sum(map(len, self.problems()[:2]))
+        wanted = f"the held-out share of {self.dials.held_out_share:g} leaves none for {split}; add problems"
+        if self.dials.held_out_path or has_split(Path(self.dials.path), self.files["held_out"]):
+            wanted = f"none of them for {split} alone"
+        return f"path: {self.dials.path}: {found} problem{'s' * (found != 1)} in all, {wanted}"
 
     def _kept_out(self, text: str) -> bool:
         """By the hash of the text alone, so that no two rows of one text fall apart."""
         return int(text_hash(text)[:8], 16) < self.dials.held_out_share * 2**32
 
-    def read(self, row: Mapping[str, Any]) -> Problem:
-        """A problem; what stands in a box or after #### counts as the answer where the field has more than that."""
-        problem, answer = row[self.columns[0]], str(row[self.columns[1]]).strip()
-        reference = final_answer(answer) or answer
-        return Problem(problem.strip() + BOXED, Reference(reference, f"\\boxed{{{reference}}}"))
+    def read(self, row: Row) -> Problem:
+        """A problem; what stands in a box or after #### counts as the answer where the field has more than that.
+
+        Raises:
+            ValueError: naming row and field, if a problem or an answer is missing, null, blank or no text.
+        """
+        problem, answer = self.text(row), row.text(self.columns[1])
+        reference = reference_of(row, self.columns[1], final_answer(answer) or answer)
+        return Problem(problem + BOXED, Reference(reference, f"\\boxed{{{reference}}}"))

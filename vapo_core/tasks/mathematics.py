@@ -8,19 +8,20 @@ a checkpoint.
 import hashlib
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
-from vapo_core.grading.answers import Outcome, final_answer
-from vapo_core.grading.pool import Pool, compare_all
+from vapo_core.grading.answers import LONGEST, Outcome, decidable, final_answer
+from vapo_core.grading.pool import Pool, compare_all, installed
 from vapo_core.settings import Frozen
 from vapo_core.tasks.base import Grade, check_split, passes
-from vapo_core.tasks.sources import Source, from_files, from_hub, has_split, rows_of
+from vapo_core.tasks.rows import Row, firsts
+from vapo_core.tasks.sources import Source, from_files, from_hub, has_split
 from vapo_core.types import Problem
 
 BOXED = "\n\nReason step by step, and give your final answer inside \\boxed{}."
@@ -77,13 +78,17 @@ class Mathematics:
         self.pool = Pool(dials.time_limit)
         self._splits: Splits | None = None
 
-    def read(self, row: Mapping[str, Any]) -> Problem:
-        """A problem from a row."""
+    def read(self, row: Row) -> Problem:
+        """A problem from a row.
+
+        Raises:
+            ValueError: naming row and field, if there is no problem or no answer in it.
+        """
         raise NotImplementedError
 
-    def text(self, table: Any) -> Any:
-        """Arrow strings that tell rows apart: the problem's text."""
-        return table[self.columns[0]]
+    def text(self, row: Row) -> str:
+        """What tells rows apart: the problem's text."""
+        return row.text(self.columns[0])
 
     def sample(self, rng: np.random.Generator, n: int, split: str) -> list[Problem]:
         """n problems of a split, distinct while there are enough.
@@ -94,13 +99,22 @@ class Mathematics:
         check_split(split, self.splits)
         problems: list[Problem] = getattr(self.problems(), split)
         if not problems:
-            raise ValueError(f"task {self.name}: the data have no {split} problem")
+            raise ValueError(self.lacking(split))
         return passes(problems, rng, n)
 
+    def lacking(self, split: str) -> str:
+        """What to say where a split has no problem."""
+        return f"task {self.name}: the data have no {split} problem"
+
     def problems(self) -> Splits:
-        """Both splits, read once; says on stderr what was left out."""
+        """Both splits, read once; says on stderr what was left out.
+
+        Raises:
+            ValueError: if the data cannot be read, or if an answer needs math-verify and that is not installed.
+        """
         if self._splits is None:
             self._splits = apart(self._rows("train"), self._rows("held_out"))
+            self._check_gradable()
             train, held_out, repeats, shared = self._splits
             say_once(
                 f"task {self.name}: {len(train)} problems to train on, {len(held_out)} held out"
@@ -108,28 +122,38 @@ class Mathematics:
             )
         return self._splits
 
+    def _check_gradable(self) -> None:
+        """Refuse answers that only math-verify can compare, where it is not installed."""
+        if self._splits is None or installed():
+            return
+        for problem in (*self._splits.train, *self._splits.held_out):
+            if not decidable(problem.answer.answer):
+                raise ValueError(
+                    f"task {self.name}: the answer {problem.answer.answer!r} is neither a plain number nor words, and comparing"
+                    " it needs the package math-verify: pip install 'vapo-lab[real]'"
+                )
+
     def _rows(self, split: str) -> tuple[list[Problem], int]:
         """Problems of one split, of each text the first, and how many rows that left out."""
-        problems, rows = [], 0
-        for table in self.tables(split):
-            problems += [self.read(row) for row in rows_of(table, self.text(table))]
-            rows += len(table)
-        return problems, rows - len(problems)
+        rows, number = firsts(self.rows(split), self.text)
+        return [self.read(row) for row in rows], number - len(rows)
 
-    def tables(self, split: str) -> Iterable[Any]:
-        """Arrow tables of a split: of local files where a path is given, else of the hub.
+    def rows(self, split: str) -> Iterator[Row]:
+        """Rows of a split: of local files where a path is given, else of the hub.
 
         Raises:
             ValueError: if there are none, or if a path has training problems alone.
         """
         if not self.dials.path:
-            return [from_hub(source, self.columns) for source in self.sources.get(split, ())]
+            for source in self.sources.get(split, ()):
+                yield from from_hub(source, self.columns)
+            return
         path, word = Path(self.dials.path), self.files[split]
         if split == "held_out" and self.dials.held_out_path:
             path = Path(self.dials.held_out_path)
         elif split == "held_out" and len(self.splits) > 1 and not has_split(path, word):
             raise ValueError(f"path: {path} has no held-out problems; name them with --dials.held-out-path")
-        return [from_files(path, word, self.columns)]
+        yield from from_files(path, word, self.columns)
 
     def demonstration(self, problem: Problem, rng: np.random.Generator) -> str:
         """The worked solution of the data."""
@@ -148,6 +172,19 @@ class Mathematics:
     def boundaries(self, response: str) -> list[int]:
         """A step is a line, as VinePPO cuts solutions of these sets (arXiv:2410.01679, section 5.2)."""
         return [found.end() for found in re.finditer(r"[^\n]\n+", response)]
+
+
+def reference_of(row: Row, column: str, answer: str | None) -> str:
+    """The answer that a row's field gives.
+
+    Raises:
+        ValueError: naming row and field, if it gives none, or one longer than any that is read.
+    """
+    if answer is None or not answer.strip():
+        raise row.fault(column, f"has no final answer: {row.text(column)[:60]!r}")
+    if len(answer.strip()) > LONGEST:
+        raise row.fault(column, f"has an answer of {len(answer.strip()):,} characters, allowed: at most {LONGEST:,}")
+    return answer.strip()
 
 
 @cache

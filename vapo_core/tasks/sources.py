@@ -1,17 +1,26 @@
 """Rows of public data sets: from the hub by name and revision, or from local files in the same format, by the same reader.
 
-Files are parquet, JSON lines or Arrow; nothing in them is executed or unpickled.
+Files are parquet, JSON lines, JSON or Arrow, and need no package but pyarrow; nothing in them is executed or unpickled. A
+path is the name of a file or folder, whatever characters it has: never a pattern, never an address.
 """
 
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-READERS: dict[str, str] = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".arrow": "arrow"}
-"""File name ending -> builder of `datasets`."""
+from vapo_core.reading import reading
+from vapo_core.tasks.json_lines import json_rows
+from vapo_core.tasks.rows import Row
+
+FORMATS: dict[str, str] = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".arrow": "arrow"}
+"""File name ending -> what is in the file."""
+
+
+OF_DATASETS = frozenset(("dataset_info.json", "state.json", "dataset_dict.json"))
+"""What the package `datasets` writes beside its Arrow files."""
 
 
 class Source(NamedTuple):
@@ -24,8 +33,8 @@ class Source(NamedTuple):
     config: str | None = None
 
 
-def from_hub(source: Source, columns: Sequence[str]) -> Any:
-    """An Arrow table of some columns.
+def from_hub(source: Source, columns: Sequence[str]) -> Iterator[Row]:
+    """Rows with some columns.
 
     Raises:
         ValueError: if the hub has it not or cannot be reached, saying what to do.
@@ -39,24 +48,48 @@ def from_hub(source: Source, columns: Sequence[str]) -> Any:
             f"data set {source.name}: not on this machine, and the hub cannot give it ({type(error).__name__});"
             " name a local copy with --dials.path"
         ) from None
-    return _table(data, columns, source.name)
+    yield from _table_rows(data.data.table, columns, f"data set {source.name}")
 
 
-def from_files(path: Path, split: str, columns: Sequence[str]) -> Any:
-    """An Arrow table of some columns, from a file or from the files of a folder that carry the split's name.
+def from_files(path: Path, split: str, columns: Sequence[str]) -> Iterator[Row]:
+    """Rows with some columns, from a file or from the files of a folder that carry the split's name.
 
     Raises:
-        ValueError: if there is no such file, if it is in another format, or if it lacks a column.
+        ValueError: naming file and row, if there is no such file, if it is in another format or cannot be read, if a column is
+            missing, or if there is no row at all.
     """
-    files, hub = files_of(path, split), import_datasets()
-    reader = READERS[files[0].suffix]
-    try:
-        with _quiet():
-            data = hub.load_dataset(reader, data_files=[str(file) for file in files], split="train")
-    except (OSError, ValueError, RuntimeError, hub.exceptions.DatasetsError) as error:
-        reason = str(error.__cause__ or error).strip().split("\n")[0]
-        raise ValueError(f"path: {files[0]} cannot be read as {reader}: {reason}") from None
-    return _table(data, columns, str(path))
+    found = False
+    for file in files_of(path, split):
+        rows = json_rows(file) if FORMATS[file.suffix] == "json" else _arrow_rows(file, columns)
+        for row in rows:
+            found = True
+            yield Row(row.place, {column: row.value(column) for column in columns})
+    if not found:
+        raise ValueError(f"path: {path} has no row for split {split!r}")
+
+
+def _arrow_rows(file: Path, columns: Sequence[str]) -> Iterator[Row]:
+    """Rows of a parquet file, or of an Arrow file or stream.
+
+    Raises:
+        ValueError: naming the file, if it cannot be read as such.
+    """
+    import pyarrow
+    import pyarrow.ipc
+    import pyarrow.parquet
+
+    with reading(f"path: {file}", f"cannot be read as {FORMATS[file.suffix]}"), file.open("rb") as source:
+        if file.suffix == ".parquet":
+            table = pyarrow.parquet.ParquetFile(source).read()
+        else:
+            whole = source.read(len(_ARROW_FILE)) == _ARROW_FILE
+            source.seek(0)
+            table = (pyarrow.ipc.open_file if whole else pyarrow.ipc.open_stream)(source).read_all()
+    yield from _table_rows(table, columns, f"path: {file}")
+
+
+_ARROW_FILE = b"ARROW1"
+"""What an Arrow file begins with, and a stream does not."""
 
 
 def files_of(path: Path, split: str) -> list[Path]:
@@ -71,12 +104,13 @@ def files_of(path: Path, split: str) -> list[Path]:
         found = [path]
     else:
         marked = re.compile(rf"(?<![a-z]){re.escape(split)}(?![a-z])")
-        inside = [file for file in sorted(path.rglob("*")) if file.suffix in READERS and not file.name.startswith(".")]
-        inside = [file for file in inside if file.name not in ("dataset_info.json", "state.json", "dataset_dict.json")]
+        inside = [file for file in sorted(path.rglob("*")) if file.suffix in FORMATS and not file.name.startswith(".")]
+        inside = [file for file in inside if file.name not in OF_DATASETS]
+        inside = [file for file in inside if file.is_file()]
         found = [file for file in inside if marked.search(file.relative_to(path).as_posix().lower())]
-    formats = {READERS.get(file.suffix) for file in found}
+    formats = {FORMATS.get(file.suffix) for file in found}
     if len(formats) != 1 or None in formats:
-        said = ", ".join(READERS)
+        said = ", ".join(FORMATS)
         raise ValueError(
             f"path: {path} has no data of split {split!r} in one format (allowed: {said}; {split} in the name)"
         )
@@ -91,31 +125,22 @@ def has_split(path: Path, split: str) -> bool:
         return False
 
 
-def rows_of(table: Any, text: Any) -> Iterator[Mapping[str, Any]]:
-    """Rows as plain values, of several with one text the first alone.
-
-    Args:
-        table: as `from_hub` gives it.
-        text: Arrow array or chunked array of strings, one per row, that tells problems apart.
-    """
-    import pyarrow
-
-    numbered = pyarrow.table({"text": text, "row": pyarrow.array(range(len(text)))})
-    first = numbered.group_by("text").aggregate([("row", "min")])["row_min"]
-    for batch in table.take(first.sort()).to_batches(1024):
-        yield from batch.to_pylist()
-
-
-def _table(data: Any, columns: Sequence[str], name: str) -> Any:
-    """The columns wanted.
+def _table_rows(table: Any, columns: Sequence[str], name: str) -> Iterator[Row]:
+    """Rows of an Arrow table as plain values.
 
     Raises:
-        ValueError: naming one that is missing and those there are.
+        ValueError: naming a column that is missing and those there are.
     """
-    missing = [column for column in columns if column not in data.column_names]
+    missing = [column for column in columns if column not in table.column_names]
     if missing:
-        raise ValueError(f"data set {name}: no column {missing[0]!r} (there are: {', '.join(data.column_names)})")
-    return data.data.table.select(list(columns))
+        raise ValueError(f"{name}: no column {missing[0]!r} (there are: {', '.join(table.column_names)})")
+    number = 0
+    for batch in table.select(list(columns)).to_batches(1024):
+        with reading(name):
+            found = batch.to_pylist()
+        for values in found:
+            number += 1
+            yield Row(f"{name}, row {number}", values)
 
 
 def import_datasets() -> Any:
@@ -127,7 +152,7 @@ def import_datasets() -> Any:
     try:
         import datasets
     except ImportError:
-        raise ValueError("this task needs the package datasets: pip install 'vapo-lab[real]'") from None
+        raise ValueError("data sets of the hub need the package datasets: pip install 'vapo-lab[real]'") from None
     return datasets
 
 
