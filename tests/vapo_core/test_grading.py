@@ -1,4 +1,4 @@
-"""Mathematical answers: 430 of them as `tests/tasks/answers.csv` says, hostile ones, and processes that are stopped."""
+"""Mathematical answers: 650 of them as two tables in `tests/tasks` say, hostile ones, and processes that are stopped."""
 
 import csv
 import itertools
@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,12 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vapo_core.grading import pool as pools
-from vapo_core.grading.answers import LONGEST, final_answer, number, plain
+from vapo_core.grading.answers import LONGEST, compare_readings, decidable, final_answer, plain, read
+from vapo_core.grading.numerals import number
 from vapo_core.grading.pool import Pool, compare_all
 
 pytest.importorskip("math_verify", reason="the extra `real` is not installed")
 
-TABLE = Path(__file__).parents[1] / "tasks" / "answers.csv"
+TABLES = Path(__file__).parents[1] / "tasks"
 ROOT = Path(__file__).parents[2]
 
 
@@ -28,14 +30,14 @@ def pool() -> Pool:
     return Pool(2.0)
 
 
-def rows() -> list[dict[str, str]]:
-    with TABLE.open(newline="", encoding="utf-8") as file:
+def rows(name: str) -> list[dict[str, str]]:
+    with (TABLES / name).open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def test_the_table_is_graded_as_it_says(pool):
     """Fractions, units, intervals, text, garbage, 10 kB of nesting, sums without end: right, wrong or unparsable, none hangs."""
-    table = rows()
+    table = rows("answers.csv")
     assert len(table) >= 300
     found = compare_all(pool, [row["reference"] for row in table], [final_answer(row["response"]) for row in table])
     off = [
@@ -46,9 +48,34 @@ def test_the_table_is_graded_as_it_says(pool):
     assert off == []
 
 
+def test_the_rules_of_units_and_near_equality_hold_on_their_table(pool):
+    """`answer_rules.csv` has a reference, an answer, the outcome and the rule that gives it."""
+    table = rows("answer_rules.csv")
+    assert len(table) >= 200
+    found = compare_all(pool, [row["reference"] for row in table], [row["answer"] for row in table])
+    assert [(row, outcome) for row, outcome in zip(table, found, strict=True) if outcome != row["outcome"]] == []
+
+
 @pytest.mark.parametrize(
     ("response", "answer"),
     [
+        ("so it is $\\boxed 2$.", "2"),
+        ("The answer is $\\boxed 2$", "2"),
+        ("\\boxed 2", "2"),
+        ("\\boxed5.", "5"),
+        ("\\boxed -3 is it", "-3"),
+        ("\\boxed\\frac12", "\\frac12"),
+        ("it is \\boxed \\frac{1}{2} because of $x$", "\\frac{1}{2}"),
+        ("\\boxed{1}, no: $\\boxed 3\\sqrt 2$ it is", "3\\sqrt 2"),
+        ("\\[x = \\boxed 12\\]", "12"),
+        ("$$\\boxed 2$$", "2"),
+        ("\\boxed \\text{(C) or D} is it", "\\text{(C) or D}"),
+        ("\\fbox 7", "7"),
+        ("\\boxed", None),
+        ("\\boxed   \n", None),
+        ("\\boxedeqn 2", None),
+        ("the answer isn't 5", None),
+        ("Answer：7", "7"),
         ("\\boxed{1} then \\boxed{\\frac{2}{3}}", "\\frac{2}{3}"),
         ("12 * 2 = 24\n#### 24\n", "24"),
         ("\\boxed{7} #### 8", "7"),
@@ -69,6 +96,12 @@ def test_the_final_answer(response, answer):
 @pytest.mark.parametrize(
     ("text", "values"),
     [
+        ("1 1/2", {Fraction(3, 2)}),
+        ("-3\\frac{1}{2}", {Fraction(-7, 2)}),
+        ("1 2", None),
+        ("1/0", None),
+        ("10^{-3}", {Fraction(1, 1000)}),
+        ("0.1\\overline{6}", {Fraction(1, 6)}),
         ("1,234.5", {Fraction(2469, 2)}),
         ("-.5", {Fraction(-1, 2)}),
         ("3e-2", {Fraction(3, 100)}),
@@ -83,7 +116,41 @@ def test_the_final_answer(response, answer):
     ],
 )
 def test_plain_numbers_are_exact(text, values):
-    assert number(text) == values
+    found = number(text)
+    assert (found.values if found else None) == values
+
+
+PATTERNS = (
+    " ", "\t", "1", "{", "}", "\\", ",", "$", "answer ", "answer is ", "answer", "answer:", "*", ":", "\\boxed", "\\boxed{",
+    "\\boxed 1", "#### ", "\n", "\\(", "\\[", "a", "½", "1,111", "1 111 ", "\\frac", "\\text{", "^2", "_2", "cm ", "/", "-", "0.",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("start", ["", "answer", "answer is ", "\\boxed", "\\boxed{", "#### ", "$"])
+def test_a_long_response_is_read_in_time_that_grows_with_its_length(start):
+    """64,000 spaces after "answer" once took six seconds, 200,000 would have taken a minute."""
+    for pattern in PATTERNS:
+        text = start + pattern * (200_000 // len(pattern))
+        before = time.process_time()
+        final_answer(text + "\nThe answer is 5")
+        final_answer(text)
+        assert time.process_time() - before < 5, pattern
+
+
+@pytest.mark.parametrize("start", ["", "1", "1 ", "\\frac", "101_", "\\text{"])
+def test_the_longest_answer_is_compared_in_time(start):
+    for pattern in PATTERNS:
+        before = time.process_time()
+        compare_readings(read("5"), read((start + pattern * LONGEST)[:LONGEST]))
+        assert time.process_time() - before < 5, pattern
+
+
+def test_without_math_verify_plain_answers_are_graded_and_others_unparsable(monkeypatch):
+    monkeypatch.setattr(pools, "installed", lambda: False)
+    references, answers = ["42", "1/2", "Tuesday", "x^2"], ["42 cups", "0.5", "tuesday", "x^2+0"]
+    assert compare_all(Pool(1.0), references, answers) == ["right", "right", "right", "unparsable"]
+    assert all(map(decidable, [*references[:3], "(A)", "2024-05-01", "101_2", "$1,200", "room 12b", "New York, NY"]))
+    assert not any(map(decidable, ["x^2", "\\sqrt{2}", "(1,2)", "x", "2\\pi"]))
 
 
 def test_what_is_plain_starts_no_process(monkeypatch):

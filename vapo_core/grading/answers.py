@@ -205,11 +205,11 @@ def _to_space(text: str) -> str:
 def _phrased(response: str) -> str | None:
     """What follows the last "answer is" or "answer:", of several on a line the first."""
     found = None
-    for line in re.finditer(r"[^\n]+", response):
-        for answer in _PHRASE.finditer(line[0]):
-            said = _SAID.match(line[0], answer.end())
-            if said is not None and line[0][said.end() :]:
-                found = line[0][said.end() :]
+    for line in response.split("\n"):
+        for answer in _PHRASE.finditer(line):
+            said = _SAID.match(line, answer.end())
+            if said is not None and said.end() < len(line):
+                found = line[said.end() :]
                 break
     return None if found is None else found.strip().strip("*").removesuffix(".")
 
