@@ -158,7 +158,7 @@ def test_answers_of_ones_own_may_be_numbers(tmp_path):
         ("jsonl", {"path": "nowhere.jsonl"}, "path: no file or folder nowhere.jsonl"),
         ("jsonl", {"path": "mine.jsonl", "problem_field": "task"}, "no column 'task' .there are: question, answer"),
         ("jsonl", {"path": "notes.txt"}, "no data of split 'train'.*allowed: .parquet, .jsonl"),
-        ("jsonl", {"path": "broken.jsonl"}, "path: broken.jsonl cannot be read as json"),
+        ("jsonl", {"path": "broken.jsonl"}, "path: broken.jsonl, line 1: is not JSON"),
         ("gsm8k", {"path": "mine.jsonl"}, "no held-out problems; name them with --dials.held-out-path"),
         ("dapo_math_17k", {"path": "mine.jsonl", "held_out_path": "mine.jsonl"}, "no column 'prompt'"),
     ],

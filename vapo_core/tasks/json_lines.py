@@ -1,7 +1,6 @@
 """Rows of JSON files: one object a line, or one file that is an array of objects (or a single object).
 
-Numbers stay the text that stands in the file, so that 12345678901234567 and 1.10 are read as they are, and a date is text. The
-line is the only thing read at a time. A byte order mark, Windows line ends and blank lines are no matter.
+Numbers stay the text that stands in the file, so that 12345678901234567 and 1.10 are read as they are, and a date is text. A byte order mark, Windows line ends and blank lines are no matter.
 """
 
 import json
@@ -53,7 +52,7 @@ def _lines(path: Path) -> Iterator[Row]:
             if number == 1:
                 line = line.removeprefix(b"\xef\xbb\xbf")
             if line.strip():
-                yield _row(place, _parsed(place, line))
+                yield _row(place, _parsed(place, line.rstrip()))
 
 
 def _whole(path: Path) -> list[Any] | None:
@@ -94,7 +93,9 @@ def _parsed(place: str, data: bytes) -> Any:
                 text, parse_int=str, parse_float=str, parse_constant=_no_number, object_pairs_hook=_object
             )
         except json.JSONDecodeError as error:
-            raise Unreadable(f"{place}: is not JSON ({error.msg} at character {error.pos + 1})") from error
+            raise Unreadable(
+                f"{place}: is not JSON ({error.msg.removesuffix(' at')} at character {error.pos + 1})"
+            ) from error
         if "\\u" in text:
             json.dumps(found, ensure_ascii=False).encode()  # half a character is none
         return found

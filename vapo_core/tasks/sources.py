@@ -135,7 +135,9 @@ def _table_rows(table: Any, columns: Sequence[str], name: str) -> Iterator[Row]:
     if missing:
         raise ValueError(f"{name}: no column {missing[0]!r} (there are: {', '.join(table.column_names)})")
     number = 0
-    for batch in table.select(list(columns)).to_batches(1024):
+    with reading(name):
+        batches = table.select(list(columns)).to_batches(1024)
+    for batch in batches:
         with reading(name):
             found = batch.to_pylist()
         for values in found:
