@@ -1,6 +1,7 @@
 """Rows of JSON files: one object a line, or one file that is an array of objects (or a single object).
 
-Numbers stay the text that stands in the file, so that 12345678901234567 and 1.10 are read as they are, and a date is text. A byte order mark, Windows line ends and blank lines are no matter.
+Numbers stay the text that stands in the file, so that 12345678901234567 and 1.10 are read as they are, and a date is text. A
+byte order mark, Windows line ends and blank lines are no matter.
 """
 
 import json
