@@ -126,7 +126,7 @@ def _spelled_out(end: list[tuple[str, str | None]]) -> bool:
 
 def _plainly(body: str, words: list[str], spaced: bool) -> bool:
     """Whether words that nothing marks as text are a unit: after a number any, but variables; else those known."""
-    spelled = [word for word in words if word.isalpha()]
+    spelled = [word for word in words if not word.startswith(("^", "/"))]
     known = [word for word in spelled if _name(word) in NAMES]
     if number(body.rpartition("=")[2]) is None:
         return known == spelled and min(map(len, spelled)) > 1
