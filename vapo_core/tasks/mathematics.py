@@ -116,10 +116,11 @@ class Mathematics:
             self._splits = apart(self._rows("train"), self._rows("held_out"))
             self._check_gradable()
             train, held_out, repeats, shared = self._splits
-            say_once(
-                f"task {self.name}: {len(train)} problems to train on, {len(held_out)} held out"
-                f" (left out: {repeats} repeats, {shared} that are held out)"
-            )
+            if all(getattr(self._splits, split) for split in self.splits):  # else what is lacking is said alone
+                say_once(
+                    f"task {self.name}: {len(train)} problems to train on, {len(held_out)} held out"
+                    f" (left out: {repeats} repeats, {shared} that are held out)"
+                )
         return self._splits
 
     def _check_gradable(self) -> None:
