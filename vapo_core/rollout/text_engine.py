@@ -45,7 +45,7 @@ class TextEngine:
         """
         self.model, self.tokenizer, self.max_tokens, self.boundaries = model, tokenizer, max_tokens, boundaries
         self.temperature, self.dtype, self.most_tokens = temperature, dtype, most_tokens
-        self.text = Text(tokenizer, chat, stops_of(model))
+        self.text = Text(tokenizer, chat, stops_of(model, tokenizer))
         self.start()
 
     @property
@@ -167,18 +167,21 @@ class TextEngine:
             )
 
     def _steps(self, tokens: Tensor, texts: list[str]) -> Tensor:
-        """[B, T] step of each token: how many boundaries its text begins at or after."""
+        """[B, T] step of each token: how many boundaries of the text lie at or before its first character.
+
+        A token that continues a character begins where that character does; a stop token begins where the text ends.
+        """
         each = torch.arange(tokens.shape[1]).expand(tokens.shape)
         ends = [] if self.boundaries is None else [self.boundaries(text) for text in texts]
         if not any(ends):
             return each
-        pieces = {i: len(self.tokenizer.decode([i])) for i in tokens.unique().tolist() if i != UNWRITTEN}
-        width = tokens.cpu().clone().apply_(lambda i: pieces.get(i, 0))
-        begins = width.cumsum(1) - width
-        return torch.stack([
-            torch.searchsorted(torch.tensor(row, dtype=torch.long), begin.contiguous(), right=True)
-            for row, begin in zip(ends, begins, strict=True)
-        ])  # fmt: skip
+        rows = [[token for token in row if token != UNWRITTEN] for row in tokens.tolist()]
+        steps = torch.tensor([[len(row)] for row in ends]).expand(tokens.shape).clone()
+        for number, pieces in enumerate(self.text.pieces(rows)):
+            begins = torch.tensor([0, *map(len, pieces)]).cumsum(0)[: len(pieces)]
+            places = torch.tensor(ends[number], dtype=torch.long)
+            steps[number, : len(pieces)] = torch.searchsorted(places, begins, right=True)
+        return steps
 
 
 def side_by_side(rows: Sequence[Sequence[float]], fill: float, dtype: torch.dtype) -> Tensor:
