@@ -26,6 +26,8 @@ class Added(NamedTuple):
     content: bytes
     named: bool = False
     """Whether it is one of the bytes that a vocabulary falls back to: a run of them is read whole, or not at all."""
+    text: str | None = None
+    """The same in characters; None where it may take other tokens to complete one."""
 
 
 class Pieces:
@@ -35,15 +37,18 @@ class Pieces:
         self.tokenizer = tokenizer
         self._known: dict[int, Added] = {}
 
-    def of(self, row: Sequence[int]) -> list[str]:
-        """The part of the text that each token adds, "" for one that only begins a character; joined they are the text."""
-        text = self._decoded(row)
+    def of(self, row: Sequence[int], text: str) -> list[str]:
+        """The part of the text that each token adds, "" for one that only begins a character; joined they are the text.
+
+        Args: row, tokens; text, what they decode to.
+        """
         for token in {*row} - self._known.keys():
             self._known[token] = self._added(token)
-        parts = _without_lead(_characters(_readable([self._known[token] for token in row])), text)
+        parts = _without_lead(_joined([self._known[token] for token in row]), text)
         return parts if "".join(parts) == text else self._by_beginnings(row, text)
 
-    def _decoded(self, row: Sequence[int]) -> str:
+    def decoded(self, row: Sequence[int]) -> str:
+        """The text of some tokens, special ones included."""
         return self.tokenizer.decode(list(row), skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
     @cached_property
@@ -52,21 +57,27 @@ class Pieces:
         return self.tokenizer("a", add_special_tokens=False)["input_ids"][-1:]
 
     def _added(self, token: int) -> Added:
-        said = self._decoded([*self._before, token])[len(self._decoded(self._before)) :]
+        said = self.decoded([*self._before, token])[len(self.decoded(self._before)) :]
         raw = self.tokenizer.convert_ids_to_tokens(token) or ""
         byte = _NAMED_BYTE.fullmatch(raw)
         if byte and said != raw:
             return Added(bytes.fromhex(byte[1]), named=True)
         if UNREADABLE in said and all(letter in BYTE_OF for letter in raw):
             return Added(bytes(BYTE_OF[letter] for letter in raw))
-        return Added(said.encode())
+        return Added(said.encode(), text=said)
 
     def _by_beginnings(self, row: Sequence[int], text: str) -> list[str]:
         """The same for any tokenizer: a character belongs to the token after which a beginning decodes to it."""
         ends = [0]
         for number in range(1, len(row)):
-            ends.append(max(ends[-1], len(commonprefix([self._decoded(row[:number]), text]))))
+            ends.append(max(ends[-1], len(commonprefix([self.decoded(row[:number]), text]))))
         return [text[begin:end] for begin, end in pairwise([*ends, len(text)])] if row else []
+
+
+def _joined(row: Sequence[Added]) -> list[str]:
+    """What each token adds to the others."""
+    whole = [token.text for token in row if token.text is not None]
+    return whole if len(whole) == len(row) else _characters(_readable(row))
 
 
 def _readable(row: Sequence[Added]) -> list[bytes]:
@@ -96,8 +107,9 @@ def _characters(row: Sequence[bytes]) -> list[str]:
 def _without_lead(parts: list[str], text: str) -> list[str]:
     """Parts without the space that a text does not begin with, although its first token does."""
     whole = "".join(parts)
-    extra = len(whole) - len(text) if whole.endswith(text) else 0
-    kept = []
+    if whole == text or not whole.endswith(text):
+        return parts
+    extra, kept = len(whole) - len(text), []
     for part in parts:
         kept.append(part[extra:])
         extra = max(0, extra - len(part))

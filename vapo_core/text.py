@@ -72,15 +72,15 @@ class Text:
         said = self._said(rows)
         return self.tokenizer.batch_decode(said, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
-    def pieces(self, rows: Sequence[Sequence[int]]) -> list[list[str]]:
-        """The part of its response's text that each token adds; joined, they are what `responses` gives.
+    def pieces(self, rows: Sequence[Sequence[int]], texts: Sequence[str]) -> list[list[str]]:
+        """The part that each token adds to its response's text, as `responses` gives it; joined, they are the text.
 
         A stop token adds nothing, nor does a token that holds only the beginning of a character: the one that completes it
         has it.
         """
         found = []
-        for row, said in zip(rows, self._said(rows), strict=True):
-            parts = iter(self._pieces.of(said))
+        for row, said, text in zip(rows, self._said(rows), texts, strict=True):
+            parts = iter(self._pieces.of(said, text))
             found.append(["" if token in self.stops else next(parts) for token in row])
         return found
 

@@ -177,7 +177,7 @@ class TextEngine:
             return each
         rows = [[token for token in row if token != UNWRITTEN] for row in tokens.tolist()]
         steps = torch.tensor([[len(row)] for row in ends]).expand(tokens.shape).clone()
-        for number, pieces in enumerate(self.text.pieces(rows)):
+        for number, pieces in enumerate(self.text.pieces(rows, texts)):
             begins = torch.tensor([0, *map(len, pieces)]).cumsum(0)[: len(pieces)]
             places = torch.tensor(ends[number], dtype=torch.long)
             steps[number, : len(pieces)] = torch.searchsorted(places, begins, right=True)

@@ -204,7 +204,7 @@ class LanguageWorld:
         names = {token: self.tokenizer.decode([token]) for token in text.stops}
         return [
             [Said(names.get(token, piece), "") for token, piece in zip(row, pieces, strict=True)]
-            for row, pieces in zip(rows, text.pieces(rows), strict=True)
+            for row, pieces in zip(rows, text.pieces(rows, rollout.responses), strict=True)
         ]
 
     def save(self, folder: Path | str) -> None:
