@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -176,12 +177,11 @@ class TextEngine:
         if not any(ends):
             return each
         rows = [[token for token in row if token != UNWRITTEN] for row in tokens.tolist()]
-        steps = torch.tensor([[len(row)] for row in ends]).expand(tokens.shape).clone()
-        for number, pieces in enumerate(self.text.pieces(rows, texts)):
-            begins = torch.tensor([0, *map(len, pieces)]).cumsum(0)[: len(pieces)]
-            places = torch.tensor(ends[number], dtype=torch.long)
-            steps[number, : len(pieces)] = torch.searchsorted(places, begins, right=True)
-        return steps
+        steps = np.repeat([[len(row)] for row in ends], tokens.shape[1], axis=1)
+        for step, places, pieces in zip(steps, ends, self.text.pieces(rows, texts), strict=True):
+            begins = np.cumsum([0, *map(len, pieces)])[:-1]
+            step[: len(begins)] = np.searchsorted(places, begins, side="right")
+        return torch.from_numpy(steps)
 
 
 def side_by_side(rows: Sequence[Sequence[float]], fill: float, dtype: torch.dtype) -> Tensor:
