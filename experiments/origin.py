@@ -68,7 +68,9 @@ def check_found(dials: Mapping[str, Any], home: Path) -> None:
         if value and not Path(value).is_absolute() and not Path(value).exists():
             first, second = places(home)
             others = "" if first == second else f" nor in {second}"
-            raise ValueError(f"dials.{name} = {value!r}: no such file or folder in {first}{others}; give an absolute path")
+            raise ValueError(
+                f"dials.{name} = {value!r}: no such file or folder in {first}{others}; give an absolute path"
+            )
 
 
 def _found(value: str, home: Path) -> str:

@@ -60,7 +60,9 @@ def _train_again(entry: Entry, step: int) -> Recovered:
     try:
         trainer.run(keep)
     except Diverged as error:
-        raise ValueError(f"run {entry.spec.hash} diverges before step {step}: {error}; --step takes an earlier one") from None
+        raise ValueError(
+            f"run {entry.spec.hash} diverges before step {step}: {error}; --step takes an earlier one"
+        ) from None
     if step == spec.steps and entry.row:
         _compare(score(entry.trained, points, "finished")["last"], entry.row)
     return Recovered(trainer, step)

@@ -10,7 +10,6 @@ import re
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import groupby, pairwise
-from os.path import commonprefix
 from typing import Any, NamedTuple
 
 UNREADABLE = "\ufffd"
@@ -70,8 +69,14 @@ class Pieces:
         """The same for any tokenizer: a character belongs to the token after which a beginning decodes to it."""
         ends = [0]
         for number in range(1, len(row)):
-            ends.append(max(ends[-1], len(commonprefix([self.decoded(row[:number]), text]))))
+            ends.append(max(ends[-1], _alike(self.decoded(row[:number]), text)))
         return [text[begin:end] for begin, end in pairwise([*ends, len(text)])] if row else []
+
+
+def _alike(beginning: str, text: str) -> int:
+    """How many characters two texts begin with alike."""
+    pairs = enumerate(zip(beginning, text, strict=False))
+    return next((at for at, (mine, own) in pairs if mine != own), min(len(beginning), len(text)))
 
 
 def _joined(row: Sequence[Added]) -> list[str]:
@@ -93,7 +98,8 @@ def _readable(row: Sequence[Added]) -> list[bytes]:
 
 def _characters(row: Sequence[bytes]) -> list[str]:
     """The characters that each token completes; what stays incomplete belongs to the last token of it."""
-    decoder, parts = codecs.getincrementaldecoder("utf-8")("replace"), []
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    parts: list[str] = []
     for content in row:
         goes_on = content[:1] and content[0] & 0xC0 == 0x80
         if parts and not goes_on:

@@ -29,7 +29,14 @@ def spec_of(**base):
     task = TaskSpec(name="jsonl", dials={"path": "data/sums.jsonl", "max_tokens": 8})
     exam = Evaluation(every=1, problems=2, k=1, k_problems=2)
     return spec_for(
-        "grpo", "lm", 0, task, small_settings("lm", **numbers), steps=1, evaluation=exam, base=Base(model="base", **base)
+        "grpo",
+        "lm",
+        0,
+        task,
+        small_settings("lm", **numbers),
+        steps=1,
+        evaluation=exam,
+        base=Base(model="base", **base),
     )
 
 

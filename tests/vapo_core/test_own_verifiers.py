@@ -224,7 +224,20 @@ def sampling(found):
 
 
 @pytest.mark.parametrize(
-    "found", [None, 3, [], (), ["1="], [("1=", "1")], [{"prompt": "1="}], [PROBLEM, None], [Problem(1, 2)], "12", PROBLEM.prompt]
+    "found",
+    [
+        None,
+        3,
+        [],
+        (),
+        ["1="],
+        [("1=", "1")],
+        [{"prompt": "1="}],
+        [PROBLEM, None],
+        [Problem(1, 2)],
+        "12",
+        PROBLEM.prompt,
+    ],
 )
 def test_a_sample_of_anything_but_problems_is_refused(found):
     with pytest.raises(ValueError, match=r"^sample my_sample returned .*of split 'train'; allowed are 4 of Problem"):
@@ -232,7 +245,9 @@ def test_a_sample_of_anything_but_problems_is_refused(found):
 
 
 def test_a_sample_may_be_any_iterable_of_problems():
-    found = task_of(sample=lambda rng, n, split: (PROBLEM for _ in range(n))).sample(np.random.default_rng(0), 4, "train")
+    found = task_of(sample=lambda rng, n, split: (PROBLEM for _ in range(n))).sample(
+        np.random.default_rng(0), 4, "train"
+    )
     assert found == [PROBLEM] * 4
 
 

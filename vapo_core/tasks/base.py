@@ -101,7 +101,9 @@ def verify_all(task: Any, problems: Sequence[Problem], responses: Sequence[Any])
     name = f"{type(task).__name__}.verify_all"
     verdicts = task.verify_all(problems, responses)
     if not isinstance(verdicts, Sequence) or len(verdicts) != len(responses):
-        raise ValueError(f"verifier {name} returned {short(verdicts)}; allowed are {len(responses)} grades, one a response")
+        raise ValueError(
+            f"verifier {name} returned {short(verdicts)}; allowed are {len(responses)} grades, one a response"
+        )
     return [as_grade(verdict, name) for verdict in verdicts]
 
 
@@ -144,7 +146,7 @@ def as_grade(verdict: Any, name: str) -> Grade:
     return Grade(float(reward), bool(given.parsed), given.mode)
 
 
-def _plain_number(value: Any) -> Real | None:
+def _plain_number(value: Any) -> Any:
     """A real number, also one that an array or tensor holds alone; None for anything else."""
     if not isinstance(value, Real) and hasattr(value, "item"):
         try:
