@@ -17,6 +17,7 @@ from experiments.claims import LONGEST_WAIT_S, claimed
 from experiments.exact import AnySpec, ExactSpec, describe_exact, run_exact
 from experiments.milestones import milestones
 from experiments.model_card import write_cards
+from experiments.origin import keep_origin, located
 from experiments.records import JsonLines, Logger, Memory, read_points
 from experiments.repair import clear_damage, points_damage, read_row, whole_row
 from experiments.spec import SCORES, RunSpec
@@ -79,6 +80,7 @@ def run_one(
             return row
         attempts = _count_attempt(home)
         write_whole(home / "spec.json", spec.model_dump_json(indent=2))
+        keep_origin(home)
         if tracking is not None and attempts > 1:
             drop_partial(tracking, home)
         mlflow = None if tracking is None else MLflowRun(tracking, spec, tags_of(spec, study), home)
@@ -189,7 +191,11 @@ def _start(spec: RunSpec, runs: Path, home: Path, ranks: Any) -> tuple[Any, int]
 
 
 def build_trainer(spec: RunSpec, runs: Path, ranks: Any = None) -> Any:
-    """World, recipe and trainer of a spec; bases and warm critics are cached in `runs`; `ranks` share the run."""
+    """World, recipe and trainer of a spec; bases and warm critics are cached in `runs`; `ranks` share the run.
+
+    Raises:
+        ValueError: if its data or base model cannot be found or read.
+    """
     import torch
 
     from vapo_core.recipe import assemble
@@ -198,6 +204,7 @@ def build_trainer(spec: RunSpec, runs: Path, ranks: Any = None) -> Any:
     from vapo_core.worlds import build_world
 
     torch.set_num_threads(1)
+    spec = located(spec, runs / spec.hash)
     task = make_task(spec.task.name, spec.task.dials)
     seeds = seeds_of(spec.seed)
     world = build_world(spec.world, task, spec.task.name, spec.base, spec.settings, seeds, runs, spec.engine)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.inventory import Entry
+from experiments.origin import located
 from experiments.run import build_trainer, score
 
 
@@ -46,7 +47,7 @@ def _load(entry: Entry) -> Recovered:
 def _train_again(entry: Entry, step: int) -> Recovered:
     from vapo_core.step import Diverged
 
-    spec = entry.trained.model_copy(update={"probes": {}})  # probes only read
+    spec = located(entry.trained, entry.home).model_copy(update={"probes": {}})  # probes only read
     kept = "a walk run keeps no checkpoint" if entry.spec.world == "walk" else "no checkpoint at that step is kept"
     print(f"training {step} of {spec.steps} steps again from the spec: {kept}")
     trainer = build_trainer(spec, entry.home.parent)
@@ -59,7 +60,9 @@ def _train_again(entry: Entry, step: int) -> Recovered:
     try:
         trainer.run(keep)
     except Diverged as error:
-        raise ValueError(f"run {spec.hash} diverges before step {step}: {error}; --step takes an earlier one") from None
+        raise ValueError(
+            f"run {entry.spec.hash} diverges before step {step}: {error}; --step takes an earlier one"
+        ) from None
     if step == spec.steps and entry.row:
         _compare(score(entry.trained, points, "finished")["last"], entry.row)
     return Recovered(trainer, step)

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vapo_core.pieces import Pieces
+
 
 class Text:
     """A tokenizer as an engine needs it."""
@@ -40,9 +42,12 @@ class Text:
         return torch.isin(tokens, torch.tensor(self.stops, device=tokens.device))
 
     def prompts(self, texts: Sequence[str]) -> list[list[int]]:
-        """Tokens of prompts: as the tokenizer begins a text, or through the chat template up to where the answer begins."""
+        """Tokens of prompts: as the tokenizer begins a text, or through the chat template up to where the answer begins.
+
+        What a tokenizer puts after every text, such as the end of it, is left out: the answer is still to come.
+        """
         if not self.chat:
-            return self.tokenizer(list(texts))["input_ids"]
+            return [row[: len(row) - self._appended] for row in self.tokenizer(list(texts))["input_ids"]]
         said = [_conversation(self.tokenizer, {"user": text}, add_generation_prompt=True) for text in texts]
         return self.tokenizer(said, add_special_tokens=False)["input_ids"]  # the template has written them
 
@@ -56,15 +61,46 @@ class Text:
         return "".join(letter for letter, row in zip(letters, rows, strict=True) if unknown in row)
 
     def written(self, text: str) -> list[int]:
-        """Tokens of a response, stop token included."""
-        return [*self.tokenizer(text, add_special_tokens=False)["input_ids"], self.stop]
+        """Tokens of a response and one stop token, also where the text ends in stop tokens of its own."""
+        tokens = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        while tokens and tokens[-1] in self.stops:
+            tokens = tokens[:-1]
+        return [*tokens, self.stop]
 
     def responses(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """Responses as text, without stop tokens. Other special tokens stay visible, so a verifier refuses them."""
+        said = self._said(rows)
+        return self.tokenizer.batch_decode(said, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+    def pieces(self, rows: Sequence[Sequence[int]], texts: Sequence[str]) -> list[list[str]]:
+        """The part that each token adds to its response's text, as `responses` gives it; joined, they are the text.
+
+        A stop token adds nothing, nor does a token that holds only the beginning of a character: the one that completes it
+        has it.
+        """
+        found = []
+        for row, said, text in zip(rows, self._said(rows), texts, strict=True):
+            parts = iter(self._pieces.of(said, text))
+            found.append(["" if token in self.stops else next(parts) for token in row])
+        return found
+
+    def _said(self, rows: Sequence[Sequence[int]]) -> list[list[int]]:
+        """Rows without stop tokens, and with tokens that the tokenizer has."""
         kept = [[token for token in row if token not in self.stops] for row in rows]
         if any(max(row, default=0) >= self._size for row in kept):  # vocabularies are padded to round numbers
             kept = [[token if token < self._size else self._stranger for token in row] for row in kept]
-        return self.tokenizer.batch_decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return kept
+
+    @cached_property
+    def _pieces(self) -> Pieces:
+        return Pieces(self.tokenizer)
+
+    @cached_property
+    def _appended(self) -> int:
+        """How many tokens the tokenizer puts after every text."""
+        whole, bare = (self.tokenizer("0", add_special_tokens=added)["input_ids"] for added in (True, False))
+        begins = [i for i in range(len(whole)) if whole[i : i + len(bare)] == bare]
+        return len(whole) - begins[0] - len(bare) if begins else 0
 
     @cached_property
     def _size(self) -> int:
@@ -77,18 +113,38 @@ class Text:
         return self.pad if special is None else special
 
 
-def stops_of(model: Any) -> list[int]:
-    """Stop tokens that a checkpoint's generation_config names."""
-    named = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    return [] if named is None else list(named) if isinstance(named, Sequence) else [named]
+def stops_of(model: Any, tokenizer: Any) -> list[int]:
+    """Stop tokens that a checkpoint's generation_config names, and those of its config.json.
+
+    An ordinary token of the tokenizer in config.json is no stop token: many a configuration has a default there that was
+    meant for another vocabulary.
+    """
+    named = as_list(getattr(getattr(model, "generation_config", None), "eos_token_id", None))
+    told = as_list(getattr(getattr(model, "config", None), "eos_token_id", None))
+    return [*named, *(token for token in told if token in _control_tokens(tokenizer))]
+
+
+def as_list(tokens: int | Sequence[int] | None) -> list[int]:
+    """A configuration's stop tokens, of which it names none, one or several."""
+    return [] if tokens is None else [tokens] if isinstance(tokens, int) else list(tokens)
 
 
 def turn_ends(tokenizer: Any) -> list[int]:
-    """The special token that the chat template puts after an answer: base models often name another as their end."""
+    """The token that the chat template puts after an answer, spaces aside: base models often name another as their end.
+
+    Special or not, it has to be one that was added to the vocabulary: whatever follows as plain text ends no turn.
+    """
     marker = "0123456789"
     said = _conversation(tokenizer, {"user": marker, "assistant": marker}, add_generation_prompt=False)
-    following = tokenizer(said.rpartition(marker)[2], add_special_tokens=False)["input_ids"][:1]
-    return [token for token in following if token in tokenizer.all_special_ids]
+    _, found, rest = said.rpartition(marker)
+    following = tokenizer(rest.lstrip(), add_special_tokens=False)["input_ids"][:1] if found else []
+    return [token for token in following if token in _control_tokens(tokenizer)]
+
+
+def _control_tokens(tokenizer: Any) -> set[int]:
+    """Special tokens, and others that were added to the vocabulary whole; not what stands for unknown text alone."""
+    unknown = {tokenizer.unk_token_id} - {tokenizer.eos_token_id}
+    return {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder} - unknown
 
 
 def _conversation(tokenizer: Any, said: dict[str, str], add_generation_prompt: bool) -> str:

@@ -11,6 +11,7 @@ from tyro.conf import Positional
 from experiments.engines import EngineName, require
 from experiments.exact import read_spec
 from experiments.options import known, parse, peek, with_task_dials
+from experiments.origin import check_found, located_dials
 from experiments.spec import DEFAULT_TASK, RunSpec
 from vapo_core.settings import Frozen
 from vapo_core.tasks import TASKS, make_task
@@ -23,17 +24,22 @@ TEXT_TASKS = tuple(name for name, entry in TASKS.items() if entry.world == "lm")
 
 
 class Trained(NamedTuple):
-    """What a checkpoint learned from."""
+    """What a checkpoint learned from, and how it was asked."""
 
     task: str = DEFAULT_TASK["lm"]
     dials: Mapping[str, Any] = {}
     """Those that differ from the defaults."""
+    asked: Mapping[str, Any] = {}
+    """Options of `EvaluateConfig` that are the run's own."""
+    home: Path | None = None
+    """The run's folder."""
 
 
 class EvaluateConfig(Frozen):
     """Sample answers from a checkpoint and grade them.
 
-    Task and dials are those the checkpoint was trained on, where its run tells; flags choose others.
+    Task, dials, chat, temperature and dtype are those the checkpoint was trained with, where its run tells; flags choose
+    others.
     """
 
     checkpoint: Positional[Path] = Field(
@@ -80,25 +86,37 @@ def configure(words: Sequence[str]) -> Any:
     task = known("task", peek(words, "task", trained.task), TEXT_TASKS)
     dials = TASKS[task].dials(**(trained.dials if trained.task == task else {}))
     model = with_task_dials(EvaluateConfig, TASKS[task].dials)
-    return parse(model, model(checkpoint=Path(), task=task, dials=dials), words, "evaluate")
+    default = model(checkpoint=Path(), task=task, dials=dials, **trained.asked)
+    config: Any = parse(model, default, words, "evaluate")
+    if trained.home is not None and trained.task == task:
+        check_found(config.dials.model_dump(), trained.home)
+    return config
 
 
 def trained_on(checkpoint: Path) -> Trained | None:
-    """The task of a run's checkpoint, or of a base model made here; None if nothing tells.
+    """What a run's checkpoint, or a base model made here, was trained on; None if nothing tells.
+
+    The engine is not taken over: it need not be installed here, and samples from the same policy.
 
     Raises:
         ValueError: if the file that tells cannot be read.
     """
-    run, base = checkpoint.parent.parent / "spec.json", checkpoint / "identity.json"
+    home, base = checkpoint.resolve().parent.parent, checkpoint / "identity.json"
+    run = home / "spec.json"
     if not (checkpoint / "config.json").is_file():
         return None
     if run.is_file():
         spec = read_spec(run.read_text(encoding="utf-8"))
-        return Trained(spec.task.name, spec.task.dials) if isinstance(spec, RunSpec) else None
+        return _trained_in(spec, home) if isinstance(spec, RunSpec) else None
     if base.is_file():
         content = json.loads(base.read_text(encoding="utf-8"))
         return Trained(content["task"], content.get("dials", {}))
     return None
+
+
+def _trained_in(spec: RunSpec, home: Path) -> Trained:
+    asked = {"chat": spec.base.chat, "dtype": spec.base.dtype, "temperature": spec.settings.temperature}
+    return Trained(spec.task.name, located_dials(spec.task.dials, home), asked, home)
 
 
 def _examine(config: Any, task: Any) -> "Exam":

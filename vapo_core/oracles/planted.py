@@ -139,14 +139,14 @@ def _right_demonstration(task: Task, problem: Problem, rng: np.random.Generator)
     """One right demonstration with steps, or none after `TRIES`."""
     for _ in range(TRIES):
         text = task.demonstration(problem, rng)
-        if task.boundaries(text) and task.verify(problem, text).reward == 1.0:
+        if task.boundaries(text) and verify_all(task, [problem], [text])[0].reward == 1.0:
             return [text]
     return []
 
 
 def _makes_wrong(task: Task, problem: Problem, text: str) -> bool:
     """Whether a text is readable and wrong."""
-    grade = task.verify(problem, text)
+    (grade,) = verify_all(task, [problem], [text])
     return grade.parsed and grade.reward < 1.0
 
 

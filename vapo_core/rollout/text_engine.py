@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -45,7 +46,7 @@ class TextEngine:
         """
         self.model, self.tokenizer, self.max_tokens, self.boundaries = model, tokenizer, max_tokens, boundaries
         self.temperature, self.dtype, self.most_tokens = temperature, dtype, most_tokens
-        self.text = Text(tokenizer, chat, stops_of(model))
+        self.text = Text(tokenizer, chat, stops_of(model, tokenizer))
         self.start()
 
     @property
@@ -167,18 +168,20 @@ class TextEngine:
             )
 
     def _steps(self, tokens: Tensor, texts: list[str]) -> Tensor:
-        """[B, T] step of each token: how many boundaries its text begins at or after."""
+        """[B, T] step of each token: how many boundaries of the text lie at or before its first character.
+
+        A token that continues a character begins where that character does; a stop token begins where the text ends.
+        """
         each = torch.arange(tokens.shape[1]).expand(tokens.shape)
         ends = [] if self.boundaries is None else [self.boundaries(text) for text in texts]
         if not any(ends):
             return each
-        pieces = {i: len(self.tokenizer.decode([i])) for i in tokens.unique().tolist() if i != UNWRITTEN}
-        width = tokens.cpu().clone().apply_(lambda i: pieces.get(i, 0))
-        begins = width.cumsum(1) - width
-        return torch.stack([
-            torch.searchsorted(torch.tensor(row, dtype=torch.long), begin.contiguous(), right=True)
-            for row, begin in zip(ends, begins, strict=True)
-        ])  # fmt: skip
+        rows = [[token for token in row if token != UNWRITTEN] for row in tokens.tolist()]
+        steps = np.repeat([[len(row)] for row in ends], tokens.shape[1], axis=1)
+        for step, places, pieces in zip(steps, ends, self.text.pieces(rows, texts), strict=True):
+            begins = np.cumsum([0, *map(len, pieces)])[:-1]
+            step[: len(begins)] = np.searchsorted(places, begins, side="right")
+        return torch.from_numpy(steps)
 
 
 def side_by_side(rows: Sequence[Sequence[float]], fill: float, dtype: torch.dtype) -> Tensor:

@@ -138,9 +138,13 @@ def server(shape: str, dtype: str) -> Server:
 
 
 def shape_of(model: Any) -> str:
-    """A model's config.json. Tied embeddings count as two: handed over as one, vLLM's CPU build keeps its old output layer."""
+    """A model's config.json, without stop tokens: every question names its own.
+
+    Tied embeddings count as two: handed over as one, vLLM's CPU build keeps its old output layer.
+    """
     config = copy.deepcopy(model.config)
     config.name_or_path, config.architectures, config.tie_word_embeddings = "", [type(model).__name__], False
+    config.eos_token_id = None
     return config.to_json_string(use_diff=False)
 
 

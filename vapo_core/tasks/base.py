@@ -1,11 +1,14 @@
 """What a task is: problems, prompts, demonstrations and a verifier. Pure Python and numpy; no model in sight."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Real
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from vapo_core.reading import reading, reason_of
 from vapo_core.suggest import nearest
+from vapo_core.time_limit import OutOfTime, call_within
 from vapo_core.types import Problem
 
 SPLITS = ("train", "held_out", "ood_length", "ood_operator", "ood_composition", "ood_hazard")
@@ -16,6 +19,10 @@ operators or a place of the hazard that training has not. A task offers those th
 GUESS, SKIPPED = "guess", "skipped"
 """Modes, in every task, of an answer without reasoning and of one that goes to the result before it is reached: right or
 not, they are not counted as solving."""
+
+
+TIME_LIMIT_S = 60.0
+"""Seconds that a verifier may take over one response, unless its task says otherwise."""
 
 
 class Grade(NamedTuple):
@@ -38,8 +45,9 @@ class Task(Protocol):
     """A source of problems with a verifier.
 
     A task on text also has an `alphabet`. It may have `pretraining`, times the usual steps of pretraining a base model, and
-    `lessons(rng, n)`, the problems to pretrain on where they are not those of `train`; and `verify_all(problems, responses)`
-    where many responses are graded faster together.
+    `lessons(rng, n)`, the problems to pretrain on where they are not those of `train`; `time_limit_s`, seconds that one call of
+    `verify` may take if not `TIME_LIMIT_S`; and `verify_all(problems, responses)`, which limits itself, where many responses
+    are graded faster together.
     """
 
     max_tokens: int
@@ -82,10 +90,80 @@ def passes(source: Sequence[Problem], rng: np.random.Generator, n: int) -> list[
 
 
 def verify_all(task: Any, problems: Sequence[Problem], responses: Sequence[Any]) -> list[Grade]:
-    """A grade per response, each to its own problem; by the task's own `verify_all` where it has one."""
-    if hasattr(task, "verify_all"):
-        return task.verify_all(problems, responses)
-    return [task.verify(problem, response) for problem, response in zip(problems, responses, strict=True)]
+    """A grade per response, each to its own problem; by the task's own `verify_all` where it has one.
+
+    Raises:
+        ValueError: naming the verifier, if one of its verdicts is none, or if it fails or takes too long.
+    """
+    if not hasattr(task, "verify_all"):
+        limit, name = getattr(task, "time_limit_s", TIME_LIMIT_S), f"{type(task).__name__}.verify"
+        return [judged(task.verify, name, limit, p, r) for p, r in zip(problems, responses, strict=True)]
+    name = f"{type(task).__name__}.verify_all"
+    verdicts = task.verify_all(problems, responses)
+    if not isinstance(verdicts, Sequence) or len(verdicts) != len(responses):
+        raise ValueError(
+            f"verifier {name} returned {short(verdicts)}; allowed are {len(responses)} grades, one a response"
+        )
+    return [as_grade(verdict, name) for verdict in verdicts]
+
+
+def judged(verify: Callable[[Problem, Any], Any], name: str, limit_s: float, problem: Problem, response: Any) -> Grade:
+    """The verdict of somebody's function on one response.
+
+    Args: name, the verifier's in errors; limit_s, seconds it may take.
+
+    Raises:
+        ValueError: if it fails, takes longer, or returns what is no verdict.
+    """
+    try:
+        verdict = call_within(limit_s, lambda: verify(problem, response))
+    except OutOfTime:
+        raise ValueError(
+            f"verifier {name}: no verdict on {short(response)} within {limit_s:g} s; time_limit_s of the task allows longer"
+        ) from None
+    except MemoryError:
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {reason_of(error)}"
+        raise ValueError(f"verifier {name} failed on {short(response)} ({reason})") from error
+    return as_grade(verdict, name)
+
+
+def as_grade(verdict: Any, name: str) -> Grade:
+    """A verdict as a grade of plain numbers.
+
+    Raises:
+        ValueError: naming the verifier, if it is neither a number in [0, 1] nor a grade.
+    """
+    given = verdict if isinstance(verdict, Grade) else Grade(verdict)
+    reward = _plain_number(given.reward)
+    sound = isinstance(given.parsed, bool | np.bool_) and isinstance(given.mode, str)
+    if reward is None or not sound or not 0 <= reward <= 1:
+        raise ValueError(
+            f"verifier {name} returned {short(verdict)}; allowed is [0, 1]: a number, True or False, or a Grade with such a"
+            " reward, parsed True or False, and a text as mode"
+        )
+    return Grade(float(reward), bool(given.parsed), given.mode)
+
+
+def _plain_number(value: Any) -> Any:
+    """A real number, also one that an array or tensor holds alone; None for anything else."""
+    if not isinstance(value, Real) and hasattr(value, "item"):
+        try:
+            value = value.item()
+        except (TypeError, ValueError, RuntimeError):  # it holds several
+            return None
+    return value if isinstance(value, Real) else None
+
+
+def short(value: object) -> str:
+    """A value as it is written in Python, in one line of at most `LONGEST` characters."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+LONGEST = 100
+"""Characters of a wrong value that are repeated."""
 
 
 class FunctionTask:
@@ -99,32 +177,67 @@ class FunctionTask:
         alphabet: str,
         max_tokens: int,
         splits: tuple[str, ...] = ("train", "held_out"),
+        time_limit_s: float = TIME_LIMIT_S,
     ) -> None:
-        """Args: alphabet, every character of prompts and responses; max_tokens, with one token per character."""
-        self.alphabet, self.max_tokens, self.splits = alphabet, max_tokens, splits
+        """Args: alphabet, every character of prompts and responses; max_tokens, with one token per character; time_limit_s,
+        seconds that one call of `verify` may take before the run is stopped (infinity for no limit).
+
+        Raises:
+            ValueError: if the limit is not above 0.
+        """
+        if not time_limit_s > 0:
+            raise ValueError(f"time_limit_s = {time_limit_s!r}: seconds that verify may take, allowed is above 0")
+        self.alphabet, self.max_tokens, self.splits, self.time_limit_s = alphabet, max_tokens, splits, time_limit_s
         self._sample, self._verify, self._demonstration = sample, verify, demonstration
 
     def sample(self, rng: np.random.Generator, n: int, split: str) -> list[Problem]:
-        """n problems of a split."""
+        """n problems of a split.
+
+        Raises:
+            ValueError: for a split it has not, or if the function fails or gives anything but problems, or none.
+        """
         check_split(split, self.splits)
-        return list(self._sample(rng, n, split))
+        with reading(f"sample {name_of(self._sample)}", "failed"):
+            found = self._sample(rng, n, split)
+            problems = list(found) if isinstance(found, Iterable) else [found]
+        wrong = [p for p in problems if not (isinstance(p, Problem) and isinstance(p.prompt, str))]
+        if wrong or not problems:
+            what = f"{short(wrong[0])} among its problems" if wrong else "no problem"
+            raise ValueError(
+                f"sample {name_of(self._sample)} returned {what} of split {split!r}; allowed are {n} of Problem(prompt, answer),"
+                " the prompt a text"
+            )
+        return problems
 
     def demonstration(self, problem: Problem, rng: np.random.Generator) -> str:
-        """A worked answer."""
-        return self._demonstration(problem, rng)
+        """A worked answer.
+
+        Raises:
+            ValueError: if the function fails or gives anything but a text.
+        """
+        with reading(f"demonstration {name_of(self._demonstration)}", "failed"):
+            text = self._demonstration(problem, rng)
+        if not isinstance(text, str):
+            raise ValueError(f"demonstration {name_of(self._demonstration)} returned {short(text)}; allowed is a text")
+        return text
 
     def verify(self, problem: Problem, response: str) -> Grade:
         """The user's verdict, a plain number or a Grade.
 
         Raises:
-            ValueError: if the number is outside [0, 1].
+            ValueError: if it is neither or outside [0, 1], or if the function fails or takes too long.
         """
-        verdict = self._verify(problem, response)
-        grade = verdict if isinstance(verdict, Grade) else Grade(float(verdict))
-        if not 0.0 <= grade.reward <= 1.0:
-            raise ValueError(f"verifier returned {grade.reward}, allowed is [0, 1]")
-        return grade
+        return judged(self._verify, name_of(self._verify), self.time_limit_s, problem, response)
+
+    def verify_all(self, problems: Sequence[Problem], responses: Sequence[str]) -> list[Grade]:
+        """A verdict per response, each to its own problem."""
+        return [self.verify(problem, response) for problem, response in zip(problems, responses, strict=True)]
 
     def boundaries(self, response: str) -> list[int]:
         """A user's function names no steps."""
         return []
+
+
+def name_of(function: Any) -> str:
+    """A function's name, or that of a callable object's type."""
+    return getattr(function, "__name__", type(function).__name__)

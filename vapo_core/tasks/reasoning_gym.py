@@ -6,6 +6,7 @@ long ends with the process, in whatever thread it was made. A demonstration is t
 
 import importlib
 import json
+import math
 import queue
 import subprocess
 import sys
@@ -70,6 +71,8 @@ class ReasoningGym:
 
     splits = ("train", "held_out")
     alphabet = "".join(map(chr, range(32, 127))) + "\n"
+    time_limit_s = math.inf
+    """The scorer has limits of its own."""
 
     def __init__(self, dials: ReasoningGymDials) -> None:
         if dials.generator in REFUSED:

@@ -198,20 +198,31 @@ class LanguageWorld:
         return label
 
     def describe(self, rollout: Rollout) -> list[list[Said]]:
-        """Each token decoded by itself."""
-        ids = rollout.inputs["ids"][:, -rollout.mask.shape[1] :]
+        """What each token adds to its response: joined, the response, and the stop token by its name."""
+        ids, text = rollout.inputs["ids"][:, -rollout.mask.shape[1] :], self.engine.text
         rows = [row[keep].tolist() for row, keep in zip(ids, rollout.mask, strict=True)]
-        return [[Said(self.tokenizer.decode([token]), "") for token in row] for row in rows]
+        names = {token: self.tokenizer.decode([token]) for token in text.stops}
+        return [
+            [Said(names.get(token, piece), "") for token, piece in zip(row, pieces, strict=True)]
+            for row, pieces in zip(rows, text.pieces(rows, rollout.responses), strict=True)
+        ]
 
     def save(self, folder: Path | str) -> None:
         """Policy and critic as folders `from_pretrained` loads, tokenizer included; adapters merged, and by themselves."""
         policy, critic = Path(folder) / "policy", Path(folder) / "critic"
+        self._name_stops()
         self.model.save_pretrained(policy, state_dict=merged(self.model))
         self.tokenizer.save_pretrained(policy)
         if self.adapter is not None:
             self.adapter.save_pretrained(policy / "adapter", save_embedding_layers=False)
             save_trained(self.model, policy)
         self.critic.save(critic)
+
+    def _name_stops(self) -> None:
+        """Let the model's configurations name every stop token, so that others stop where training did."""
+        stops = list(self.engine.text.stops)
+        named = stops[0] if len(stops) == 1 else stops or None
+        self.model.generation_config.eos_token_id = self.model.config.eos_token_id = named
 
     def load(self, folder: Path) -> None:
         """Read what `save` wrote."""
