@@ -1,20 +1,23 @@
 """Hugging Face checkpoints from anywhere, ready to be trained: what reads them, and what they must be able to do."""
 
-import hashlib
 import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
 from torch import nn
 
-from vapo_core.base_model import SIZES
+from vapo_core.contents import fingerprint
+from vapo_core.reading import reason_of
+from vapo_core.settings import BASE_SIZES
+from vapo_core.weights import Damaged, from_checkpoint
 
 NEEDED = ("input_ids", "attention_mask", "position_ids", "past_key_values", "logits_to_keep")
 """What a causal language model must take: prompts are padded on the left, and answers are sampled with a cache."""
+
+VALUE_HEADS = ("v_head.",)
+"""Weights that some trainers keep beside a policy's own; a policy is whole without them."""
 
 
 def read_tokenizer(field: str, name: str, revision: str = "main") -> Any:
@@ -26,7 +29,7 @@ def read_tokenizer(field: str, name: str, revision: str = "main") -> Any:
     from transformers import AutoTokenizer
 
     read_config(field, name, revision)
-    with _naming(field, name):
+    with naming(field, name):
         return AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
 
 
@@ -40,30 +43,49 @@ def read_config(field: str, name: str, revision: str = "main") -> Any:
 
     if (Path(name) / "adapter_config.json").exists() and not (Path(name) / "config.json").exists():
         raise ValueError(f"{field}: {name!r} holds an adapter alone; give the folder of the merged checkpoint")
-    with _naming(field, name):
+    with naming(field, name):
         return AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
 
 
-def read_policy(name: str, revision: str = "main") -> Any:
-    """A causal language model with float32 weights, without dropout.
+def read_policy(field: str, name: str, revision: str = "main") -> tuple[Any, Any]:
+    """A causal language model with float32 weights, without dropout, and its tokenizer.
 
     Raises:
-        ValueError: if there is no such checkpoint, or its architecture cannot be trained here.
+        ValueError: naming the field, if there is no such checkpoint, if weights are lost or damaged, if it cannot read its
+            own tokenizer's tokens, or if its architecture cannot be trained here.
     """
     from transformers import AutoModelForCausalLM
 
-    with _naming("base.model", name):
-        model = AutoModelForCausalLM.from_pretrained(
-            name, revision=revision, trust_remote_code=False, dtype=torch.float32
-        )
+    tokenizer = read_tokenizer(field, name, revision)
+    with naming(field, name):
+        model = from_checkpoint(AutoModelForCausalLM, name, field, VALUE_HEADS, revision=revision)
     taken = inspect.signature(model.forward).parameters
     lacking = [argument for argument in NEEDED if argument not in taken]
     if lacking:
         raise ValueError(
-            f"base.model: {type(model).__name__} takes no {', '.join(lacking)}, which sampling from prompts of unequal"
+            f"{field}: {type(model).__name__} takes no {', '.join(lacking)}, which sampling from prompts of unequal"
             " length needs; choose a decoder with a key-value cache"
         )
-    return without_dropout(model)
+    check_tokens(field, name, tokenizer, model)
+    return tokenizer, without_dropout(model)
+
+
+def check_tokens(field: str, name: str, tokenizer: Any, model: Any) -> None:
+    """See that a model has an embedding for the tokens of its tokenizer.
+
+    Special tokens that neither end nor pad a text may lie beyond it: some checkpoints name images that way.
+
+    Raises:
+        ValueError: naming the first token that it has none for.
+    """
+    size, named = model.get_input_embeddings().num_embeddings, {*tokenizer.all_special_tokens}
+    named -= {tokenizer.eos_token, tokenizer.pad_token, tokenizer.bos_token, tokenizer.unk_token}
+    beyond = {i: token for token, i in tokenizer.get_vocab().items() if i >= size and token not in named}
+    if beyond:
+        raise ValueError(
+            f"{field}: {name!r} has an embedding of {size} tokens, its tokenizer has {beyond[min(beyond)]!r} as number"
+            f" {min(beyond)}; use the tokenizer it was trained with"
+        )
 
 
 def without_dropout(model: nn.Module) -> Any:
@@ -86,16 +108,13 @@ def recompute_activations(model: Any) -> None:
     model.train()
 
 
-def load_back(model: Any, folder: Path | str) -> None:
+def load_back(model: Any, folder: Path | str, field: str = "policy") -> None:
     """Read weights that `save_pretrained` wrote, in however many files, into a model of the same class.
 
     Raises:
-        ValueError: if the folder lacks weights that the model has.
+        ValueError: if weights are lost or damaged.
     """
-    fresh, report = type(model).from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
-    lost = [*report["missing_keys"], *report["mismatched_keys"]]
-    if lost:
-        raise ValueError(f"{folder}: {len(lost)} weights are missing or of another shape, {lost[0]} first")
+    fresh = from_checkpoint(type(model), str(folder), field)
     model.load_state_dict(fresh.state_dict())
 
 
@@ -124,29 +143,29 @@ def check_vocabulary(name: str | None, critic: Any, policy: Any, tokenizer: Any)
         )
 
 
-def fingerprint(name: str) -> str:
-    """What is in a local folder, so that caches notice when it changes; empty for a checkpoint on the hub."""
-    digest = hashlib.blake2b(digest_size=8)
-    files = sorted(p for p in Path(name).glob("*") if p.name == "config.json" or p.suffix == ".safetensors")
-    for path in files:
-        digest.update(path.name.encode())
-        with path.open("rb") as handle:
-            while block := handle.read(1 << 24):
-                digest.update(block)
-    return digest.hexdigest() if files else ""
+def identity_of(field: str, name: str, revision: str) -> Mapping[str, str]:
+    """JSON content that determines a checkpoint: what its folder holds, or its commit on the hub.
 
-
-def identity_of(name: str, revision: str) -> Mapping[str, str]:
-    """JSON content that determines a checkpoint."""
-    return {"checkpoint": name, "revision": revision, "content": fingerprint(name)}
+    Raises:
+        ValueError: naming the field, if there is no such checkpoint.
+    """
+    if content := fingerprint(Path(name)):
+        return {"content": content}
+    return {"checkpoint": name, "commit": getattr(read_config(field, name, revision), "_commit_hash", None) or revision}
 
 
 @contextmanager
-def _naming(field: str, name: str) -> Iterator[None]:
-    """Within it, an unreadable checkpoint becomes one line that names the field."""
+def naming(field: str, name: str) -> Iterator[None]:
+    """Within it, an unreadable checkpoint becomes one line that names the field.
+
+    Raises:
+        ValueError: for whatever a reader raises.
+    """
     try:
         yield
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (Damaged, MemoryError):
+        raise
+    except Exception as error:  # whatever a reader of bytes from elsewhere may raise
         here = "cannot be read" if Path(name).is_dir() else "is neither a folder here nor to be had from the hub"
-        reason = " ".join(str(error).split("\n")[0].split())
-        raise ValueError(f"{field}: {name!r} {here} ({reason}); sizes pretrained here: {', '.join(SIZES)}") from None
+        sizes = f"; sizes pretrained here: {', '.join(BASE_SIZES)}" if field == "base.model" else ""
+        raise ValueError(f"{field}: {name!r} {here} ({reason_of(error)}){sizes}") from None

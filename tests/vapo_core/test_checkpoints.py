@@ -10,7 +10,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from tests.checkpoints import CORPUS, SHAPES, bpe, causal
-from vapo_core.checkpoints import fingerprint
+from vapo_core.contents import fingerprint
 from vapo_core.seeds import seeds_of
 from vapo_core.settings import SCALES, Base, Settings
 from vapo_core.tasks.base import FunctionTask
@@ -150,10 +150,10 @@ def test_generation_in_parts_ends_in_one_rollout(tmp_path):
 
 def test_a_folder_that_changed_is_another_checkpoint(tmp_path):
     """Warm critics are kept by what a folder holds, not by its name."""
-    first = fingerprint(causal(tmp_path / "base"))
-    assert first == fingerprint(str(tmp_path / "base"))
-    assert first != fingerprint(causal(tmp_path / "base", "llama"))
-    assert fingerprint("someone/some-model") == ""
+    first = fingerprint(Path(causal(tmp_path / "base")))
+    assert first == fingerprint(tmp_path / "base")
+    assert first != fingerprint(Path(causal(tmp_path / "base", "llama")))
+    assert fingerprint(Path("someone/some-model")) == ""
 
 
 WITHOUT_US = """
