@@ -1,11 +1,12 @@
 """Hugging Face checkpoints from anywhere, ready to be trained: what reads them, and what they must be able to do."""
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from vapo_core.contents import fingerprint
@@ -15,6 +16,9 @@ from vapo_core.weights import Damaged, from_checkpoint
 
 NEEDED = ("input_ids", "attention_mask", "position_ids", "past_key_values", "logits_to_keep")
 """What a causal language model must take: prompts are padded on the left, and answers are sampled with a cache."""
+
+MOST_LAYERS = 500
+"""Layers are built one by one before anything else is noticed, so a number that no model has is refused first."""
 
 VALUE_HEADS = ("v_head.",)
 """Weights that some trainers keep beside a policy's own; a policy is whole without them."""
@@ -29,7 +33,7 @@ def read_tokenizer(field: str, name: str, revision: str = "main") -> Any:
     from transformers import AutoTokenizer
 
     read_config(field, name, revision)
-    with naming(field, name):
+    with naming(field, name, "tokenizer"):
         return AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
 
 
@@ -37,27 +41,35 @@ def read_config(field: str, name: str, revision: str = "main") -> Any:
     """The configuration of a checkpoint.
 
     Raises:
-        ValueError: naming the field, if there is none.
+        ValueError: naming the field, if there is none, or if it makes no sense.
     """
     from transformers import AutoConfig
 
-    if (Path(name) / "adapter_config.json").exists() and not (Path(name) / "config.json").exists():
-        raise ValueError(f"{field}: {name!r} holds an adapter alone; give the folder of the merged checkpoint")
-    with naming(field, name):
-        return AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
+    if (Path(name) / "adapter_config.json").exists():
+        raise ValueError(f"{field}: {name!r} holds an adapter; give the folder of the merged checkpoint")
+    with naming(field, name, "config.json"):
+        config = AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
+        layers = getattr(config.get_text_config(), "num_hidden_layers", 0)
+        kinds = [str(kind) for kind in config.architectures or ()]
+    if layers > MOST_LAYERS:
+        raise ValueError(f"{field}: {name!r} has num_hidden_layers {layers} in its config.json, at most {MOST_LAYERS}")
+    config.architectures = kinds
+    return config
 
 
 def read_policy(field: str, name: str, revision: str = "main") -> tuple[Any, Any]:
-    """A causal language model with float32 weights, without dropout, and its tokenizer.
+    """The tokenizer of a causal language model and the model, with float32 weights and without dropout.
 
     Raises:
-        ValueError: naming the field, if there is no such checkpoint, if weights are lost or damaged, if it cannot read its
-            own tokenizer's tokens, or if its architecture cannot be trained here.
+        ValueError: naming the field, if there is no such checkpoint, if weights are lost or damaged, if it has no embedding
+            for a token of its tokenizer, or if its architecture cannot be trained here.
     """
     from transformers import AutoModelForCausalLM
 
     tokenizer = read_tokenizer(field, name, revision)
-    with naming(field, name):
+    check_stops(field, name)
+    check_size(field, name, AutoModelForCausalLM.from_config, revision)
+    with naming(field, name, "weights"):
         model = from_checkpoint(AutoModelForCausalLM, name, field, VALUE_HEADS, revision=revision)
     taken = inspect.signature(model.forward).parameters
     lacking = [argument for argument in NEEDED if argument not in taken]
@@ -68,6 +80,43 @@ def read_policy(field: str, name: str, revision: str = "main") -> tuple[Any, Any
         )
     check_tokens(field, name, tokenizer, model)
     return tokenizer, without_dropout(model)
+
+
+def check_size(field: str, name: str, build: Callable[[Any], nn.Module], revision: str = "main") -> None:
+    """See, before memory is asked for, that a folder's files can hold what its config.json describes.
+
+    Args:
+        build: the model of a configuration.
+
+    Raises:
+        ValueError: if they have less than a byte per weight.
+    """
+    if not Path(name).is_dir():
+        return
+    config = read_config(field, name, revision)
+    with naming(field, name, "config.json"), torch.random.fork_rng(devices=[]), torch.device("meta"):
+        weights = sum(x.numel() for x in build(config).parameters())
+    stored = sum(file.stat().st_size for ending in ("*.safetensors", "*.bin") for file in Path(name).glob(ending))
+    if weights > stored > 0:
+        raise ValueError(f"{field}: config.json of {name!r} describes {weights} weights, its files have {stored} bytes")
+
+
+def check_stops(field: str, name: str) -> None:
+    """See that a folder's generation_config.json, which names tokens that end an answer, can be read: transformers reads
+    over it where it cannot.
+
+    Raises:
+        ValueError: naming the field.
+    """
+    from transformers import GenerationConfig
+
+    if not (Path(name) / "generation_config.json").exists():
+        return
+    with naming(field, name, "generation_config.json"):
+        named = GenerationConfig.from_pretrained(name).eos_token_id
+        numbers = named if isinstance(named, list) else [named]
+        if not all(token is None or type(token) is int for token in numbers):
+            raise ValueError(f"eos_token_id = {named!r}, allowed: numbers of tokens")
 
 
 def check_tokens(field: str, name: str, tokenizer: Any, model: Any) -> None:
@@ -155,8 +204,8 @@ def identity_of(field: str, name: str, revision: str) -> Mapping[str, str]:
 
 
 @contextmanager
-def naming(field: str, name: str) -> Iterator[None]:
-    """Within it, an unreadable checkpoint becomes one line that names the field.
+def naming(field: str, name: str, part: str) -> Iterator[None]:
+    """Within it, a part of a checkpoint that cannot be read becomes one line that names the field.
 
     Raises:
         ValueError: for whatever a reader raises.
@@ -166,6 +215,7 @@ def naming(field: str, name: str) -> Iterator[None]:
     except (Damaged, MemoryError):
         raise
     except Exception as error:  # whatever a reader of bytes from elsewhere may raise
-        here = "cannot be read" if Path(name).is_dir() else "is neither a folder here nor to be had from the hub"
+        absent = "is neither a folder here nor to be had from the hub"
+        here = f"cannot be read: its {part}" if Path(name).is_dir() else absent
         sizes = f"; sizes pretrained here: {', '.join(BASE_SIZES)}" if field == "base.model" else ""
         raise ValueError(f"{field}: {name!r} {here} ({reason_of(error)}){sizes}") from None

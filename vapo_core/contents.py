@@ -12,6 +12,7 @@ READ = ("*.safetensors", "*.bin", "*.json", "*.jinja", "*.model", "*.tiktoken", 
 
 def content_of(file: Path) -> str:
     """16 hex digits of a file's content, read once per process unless the file is replaced meanwhile."""
+    file = file.resolve()
     state = file.stat()
     return _digest(file, (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
 

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vapo_core.adapters import merged
-from vapo_core.checkpoints import load_back, naming, read_config, without_dropout
+from vapo_core.checkpoints import check_size, load_back, naming, read_config, without_dropout
 from vapo_core.weights import from_checkpoint, load_exactly
 
 HEAD = "value_head.safetensors"
@@ -93,7 +93,8 @@ def read_values(name: str, bias: float) -> Any:
     ranked = kind.endswith("ForSequenceClassification")
     if (valued or ranked) and config.num_labels != 1:
         raise ValueError(f"base.critic: {name!r} has {config.num_labels} outputs, a value is one")
-    with naming("base.critic", name):
+    check_size("base.critic", name, value_model)
+    with naming("base.critic", name, "weights"):
         if valued:
             model = value_model(config)
             load_values(model, name, "base.critic")

@@ -11,6 +11,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+DERIVED = ("rotary_emb.inv_freq",)
+"""Endings of what old checkpoints keep although it follows from their config.json."""
+
 _SHOWN = 3
 """Names of weights in a message."""
 
@@ -29,12 +32,19 @@ def from_checkpoint(kind: Any, name: str, field: str, spare: Iterable[str] = (),
         ValueError: naming the field, the checkpoint and the weights.
     """
     model, report = kind.from_pretrained(
-        name, trust_remote_code=False, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True, **how
+        name,
+        trust_remote_code=False,
+        dtype=torch.float32,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+        **how,
     )
     named = tuple(spare)
     found = {
         "missing": [key for key in report["missing_keys"] if not key.startswith(named)],
-        "unknown to its config.json": [key for key in report["unexpected_keys"] if not key.startswith(named)],
+        "unknown to its config.json": [
+            key for key in report["unexpected_keys"] if not key.startswith(named) and not key.endswith(DERIVED)
+        ],
         "of another shape than its config.json says": [key for key, *_ in report["mismatched_keys"]],
         "not finite": not_finite(model.state_dict()),
     }

@@ -82,7 +82,7 @@ class _Parts:
             return self._unordered(value)
         if isinstance(value, (FunctionType, type)):
             return self._defined(value)
-        if hasattr(value, "dtype") and hasattr(value, "tolist"):  # an array or a tensor, which would print itself cut short
+        if hasattr(value, "dtype") and hasattr(value, "tolist"):  # an array would print itself cut short
             return [str(value.dtype), self.of(value.tolist())]
         if isinstance(value, CodeType):
             return [value.co_code.hex(), list(value.co_names), self.of(value.co_consts)]
@@ -113,7 +113,8 @@ class _Parts:
         if _is_installed(kind.__module__) and kind.__repr__ is not object.__repr__:
             return [self.of(kind), re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))]
         slots = [name for base in kind.__mro__ for name in getattr(base, "__slots__", ()) if hasattr(value, name)]
-        return [self.of(kind), self.of({**getattr(value, "__dict__", {}), **{name: getattr(value, name) for name in slots}})]
+        held = {**getattr(value, "__dict__", {}), **{name: getattr(value, name) for name in slots}}
+        return [self.of(kind), self.of(held)]
 
 
 _MEMBERS: dict[type, tuple[str, ...]] = {

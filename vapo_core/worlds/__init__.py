@@ -61,9 +61,10 @@ def _language(task: Any, task_name: str, base: Base, settings: Settings, seeds: 
     if base.model in base_model.SIZES:
         checkpoint = str(base_model.ensure_base(base_model.base_identity(task_name, task, base), task, cache))
     critic = critic_checkpoint(base.critic, cache)
-    how = base.model_dump(mode="json", exclude_defaults=True, include={"chat", "dtype", "gradient_checkpointing", "lora"})
+    read = {"model", "architecture", "init", "revision", "critic"}
     identity = {
-        "task": task_identity(task_name, task), "base": dict(identity_of("base.model", checkpoint, base.revision)), "how": how,
+        "task": task_identity(task_name, task), "base": dict(identity_of("base.model", checkpoint, base.revision)),
+        "how": base.model_dump(mode="json", exclude_defaults=True, exclude=read),
         "critic": None if critic is None else dict(identity_of("base.critic", critic, "main")),
     }  # fmt: skip
     return LanguageWorld(task, checkpoint, critic, identity, base, settings, seeds.init, engine)
