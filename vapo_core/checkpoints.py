@@ -98,7 +98,8 @@ def check_size(field: str, name: str, build: Callable[[Any], nn.Module], revisio
         weights = sum(x.numel() for x in build(config).parameters())
     stored = sum(file.stat().st_size for ending in ("*.safetensors", "*.bin") for file in Path(name).glob(ending))
     if weights > stored > 0:
-        raise ValueError(f"{field}: config.json of {name!r} describes {weights} weights, its files have {stored} bytes")
+        lacking = f"its config.json describes {weights} weights, its files have {stored} bytes"
+        raise ValueError(f"{field}: {name!r} cannot be read: {lacking}")
 
 
 def check_stops(field: str, name: str) -> None:
