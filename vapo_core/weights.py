@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-DERIVED = ("rotary_emb.inv_freq",)
-"""Endings of what old checkpoints keep although it follows from their config.json."""
+DERIVED = ("rotary_emb.inv_freq", ".masked_bias", "attn.bias", "attention.bias", ".position_ids")
+"""Endings of what old checkpoints keep although it follows from their config.json: angles, masks and positions."""
 
 _SHOWN = 3
 """Names of weights in a message."""

@@ -126,7 +126,7 @@ def test_what_cannot_be_read_is_refused_in_one_line(tmp_path):
     bpe().save_pretrained(tmp_path / "state_space")
     shape = {"hidden_size": 16, "num_hidden_layers": 1, "vocab_size": 320, "state_size": 4}
     AutoModelForCausalLM.from_config(AutoConfig.for_model("mamba", **shape)).save_pretrained(tmp_path / "state_space")
-    expected = {"adapter": "adapter alone", "empty": "cannot be read", "state_space": "MambaForCausalLM takes no"}
+    expected = {"adapter": "holds an adapter", "empty": "cannot be read", "state_space": "MambaForCausalLM takes no"}
     for name, words in expected.items():
         with pytest.raises(ValueError, match=rf"base\.model: .*{words}") as error:
             world_of(str(tmp_path / name), tmp_path)
