@@ -55,10 +55,10 @@ def measure(cell: Cell, runs: Path) -> dict[str, str]:
     `seconds` is process time of pretraining on one thread, empty for a base that was cached.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging
 
     from vapo_core.base_model import ensure_base
+    from vapo_core.checkpoints import read_policy
     from vapo_core.exam import examine
     from vapo_core.rollout.transformers import TransformersEngine
 
@@ -69,8 +69,7 @@ def measure(cell: Cell, runs: Path) -> dict[str, str]:
     cached, started = (runs / "bases" / name).exists(), time.process_time()
     home = ensure_base(identity, task, runs)
     seconds = time.process_time() - started
-    model = AutoModelForCausalLM.from_pretrained(home, trust_remote_code=False)
-    tokenizer = AutoTokenizer.from_pretrained(home, trust_remote_code=False)
+    tokenizer, model = read_policy("base", str(home))
     engine = TransformersEngine(model, tokenizer, 1.0, task.max_tokens)
     problems = task.sample(np.random.default_rng(0), PROBLEMS, "held_out")
     exam = examine(engine, task, problems, 1, (), 0)

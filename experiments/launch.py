@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from experiments.claims import LONGEST_WAIT_S, last_sign_of_life
 from experiments.exact import AnySpec
+from experiments.inputs import say_changes
 from experiments.launching import PLACES, Launching, cores
 from experiments.repair import whole_row
 from experiments.store import Shared
@@ -109,13 +110,15 @@ def run_all(specs: Sequence[AnySpec], runs: Path, on_done: OnDone, crew_for: Cal
     Raises:
         OSError: if the disk is full or the folder cannot be written; what is finished stays, give the command again.
     """
-    work = _Work(runs, on_done)
+    work, finished = _Work(runs, on_done), []
     for spec in dict.fromkeys(specs):
         row = whole_row(spec, runs / spec.hash)
         if row is None:
             work.queue.append(spec)
         else:
+            finished.append(spec)
             on_done(spec, row)
+    say_changes(finished, runs)
     if work.queue:
         crew = crew_for(len(work.queue))
         try:

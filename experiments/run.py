@@ -15,6 +15,7 @@ import numpy as np
 from experiments.arrays import ProbeLines
 from experiments.claims import LONGEST_WAIT_S, claimed
 from experiments.exact import AnySpec, ExactSpec, describe_exact, run_exact
+from experiments.inputs import record_inputs, say_changes
 from experiments.milestones import milestones
 from experiments.model_card import write_cards
 from experiments.origin import keep_origin, located
@@ -23,6 +24,7 @@ from experiments.repair import clear_damage, points_damage, read_row, whole_row
 from experiments.spec import SCORES, RunSpec
 from experiments.track import MLflowRun, Tracking, drop_partial
 from vapo_core.files import clear_scratch, set_aside, write_whole
+from vapo_core.reading import reason_of
 from vapo_core.settings import COMPONENTS
 from vapo_core.tasks import TASKS, make_task
 
@@ -77,7 +79,9 @@ def run_one(
         clear_damage(spec, home)
         row = whole_row(spec, home)
         if row is not None:
+            say_changes([spec], runs)
             return row
+        record_inputs(spec, runs)
         attempts = _count_attempt(home)
         write_whole(home / "spec.json", spec.model_dump_json(indent=2))
         keep_origin(home)
@@ -181,7 +185,7 @@ def _start(spec: RunSpec, runs: Path, home: Path, ranks: Any) -> tuple[Any, int]
     except MemoryError:
         raise
     except Exception as error:  # whatever a reader of damaged bytes may raise
-        damage = f"it cannot be read ({type(error).__name__})"
+        damage = f"it cannot be read ({reason_of(error)})"
     else:
         if not damage:
             return trainer, done

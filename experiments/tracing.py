@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from experiments.inventory import Entry
 from experiments.origin import located
 from experiments.run import build_trainer, score
+from vapo_core.reading import reason_of
 
 
 class Recovered(NamedTuple):
@@ -40,7 +41,7 @@ def _load(entry: Entry) -> Recovered:
     except MemoryError:
         raise
     except Exception as error:  # whatever a reader of damaged bytes may raise
-        reason = f"cannot be read ({type(error).__name__}); --step trains the run again"
+        reason = f"cannot be read ({reason_of(error)}); --step trains the run again"
         raise ValueError(f"{checkpoint}: {reason}") from None
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vapo_core.settings import Lora
 from vapo_core.types import Batch
+from vapo_core.weights import counted, not_finite
 
 TRAINED = "adapter/trained.safetensors"
 """What a run trains, exactly, within a checkpoint; the merged weights beside the folder are what others load."""
@@ -100,12 +101,14 @@ def load_trained(model: nn.Module, folder: Path) -> None:
     """Read what `save_trained` wrote.
 
     Raises:
-        ValueError: if it is of another model.
+        ValueError: if it is of another model, or damaged.
     """
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     found = load_file(str(folder / TRAINED))
     if {name: p.shape for name, p in trained.items()} != {name: x.shape for name, x in found.items()}:
         raise ValueError(f"{folder / TRAINED}: weights of another model")
+    if lost := not_finite(found):
+        raise ValueError(f"{folder / TRAINED}: {counted(lost)} not finite")
     with torch.no_grad():
         for name, parameter in trained.items():
             parameter.copy_(found[name])

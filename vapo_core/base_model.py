@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from filelock import FileLock
 
-from vapo_core.files import whole_folder
+from vapo_core.checkpoints import read_policy
+from vapo_core.files import set_aside, whole_folder
 from vapo_core.seeds import child
 from vapo_core.settings import Base
 from vapo_core.tasks.base import Task
+from vapo_core.tasks.known_by import code_hash, is_ours
 from vapo_core.types import Problem
 
 SIZES: dict[str, dict[str, int]] = {
@@ -47,7 +49,7 @@ def base_identity(task_name: str, task: Any, base: Base) -> dict[str, Any]:
     """Everything a base model depends on, as JSON content: the task's dials and a sample of its demonstrations.
 
     Dials are those that differ from the defaults. A sample alone would not tell small changes of a dial apart, and dials
-    alone not a changed task.
+    alone not a changed task. A user's own task is known by its code as well.
     """
     rng, dials = np.random.default_rng(0), getattr(task, "dials", None)
     number = MANY_LESSONS if dials is None else LESSONS
@@ -57,7 +59,7 @@ def base_identity(task_name: str, task: Any, base: Base) -> dict[str, Any]:
     return {
         "task": task_name, "demonstrations": content_key(lessons), "alphabet": task.alphabet, "size": base.model,
         **SIZES[base.model], **PRETRAINING[base.model], "steps": steps, "architecture": base.architecture, "init": base.init,
-        **({"dials": changed} if changed else {}),
+        **({"dials": changed} if changed else {}), **({} if is_ours(task) else {"code": code_hash(task)}),
     }  # fmt: skip
 
 
@@ -67,10 +69,15 @@ def lessons_of(task: Any, rng: np.random.Generator, n: int) -> list[Problem]:
 
 
 def ensure_base(identity: Mapping[str, Any], task: Task, cache: Path) -> Path:
-    """Folder of the base model with this identity, pretrained once and then reused; safe with many processes."""
+    """Folder of the base model with this identity, pretrained once and then reused; safe with many processes.
+
+    One that cannot be read any more is set aside, said in one line, and made again.
+    """
     home = cache / "bases" / content_key(identity)
     home.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{home}.lock"):
+        if home.exists() and (damage := _damage(home)):
+            set_aside(home, f"it cannot be read ({damage})", "the base model is made again")
         if not home.exists():
             model, tokenizer = pretrain(identity, task)
             with whole_folder(home) as scratch:
@@ -78,6 +85,15 @@ def ensure_base(identity: Mapping[str, Any], task: Task, cache: Path) -> Path:
                 tokenizer.save_pretrained(scratch)
                 (scratch / "identity.json").write_text(json.dumps(identity, indent=2))
     return home
+
+
+def _damage(home: Path) -> str:
+    """Why a base model in the cache cannot be read; "" if it can."""
+    try:
+        read_policy("base", str(home))
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def character_tokenizer(alphabet: str) -> Any:

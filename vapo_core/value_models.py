@@ -5,13 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vapo_core.adapters import merged
-from vapo_core.checkpoints import load_back, read_config, without_dropout
+from vapo_core.checkpoints import check_size, load_back, naming, read_config, without_dropout
+from vapo_core.weights import from_checkpoint, load_exactly
 
 HEAD = "value_head.safetensors"
+
+UNUSED = ("lm_head.",)
+"""Weights of a causal checkpoint that its critic does without."""
 
 
 class Headed(nn.Module):
@@ -89,23 +93,29 @@ def read_values(name: str, bias: float) -> Any:
     ranked = kind.endswith("ForSequenceClassification")
     if (valued or ranked) and config.num_labels != 1:
         raise ValueError(f"base.critic: {name!r} has {config.num_labels} outputs, a value is one")
-    if valued:
-        model = value_model(config)
-        load_values(model, name)
-        return model
-    auto = AutoModelForSequenceClassification if ranked else AutoModelForCausalLM
-    source = auto.from_pretrained(name, trust_remote_code=False, dtype=torch.float32)
-    model = on_backbone(source, bias)
+    check_size("base.critic", name, value_model)
+    with naming("base.critic", name, "weights"):
+        if valued:
+            model = value_model(config)
+            load_values(model, name, "base.critic")
+            return model
+        auto, spare = (AutoModelForSequenceClassification, ()) if ranked else (AutoModelForCausalLM, UNUSED)
+        source = from_checkpoint(auto, name, "base.critic", spare)
+        model = on_backbone(source, bias)
     if ranked:
         with torch.no_grad():
             head_of(model).weight.copy_(head_of(source).weight)
     return model
 
 
-def load_values(model: Any, folder: Path | str) -> None:
-    """Read the weights of a value model from a folder that `save_pretrained` wrote, or from the hub."""
+def load_values(model: Any, folder: Path | str, field: str = "critic") -> None:
+    """Read the weights of a value model from a folder that `save_pretrained` wrote, or from the hub.
+
+    Raises:
+        ValueError: if weights are lost or damaged.
+    """
     if isinstance(model, Headed):
-        load_back(model.base_model, folder)
-        model.score.load_state_dict(load_file(str(Path(folder) / HEAD)))
+        load_back(model.base_model, folder, field)
+        load_exactly(model.score, Path(folder) / HEAD)
     else:
-        load_back(model, folder)
+        load_back(model, folder, field)

@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from filelock import FileLock
-from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
+from safetensors.torch import save_model
 from torch import Tensor
 
 from vapo_core.advantages import returns_to_go
@@ -21,10 +20,13 @@ from vapo_core.files import clear_scratch, set_aside, whole_folder
 from vapo_core.learner import Learner
 from vapo_core.losses import linear_weights, token_mean, value_loss
 from vapo_core.prompts import PromptStream
+from vapo_core.reading import reason_of
 from vapo_core.recipe import Recipe, Settings
 from vapo_core.seeds import Seeds, child, torch_generator
 from vapo_core.step import Diverged, slices_of
+from vapo_core.tasks.known_by import problems_hash
 from vapo_core.types import Batch, Problem
+from vapo_core.weights import load_exactly
 from vapo_core.worlds.base import World
 
 
@@ -50,7 +52,7 @@ def warm_start(
     outcome = settings.outcome_steps if settings.critic_start == "outcome" else 0
     if not recipe.credit.needs_critic or outcome + recipe.value_pretraining == 0:
         return WarmStart(0, "")
-    key = content_key(_key_content(world, recipe, settings, outcome, seeds))
+    key = content_key(_key_content(world, recipe, settings, pool, outcome, seeds))
     home = cache / "critics" / key
     home.parent.mkdir(parents=True, exist_ok=True)
     ranks = world.ranks
@@ -79,20 +81,30 @@ def _load(world: World, home: Path) -> int | None:
         return None
     try:
         tokens = int(json.loads((home / "warm.json").read_text())["tokens"])
-        load_model(world.critic, str(home / "critic.safetensors"))
-    except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
-        set_aside(home, f"it cannot be read ({type(error).__name__})", "the warm critic is made again")
+        load_exactly(world.critic, home / "critic.safetensors")
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a reader of damaged bytes may raise
+        set_aside(home, f"it cannot be read ({reason_of(error)})", "the warm critic is made again")
         return None
     return tokens
 
 
-def _key_content(world: World, recipe: Recipe, settings: Settings, outcome: int, seeds: Seeds) -> dict[str, Any]:
+FITTED_BY = (
+    "responses_per_step", "pool_size", "reward_low", "reward_high", "critic_lr", "mini_batches", "max_grad_norm",
+    "adam_beta1", "adam_beta2", "weight_decay", "value_clip",
+    "micro_batches", "tokens_per_micro_batch", "tokens_per_generation_batch",
+)  # fmt: skip
+"""Settings that `fit` reads; the last three change rounding, or which answers are sampled side by side."""
+
+
+def _key_content(
+    world: World, recipe: Recipe, settings: Settings, pool: list[Problem], outcome: int, seeds: Seeds
+) -> dict[str, Any]:
     """Everything the warm critic depends on, and nothing else."""
-    names = ("responses_per_step", "pool_size", "reward_low", "reward_high", "critic_lr", "mini_batches",
-             "max_grad_norm", "adam_beta1", "adam_beta2", "weight_decay", "value_clip")  # fmt: skip
-    numbers = {name: repr(getattr(settings, name)) for name in names}
+    numbers = {name: repr(getattr(settings, name)) for name in FITTED_BY}
     return {
-        "world": dict(world.identity), "settings": numbers, "outcome_steps": outcome,
+        "world": dict(world.identity), "settings": numbers, "outcome_steps": outcome, "pool": problems_hash(pool),
         "steps": recipe.value_pretraining, "data": seeds.data, "warmup": seeds.warmup,
     }  # fmt: skip
 

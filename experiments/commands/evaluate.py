@@ -13,6 +13,7 @@ from experiments.exact import read_spec
 from experiments.options import known, parse, peek, with_task_dials
 from experiments.origin import check_found, located_dials
 from experiments.spec import DEFAULT_TASK, RunSpec
+from vapo_core.reading import reading
 from vapo_core.settings import Frozen
 from vapo_core.tasks import TASKS, make_task
 
@@ -106,11 +107,13 @@ def trained_on(checkpoint: Path) -> Trained | None:
     if not (checkpoint / "config.json").is_file():
         return None
     if run.is_file():
-        spec = read_spec(run.read_text(encoding="utf-8"))
+        with reading(run):
+            spec = read_spec(run.read_text(encoding="utf-8"))
         return _trained_in(spec, home) if isinstance(spec, RunSpec) else None
     if base.is_file():
-        content = json.loads(base.read_text(encoding="utf-8"))
-        return Trained(content["task"], content.get("dials", {}))
+        with reading(base, "does not say which task it is of"):
+            content = json.loads(base.read_text(encoding="utf-8"))
+            return Trained(str(content["task"]), dict(content.get("dials", {})))
     return None
 
 
@@ -124,7 +127,7 @@ def _examine(config: Any, task: Any) -> "Exam":
     import torch
     from transformers.utils import logging
 
-    from vapo_core.checkpoints import read_policy, read_tokenizer
+    from vapo_core.checkpoints import read_policy
     from vapo_core.devices import device
     from vapo_core.exam import examine
     from vapo_core.rollout.engines import ENGINES
@@ -132,8 +135,8 @@ def _examine(config: Any, task: Any) -> "Exam":
     from vapo_core.text import uses_template
 
     logging.disable_progress_bar()
-    tokenizer = read_tokenizer("checkpoint", str(config.checkpoint))
-    model = read_policy(str(config.checkpoint)).to(device())
+    tokenizer, model = read_policy("checkpoint", str(config.checkpoint))
+    model.to(device())
     chat = uses_template(config.chat, tokenizer)
     engine = ENGINES[config.engine](
         model, tokenizer, config.temperature, task.max_tokens, chat=chat, dtype=getattr(torch, config.dtype)

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from tests.checkpoints import CORPUS, SHAPES, bpe, causal
-from vapo_core.checkpoints import fingerprint
+from vapo_core.contents import fingerprint
 from vapo_core.seeds import seeds_of
 from vapo_core.settings import SCALES, Base, Settings
 from vapo_core.tasks.base import FunctionTask
@@ -126,7 +126,7 @@ def test_what_cannot_be_read_is_refused_in_one_line(tmp_path):
     bpe().save_pretrained(tmp_path / "state_space")
     shape = {"hidden_size": 16, "num_hidden_layers": 1, "vocab_size": 320, "state_size": 4}
     AutoModelForCausalLM.from_config(AutoConfig.for_model("mamba", **shape)).save_pretrained(tmp_path / "state_space")
-    expected = {"adapter": "adapter alone", "empty": "cannot be read", "state_space": "MambaForCausalLM takes no"}
+    expected = {"adapter": "holds an adapter", "empty": "cannot be read", "state_space": "MambaForCausalLM takes no"}
     for name, words in expected.items():
         with pytest.raises(ValueError, match=rf"base\.model: .*{words}") as error:
             world_of(str(tmp_path / name), tmp_path)
@@ -150,10 +150,10 @@ def test_generation_in_parts_ends_in_one_rollout(tmp_path):
 
 def test_a_folder_that_changed_is_another_checkpoint(tmp_path):
     """Warm critics are kept by what a folder holds, not by its name."""
-    first = fingerprint(causal(tmp_path / "base"))
-    assert first == fingerprint(str(tmp_path / "base"))
-    assert first != fingerprint(causal(tmp_path / "base", "llama"))
-    assert fingerprint("someone/some-model") == ""
+    first = fingerprint(Path(causal(tmp_path / "base")))
+    assert first == fingerprint(tmp_path / "base")
+    assert first != fingerprint(Path(causal(tmp_path / "base", "llama")))
+    assert fingerprint(Path("someone/some-model")) == ""
 
 
 WITHOUT_US = """

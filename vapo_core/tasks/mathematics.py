@@ -37,6 +37,9 @@ GRADES: dict[Outcome, Grade] = {
 class MathematicsDials(Frozen):
     """Dials of a mathematics task."""
 
+    places: ClassVar[tuple[str, ...]] = ("path", "held_out_path")
+    """Those that name a file or a folder."""
+
     path: str = Field("", description="file, or folder with a file per split, in the hub's format; the hub if empty")
     held_out_path: str = Field("", description="file or folder of the held-out problems, where path has them not")
     max_tokens: int = Field(1024, ge=2, description="length limit of a response in tokens, stop token included")

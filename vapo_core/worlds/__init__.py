@@ -6,6 +6,7 @@ from typing import Any
 
 from vapo_core.seeds import Seeds, child
 from vapo_core.settings import Base, Settings
+from vapo_core.tasks.known_by import task_identity
 
 WALK_WIDTHS = {"tiny": 32, "small": 128}
 
@@ -56,17 +57,16 @@ def _language(task: Any, task_name: str, base: Base, settings: Settings, seeds: 
     from vapo_core.worlds.language import LanguageWorld
 
     logging.disable_progress_bar()  # loading a model of 80,000 weights needs none
+    checkpoint = base.model
     if base.model in base_model.SIZES:
-        identity = base_model.base_identity(task_name, task, base)
-        checkpoint = str(base_model.ensure_base(identity, task, cache))
-    else:
-        checkpoint, identity = base.model, {**identity_of(base.model, base.revision), "task": task_name}
+        checkpoint = str(base_model.ensure_base(base_model.base_identity(task_name, task, base), task, cache))
     critic = critic_checkpoint(base.critic, cache)
-    changed = base.model_dump(mode="json", exclude_defaults=True, exclude={"model", "architecture", "init", "revision"})
-    if changed:
-        identity = {**identity, "base": changed}
-    if critic is not None:
-        identity = {**identity, "critic": dict(identity_of(critic, "main"))}
+    read = {"model", "architecture", "init", "revision", "critic"}
+    identity = {
+        "task": task_identity(task_name, task), "base": dict(identity_of("base.model", checkpoint, base.revision)),
+        "how": base.model_dump(mode="json", exclude_defaults=True, exclude=read),
+        "critic": None if critic is None else dict(identity_of("base.critic", critic, "main")),
+    }  # fmt: skip
     return LanguageWorld(task, checkpoint, critic, identity, base, settings, seeds.init, engine)
 
 

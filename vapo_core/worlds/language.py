@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vapo_core.adapters import Unadapted, load_trained, merged, put_on, save_trained
-from vapo_core.checkpoints import check_vocabulary, load_back, read_policy, read_tokenizer, recompute_activations
+from vapo_core.checkpoints import check_vocabulary, load_back, read_policy, recompute_activations
 from vapo_core.critic import LanguageCritic, NoCritic
 from vapo_core.devices import device
 from vapo_core.oracles.kept import Continued
@@ -70,8 +70,7 @@ class LanguageWorld:
         dtype = getattr(torch, base.dtype)
         self._passes = Passes(dtype, settings.tokens_per_micro_batch)
         torch.manual_seed(init_seed)
-        self.tokenizer = read_tokenizer("base.model", checkpoint, base.revision)
-        self.model: Any = read_policy(checkpoint, base.revision)
+        self.tokenizer, self.model = read_policy("base.model", checkpoint, base.revision)
         self._drawn = torch.get_rng_state()
         self.adapter = put_on(self.model, base.lora) if base.lora.on else None
         self.model.to(device())
