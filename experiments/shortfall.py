@@ -13,15 +13,21 @@ MOST_NAMED = 8
 """Runs that a line names one by one."""
 
 
-def say_gone(finished: Iterable[AnySpec], runs: Path, kept: Collection[str] = ()) -> int:
+def finished(specs: Iterable[AnySpec], failures: Sequence[Failure]) -> list[AnySpec]:
+    """The runs that came to their end."""
+    lost = {spec for spec, _ in failures}
+    return [spec for spec in dict.fromkeys(specs) if spec not in lost]
+
+
+def say_gone(ended: Iterable[AnySpec], runs: Path, kept: Collection[str] = ()) -> int:
     """One line on stderr if records of runs that were said to be finished are gone or damaged; returns their number.
 
     Args:
-        finished: the runs.
+        ended: those runs.
         runs: the folder of records.
         kept: hashes of runs that are kept elsewhere, such as in results.
     """
-    gone = [spec.hash for spec in dict.fromkeys(finished) if spec.hash not in kept and not _is_there(spec, runs)]
+    gone = [spec.hash for spec in dict.fromkeys(ended) if spec.hash not in kept and not _is_there(spec, runs)]
     if gone:
         more = f" and {len(gone) - MOST_NAMED} more" if len(gone) > MOST_NAMED else ""
         print(

@@ -23,6 +23,7 @@ from experiments.launch import Failure, launch
 from experiments.launching import Launching, part_of
 from experiments.progress import Progression
 from experiments.run import git_commit
+from experiments.shortfall import finished, say_failures, say_gone
 from experiments.studies import STEMS, find, stem_of
 from experiments.studies.real import Target, chosen, flags, on
 from experiments.study_plan import study_cost
@@ -93,14 +94,14 @@ def run_study(stem: str, config: StudyConfig) -> int:
         raise ValueError("shard: --judge reads all parts, so give it without --shard")
     ensure_writable(out)
     failures = [] if config.judge else _run(stem, missing, config)
+    gone = 0 if config.judge else say_gone(finished(missing, failures), config.runs)
     if config.shard:
-        print(f"{stem}, part {config.shard}: {len(missing) - len(failures)} of {len(missing)} runs are finished;"
+        print(f"{stem}, part {config.shard}: {len(missing) - len(failures) - gone} of {len(missing)} runs are finished;"
               " once all parts are, the command without --shard judges")  # fmt: skip
     else:
         _publish(stem, config, out)
-    for spec, reason in failures:
-        print(f"not finished: {spec.arm}, seed {spec.seed}, run {spec.hash}: {reason}")
-    return 1 if failures else 0
+    say_failures(failures, lambda spec: spec.arm)
+    return 1 if failures or gone else 0
 
 
 def _specs(stem: str, config: StudyConfig) -> Sequence[AnySpec]:

@@ -1,6 +1,5 @@
 """What a study still has to run, and what that costs."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from statistics import median
 from experiments.exact import AnySpec, ExactSpec
 from experiments.footprint import memory_lines, run_seconds
 from experiments.progress import on_workers
+from experiments.repair import read_row
 from experiments.run import as_text
 from experiments.spec import DEFAULT_STEPS
 from vapo_core.settings import BASE_SIZES
@@ -61,13 +61,11 @@ def measured_pace(runs: Path) -> dict[Kind, float]:
     """Median seconds of finished runs of every kind in a folder."""
     found: dict[Kind, list[float]] = defaultdict(list)
     for path in runs.glob("*/row.json"):
-        try:
-            row = json.loads(path.read_text(encoding="utf-8"))
+        row = read_row(path.parent)
+        if row is not None:
             model = _checkpoint(str(row.get("base", "")).rsplit(":", 1)[0])
-            kind = row["world"], row["task"], row["steps"], model, row.get("probes", "")
+            kind = str(row["world"]), str(row.get("task")), int(row.get("steps", 0)), model, str(row.get("probes", ""))
             found[kind].append(float(row["seconds"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue
     return {kind: median(seconds) for kind, seconds in found.items()}
 
 

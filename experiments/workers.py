@@ -141,6 +141,11 @@ def storage_trouble(error: BaseException, runs: Path) -> tuple[int, str] | None:
     return (errno.ENOSPC, str(runs)) if full else None
 
 
+def no_storage(number: int, path: str) -> OSError:
+    """What a command says as it stops because records cannot be written."""
+    return OSError(number, f"{os.strerror(number)}; finished runs are kept, mend it and give the command again", path)
+
+
 LOCKED = (errno.EROFS, errno.EACCES, errno.EPERM)
 """A folder of records that may not be written."""
 

@@ -52,4 +52,8 @@ def _cells(entry: Entry | Unknown) -> tuple[str, ...]:
     row = entry.row
     if row is None:
         return known
-    return *known, *(f"{row[name]:.3f}" if name in row else "" for name in ("first", "last", "auc")), f"{row['seconds']:.0f}"
+    return (
+        *known,
+        *(f"{row[name]:.3f}" if name in row else "" for name in ("first", "last", "auc")),
+        f"{row['seconds']:.0f}",
+    )

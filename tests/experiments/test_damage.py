@@ -130,7 +130,8 @@ def test_a_row_under_a_wrong_name_replaces_none(runs, tmp_path, capsys):
 
 
 LINES = {
-    "empty line": b"\n", "null": b"null\n", "list": b"[]\n", "number": b"3\n", "binary": b"\xff\xfe\n", "deep": b"[" * 100_000 + b"\n",
+    "empty line": b"\n", "null": b"null\n", "list": b"[]\n", "number": b"3\n", "binary": b"\xff\xfe\n",
+    "deep": b"[" * 100_000 + b"\n",
     "text": b'{"step": 2, "metrics": {"a": "x"}}\n', "step": b'{"step": "2", "metrics": {"a": 1}}\n',
     "half a step": b'{"step": 2.5, "metrics": {"a": 1}}\n', "inf": b'{"step": 2, "metrics": {"a": 1e999}}\n',
     "no metrics": b'{"step": 2}\n', "list of metrics": b'{"step": 2, "metrics": [1]}\n',

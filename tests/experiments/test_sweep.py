@@ -135,7 +135,7 @@ def test_end_to_end_and_again(capsys, tmp_path, monkeypatch):
     assert "recommended: alpha = " in said
     assert "for a mean response length of" in said
     assert "difference to fixed_lambda = " in said
-    out = tmp_path / "sweep-walk-walk-alpha-smoke"
+    out = next(tmp_path.glob("sweep-walk-walk-alpha-smoke-*"))
     table = pd.read_csv(out / "sweep.csv")
     assert table.groupby(["role", "trial"])["seed"].nunique().to_list() == [4] * 6
     assert table["spec"].nunique() == 24
