@@ -259,6 +259,7 @@ def sweep(config: SweepConfig, dials: dict[str, Any]) -> int:
     if config.dry_run:
         return 0
     require(config.engine)
+    from experiments.publish_sweep import publish
     from experiments.trials import Cells, given_up, has_result, owed, run_held_back, run_trials
     from experiments.tune import set_damaged_aside
 
@@ -293,28 +294,3 @@ def _shared_rows(shared: Shared | None, specs: Sequence[AnySpec]) -> Collection[
     if shared is None:
         return ()
     return shared.patiently(lambda: shared.database.rows([spec.hash for spec in specs]))
-
-
-def publish(studies: Sequence["Study"], place: Place, runs: Path, out: Path) -> None:
-    """Tables, figures, the page, and what is recommended on the terminal."""
-    from rich.console import Console
-
-    from analysis.sweep import load_sweep, recommendations
-    from analysis.sweep_page import write_page
-    from analysis.sweep_text import sentences, trials_table
-    from experiments.trials import importance_table, space_table, trial_table
-
-    patiently = store_of(place).patiently
-    write_whole(out / "sweep.csv", patiently(lambda: trial_table(studies, place, runs)).to_csv(index=False))
-    write_whole(out / "space.csv", space_table(studies).to_csv(index=False))
-    write_whole(out / "importances.csv", patiently(lambda: importance_table(studies, place)).to_csv(index=False))
-    tables = load_sweep(out)
-    found = recommendations(tables)
-    write_whole(out / "recommendation.csv", found.to_csv(index=False))
-    page = write_page(tables, out)
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    for table in trials_table(tables):
-        console.print(table)
-    for line in sentences(tables, found):
-        print(line)
-    print(f"report: {page}")

@@ -21,11 +21,9 @@ class CleanConfig(Frozen):
     yes: bool = Field(False, description="do it")
 
 
-WRITTEN = re.compile(
-    r"(attempts|lock|(spec|failure|mlflow)\.json|(metrics|probes)\.jsonl|checkpoint|continuations.*|trace\.(html|parquet)"
-    r"|figures)(\.damaged\d+)?|row\.json\.damaged\d+|\..+"
-)
-"""Names of what a run that is not finished leaves in its folder; with a dot in front, what its writers left half done."""
+FILES = r"(attempts|lock|(spec|row|failure|mlflow)\.json|(metrics|probes)\.jsonl|checkpoint|trace\.(html|parquet))"
+WRITTEN = re.compile(rf"{FILES}(\.damaged\d+)?|\.{FILES}\..+|\.arriving")
+"""Names of what a run leaves in its folder, also what it set aside, and what a killed one left half written."""
 
 CACHES = {"bases": "identity.json", "critics": "warm.json"}
 """Folder of a cache -> the file by which each of its entries is known."""
@@ -45,7 +43,7 @@ def run(words: Sequence[str]) -> int:
 def _unfinished(runs: Path) -> Iterator[tuple[Path, Path]]:
     """(folder, lock) of every run that was begun and has no row; a folder that holds anything else is left alone."""
     for home in sorted(runs.iterdir()):
-        if not _is_entry(home) or not (home / "attempts").is_file() or (home / "row.json").exists():
+        if not _is_entry(home, home.name) or not (home / "attempts").is_file() or (home / "row.json").exists():
             continue
         foreign = [path.name for path in home.iterdir() if not WRITTEN.fullmatch(path.name) or path.is_symlink()]
         if foreign:
@@ -58,15 +56,17 @@ def _cached(runs: Path) -> Iterator[tuple[Path, Path]]:
     """(folder, lock) of every base model and warm critic."""
     for name, known_by in CACHES.items():
         cache = runs / name
-        if cache.is_dir() and not cache.is_symlink():
-            for home in sorted(cache.iterdir()):
-                if _is_entry(home) and (home / known_by).is_file():
-                    yield home, cache / f"{home.name}.lock"
+        if not cache.is_dir() or cache.is_symlink():
+            continue
+        for home in sorted(cache.iterdir()):
+            key, _, damaged = home.name.partition(".damaged")
+            if _is_entry(home, key) and (damaged.isdecimal() or (home / known_by).is_file()):
+                yield home, cache / f"{key}.lock"
 
 
-def _is_entry(home: Path) -> bool:
-    """Whether it is a folder, no link to one, named as runs and cache entries are."""
-    return bool(NAME.fullmatch(home.name)) and home.is_dir() and not home.is_symlink()
+def _is_entry(home: Path, key: str) -> bool:
+    """Whether it is a folder, no link to one, and its key that of a run or of a cache entry."""
+    return bool(NAME.fullmatch(key)) and home.is_dir() and not home.is_symlink()
 
 
 def _remove(home: Path, lock: Path, really: bool) -> bool:
