@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vapo_core.files import whole_file, whole_folder
+from vapo_core.files import naming, whole_file, whole_folder
 from vapo_core.full_disk import fullness
 
 ROOT = Path(__file__).parents[2]
@@ -76,10 +76,11 @@ def test_another_error_stays_what_it_is(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_the_systems_own_full_device(tmp_path):
-    (tmp_path / "link").symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left"), whole_folder(tmp_path / "thing") as scratch:
-        with (tmp_path / "link").open("w") as handle:
-            handle.write("x" * 100_000)
-        (scratch / "never").touch()
-    assert not (tmp_path / "thing").exists()
+def test_the_systems_own_full_device_is_named(tmp_path):
+    with (
+        pytest.raises(OSError, match="No space left") as caught,
+        naming(tmp_path / "thing"),
+        Path("/dev/full").open("w") as f,
+    ):
+        f.write("x")
+    assert caught.value.filename == str(tmp_path / "thing")
