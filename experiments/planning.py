@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.designs import GENERATORS, Cell
 from experiments.progress import on_workers
-from experiments.repair import read_row
+from experiments.repair import timed_rows
 from experiments.spec import DEFAULT_STEPS, RunSpec
 
 SECONDS_PER_RUN = {"walk": 2.0, "lm": 15.0}
@@ -66,9 +66,8 @@ def check_labels(cells: Sequence[Cell]) -> None:
 
 def measured_speed(runs: Path, world: str, task: str, steps: int) -> Speed:
     """Median seconds of finished runs of that world, task and number of RL steps in a folder, else the constant."""
-    rows = (read_row(path.parent) for path in runs.glob("*/row.json"))
     kind = (world, task, steps, "finished")
-    found = [float(row["seconds"]) for row in rows if row is not None and _kind(row) == kind]
+    found = [float(row["seconds"]) for row in timed_rows(runs) if _kind(row) == kind]
     if found:
         return Speed(median(found), len(found))
     return Speed(SECONDS_PER_RUN[world] * steps / DEFAULT_STEPS[world], 0)

@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,15 @@ def checked_row(home: Path) -> dict[str, Any] | None:
     with reading(path, "no row of a run"):
         _check(row, home.name)
     return row
+
+
+def timed_rows(runs: Path) -> Iterator[dict[str, Any]]:
+    """Every row in a folder of records that says how many seconds its run took; what cannot be read is passed over."""
+    for path in runs.glob("*/row.json"):
+        with suppress(ValueError, OSError):
+            row = read_object(path)
+            if is_finite(row.get("seconds")):
+                yield row
 
 
 def read_object(path: Path) -> dict[str, Any]:

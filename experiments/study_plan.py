@@ -8,7 +8,7 @@ from statistics import median
 from experiments.exact import AnySpec, ExactSpec
 from experiments.footprint import memory_lines, run_seconds
 from experiments.progress import on_workers
-from experiments.repair import read_row
+from experiments.repair import timed_rows
 from experiments.run import as_text
 from experiments.spec import DEFAULT_STEPS
 from vapo_core.settings import BASE_SIZES
@@ -60,12 +60,11 @@ def _checkpoint(model: str) -> str:
 def measured_pace(runs: Path) -> dict[Kind, float]:
     """Median seconds of finished runs of every kind in a folder."""
     found: dict[Kind, list[float]] = defaultdict(list)
-    for path in runs.glob("*/row.json"):
-        row = read_row(path.parent)
-        if row is not None:
-            model = _checkpoint(str(row.get("base", "")).rsplit(":", 1)[0])
-            kind = str(row["world"]), str(row.get("task")), int(row.get("steps", 0)), model, str(row.get("probes", ""))
-            found[kind].append(float(row["seconds"]))
+    for row in timed_rows(runs):
+        model = _checkpoint(str(row.get("base", "")).rsplit(":", 1)[0])
+        world, task, steps, probes = (row.get(name, "") for name in ("world", "task", "steps", "probes"))
+        if isinstance(steps, int):
+            found[str(world), str(task), steps, model, str(probes)].append(float(row["seconds"]))
     return {kind: median(seconds) for kind, seconds in found.items()}
 
 
