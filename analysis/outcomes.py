@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, get_args
 import pandas as pd
 
 from analysis import verdicts
+from analysis.boundary import left_out, naming
 from analysis.decisions import Verdict
 from analysis.questions import Floor, Level, Question
 from analysis.schema import Tables, load
@@ -51,20 +52,29 @@ def folders(stem: str, results: Path, runs: Path) -> list[Path]:
     return [Path(results) / stem, Path(runs) / f"study-{stem}-quick", Path(runs) / f"study-{stem}-real"]
 
 
-def found(stem: str, results: Path, runs: Path) -> list[Outcome]:
+def found(stem: str, results: Path, runs: Path, objections: list[str] | None = None) -> list[Outcome]:
     """A study's outcome, at most one of each of the presets full, quick and real; none if it was not run.
 
     Every level of evidence comes from one of them: from results/ if that has verdict rows of the level. A figure that both
     have comes from results/.
 
+    Args:
+        stem: the study.
+        results, runs: where to look.
+        objections: takes a line for each folder that cannot be read; the others go on.
+
     Raises:
-        ValueError: if a folder's verdicts or its note cannot be read; the file is named.
+        ValueError: if a folder's verdicts or its note cannot be read and there are no objections; the file is named.
     """
     taken: list[Outcome] = []
     for folder in folders(stem, results, runs):
         if not all((folder / name).is_file() for name in ("verdicts.json", "study.json")):
             continue
-        one = read(folder)
+        one = None
+        with left_out(folder, objections):
+            one = read(folder)
+        if one is None:
+            continue
         levels = tuple(level for level in one.levels if not any(level in other.levels for other in taken))
         if not levels:
             continue
@@ -82,16 +92,14 @@ def found(stem: str, results: Path, runs: Path) -> list[Outcome]:
 def read(folder: Path) -> Outcome:
     """All that one folder says."""
     note = _json(folder / "study.json", dict)
-    rows = _verdicts(folder / "verdicts.json")
-    try:
+    rows = verdicts.read(folder / "verdicts.json")
+    with naming(folder / "study.json"):
         return Outcome(
             str(note["stem"]), folder, str(note["preset"]), str(note["commit"]), str(note["command"]), int(note["runs"]),
             float(note["core_hours"]), str(note["machine"]),
             {name: _question(fields) for name, fields in note["questions"].items()},
             tuple(level for level in LEVELS if any(row.level == level for row in rows)), rows, pictures(folder),
         )  # fmt: skip
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{folder / 'study.json'}: not the note of a study ({error!r})") from None
 
 
 def pictures(folder: Path) -> list[Shown]:
@@ -99,13 +107,11 @@ def pictures(folder: Path) -> list[Shown]:
     home = folder / "figures"
     if not (home / "index.json").is_file():
         return []
-    try:
+    with naming(home / "index.json"):
         listed = [
             Shown(str(row["name"]), str(row["alt"]), home / f"{row['name']}.svg", home / f"{row['name']}.csv")
             for row in _json(home / "index.json", list)
         ]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{home / 'index.json'}: not a list of figures ({error!r})") from None
     return [figure for figure in listed if figure.svg.is_file() and figure.csv.is_file()]
 
 
@@ -139,18 +145,9 @@ def _question(fields: dict[str, Any]) -> Question:
     return Question(**{**fields, "also": tuple(fields["also"]), "floor": Floor(*fields["floor"])})
 
 
-def _verdicts(path: Path) -> list[Verdict]:
-    try:
-        return verdicts.read(path)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: not JSON ({error})") from None
-
-
 def _json(path: Path, kind: type) -> Any:
-    try:
+    with naming(path):
         content = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}: not JSON ({error})") from None
-    if not isinstance(content, kind):
-        raise ValueError(f"{path}: not a JSON {kind.__name__}")
+        if not isinstance(content, kind):
+            raise ValueError(f"not a JSON {kind.__name__}")
     return content

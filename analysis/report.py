@@ -8,6 +8,7 @@ import pandas as pd
 
 from analysis import factorial_view, grid, measured, paper
 from analysis.arms import references
+from analysis.boundary import Damaged, left_out
 from analysis.component_rows import heads
 from analysis.curves import bands
 from analysis.drawing import write_whole
@@ -74,18 +75,26 @@ def write_report(
     out: Path,
     studies: Studies | None = None,
     sweeps: Sequence[SweepSection] = (),
+    objections: list[str] | None = None,
 ) -> Path:
     """Write the page about one table folder, or several as (title, folder), and return its path.
 
     What studies found, of `study_page.studies`, comes first; what sweeps found, of `sweep_page.sections`, last.
 
-    The file holds everything it shows and loads nothing; it appears whole or not at all.
+    The file holds everything it shows and loads nothing; it appears whole or not at all. A folder that cannot be read is
+    left out with a line in `objections`, if there is such a list.
 
     Raises:
-        FileNotFoundError, ValueError: as `schema.load` and `effects.ablation_table` do.
+        FileNotFoundError, ValueError: as `schema.load` and `effects.ablation_table` do, if there are no objections; or if
+            nothing is left to show.
     """
     named = [("", Path(sources))] if isinstance(sources, (str, Path)) else [(t, Path(f)) for t, f in sources]
-    sections = [section for title, folder in named for section in sections_of(title, load(folder, probes=()))]
+    sections: list[Section] = []
+    for title, folder in named:
+        with left_out(folder, objections):
+            sections += sections_of(title, load(folder, probes=()))
+    if objections and not (sections or studies or sweeps):
+        raise Damaged("; ".join(objections))
     text = page(
         "report.html.j2",
         sections=sections,

@@ -4,7 +4,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
+
+from analysis.boundary import Damaged, naming
 
 COMPONENTS: tuple[str, ...] = (
     "value_pretraining",
@@ -80,16 +83,23 @@ def load(folder: Path, probes: Collection[str] | None = None) -> Tables:
                 f"{Path(folder) / name} is missing: a table folder holds runs.csv and curves.parquet"
             )
     text = dict.fromkeys((*RUN_TEXT, *LATER_TEXT), "str")
-    runs = pd.read_csv(Path(folder) / "runs.csv", dtype=text, keep_default_na=True)
-    curves = pd.read_parquet(Path(folder) / "curves.parquet")
-    return check(Tables(runs, curves, _arrays(Path(folder) / "probes.parquet", probes)))
+    with naming(Path(folder) / "runs.csv"):
+        runs = pd.read_csv(Path(folder) / "runs.csv", dtype=text, keep_default_na=True)
+    with naming(Path(folder) / "curves.parquet"):
+        curves = pd.read_parquet(Path(folder) / "curves.parquet")
+    arrays = _arrays(Path(folder) / "probes.parquet", probes)
+    try:
+        return check(Tables(runs, curves, arrays))
+    except ValueError as error:
+        raise Damaged(str(Path(folder) / str(error))) from None
 
 
 def _arrays(path: Path, probes: Collection[str] | None) -> pd.DataFrame:
     """Rows of probes.parquet; none if there is no such file."""
     if not path.is_file() or (probes is not None and not probes):
         return pd.DataFrame(columns=list(PROBE_COLUMNS))
-    return pd.read_parquet(path, filters=None if probes is None else [("probe", "in", list(probes))])
+    with naming(path):
+        return pd.read_parquet(path, filters=None if probes is None else [("probe", "in", list(probes))])
 
 
 def check(tables: Tables) -> Tables:
@@ -110,18 +120,42 @@ def check(tables: Tables) -> Tables:
     for name in (*RUN_TEXT, *LATER_TEXT):
         runs[name] = runs[name].astype("object").where(runs[name].notna(), "").astype(str)
     for name in (*RUN_NUMBERS, *(f"activity_{c}" for c in COMPONENTS)):
-        runs[name] = pd.to_numeric(runs[name])
+        runs[name] = _numbers("runs.csv", runs, name)
+    for name in ("step", "value"):
+        curves[name] = _numbers("curves.parquet", curves, name)
+    _check_runs(runs)
     for name in COMPONENTS:
         if runs[name].isna().any():
             runs[name] = runs[name].astype("boolean")
-    curves["value"] = pd.to_numeric(curves["value"])
-    twice = runs.loc[runs["spec"].duplicated(), "spec"]
-    if len(twice):
-        raise ValueError(f"runs.csv: run {twice.iloc[0]} appears twice")
-    blank = runs.loc[runs[["last", "auc"]].isna().any(axis=1) & (runs["world"] != "exact"), "spec"]
-    if len(blank):
-        raise ValueError(f"runs.csv: run {blank.iloc[0]} has no score; last and auc count 0 after a divergence")
     return Tables(runs, curves, tables.probes)
+
+
+def _check_runs(runs: pd.DataFrame) -> None:
+    """Raises ValueError if a run appears twice or its row says what none can."""
+    scores = runs[["last", "auc"]]
+    for wrong, said in (
+        (runs["spec"].duplicated(), "appears twice"),
+        (~runs["state"].isin(STATES), f"has a state other than {' and '.join(STATES)}"),
+        *((runs[name] % 1 != 0, f"has a {name} that is no whole number") for name in ("seed", "steps", "protocol")),
+        *((runs[name].notna() & ~runs[name].isin([True, False]), f"has {name} neither on nor off") for name in COMPONENTS),
+        ((scores.isna() | np.isinf(scores)).any(axis=1) & (runs["world"] != "exact"),
+         "has no score; last and auc count 0 after a divergence"),
+    ):  # fmt: skip
+        if wrong.any():
+            raise ValueError(f"runs.csv: run {runs.loc[wrong, 'spec'].iloc[0]} {said}")
+
+
+STATES = ("finished", "diverged")
+"""What a run with a row has come to."""
+
+
+def _numbers(file: str, table: pd.DataFrame, name: str) -> pd.Series:
+    """A column as numbers."""
+    found = pd.to_numeric(table[name], errors="coerce")
+    strange = table.loc[found.isna() & table[name].notna(), name]
+    if len(strange):
+        raise ValueError(f"{file}: {name} = {str(strange.iloc[0])[:40]!r} is no number")
+    return found
 
 
 def _require(file: str, table: pd.DataFrame, names: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from analysis import outcomes
+from analysis.boundary import left_out
 from analysis.component_rows import ComponentRow, component_rows
 from analysis.decided import LEVEL_NAMES, look, replicates
 from analysis.decisions import NOTE, Verdict
@@ -102,14 +103,21 @@ class Studies(NamedTuple):
     sources: list[Source]
 
 
-def studies(declared: Declared, results: Path, runs: Path) -> Studies | None:
+def studies(declared: Declared, results: Path, runs: Path, objections: list[str] | None = None) -> Studies | None:
     """What studies found, every declared question on its line whether it was run or not; None if no study was.
 
+    Args:
+        declared: the questions.
+        results, runs: folders of outcomes.
+        objections: takes a line for each outcome that cannot be read; the others go on.
+
     Raises:
-        ValueError: if an outcome folder is broken.
+        ValueError: if an outcome folder is broken and there are no objections.
     """
-    found = {stem: outcomes.found(stem, results, runs) for stem in declared}
-    theory = [of_files(figure, figure.alt) for figure in outcomes.pictures(Path(results) / "theory")]
+    found = {stem: outcomes.found(stem, results, runs, objections) for stem in declared}
+    theory: list[Picture] = []
+    with left_out(Path(results) / "theory", objections):
+        theory = [of_files(figure, figure.alt) for figure in outcomes.pictures(Path(results) / "theory")]
     if not any(found.values()) and not theory:
         return None
     chapters = {stem: _chapter(stem, declared[stem], found[stem]) for stem in declared}

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from analysis.boundary import Damaged, naming
 from analysis.statistics.intervals import Interval, paired, student
 
 CHOOSING, HELD_BACK = "choosing", "held back"
@@ -81,15 +82,19 @@ def load_sweep(folder: Path) -> SweepTables:
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing: a sweep's folder holds sweep, space and importances.csv")
         text = [c for c in wanted if c in (*SWEEP_TEXT, "setting", "scale", "evaluator")]
-        table = pd.read_csv(path, dtype=dict.fromkeys(text, "str"))
+        with naming(path):
+            table = pd.read_csv(path, dtype=dict.fromkeys(text, "str"))
         missing = [c for c in wanted if c not in table.columns]
         if missing:
-            raise ValueError(f"{path.name} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}")
+            raise Damaged(f"{path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}")
         for column in text:
             table[column] = table[column].astype("object").where(table[column].notna(), "").astype(str)
+        with naming(path):
+            for column in set(wanted) - set(text):
+                table[column] = pd.to_numeric(table[column])
         tables.append(table)
-    if tables[0]["score"].isna().any():
-        raise ValueError("sweep.csv: a run has no score; it counts 0 after a divergence")
+    if not np.isfinite(tables[0]["score"]).all():
+        raise Damaged(f"{folder}/sweep.csv: a run has no score; it counts 0 after a divergence")
     return SweepTables(*tables)
 
 

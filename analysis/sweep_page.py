@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from analysis.boundary import left_out
 from analysis.drawing import Drawing, save, write_whole
 from analysis.embedding import Picture, of_drawing
 from analysis.pages import page
@@ -63,17 +64,22 @@ class SweepSection(NamedTuple):
     across: list[Picture]
 
 
-def sections(folders: Sequence[Path]) -> list[SweepSection]:
+def sections(folders: Sequence[Path], objections: list[str] | None = None) -> list[SweepSection]:
     """A section per folder of a sweep, with the folder's name.
 
+    Args:
+        folders: of sweeps.
+        objections: takes a line for each folder that cannot be read; the others go on.
+
     Raises:
-        FileNotFoundError, ValueError: as `sweep.load_sweep` does.
+        FileNotFoundError, ValueError: as `sweep.load_sweep` does, if there are no objections.
     """
     found = []
     for folder in folders:
-        tables = load_sweep(folder)
-        recommended = recommendations(tables)
-        found.append(_section(folder.name, tables, recommended, _figures(tables, recommended)))
+        with left_out(folder, objections):
+            tables = load_sweep(folder)
+            recommended = recommendations(tables)
+            found.append(_section(folder.name, tables, recommended, _figures(tables, recommended)))
     return found
 
 

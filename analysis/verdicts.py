@@ -4,11 +4,13 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
-from analysis.decisions import Verdict
+from analysis.boundary import naming
+from analysis.decisions import Decision, Verdict
+from analysis.questions import Level
 
 
 def as_json(verdicts: Iterable[Verdict]) -> str:
@@ -23,11 +25,32 @@ def read(path: Path) -> list[Verdict]:
         FileNotFoundError: if there is no such file.
         ValueError: if it holds something else.
     """
-    content = json.loads(Path(path).read_text(encoding="utf-8"))
-    try:
-        return [Verdict(**{name: _number(name, x) for name, x in row.items()}) for row in content]
-    except (TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: not a list of verdicts ({error})") from None
+    with naming(Path(path)):
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(content, list):
+            raise ValueError("not a list of verdicts")
+        return [_checked(Verdict(**{name: _number(name, x) for name, x in row.items()})) for row in content]
+
+
+def _checked(row: Verdict) -> Verdict:
+    """The row, if every field is of its kind.
+
+    Raises:
+        ValueError: naming the field that is not.
+    """
+    kinds: dict[str, Any] = dict.fromkeys(NUMBERS, (int, float))
+    kinds |= dict.fromkeys(("question", "unit", "preset", "estimand"), str) | {
+        "seeds": int,
+        "primary": bool,
+        "strata": dict,
+    }
+    for name, kind in kinds.items():
+        if not isinstance(getattr(row, name), kind):
+            raise ValueError(f"{name} = {str(getattr(row, name))[:40]!r} is of another kind")
+    for name, allowed in (("level", get_args(Level)), ("decision", (None, *get_args(Decision)))):
+        if getattr(row, name) not in allowed:
+            raise ValueError(f"{name} = {str(getattr(row, name))[:40]!r}, allowed: {', '.join(map(str, allowed))}")
+    return row
 
 
 NUMBERS = ("effect", "low", "high", "threshold", "smallest_detectable")

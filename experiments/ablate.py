@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -14,11 +14,12 @@ from experiments import planning
 from experiments.designs import DESIGNS, Cell, Request, with_baselines
 from experiments.engines import EngineName, require
 from experiments.factors import factors_of
-from experiments.launch import Failure, launch
+from experiments.launch import launch
 from experiments.launching import PLACES, Launching, part_of
 from experiments.planning import Plan
 from experiments.progress import Progression
 from experiments.publish import publish
+from experiments.shortfall import finished, say_failures, say_gone
 from experiments.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
 from experiments.track import close_tracking, open_tracking
 from vapo_core.files import ensure_writable, write_whole
@@ -219,13 +220,18 @@ def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:
         )  # fmt: skip
     finally:
         bar.close()
+    gone = say_gone(finished(specs, failures), config.runs)
+    left = len(specs) - len(failures) - gone
     if config.shard:
-        print(f"part {config.shard}: {len(specs) - len(failures)} of its {len(specs)} runs are finished;"
+        print(f"part {config.shard}: {left} of its {len(specs)} runs are finished;"
               " once all parts are, the command without --shard makes the tables")  # fmt: skip
-    else:
+    elif left:
         publish(planned, config.runs, config.design, out)
     close_tracking(tracking, out)
-    return _say_failures(failures, planned)
+    say_failures(failures, lambda spec: planned.labels[spec.hash])
+    if not left:
+        print("no run is finished, so there are no tables", file=sys.stderr)
+    return 1 if failures or gone else 0
 
 
 def _resolved(config: AblateConfig, plan: Plan) -> str:
@@ -233,9 +239,3 @@ def _resolved(config: AblateConfig, plan: Plan) -> str:
     content = json.loads(config.model_dump_json(exclude={*PLACES, "runs", "dry_run"}))  # infinity as text
     order = [{"seed": spec.seed, "arm": plan.labels[spec.hash], "spec": spec.hash} for spec in plan.specs]
     return json.dumps({**content, "order": order}, indent=1)
-
-
-def _say_failures(failures: Sequence[Failure], plan: Plan) -> int:
-    for spec, reason in failures:
-        print(f"not finished: {plan.labels[spec.hash]}, seed {spec.seed}, run {spec.hash}: {reason}", file=sys.stderr)
-    return 1 if failures else 0

@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow.parquet import ParquetWriter
 
-from vapo_core.files import write_whole
+from experiments.records import readable
+from vapo_core.files import naming, write_whole
 
 
 class Arrays(NamedTuple):
@@ -37,21 +38,23 @@ class ProbeLines:
         """Append a measurement; one without arrays leaves nothing."""
         if arrays:
             columns = {name: np.round(np.asarray(x, float), 6).tolist() for name, x in arrays.items()}
-            with self._path.open("a", encoding="utf-8") as handle:
+            with naming(self._path), self._path.open("a", encoding="utf-8") as handle:
                 handle.write(_line(step, probe, columns))
 
 
 def read_arrays(path: Path) -> list[Arrays]:
     """Measurements up to the first line that cannot be read; a missing file has none."""
-    if not path.exists():
-        return []
-    found = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            found.append(Arrays(**json.loads(line)))
-        except (ValueError, TypeError):
-            break
-    return found
+    return readable(path, measurement)
+
+
+def measurement(line: str) -> Arrays | None:
+    """What a line says, None if it is no measurement."""
+    try:
+        found = Arrays(**json.loads(line))
+        kinds = {type(x) for column in found.columns.values() for x in column}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+    return found if type(found.step) is int and isinstance(found.probe, str) and kinds <= {float, int} else None
 
 
 def write_arrays(runs: Iterable[tuple[str, list[Arrays]]], sink: IO[bytes]) -> None:

@@ -4,6 +4,7 @@ From the local records or from an MLflow store; both give the same tables.
 """
 
 import io
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from experiments.arrays import Arrays, read_arrays, write_arrays
+from experiments.arrays import Arrays, measurement, read_arrays, write_arrays
 from experiments.exact import AnySpec
-from experiments.records import Points, read_points
-from experiments.run import finished_row
+from experiments.records import Points, damage, read_points
+from experiments.repair import curve_damage, read_row
 from experiments.track import stored_runs
 from vapo_core.files import whole_file, write_whole, write_whole_bytes
 
@@ -29,13 +30,21 @@ class Finished(NamedTuple):
 
 
 def from_records(specs: Iterable[AnySpec], runs: Path) -> list[Finished]:
-    """Finished runs among these specs, in their order."""
-    rows = ((spec, finished_row(spec, runs)) for spec in specs)
-    return [
-        Finished(row, read_points(home / "metrics.jsonl"), partial(read_arrays, home / "probes.jsonl"))
-        for home, row in ((runs / spec.hash, row) for spec, row in rows)
-        if row is not None
-    ]
+    """Finished runs among these specs, in their order; one whose curve is not whole is none."""
+    found = []
+    for spec in specs:
+        home = runs / spec.hash
+        row = read_row(home)
+        if row is not None and not curve_damage(spec, row, home):
+            found.append(Finished(row, read_points(home / "metrics.jsonl"), partial(_arrays, home / "probes.jsonl")))
+    return found
+
+
+def _arrays(path: Path) -> list[Arrays]:
+    """Measurements of a record; a line that cannot be read is said."""
+    if damaged := damage(path, measurement):
+        print(f"warning: {damaged}", file=sys.stderr)
+    return read_arrays(path)
 
 
 def from_mlflow(uri: str, study: str, order: Sequence[str] | None = None) -> list[Finished]:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from vapo_core.files import naming
+
 CHUNK = 16 * 2**20
 """Bytes per piece, so that no checkpoint has to fit in memory."""
 
@@ -54,7 +56,7 @@ class Arrival:
         if not path.resolve().is_relative_to(self._scratch.resolve()):
             raise ValueError(f"a run's folder has no file {piece.name!r}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as handle:
+        with naming(path), path.open("ab") as handle:
             handle.write(piece.content)
 
     def settle(self) -> None:

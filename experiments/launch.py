@@ -1,7 +1,6 @@
 """Run many specs: `map(run_one, specs)` over one-thread processes, or a Ray cluster, that survives losing any of them."""
 
 import json
-import os
 import sys
 import time
 from collections import Counter, deque
@@ -17,7 +16,7 @@ from experiments.launching import PLACES, Launching, cores
 from experiments.repair import whole_row
 from experiments.store import Shared
 from experiments.track import Tracking
-from experiments.workers import Answer, Job, Worker
+from experiments.workers import Answer, Job, Worker, no_storage
 from vapo_core.files import write_whole
 
 MOST_ATTEMPTS = 3
@@ -201,10 +200,7 @@ class _Work:
         elif answer.busy:
             self._leave_for_later(spec)
         elif answer.storage is not None:
-            number, path = answer.storage
-            raise OSError(
-                number, f"{os.strerror(number)}; finished runs are kept, mend it and give the command again", path
-            )
+            raise no_storage(*answer.storage)
         else:
             self._try_again(spec, answer)
 

@@ -4,13 +4,14 @@ import logging
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from filelock import FileLock
 
 from experiments.addresses import redacted
+from vapo_core.full_disk import causes
 
 Result = TypeVar("Result")
 
@@ -77,12 +78,3 @@ def say_once(line: str, marker: Path) -> None:
         if not recent:
             marker.touch()
             print(line, file=sys.stderr, flush=True)
-
-
-def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what it came of, the innermost last."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        yield error
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__

@@ -1,16 +1,16 @@
 """A design as an ordered list of runs, and what a person should know before it starts: runs, hours, what it can see."""
 
-import json
 from collections.abc import Mapping, Sequence
 from math import sqrt
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from experiments.designs import GENERATORS, Cell
 from experiments.progress import on_workers
+from experiments.repair import timed_rows
 from experiments.spec import DEFAULT_STEPS, RunSpec
 
 SECONDS_PER_RUN = {"walk": 2.0, "lm": 15.0}
@@ -66,17 +66,15 @@ def check_labels(cells: Sequence[Cell]) -> None:
 
 def measured_speed(runs: Path, world: str, task: str, steps: int) -> Speed:
     """Median seconds of finished runs of that world, task and number of RL steps in a folder, else the constant."""
-    found = []
-    for path in runs.glob("*/row.json"):
-        try:
-            row = json.loads(path.read_text(encoding="utf-8"))
-            if (row["world"], row["task"], row["steps"], row["state"]) == (world, task, steps, "finished"):
-                found.append(float(row["seconds"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
+    kind = (world, task, steps, "finished")
+    found = [float(row["seconds"]) for row in timed_rows(runs) if _kind(row) == kind]
     if found:
         return Speed(median(found), len(found))
     return Speed(SECONDS_PER_RUN[world] * steps / DEFAULT_STEPS[world], 0)
+
+
+def _kind(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row.get(name) for name in ("world", "task", "steps", "state"))
 
 
 def cost_lines(todo: int, speed: Speed, workers: int | None, done: int) -> list[str]:

@@ -20,7 +20,7 @@ from experiments.milestones import milestones
 from experiments.model_card import write_cards
 from experiments.origin import keep_origin, located
 from experiments.records import JsonLines, Logger, Memory, read_points
-from experiments.repair import clear_damage, points_damage, read_row, whole_row
+from experiments.repair import clear_damage, curve_damage, points_damage, read_row, whole_row
 from experiments.spec import SCORES, RunSpec
 from experiments.track import MLflowRun, Tracking, drop_partial
 from vapo_core.files import clear_scratch, set_aside, write_whole
@@ -95,6 +95,8 @@ def run_one(
                 mlflow.abandon()
             raise
         row = {**describe(spec, study), **outcome, "attempts": attempts, "git_commit": git_commit()}
+        if lost := curve_damage(spec, row, home):
+            raise FileNotFoundError(f"{home / 'metrics.jsonl'} {lost}: it was there while the run went on")
         if isinstance(spec, RunSpec):
             write_cards(home / "checkpoint", spec, row)
         write_whole(home / "row.json", json.dumps(row, indent=2))

@@ -1,5 +1,6 @@
 """Where a sweep's trials are kept: a journal beside its outcome, or a PostgreSQL database that several machines share."""
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -11,7 +12,6 @@ from experiments.alive import alive, is_alive
 from experiments.claims import Elsewhere
 from experiments.database import Database
 from experiments.patience import patiently
-from vapo_core.files import write_whole_bytes
 
 PATIENCE_S = 600.0
 """Seconds that a sweep waits for a database that is away: without it nothing can go on."""
@@ -168,5 +168,4 @@ def drop_cut_line(journal: Path) -> None:
         handle.seek(size - 1)
         whole = handle.read(1) == b"\n"
     if not whole:
-        content = journal.read_bytes()
-        write_whole_bytes(journal, content[: content.rfind(b"\n") + 1])
+        os.truncate(journal, journal.read_bytes().rfind(b"\n") + 1)  # on a full disk, too

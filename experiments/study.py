@@ -23,12 +23,14 @@ from experiments.launch import Failure, launch
 from experiments.launching import Launching, part_of
 from experiments.progress import Progression
 from experiments.run import git_commit
+from experiments.shortfall import finished, say_failures, say_gone
 from experiments.studies import STEMS, find, stem_of
 from experiments.studies.real import Target, chosen, flags, on
 from experiments.study_plan import study_cost
 from experiments.study_readme import study_readme
 from experiments.track import close_tracking, open_tracking
 from vapo_core.files import ensure_writable, write_whole
+from vapo_core.reading import reading
 
 
 class StudyConfig(Launching, Target):
@@ -91,16 +93,33 @@ def run_study(stem: str, config: StudyConfig) -> int:
     require(config.engine)
     if config.shard and config.judge:
         raise ValueError("shard: --judge reads all parts, so give it without --shard")
+    _refuse_another_target(stem, config, out)
     ensure_writable(out)
     failures = [] if config.judge else _run(stem, missing, config)
+    gone = 0 if config.judge else say_gone(finished(missing, failures), config.runs)
     if config.shard:
-        print(f"{stem}, part {config.shard}: {len(missing) - len(failures)} of {len(missing)} runs are finished;"
+        print(f"{stem}, part {config.shard}: {len(missing) - len(failures) - gone} of {len(missing)} runs are finished;"
               " once all parts are, the command without --shard judges")  # fmt: skip
     else:
         _publish(stem, config, out)
-    for spec, reason in failures:
-        print(f"not finished: {spec.arm}, seed {spec.seed}, run {spec.hash}: {reason}")
-    return 1 if failures else 0
+    say_failures(failures, lambda spec: spec.arm)
+    return 1 if failures or gone else 0
+
+
+def _refuse_another_target(stem: str, config: StudyConfig, out: Path) -> None:
+    """Raises ValueError if the folder holds the outcome of preset real on another checkpoint, task or scale."""
+    path = out / "study.json"
+    if config.preset != "real" or not path.is_file():
+        return
+    with reading(path):
+        earlier = str(json.loads(path.read_text(encoding="utf-8"))["command"])
+    if earlier != _command(stem, config):
+        raise ValueError(f"runs: {out} holds the outcome of `{earlier}`; give another --runs to keep both")
+
+
+def _command(stem: str, config: StudyConfig) -> str:
+    """The command that asks for this outcome."""
+    return " ".join(["vapo", "study", stem, "--preset", config.preset, *flags(config)])
 
 
 def _specs(stem: str, config: StudyConfig) -> Sequence[AnySpec]:
@@ -177,7 +196,7 @@ def _note(stem: str, config: StudyConfig, tables: Tables) -> dict[str, Any]:
     return {
         "stem": stem,
         "preset": config.preset,
-        "command": " ".join(["vapo", "study", stem, "--preset", config.preset, *flags(config)]),
+        "command": _command(stem, config),
         "commit": git_commit(),
         "commits_of_rows": sorted(set(tables.runs["git_commit"])),
         "runs": len(tables.runs),

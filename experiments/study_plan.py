@@ -1,6 +1,5 @@
 """What a study still has to run, and what that costs."""
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +8,7 @@ from statistics import median
 from experiments.exact import AnySpec, ExactSpec
 from experiments.footprint import memory_lines, run_seconds
 from experiments.progress import on_workers
+from experiments.repair import timed_rows
 from experiments.run import as_text
 from experiments.spec import DEFAULT_STEPS
 from vapo_core.settings import BASE_SIZES
@@ -60,14 +60,11 @@ def _checkpoint(model: str) -> str:
 def measured_pace(runs: Path) -> dict[Kind, float]:
     """Median seconds of finished runs of every kind in a folder."""
     found: dict[Kind, list[float]] = defaultdict(list)
-    for path in runs.glob("*/row.json"):
-        try:
-            row = json.loads(path.read_text(encoding="utf-8"))
-            model = _checkpoint(str(row.get("base", "")).rsplit(":", 1)[0])
-            kind = row["world"], row["task"], row["steps"], model, row.get("probes", "")
-            found[kind].append(float(row["seconds"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            continue
+    for row in timed_rows(runs):
+        model = _checkpoint(str(row.get("base", "")).rsplit(":", 1)[0])
+        world, task, steps, probes = (row.get(name, "") for name in ("world", "task", "steps", "probes"))
+        if isinstance(steps, int):
+            found[str(world), str(task), steps, model, str(probes)].append(float(row["seconds"]))
     return {kind: median(seconds) for kind, seconds in found.items()}
 
 

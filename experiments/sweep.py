@@ -1,9 +1,10 @@
 """Search a recipe's settings: trials chosen by half of the seeds, the best scored on the other half, a constant beside it."""
 
 import hashlib
+import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -13,15 +14,17 @@ from tyro.conf import Positional, UseAppendAction
 from experiments.addresses import database_address
 from experiments.database import Database
 from experiments.engines import EngineName, require
+from experiments.exact import AnySpec
 from experiments.patience import reason_of
 from experiments.planning import measured_speed
 from experiments.progress import clock
+from experiments.shortfall import finished, say_gone
 from experiments.space import Dimension, Plan, constant_lambda, dimensions, toggles_for
 from experiments.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
 from experiments.store import Place, Shared, store_of
 from experiments.track import close_tracking, open_tracking
 from vapo_core.files import ensure_writable, write_whole
-from vapo_core.settings import RECIPES, Base, Evaluation, Frozen, Settings
+from vapo_core.settings import EXAMS, RECIPES, SCALES, Base, Evaluation, Frozen, Settings
 from vapo_core.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -200,10 +203,31 @@ def _ranges(study: "Study") -> str:
     return ", ".join([*spans, study.place] if study.place else spans)
 
 
-def outcome_folder(config: SweepConfig) -> Path:
-    """Where the journal, the tables and the page of this sweep go."""
+def outcome_folder(config: SweepConfig, dials: dict[str, Any]) -> Path:
+    """Where the journal, the tables and the page of this sweep go: a folder that no other sweep writes to."""
     along = f"-along-{config.along[0].removeprefix('dials.')}" if config.along else ""
-    return config.runs / f"sweep-{config.world}-{config.task}-{'-'.join(config.names)}{along}-{config.preset}"
+    plain = f"sweep-{config.world}-{config.task}-{'-'.join(config.names)}{along}-{config.preset}"
+    differs = _differences(config, dials)
+    if not differs:
+        return config.runs / plain
+    mark = hashlib.sha256(json.dumps(differs, sort_keys=True, default=str).encode()).hexdigest()[:6]
+    return config.runs / f"{plain}-{mark}"
+
+
+SAME = {"names", "world", "task", "preset", "trials", "workers", "runs", "dry_run", "dials"}
+"""What the folder's name says, what does not change what is found, and trials: more of them continue a sweep."""
+
+
+def _differences(config: SweepConfig, dials: dict[str, Any]) -> dict[str, Any]:
+    """What a sweep has other than its preset."""
+    preset, world = PRESETS[config.world][config.preset], config.world
+    usual = SweepConfig(
+        world=world, seeds=preset.seeds, first_seed=preset.first_seed, steps=preset.steps, settings=SCALES[world],
+        evaluation=EXAMS[world],
+    )  # fmt: skip
+    mine, theirs = (other.model_dump(mode="json", exclude=SAME) for other in (config, usual))
+    differs = {name: value for name, value in mine.items() if value != theirs[name]}
+    return {**differs, "dials": dials} if dials else differs
 
 
 def place_of(config: SweepConfig, out: Path) -> Place:
@@ -230,15 +254,19 @@ def sweep(config: SweepConfig, dials: dict[str, Any]) -> int:
     Returns:
         Exit code: 0, or 1 if some trial or run could not be finished.
     """
-    studies, out = studies_of(config, dials), outcome_folder(config)
+    studies, out = studies_of(config, dials), outcome_folder(config, dials)
     print(describe_sweep(config, studies), flush=True)
     if config.dry_run:
         return 0
     require(config.engine)
-    from experiments.trials import Cells, given_up, has_result, run_held_back, run_trials
+    from experiments.publish_sweep import publish
+    from experiments.trials import Cells, given_up, has_result, owed, run_held_back, run_trials
+    from experiments.tune import set_damaged_aside
 
     place = place_of(config, out)
     ensure_writable(out)
+    if isinstance(place, Path):
+        set_damaged_aside(place)
     write_whole(out / "config.json", config.model_dump_json(indent=2, exclude={"workers", "runs", "dry_run"}))
     tracking, shared = open_tracking(config.runs, out.name), place if isinstance(place, Shared) else None
     jobs = {study: Cells(study, config.runs, out.name, tracking, shared) for study in studies}
@@ -251,32 +279,18 @@ def sweep(config: SweepConfig, dials: dict[str, Any]) -> int:
     ]
     for line in lost:
         print(f"not finished: {line}", file=sys.stderr)
+    ended = finished(patiently(lambda: owed(studies, place)), failures)
+    gone = say_gone(ended, config.runs, _shared_rows(shared, ended))
     if patiently(lambda: has_result(studies, place)):
         publish(studies, place, config.runs, out)
+    else:
+        print("no trial is finished, so there are no tables", file=sys.stderr)
     close_tracking(tracking, out)
-    return 1 if lost else 0
+    return 1 if lost or gone else 0
 
 
-def publish(studies: Sequence["Study"], place: Place, runs: Path, out: Path) -> None:
-    """Tables, figures, the page, and what is recommended on the terminal."""
-    from rich.console import Console
-
-    from analysis.sweep import load_sweep, recommendations
-    from analysis.sweep_page import write_page
-    from analysis.sweep_text import sentences, trials_table
-    from experiments.trials import importance_table, space_table, trial_table
-
-    patiently = store_of(place).patiently
-    write_whole(out / "sweep.csv", patiently(lambda: trial_table(studies, place, runs)).to_csv(index=False))
-    write_whole(out / "space.csv", space_table(studies).to_csv(index=False))
-    write_whole(out / "importances.csv", patiently(lambda: importance_table(studies, place)).to_csv(index=False))
-    tables = load_sweep(out)
-    found = recommendations(tables)
-    write_whole(out / "recommendation.csv", found.to_csv(index=False))
-    page = write_page(tables, out)
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    for table in trials_table(tables):
-        console.print(table)
-    for line in sentences(tables, found):
-        print(line)
-    print(f"report: {page}")
+def _shared_rows(shared: Shared | None, specs: Sequence[AnySpec]) -> Collection[str]:
+    """Hashes of the runs whose rows the machines share."""
+    if shared is None:
+        return ()
+    return shared.patiently(lambda: shared.database.rows([spec.hash for spec in specs]))

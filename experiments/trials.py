@@ -5,7 +5,7 @@ import multiprocessing
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,15 +16,26 @@ import pandas as pd
 from experiments.ablate import BASES
 from experiments.addresses import redacted
 from experiments.launch import Failure, local_map
-from experiments.progress import Progression, clock
+from experiments.progress import Progression, Watch
 from experiments.repair import read_row
 from experiments.run import finished_row, run_one
 from experiments.space import Plan
 from experiments.spec import RunSpec
 from experiments.store import Place, Shared, store_of
 from experiments.track import Tracking, client, warn_away
-from experiments.tune import EVALUATOR, Record, failures, importances, is_done, open_study, pardon, records, work
-from experiments.workers import one_thread
+from experiments.tune import (
+    EVALUATOR,
+    NoRoom,
+    Record,
+    failures,
+    importances,
+    is_done,
+    open_study,
+    pardon,
+    records,
+    work,
+)
+from experiments.workers import no_storage, one_thread, storage_trouble
 from vapo_core.settings import Settings
 
 KEPT = ("score", "mean_length", "tokens", "seconds", "state", "reason", "metric", "git_commit")
@@ -72,12 +83,20 @@ class Cells:
         there = self.shared.row(spec.hash) if self.shared else None
         if there is not None:
             return float(there["auc"])
-        row = run_one(spec, self.runs, self.experiment, self.tracking)
+        row = self._run(spec)
         if self.shared:
             self.shared.put(spec.hash, row)
         if fresh and self.tracking is not None:
             _tag(self.runs / spec.hash, self.tracking, self.study.plan.name, number)
         return float(row["auc"])
+
+    def _run(self, spec: RunSpec) -> dict[str, Any]:
+        try:
+            return run_one(spec, self.runs, self.experiment, self.tracking)
+        except Exception as error:
+            if storage_trouble(error, self.runs) is None:
+                raise
+            raise NoRoom from error
 
 
 def cell(template: RunSpec, values: dict[str, float], seed: int) -> RunSpec:
@@ -95,9 +114,10 @@ def run_trials(jobs: Mapping[Study, Cells], place: Place, workers: int) -> None:
     """Let worker processes take trials until none is left; a new crew takes over if all of one died.
 
     Raises:
-        OSError: if a crew ended without moving a single trial.
+        OSError: if a crew ended without moving a single trial, or records cannot be written.
     """
     context, patiently = multiprocessing.get_context("spawn"), store_of(place).patiently
+    troubles, home = context.SimpleQueue(), next(iter(jobs.values())).runs
     studies = {study.plan: open_study(place, study.plan) for study in jobs}
     for plan, found in studies.items():
         patiently(lambda: pardon(found, plan, place))  # noqa: B023  called at once
@@ -105,25 +125,40 @@ def run_trials(jobs: Mapping[Study, Cells], place: Place, workers: int) -> None:
     tasks = {study.plan: cells for study, cells in jobs.items()}
     while not patiently(lambda: _all_done(studies)):
         before = patiently(lambda: _begun(studies))
-        crew = [context.Process(target=_worker, args=(tasks, place)) for _ in range(workers)]
-        try:
-            for process in crew:
-                process.start()
-            while any(process.is_alive() for process in crew):
-                time.sleep(0.3)
-                watch.look(patiently(lambda: sum(len(records(found, plan)) for plan, found in studies.items())))
-        finally:
-            for process in crew:
-                process.terminate()
-                process.join()
+        crew = [context.Process(target=_worker, args=(tasks, place, home, troubles)) for _ in range(workers)]
+        _see_out(crew, troubles, lambda: watch.look(patiently(lambda: _done(studies))))
         if patiently(lambda: _begun(studies)) == before and not patiently(lambda: _all_done(studies)):
             raise OSError(
                 f"the workers of {store_of(place).name()} ended without moving a trial; their error stands above"
             )
 
 
+def _see_out(crew: Sequence[Any], troubles: Any, look: Callable[[], None]) -> None:
+    """Start the workers and wait for their end, looking at what is done now and then.
+
+    Raises:
+        OSError: as soon as one of them says that records cannot be written.
+    """
+    try:
+        for process in crew:
+            process.start()
+        while any(process.is_alive() for process in crew) and troubles.empty():
+            time.sleep(0.3)
+            look()
+        if not troubles.empty():
+            raise no_storage(*troubles.get())
+    finally:
+        for process in crew:
+            process.terminate()
+            process.join()
+
+
 def _all_done(studies: Mapping[Plan, Any]) -> bool:
     return all(is_done(found, plan) for plan, found in studies.items())
+
+
+def _done(studies: Mapping[Plan, Any]) -> int:
+    return sum(len(records(found, plan)) for plan, found in studies.items())
 
 
 def _begun(studies: Mapping[Plan, Any]) -> int:
@@ -136,14 +171,7 @@ def run_held_back(jobs: Mapping[Study, Cells], place: Place, workers: int) -> li
     Two commands at work on one sweep then seldom wait for the same cell.
     """
     cells = next(iter(jobs.values()))
-    specs = [
-        cell(study.template, record.values, seed)
-        for study in jobs
-        for record in records(open_study(place, study.plan), study.plan)
-        if record.state == "complete"
-        for seed in study.held_back
-    ]
-    distinct = list(dict.fromkeys(specs))
+    distinct = list(dict.fromkeys(spec for study in jobs for spec in _complete(study, place, study.held_back)))
     shuffled = [distinct[i] for i in np.random.default_rng().permutation(len(distinct))]
     bar = Progression("held-back seeds", len(distinct))
     earlier = {spec for spec in distinct if finished_row(spec, cells.runs) is not None}
@@ -154,6 +182,19 @@ def run_held_back(jobs: Mapping[Study, Cells], place: Place, workers: int) -> li
         )  # fmt: skip
     finally:
         bar.close()
+
+
+def owed(studies: Sequence[Study], place: Place) -> list[RunSpec]:
+    """Runs that the complete trials rest on, of both halves of the seeds."""
+    return [spec for study in studies for spec in _complete(study, place, (*study.choosing, *study.held_back))]
+
+
+def _complete(study: Study, place: Place, seeds: Sequence[int]) -> list[RunSpec]:
+    """The cells of the complete trials."""
+    found = records(open_study(place, study.plan), study.plan)
+    return [
+        cell(study.template, record.values, seed) for record in found if record.state == "complete" for seed in seeds
+    ]
 
 
 # --- tables ---
@@ -234,34 +275,17 @@ def given_up(studies: Sequence[Study], place: Place) -> list[str]:
 # --- workers ---
 
 
-class Watch:
-    """A line now and then while trials go on."""
-
-    LINE_SECONDS = 15.0
-
-    def __init__(self, total: int) -> None:
-        self.total, self.start = total, time.monotonic()
-        self.spoke, self.said, self.earlier = self.start, -1, -1
-
-    def look(self, done: int) -> None:
-        """Say how many trials are done, and the time left at this pace, if it is time to or all are."""
-        self.earlier = done if self.earlier < 0 else self.earlier
-        now, left = time.monotonic(), self.total - done
-        if done in (self.earlier, self.said) or (now - self.spoke < self.LINE_SECONDS and left):
-            return
-        self.spoke, self.said = now, done
-        pace = (now - self.start) / (done - self.earlier)
-        text = f"{done}/{self.total} trials"
-        print(f"{text}, about {clock(pace * left)} left" if left else text, file=sys.stderr, flush=True)
-
-
-def _worker(jobs: Mapping[Plan, Cells], place: Place) -> None:
+def _worker(jobs: Mapping[Plan, Cells], place: Place, home: Path, troubles: Any) -> None:
     """One process, one thread; the parent decides about Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     one_thread()
     try:
         work(jobs, place)
     except Exception as error:  # the parent says what becomes of it; a traceback could hold an address
+        trouble = storage_trouble(error, home)
+        if trouble is not None:
+            troubles.put(trouble)
+            return
         text = " ".join(redacted(str(error)).split())
         print(f"a worker of the sweep ended: {type(error).__name__}: {text[:300]}", file=sys.stderr)
         sys.exit(1)

@@ -5,6 +5,7 @@ same parameters. What is tried next is a function of the slot (0, 1, ... trials 
 restarted sweep goes the way of an uninterrupted one.
 """
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -19,16 +20,24 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from experiments.addresses import redacted
+from experiments.alive import is_alive
 from experiments.database import POOL
 from experiments.launch import MOST_ATTEMPTS
 from experiments.proposals import PRUNERS, distribution, propose, quiet, slot_of, space_of, values_of
 from experiments.space import Plan, Record
 from experiments.store import Place, Shared, drop_cut_line, store_of
+from vapo_core.files import set_aside
+from vapo_core.reading import Unreadable, reading
 
 EVALUATOR = "fANOVA (64 trees)"
 """Named wherever an importance is shown: another evaluator gives other numbers."""
 
 POLL_SECONDS = 0.5
+
+
+class NoRoom(Exception):
+    """Records cannot be written, so no other trial would fare better."""
+
 
 Evaluate = Callable[[dict[str, float], int, int], float]
 """(values of the settings, index of the seed, trial number) -> score of that seed; higher is better."""
@@ -46,6 +55,42 @@ def open_study(place: Place, plan: Plan) -> optuna.Study:
             )  # fmt: skip
 
     return store.patiently(opened)
+
+
+def set_damaged_aside(journal: Path) -> None:
+    """Give way to a new journal if this one cannot be read: trials are proposed as before, finished runs are not run again.
+
+    Raises:
+        ValueError: naming the journal, if another command is at work on it.
+    """
+    with store_of(journal).opening():
+        wrong = _journal_damage(journal)
+        if not wrong:
+            return
+        workers = journal.parent / "workers"
+        if any(is_alive(workers, lock.stem) for lock in workers.glob("*.lock")):
+            raise ValueError(f"{journal}: {wrong}; another command is at work on it, stop that one first")
+        set_aside(journal, wrong, "its trials are proposed again; finished runs are not run again")
+
+
+def _journal_damage(journal: Path) -> str:
+    """What is wrong with a journal; "" if nothing is, or there is none."""
+    if not journal.exists():
+        return ""
+    try:
+        with reading(journal), quiet():
+            if not journal.is_file():
+                raise ValueError("not a file")
+            lock = _JournalLock(journal)
+            lock.acquire()
+            lock.release()
+            for number, line in enumerate(journal.read_bytes().splitlines(), start=1):
+                with reading(f"line {number}"):
+                    json.loads(line)["op_code"]
+            JournalStorage(JournalFileBackend(str(journal), lock_obj=lock)).get_all_studies()
+    except Unreadable as error:
+        return str(error).removeprefix(f"{journal}: ")
+    return ""
 
 
 def _storage(place: Place) -> BaseStorage:
@@ -176,6 +221,8 @@ def _run(study: optuna.Study, trial: Trial, plan: Plan, place: Place, evaluate: 
     for index in range(plan.seeds):
         try:
             scores.append(evaluate(values, index, trial.number))
+        except NoRoom:
+            raise
         except Exception as error:
             reason = redacted(f"{type(error).__name__}: {error}")
             store.patiently(lambda: _fail(study, trial.number, reason, place))  # noqa: B023  called at once

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from experiments.addresses import redacted
 from experiments.claims import Busy, Elsewhere
 from experiments.exact import AnySpec
-from experiments.patience import causes
 from experiments.run import run_one
 from experiments.store import Shared
 from experiments.track import Tracking
+from vapo_core.full_disk import causes, fullness
 
 
 class Job(NamedTuple):
@@ -129,17 +129,25 @@ def one_thread() -> None:
 
 def storage_trouble(error: BaseException, runs: Path) -> tuple[int, str] | None:
     """(errno, path) if an error comes of a full disk or of records that may not be written, wherever it was wrapped."""
-    for cause in causes(error):
-        number = cause.errno if isinstance(cause, OSError) else None
-        path = str(getattr(cause, "filename", None) or runs)
-        if number in (errno.ENOSPC, errno.EDQUOT):
-            return number, path
-        if number in (errno.EROFS, errno.EACCES, errno.EPERM) and Path(path).is_relative_to(runs):
-            return number, path
-        if "No space left on device" in str(cause):  # a library's own error, such as safetensors'
-            return errno.ENOSPC, path
+    refusals = [cause for cause in causes(error) if isinstance(cause, OSError)]
+    number = fullness(error)
+    if number is not None:
+        return number, next((str(cause.filename) for cause in refusals if cause.filename), str(runs))
+    for cause in refusals:
+        path = str(cause.filename or runs)
+        if cause.errno in LOCKED and Path(path).is_relative_to(runs):
+            return cause.errno, path
     full = runs.is_dir() and shutil.disk_usage(runs).free == 0
     return (errno.ENOSPC, str(runs)) if full else None
+
+
+def no_storage(number: int, path: str) -> OSError:
+    """What a command says as it stops because records cannot be written."""
+    return OSError(number, f"{os.strerror(number)}; finished runs are kept, mend it and give the command again", path)
+
+
+LOCKED = (errno.EROFS, errno.EACCES, errno.EPERM)
+"""A folder of records that may not be written."""
 
 
 def end_with_parent() -> None:

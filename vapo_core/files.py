@@ -1,6 +1,7 @@
 """Files that are either whole or absent: written beside their final name, then renamed into place."""
 
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from vapo_core.full_disk import fullness
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -23,20 +26,21 @@ def write_whole_bytes(path: Path, content: bytes) -> None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """Yield a file to write that takes the name `path` once the block ends well, and is gone if it does not."""
+    """Yield a file to write that takes the name `path` once the block ends well, and is gone if it does not.
+
+    Raises:
+        OSError: naming `path`, if the disk is full.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    scratch = _beside(path)
     try:
-        with os.fdopen(descriptor, "wb") as handle:
+        with naming(path), scratch.open("xb") as handle:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
-        os.chmod(scratch, 0o644)
         os.replace(scratch, path)
-    except BaseException as error:
-        Path(scratch).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:  # a full disk does not say where
-            error.filename = str(path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
         raise
 
 
@@ -47,23 +51,31 @@ def ensure_writable(folder: Path) -> None:
         OSError: naming the folder, if nothing can be written there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
+    with naming(folder), tempfile.TemporaryFile(dir=folder):
         pass
 
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield a scratch folder that takes the name `path`, replacing what stood there, once the block ends well."""
+    """Yield a scratch folder that takes the name `path`, replacing what stood there, once the block ends well.
+
+    What is in it may be read by whom the umask allows, whatever its writers made of that.
+
+    Raises:
+        OSError: naming `path`, if the disk is full.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
+    scratch = _beside(path)
+    scratch.mkdir()
     try:
-        yield scratch
-        for file in scratch.rglob("*"):
-            if file.is_file():
-                _to_disk(file)
-        os.chmod(scratch, 0o755)
+        with naming(path):
+            yield scratch
+            _open_to_others(scratch)
+            for file in scratch.rglob("*"):
+                if file.is_file():
+                    _to_disk(file)
         if path.exists():
-            old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.old."))
+            old = _beside(path)
             os.replace(path, old)
             os.replace(scratch, path)
             shutil.rmtree(old)
@@ -72,6 +84,37 @@ def whole_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Whatever a full disk raises within the block becomes an OSError that names the path.
+
+    Neither the system nor most libraries say what it was that there was no room for.
+    """
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+    except Exception as error:
+        number = fullness(error)
+        if number is None:
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
+
+
+def _beside(path: Path) -> Path:
+    """A name that nobody has, next to `path`: the system then gives what is made under it the rights of the umask."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+
+
+def _open_to_others(folder: Path) -> None:
+    """Give every file in a fresh folder the rights that the umask gave the folder; safetensors keeps its own to itself."""
+    rights = folder.stat().st_mode & 0o666
+    for file in folder.rglob("*"):
+        if file.is_file() and not file.is_symlink():
+            file.chmod(rights)
 
 
 def _to_disk(file: Path) -> None:

@@ -1,12 +1,14 @@
 """`vapo clean`: remove what is no result: unfinished runs, and if asked, caches."""
 
+import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 from pydantic import Field
 
+from experiments.inventory import NAME
 from experiments.options import parse
 from vapo_core.settings import Frozen
 
@@ -19,28 +21,62 @@ class CleanConfig(Frozen):
     yes: bool = Field(False, description="do it")
 
 
+FILES = r"(attempts|lock|(spec|row|failure|mlflow)\.json|(metrics|probes)\.jsonl|checkpoint|trace\.(html|parquet))"
+WRITTEN = re.compile(rf"{FILES}(\.damaged\d+)?|\.{FILES}\..+|\.arriving")
+"""Names of what a run leaves in its folder, also what it set aside, and what a killed one left half written."""
+
+CACHES = {"bases": "identity.json", "critics": "warm.json"}
+"""Folder of a cache -> the file by which each of its entries is known."""
+
+
 def run(words: Sequence[str]) -> int:
     """Parse, list, remove."""
     config = parse(CleanConfig, CleanConfig(), words, "clean")
     if not config.runs.is_dir():
         raise FileNotFoundError(f"no folder {config.runs}")
-    unfinished = [p.parent for p in sorted(config.runs.glob("*/attempts")) if not (p.parent / "row.json").exists()]
-    going = [home for home in unfinished if _idle(home)]
-    if config.caches:
-        going += [config.runs / name for name in ("bases", "critics") if (config.runs / name).is_dir()]
-    for folder in going:
-        print(folder)
-        if config.yes:
-            shutil.rmtree(folder)
-    print(f"{len(going)} folders {'removed' if config.yes else 'would go; give --yes to remove them'}")
+    going = [*_unfinished(config.runs), *(_cached(config.runs) if config.caches else ())]
+    removed = sum(_remove(folder, lock, config.yes) for folder, lock in going)
+    print(f"{removed} folders {'removed' if config.yes else 'would go; give --yes to remove them'}")
     return 0
 
 
-def _idle(home: Path) -> bool:
-    """Whether no process is at work on a run."""
+def _unfinished(runs: Path) -> Iterator[tuple[Path, Path]]:
+    """(folder, lock) of every run that was begun and has no row; a folder that holds anything else is left alone."""
+    for home in sorted(runs.iterdir()):
+        if not _is_entry(home, home.name) or not (home / "attempts").is_file() or (home / "row.json").exists():
+            continue
+        foreign = [path.name for path in home.iterdir() if not WRITTEN.fullmatch(path.name) or path.is_symlink()]
+        if foreign:
+            print(f"{home} holds {min(foreign)!r}, which no run leaves there; left alone")
+        else:
+            yield home, home / "lock"
+
+
+def _cached(runs: Path) -> Iterator[tuple[Path, Path]]:
+    """(folder, lock) of every base model and warm critic."""
+    for name, known_by in CACHES.items():
+        cache = runs / name
+        if not cache.is_dir() or cache.is_symlink():
+            continue
+        for home in sorted(cache.iterdir()):
+            key, _, damaged = home.name.partition(".damaged")
+            if _is_entry(home, key) and (damaged.isdecimal() or (home / known_by).is_file()):
+                yield home, cache / f"{key}.lock"
+
+
+def _is_entry(home: Path, key: str) -> bool:
+    """Whether it is a folder, no link to one, and its key that of a run or of a cache entry."""
+    return bool(NAME.fullmatch(key)) and home.is_dir() and not home.is_symlink()
+
+
+def _remove(home: Path, lock: Path, really: bool) -> bool:
+    """Say that a folder goes, and remove it if asked; False if a process is at work on it."""
     try:
-        with FileLock(home / "lock", timeout=0):
-            return True
+        with FileLock(lock, timeout=0):
+            print(home)
+            if really:
+                shutil.rmtree(home)
     except Timeout:
-        print(f"{home} is being run, left alone")
+        print(f"{home} is in use, left alone")
         return False
+    return True

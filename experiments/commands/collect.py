@@ -10,9 +10,10 @@ from pydantic import Field
 from experiments.claims import claimed
 from experiments.delivery import Arrival, pieces
 from experiments.exact import AnySpec
-from experiments.inventory import entries
+from experiments.inventory import Entry, listing, say_damage
 from experiments.options import parse
-from experiments.repair import whole_row
+from experiments.repair import curve_damage, whole_row
+from experiments.shortfall import say_gone
 from vapo_core.files import clear_scratch, ensure_writable
 from vapo_core.settings import Frozen
 
@@ -30,19 +31,28 @@ def run(words: Sequence[str]) -> int:
     if not folders:
         raise ValueError("collect: which folders of records? such as `vapo collect shard1 shard2 --runs runs`")
     ensure_writable(config.runs)
-    damaged = 0
+    left, brought = 0, dict[str, AnySpec]()
     for folder in folders:
-        finished = [entry for entry in entries(folder) if entry.row is not None]
-        whole = [entry for entry in finished if whole_row(entry.spec, entry.home) is not None]
+        found = listing(folder)
+        left += say_damage(found)
+        finished = [entry for entry in found if isinstance(entry, Entry) and entry.row is not None]
+        whole = [entry for entry in finished if _is_whole(entry)]
         new = [_bring(entry.spec, entry.home, config.runs) for entry in whole]
-        damaged += len(finished) - len(whole)
+        left += len(finished) - len(whole)
+        brought |= {entry.spec.hash: entry.spec for entry in whole}
         print(f"{folder}: collected {sum(new)} runs, {len(new) - sum(new)} were there")
-    if damaged:
-        print(
-            f"warning: {damaged} rows were left, as their curves are not whole; they have to be run again",
-            file=sys.stderr,
-        )
-    return 1 if damaged else 0
+    if left:
+        print(f"warning: {left} runs were left where they are; damaged ones have to be run again", file=sys.stderr)
+    return 1 if say_gone(brought.values(), config.runs) or left else 0
+
+
+def _is_whole(entry: Entry) -> bool:
+    """Whether a finished run's curve is whole; if not, a line says so."""
+    assert entry.row is not None
+    wrong = curve_damage(entry.spec, entry.row, entry.home)
+    if wrong:
+        print(f"warning: {entry.home / 'metrics.jsonl'}: {wrong}", file=sys.stderr)
+    return not wrong
 
 
 def _bring(spec: AnySpec, home: Path, runs: Path) -> bool:

@@ -1,5 +1,6 @@
 """`vapo compare A B`: two runs side by side."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from tyro.conf import Positional
 from experiments.exact import flat
 from experiments.inventory import Entry, find
 from experiments.options import parse
-from experiments.records import read_points
+from experiments.records import damage, read_points
 from vapo_core.settings import Frozen
 
 
@@ -43,8 +44,11 @@ def run(words: Sequence[str]) -> int:
 
 def _last(entry: Entry) -> dict[str, float]:
     """The last value of every metric."""
+    path = entry.home / "metrics.jsonl"
+    if damaged := damage(path):
+        print(f"warning: {damaged}", file=sys.stderr)
     last: dict[str, float] = {}
-    for _, metrics in read_points(entry.home / "metrics.jsonl"):
+    for _, metrics in read_points(path):
         last |= metrics
     return last
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from experiments.inventory import entries
+from experiments.inventory import Entry, Unknown, listing, say_damage
 from experiments.options import parse
 from vapo_core.settings import Frozen
 
@@ -15,7 +15,7 @@ class LsConfig(Frozen):
 
     runs: Path = Field(Path("runs"), description="folder of records")
     study: str = Field("", description="only runs of this study")
-    state: str = Field("", description="only runs in this state: finished, diverged or unfinished")
+    state: str = Field("", description="only runs in this state: finished, diverged, unfinished, damaged or newer")
     limit: int = Field(40, ge=1, description="most lines")
 
 
@@ -26,17 +26,34 @@ def run(words: Sequence[str]) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    found = [e for e in entries(config.runs) if config.state in ("", e.state)]
-    found = [e for e in found if config.study in ("", (e.row or {}).get("study"))]
+    there = listing(config.runs)
+    say_damage(there)
+    found = [entry for entry in there if config.state in ("", entry.state) and config.study in ("", _study(entry))]
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("run", "world", "arm", "seed", "state", "first", "last", "AUC", "s"):
         table.add_column(column, justify="left" if column in ("run", "world", "arm", "state") else "right")
     for entry in found[: config.limit]:
-        row = entry.row
-        scores = [f"{row[k]:.3f}" if k in row else "" for k in ("first", "last", "auc")] if row else [""] * 3
-        scores.append(f"{row['seconds']:.0f}" if row else "")
-        cells = (entry.home.name, entry.spec.world, entry.spec.arm, str(entry.spec.seed), entry.state, *scores)
-        table.add_row(*cells)
+        table.add_row(*_cells(entry))
     Console(width=None if len(found) == 0 else 120).print(table)
     print(f"{len(found)} runs" + (f", {config.limit} shown" if len(found) > config.limit else ""))
     return 0
+
+
+def _study(entry: Entry | Unknown) -> str | None:
+    """The study that a finished run says it is of."""
+    return entry.row.get("study") if isinstance(entry, Entry) and entry.row else None
+
+
+def _cells(entry: Entry | Unknown) -> tuple[str, ...]:
+    """A run's line in the table."""
+    if isinstance(entry, Unknown):
+        return entry.home.name, "", "", "", entry.state
+    known = (entry.home.name, entry.spec.world, entry.spec.arm, str(entry.spec.seed), entry.state)
+    row = entry.row
+    if row is None:
+        return known
+    return (
+        *known,
+        *(f"{row[name]:.3f}" if name in row else "" for name in ("first", "last", "auc")),
+        f"{row['seconds']:.0f}",
+    )

@@ -1,5 +1,6 @@
 """`vapo report`: the page of the studies, of ablations and of sweeps, from their tables."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,7 +25,7 @@ class ReportConfig(Frozen):
 
 
 def run(words: Sequence[str]) -> int:
-    """Parse, write the page, say where it is."""
+    """Parse, write the page of what can be read, say where it is and what was left out."""
     config = parse(ReportConfig, ReportConfig(), words, "report")
     from analysis.report import write_report
     from analysis.study_page import studies
@@ -35,15 +36,19 @@ def run(words: Sequence[str]) -> int:
     sweeps = [folder for folder in folders if (folder / SWEEP).is_file()]
     ablations = [folder for folder in folders if folder not in sweeps]
     declared = {} if config.folders else {stem: find(stem).QUESTIONS for stem in STEMS}
-    found = studies(declared, config.results, config.runs)
-    if not folders and found is None:
+    objections: list[str] = []
+    found = studies(declared, config.results, config.runs, objections)
+    if not folders and found is None and not objections:
         raise FileNotFoundError(
             f"no ablation or sweep in {config.runs} and no study in {config.results} or {config.runs}; run `vapo ablate`"
             " first, or `vapo study all`"
         )
     named = [(folder.name, folder) for folder in ablations]
-    print(f"report: {write_report(named, config.out, found, sections(sweeps))}")
-    return 0
+    page = write_report(named, config.out, found, sections(sweeps, objections), objections)
+    for line in objections:
+        print(f"warning: {line}; left out", file=sys.stderr)
+    print(f"report: {page}")
+    return 1 if objections else 0
 
 
 def _finished(runs: Path) -> tuple[Path, ...]:

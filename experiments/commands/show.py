@@ -1,5 +1,6 @@
 """`vapo show RUN`: one run, what it was and what came of it."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from tyro.conf import Positional
 from experiments.exact import flat
 from experiments.inventory import find
 from experiments.options import parse
-from experiments.records import read_points
+from experiments.records import damage, read_points
 from vapo_core.settings import Frozen
 
 
@@ -39,6 +40,8 @@ def run(words: Sequence[str]) -> int:
 
 def _metrics(path: Path) -> None:
     """First and last value of every metric."""
+    if damaged := damage(path):
+        print(f"warning: {damaged}", file=sys.stderr)
     first: dict[str, float] = {}
     last: dict[str, float] = {}
     for _, metrics in read_points(path):

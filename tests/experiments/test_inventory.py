@@ -79,3 +79,67 @@ def test_completion_knows_every_command(capsys):
     said = capsys.readouterr().out
     assert all(f"    {name})" in said for name in COMMANDS)
     assert "--settings.alpha" in said
+
+
+# --- clean removes nothing but what it made ---
+
+
+def fill(folder, *names):
+    """A folder with these files."""
+    folder.mkdir(parents=True)
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("1")
+    return folder
+
+
+RUN, KEY = "0123456789abcdef", "fedcba9876543210"
+OTHERS = {
+    "another name": ("notes", ["attempts"]),
+    "a name too long": (RUN + "0", ["attempts", "spec.json"]),
+    "capitals": (RUN.upper(), ["attempts"]),
+    "somebody's file": (RUN, ["attempts", "spec.json", "thesis.tex"]),
+    "somebody's repository": (RUN, ["attempts", ".git/config"]),
+    "finished": (RUN, ["attempts", "row.json"]),
+    "never begun": (RUN, ["spec.json"]),
+    "no cache": ("bases", ["thesis.tex", "attempts"]),
+    "no entry of a cache": (f"critics/{KEY}", ["thesis.tex"]),
+    "a cache's neighbour": ("bases/notes", ["identity.json"]),
+}
+
+
+@pytest.mark.parametrize(("name", "files"), OTHERS.values(), ids=OTHERS.keys())
+def test_clean_leaves_what_is_no_run_and_no_cache(tmp_path, name, files):
+    home = fill(tmp_path / name, *files)
+    assert main(["clean", "--runs", str(tmp_path), "--caches", "--yes"]) == 0
+    assert all((home / file).is_file() for file in files)
+
+
+def test_clean_follows_no_link(tmp_path, capsys):
+    elsewhere = fill(tmp_path / "elsewhere", "attempts", "identity.json")
+    runs = fill(tmp_path / "runs")
+    for link in (runs / RUN, runs / "critics"):
+        link.symlink_to(elsewhere)
+    (fill(runs / "bases") / KEY).symlink_to(elsewhere)
+    within = fill(runs / KEY, "attempts", "checkpoint/weights")
+    (within / "checkpoint" / "link").symlink_to(elsewhere)
+    (fill(runs / ("a" * 16), "attempts") / "checkpoint").symlink_to(elsewhere)
+    assert main(["clean", "--runs", str(runs), "--caches", "--yes"]) == 0
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["attempts", "identity.json"]
+    assert not within.exists()
+    assert "1 folders removed" in capsys.readouterr().out
+
+
+def test_clean_removes_entries_of_caches(tmp_path):
+    fill(tmp_path / "bases" / KEY, "identity.json", "model.safetensors")
+    fill(tmp_path / "critics" / KEY, "warm.json", "critic.safetensors")
+    fill(tmp_path / "critics" / f"{KEY}.damaged1", "critic.safetensors")
+    assert main(["clean", "--runs", str(tmp_path), "--yes"]) == 0
+    assert (tmp_path / "bases" / KEY).exists()
+    assert main(["clean", "--runs", str(tmp_path), "--caches", "--yes"]) == 0
+    assert [path for name in ("bases", "critics") for path in (tmp_path / name).iterdir() if path.is_dir()] == []
+
+
+def test_clean_of_the_root_finds_no_run_there(capsys):
+    assert main(["clean", "--runs", "/"]) == 0
+    assert capsys.readouterr().out == "0 folders would go; give --yes to remove them\n"

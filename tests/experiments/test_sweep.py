@@ -17,9 +17,10 @@ from scipy import stats
 
 from analysis.sweep import best_range
 from experiments.cli import main
+from experiments.commands.sweep import configure
 from experiments.proposals import PRUNERS, SAMPLERS, distribution, propose, values_of
 from experiments.space import Dimension, dimensions
-from experiments.sweep import SweepConfig
+from experiments.sweep import SweepConfig, outcome_folder
 from experiments.track import tracking_uri
 from tests.experiments.test_cli import TINY
 from tests.experiments.test_trials import ALPHA, plan
@@ -135,7 +136,7 @@ def test_end_to_end_and_again(capsys, tmp_path, monkeypatch):
     assert "recommended: alpha = " in said
     assert "for a mean response length of" in said
     assert "difference to fixed_lambda = " in said
-    out = tmp_path / "sweep-walk-walk-alpha-smoke"
+    out = next(tmp_path.glob("sweep-walk-walk-alpha-smoke-*"))
     table = pd.read_csv(out / "sweep.csv")
     assert table.groupby(["role", "trial"])["seed"].nunique().to_list() == [4] * 6
     assert table["spec"].nunique() == 24
@@ -178,3 +179,25 @@ def test_the_recommended_interval_holds_the_best_alpha_at_its_rate():
     covered, width = np.array([simulated(rng, index) for index in range(200)]).T
     assert covered.sum() >= stats.binom.ppf(0.01, 200, 0.95)
     assert width.mean() < 2.2
+
+
+# --- a sweep writes over no other ---
+
+
+OTHERS = [
+    ["--settings.mu", "0.3"], ["--range", "0.1", "1"], ["--dials.filler", "2"], ["--along", "filler", "0", "2"], ["--steps", "7"],
+    ["--along", "filler", "0", "3"], ["--seeds", "12"], ["--first-seed", "5"], ["--recipe", "ppo"], ["--sampler", "gp"],
+    ["--sampler-seed", "1"], ["--pruner", "none"], ["--no-control"], ["--evaluation.every", "5"], ["--base.model", "small"],
+]  # fmt: skip
+
+
+def test_sweeps_that_differ_have_folders_of_their_own(tmp_path):
+    places = [outcome_folder(*configure(["alpha", *words], {})).name for words in ([], *OTHERS)]
+    assert places[0] == "sweep-walk-walk-alpha-quick"
+    assert len(set(places)) == len(places)
+
+
+@pytest.mark.parametrize("words", [["--trials", "40"], ["--workers", "1"], ["--dry-run"]])
+def test_more_trials_go_on_in_the_same_folder(words):
+    plain, same = (outcome_folder(*configure(["alpha", *more], {})) for more in ([], words))
+    assert plain == same

@@ -15,7 +15,17 @@ import pytest
 from experiments.alive import alive
 from experiments.proposals import SAMPLERS, propose
 from experiments.space import Dimension, Plan
-from experiments.tune import EVALUATOR, claim, failures, importances, open_study, pardon, records
+from experiments.tune import (
+    EVALUATOR,
+    NoRoom,
+    claim,
+    failures,
+    importances,
+    open_study,
+    pardon,
+    records,
+    set_damaged_aside,
+)
 from experiments.tune import work as share
 
 ALPHA = Dimension("alpha", "log", 0.02, 20.0, False)
@@ -239,3 +249,39 @@ def test_workers_go_on_to_the_next_study(tmp_path):
     work(plan(4), tmp_path / "alone.log", score)
     assert found(plan(4), tmp_path / "journal.log") == found(plan(4), tmp_path / "alone.log")
     assert len(found(other, tmp_path / "journal.log")) == 3
+
+
+@pytest.mark.parametrize(
+    "line", [b"{", b"null", b"[]", b"3", b'{"op_code": 99}', b"\xff\xfe", b"", b"[" * 100_000, b'{"op_code": "x"}']
+)
+def test_a_damaged_journal_is_set_aside_and_named(tmp_path, capsys, line):
+    journal = tmp_path / "journal.log"
+    work(plan(2), journal, score)
+    before = records(open_study(journal, plan(2)), plan(2))
+    set_damaged_aside(journal)
+    assert capsys.readouterr().err == ""
+    lines = journal.read_bytes().splitlines()
+    journal.write_bytes(b"\n".join([lines[0], line, *lines[1:]]) + b"\n")
+    set_damaged_aside(journal)
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert str(journal) in error
+    work(plan(2), journal, score)
+    assert records(open_study(journal, plan(2)), plan(2)) == before
+
+
+def test_a_damaged_journal_that_is_in_use_is_refused(tmp_path):
+    journal = tmp_path / "journal.log"
+    journal.write_text("{\n")
+    with alive(tmp_path / "workers"), pytest.raises(ValueError, match="another command is at work on it"):
+        set_damaged_aside(journal)
+
+
+def test_a_full_disk_ends_the_search(tmp_path):
+    """No other trial would fare better."""
+
+    def full(values, index, number):
+        raise NoRoom from OSError(28, "No space left on device")
+
+    with pytest.raises(NoRoom):
+        work(plan(2), tmp_path / "journal.log", full)

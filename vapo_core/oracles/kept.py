@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from vapo_core.files import write_whole
+from vapo_core.files import naming, write_whole
 from vapo_core.types import Batch, Problem, Rollout
 
 
@@ -43,7 +43,7 @@ class Kept(dict[int, Continued]):
     def __setitem__(self, number: int, found: Continued) -> None:
         super().__setitem__(number, found)
         entry = {"batch": number, "returns": found.returns.tolist(), "tokens": found.tokens}
-        with self._path.open("a", encoding="utf-8") as handle:
+        with naming(self._path), self._path.open("a", encoding="utf-8") as handle:
             handle.write(json.dumps(entry) + "\n")
 
 
