@@ -39,7 +39,7 @@ class WalkEngine:
     def generate(self, problems: Sequence[Problem], answers_each: int, seed: int) -> Rollout:
         """Sample `answers_each` walks per problem."""
         generator = torch_generator(seed)
-        starts = torch.tensor([self.walk.start_state(p.answer) for p in problems])
+        starts = torch.from_numpy(self.walk.start_states(problems))
         state = starts.repeat_interleave(answers_each)
         luck = torch.rand(len(state), generator=generator)
         decisions, walking = [], torch.ones(len(state), dtype=torch.bool)
@@ -82,7 +82,7 @@ class WalkEngine:
 
     def follow(self, problems: Sequence[Problem], actions: Sequence[tuple[int, ...]]) -> Rollout:
         """Given actions in the form of sampled ones, log-probabilities 0."""
-        state = torch.tensor([self.walk.start_state(p.answer) for p in problems])
+        state = torch.from_numpy(self.walk.start_states(problems))
         decisions = []
         for number in range(max(map(len, actions))):
             walking = torch.tensor([number < len(path) for path in actions])
@@ -174,13 +174,13 @@ class WalkWorld:
 
     def exact_return(self, problems: Sequence[Problem], table: Tensor | None = None) -> Tensor:
         """J, the expected reward averaged over problems; a scalar that keeps the graph, so its gradient is exact."""
-        starts = torch.tensor([self.task.start_state(p.answer) for p in problems])
+        starts = torch.from_numpy(self.task.start_states(problems))
         return self.exact_values(table)[0, starts].mean()
 
     @torch.no_grad()
     def exact_outcomes(self, problems: Sequence[Problem]) -> np.ndarray:
         """[N, modes + 1] probability that a response ends at each goal, or by stopping early unbroken."""
-        starts, table = [self.task.start_state(p.answer) for p in problems], self.action_table()
+        starts, table = self.task.start_states(problems), self.action_table()
         return np.stack(
             [self.exact_values(table, reward)[0, starts].double().numpy() for reward in self.task.outcome_reward.T], 1
         )
@@ -190,7 +190,7 @@ class WalkWorld:
         value = self.task.stop_reward * self.task.dials.fixed_length
         for _ in range(self.task.dials.horizon):
             value = np.maximum(self.task.stop_reward, value[self.task.transitions[:, :STOP]].max(1))
-        return float(np.mean([value[self.task.start_state(p.answer)] for p in problems]))
+        return float(value[self.task.start_states(problems)].mean())
 
     @torch.no_grad()
     def exact_metrics(self) -> dict[str, float]:
@@ -263,7 +263,7 @@ class WalkWorld:
     @torch.no_grad()
     def reach(self, problems: Sequence[Problem], rollout: Rollout) -> Tensor:
         """[B, T] log-probability of being in a place's state at its decision, from a random one of these problems."""
-        starts = torch.tensor([self.task.start_state(p.answer) for p in problems])
+        starts = torch.from_numpy(self.task.start_states(problems))
         visits = [torch.bincount(starts, minlength=self.task.states).double() / len(starts)]
         onward = torch.from_numpy(self.task.transitions[:, : self.task.ending])
         for at in self.action_table().double()[:-1]:
