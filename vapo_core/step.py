@@ -123,9 +123,9 @@ def slices_of(part: Batch, settings: Settings, ranks: Ranks) -> list[Tensor]:
 def _whole_batch_weights(part: Batch, recipe: Recipe) -> tuple[Tensor, Tensor, Tensor]:
     """[B, T] weight of each token's surrogate, log-probability and unreduced extra losses in the mini-batch's loss."""
     like = part.logp_old
-    surrogate = linear_weights(lambda x: recipe.token_level_loss(x, part.mask), like)
-    imitation = linear_weights(lambda x: recipe.positive_lm_loss(x, part.mask, part.correct), like)
-    return surrogate, imitation, linear_weights(lambda x: token_mean(x, part.mask), like)
+    surrogate = linear_weights(recipe.token_level_loss, like, part.mask)
+    imitation = linear_weights(recipe.positive_lm_loss, like, part.mask, part.correct)
+    return surrogate, imitation, linear_weights(token_mean, like, part.mask)
 
 
 def _micro_losses(
