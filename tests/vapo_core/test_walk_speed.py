@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
 from tests.vapo_core.test_walk_world import VARIED, make
 from vapo_core.tasks.base import GUESS, Grade, verify_all
 from vapo_core.tasks.walk import STOP, Walk, WalkPath
-from vapo_core.types import Problem
+from vapo_core.types import Batch, Problem
 
 
 def graded_alone(walk: Walk, problem: Problem, response: WalkPath) -> Grade:
@@ -43,3 +44,55 @@ def test_start_states_of_a_batch_are_those_of_its_problems(dials):
     walk = make(dials).task
     problems = walk.problems["train"]
     assert np.array_equal(walk.start_states(problems), [walk.start_state(p.answer) for p in problems])
+
+
+def gradients(total: torch.Tensor, network: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([g.flatten() for g in torch.autograd.grad(total, list(network.parameters()))])
+
+
+@pytest.mark.parametrize("dials", VARIED)
+def test_networks_read_a_batch_as_they_read_its_tokens_one_by_one(dials):
+    """Values, log-probabilities and entropies are dense loops over tokens; so are gradients under random weights."""
+    world = make(dials)
+    batch = Batch.ungraded(world.engine.generate(world.task.problems["train"][:6], 4, seed=6))
+    rows = torch.tensor([5, 0, 17, 17, 3])  # any rows in any order, one of them twice
+    batch = batch.take(rows)
+    weights = torch.randn(batch.mask.shape, generator=torch.Generator().manual_seed(0))
+    row, time = batch.mask.nonzero(as_tuple=True)
+    inputs = {name: x[row, time] for name, x in batch.inputs.items()}
+    values = torch.zeros(batch.mask.shape).index_put(
+        (row, time), world.critic.values(inputs["state"], inputs["decision"])
+    )
+    found = world.critic(batch)
+    torch.testing.assert_close(found, values, atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        gradients((weights * found).sum(), world.critic),
+        gradients((weights * values).sum(), world.critic),
+        atol=1e-6,
+        rtol=1e-6,
+    )
+    said = world.policy.log_probs(inputs["state"], inputs["decision"])
+    moves = inputs["phase"] == 0
+    logp = torch.zeros(batch.mask.shape).index_put(
+        (row, time), said.gather(1, inputs["action"][:, None]).squeeze(1).where(moves, 0.0)
+    )
+    spread = torch.zeros(batch.mask.shape).index_put((row, time), -(said.exp() * said).sum(1).where(moves, 0.0))
+    found, entropy = world.policy(batch)
+    torch.testing.assert_close(found, logp, atol=1e-6, rtol=0)
+    torch.testing.assert_close(entropy, spread, atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        gradients((weights * found).sum(), world.policy),
+        gradients((weights * logp).sum(), world.policy),
+        atol=1e-6,
+        rtol=1e-6,
+    )
+
+
+def test_the_critic_reads_a_state_once_for_all_its_filler():
+    """What makes long answers cheap: the network sees every state at its decision once, not once per token."""
+    world = make({"filler": 9, "size": 8, "horizon": 12})
+    batch = Batch.ungraded(world.engine.generate(world.task.problems["train"][:6], 4, seed=6))
+    read = []
+    world.critic.trunk.register_forward_hook(lambda module, inputs, output: read.append(len(output)))
+    world.critic(batch)
+    assert read[0] <= int(batch.mask.sum()) / 9 + len(batch.mask)
