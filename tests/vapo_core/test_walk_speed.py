@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.full_table import action_table, exact_values
 from tests.vapo_core.test_walk_world import VARIED, make
 from vapo_core.tasks.base import GUESS, Grade, verify_all
 from vapo_core.tasks.walk import STOP, Walk, WalkPath
@@ -96,3 +97,51 @@ def test_the_critic_reads_a_state_once_for_all_its_filler():
     world.critic.trunk.register_forward_hook(lambda module, inputs, output: read.append(len(output)))
     world.critic(batch)
     assert read[0] <= int(batch.mask.sum()) / 9 + len(batch.mask)
+
+
+@pytest.mark.parametrize("dials", [*VARIED, {"size": 8, "horizon": 200}, {"size": 8, "novel_hazards": 2}])
+def test_exact_values_are_those_of_the_full_table(dials):
+    """J, its gradient, outcomes and values at places, against backward induction over every state at every decision."""
+    world = make(dials)
+    table = exact_values(world)
+    problems = world.task.problems["held_out"][:7]
+    starts = world.task.start_states(problems)
+    found = world.exact_return(problems)
+    assert float(found.detach()) == pytest.approx(float(table[0, starts].mean().detach()), abs=1e-6)
+    torch.testing.assert_close(
+        gradients(found, world.policy), gradients(table[0, starts].mean(), world.policy), atol=1e-6, rtol=1e-5
+    )
+    outcomes = [exact_values(world, reward)[0, starts] for reward in world.task.outcome_reward.T]
+    expected = torch.stack(outcomes, 1).detach().double().numpy()
+    np.testing.assert_allclose(world.exact_outcomes(problems), expected, atol=1e-6)
+    rollout = world.engine.generate(problems, 5, seed=7)
+    row, time = (x.numpy() for x in rollout.mask.nonzero(as_tuple=True))
+    state, decision = (rollout.inputs[name][row, time] for name in ("state", "decision"))
+    np.testing.assert_allclose(world.exact_at(rollout, row, time), table[decision, state].detach().numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("dials", VARIED)
+def test_reach_is_that_of_the_full_table(dials):
+    world = make(dials)
+    problems, ending = world.task.problems["train"][:5], world.task.ending
+    rollout = world.engine.generate(problems, 40, seed=8)
+    starts = torch.from_numpy(world.task.start_states(problems))
+    here = torch.bincount(starts, minlength=world.task.states).double() / len(starts)
+    onward, visits = torch.from_numpy(world.task.transitions[:, :ending]).flatten(), [here]
+    for at in action_table(world).detach().double()[:-1]:
+        moved = (visits[-1][:, None] * at[:, :ending]).flatten()
+        visits.append(torch.zeros_like(here).index_add(0, onward, moved))
+    expected = torch.stack(visits)[rollout.inputs["decision"].clamp(max=len(visits) - 1), rollout.inputs["state"]]
+    found = world.reach(problems, rollout)
+    torch.testing.assert_close(found[rollout.mask], expected.log()[rollout.mask], atol=1e-5, rtol=0)
+
+
+def test_exact_values_hold_no_table_of_all_states_and_decisions():
+    """A long walk's evaluation reads rings of the asked problems' states, and stops when no walk can be under way."""
+    world = make({"size": 32, "horizon": 400})
+    read = []
+    world.policy.trunk.register_forward_hook(lambda module, inputs, output: read.append(len(output)))
+    with torch.no_grad():
+        world.exact_return(world.task.problems["held_out"][:2])
+    assert max(read) <= 2 * 32
+    assert len(read) < 400
