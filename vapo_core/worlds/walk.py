@@ -40,23 +40,24 @@ class WalkEngine:
     def generate(self, problems: Sequence[Problem], answers_each: int, seed: int) -> Rollout:
         """Sample `answers_each` walks per problem."""
         generator = torch_generator(seed)
-        starts = torch.from_numpy(self.walk.start_states(problems))
-        state = starts.repeat_interleave(answers_each)
+        state = torch.from_numpy(self.walk.start_states(problems)).repeat_interleave(answers_each)
         luck = torch.rand(len(state), generator=generator)
-        decisions, walking = [], torch.ones(len(state), dtype=torch.bool)
+        decisions, left = [], torch.arange(len(state))  # rows that are still walking
         for number in range(self.walk.dials.horizon):
             noise = torch.rand(len(state), ACTIONS, generator=generator)  # drawn for all: rows never shift each other
-            rows = self.policy.log_probs(state[walking], torch.full((int(walking.sum()),), number))
-            action, logp = torch.zeros_like(state), torch.zeros(len(state))
-            gumbel = -torch.log(-torch.log(noise[walking].clamp(1e-12, 1 - 1e-7)))
-            action[walking] = (rows + gumbel).argmax(1)
-            logp[walking] = rows.gather(1, action[walking][:, None]).squeeze(1)
+            here = state[left]
+            rows = self.policy.log_probs(here, torch.full_like(left, number))
+            gumbel = -torch.log(-torch.log(noise[left].clamp(1e-12, 1 - 1e-7)))
+            chosen = (rows + gumbel).argmax(1)
+            action = torch.zeros_like(state).index_copy_(0, left, chosen)
+            logp = luck.new_zeros(len(state)).index_copy_(0, left, rows.gather(1, chosen[:, None]).squeeze(1))
+            walking = torch.zeros(len(state), dtype=torch.bool).index_fill_(0, left, True)
             decisions.append((state, action, logp, walking))
-            state = torch.where(walking, self.transitions[state, action], state)
-            walking = walking & (action < self.walk.ending)
-            if not walking.any():
+            state = state.index_copy(0, left, self.transitions[here, chosen])
+            left = left[chosen < self.walk.ending]
+            if not len(left):
                 break
-        return self._rollout(decisions, walking, luck)
+        return self._rollout(decisions, torch.zeros(len(state), dtype=torch.bool).index_fill_(0, left, True), luck)
 
     @torch.no_grad()
     def complete(self, state: Tensor, decision: Tensor, seed: int) -> tuple[Tensor, int]:
@@ -110,8 +111,9 @@ class WalkEngine:
         moves_on = ~(is_filler & (action >= self.walk.ending)) & mask
         length = columns[3].shape[1] * stride - (stride - 1) * int(columns[3].shape[1] == self.walk.dials.horizon)
         keep = slice(0, length)
+        lengths = columns[3].sum(1).tolist()  # decisions are made without a break
         paths = tuple(
-            WalkPath(tuple(a[m].tolist()), float(u)) for a, m, u in zip(columns[1], columns[3], luck, strict=True)
+            WalkPath(tuple(taken[:n]), u) for taken, n, u in zip(columns[1].tolist(), lengths, luck.tolist(), strict=True)
         )
         return Rollout(
             inputs={name: x[:, keep] for name, x in inputs.items()},
