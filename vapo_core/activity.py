@@ -19,8 +19,8 @@ def positive_grad_ratio(
     """
     like, mask = batch.logp_old, batch.mask
     weights = (
-        linear_weights(lambda x: recipe.token_level_loss(x, mask), like),
-        linear_weights(lambda x: recipe.positive_lm_loss(x, mask, batch.correct), like),
+        linear_weights(recipe.token_level_loss, like, mask),
+        linear_weights(recipe.positive_lm_loss, like, mask, batch.correct),
     )
     trained = [p for p in policy.parameters() if p.requires_grad]
     sums: list[list[Tensor]] = [[], []]

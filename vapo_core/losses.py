@@ -1,6 +1,7 @@
 """Losses and reductions. Pure: tensors in, tensors out. Shapes: B responses, T tokens."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -24,17 +25,17 @@ def clipped_surrogate(ratio: Tensor, advantages: Tensor, low: Tensor | float, hi
     return -torch.minimum(ratio * advantages, ratio.clamp(1 - floor, 1 + bound) * advantages)
 
 
-def nll(logp: Tensor, mask: Tensor, correct: Tensor) -> Tensor:
-    """Mean of -log pi over the tokens of correct responses; 0 when there is none (VAPO, eq. 11).
+def nll(logp: Tensor, mask: Tensor, correct: Tensor, mu: float = 1.0) -> Tensor:
+    """mu times the mean of -log pi over the tokens of correct responses; 0 when there is none (VAPO, eq. 11).
 
     Args:
-        logp: [B, T] nats. mask: [B, T] bool. correct: [B] bool.
+        logp: [B, T] nats. mask: [B, T] bool. correct: [B] bool. mu: a factor.
 
     Returns:
         Scalar in nats per token.
     """
     chosen = mask.bool() & correct.bool()[:, None]
-    return -logp.where(chosen, 0.0).sum() / chosen.sum().clamp(min=1)
+    return mu * (-logp.where(chosen, 0.0).sum() / chosen.sum().clamp(min=1))
 
 
 def value_loss(values: Tensor, old_values: Tensor, targets: Tensor, clip: float = float("inf")) -> Tensor:
@@ -70,19 +71,59 @@ def constant_mean(loss: Tensor, mask: Tensor, max_tokens: int) -> Tensor:
     return loss.where(mask.bool(), 0.0).sum() / (len(mask) * max_tokens)
 
 
-def linear_weights(reduce: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
-    """[B, T] weights w with reduce(x) = sum(w * x), for a reduction that is linear in x.
+def _token_mean_weights(like: Tensor, mask: Tensor) -> Tensor:
+    return _within(mask, like.new_ones(()) / mask.sum())
+
+
+def _sequence_mean_weights(like: Tensor, mask: Tensor) -> Tensor:
+    return _within(mask, like.new_ones(()) / len(mask) / mask.sum(1, keepdim=True))
+
+
+def _constant_mean_weights(like: Tensor, mask: Tensor, max_tokens: int) -> Tensor:
+    return _within(mask, like.new_ones(()) / (len(mask) * max_tokens))
+
+
+def _nll_weights(like: Tensor, mask: Tensor, correct: Tensor, mu: float = 1.0) -> Tensor:
+    chosen = mask.bool() & correct.bool()[:, None]
+    return _within(chosen, -(like.new_tensor(mu) / chosen.sum().clamp(min=1)))
+
+
+def _within(mask: Tensor, weight: Tensor) -> Tensor:
+    """The weight where the mask is set, 0 elsewhere."""
+    return torch.where(mask.bool(), weight, weight.new_zeros(()))
+
+
+WEIGHTS: Mapping[Callable[..., Tensor], Callable[..., Tensor]] = {
+    token_mean: _token_mean_weights,
+    sequence_mean: _sequence_mean_weights,
+    constant_mean: _constant_mean_weights,
+    nll: _nll_weights,
+}
+"""Weights by formula, to be had without a backward pass: reduction -> (like, what it takes besides the loss) -> [B, T]."""
+
+
+def linear_weights(reduce: Callable[..., Tensor], like: Tensor, *given: Tensor) -> Tensor:
+    """[B, T] weights w with reduce(x, *given) = sum(w * x), for a reduction that is linear in x.
 
     Found once for a whole mini-batch, they let micro-batches add up to exactly the whole-batch loss: no token's weight
     depends on which micro-batch it falls into.
 
     Args:
-        reduce: a linear map from [B, T] to a scalar.
+        reduce: a linear map from [B, T] to a scalar; any, though those of `WEIGHTS` (and partials of them) cost less.
         like: [B, T], gives shape, dtype and device.
+        given: what `reduce` takes besides, such as the mask.
 
     Raises:
         ValueError: if `reduce` is not linear (checked at one random point).
     """
+    whole = reduce if isinstance(reduce, partial) else partial(reduce)
+    if whole.func in WEIGHTS:
+        return WEIGHTS[whole.func](like, *whole.args, *given, **whole.keywords)
+    return _discovered(lambda x: reduce(x, *given), like)
+
+
+def _discovered(reduce: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
+    """The weights by autograd."""
     point = torch.zeros_like(like).requires_grad_(True)
     output = reduce(point)
     if not output.requires_grad:  # the zero map, such as a loss that is switched off

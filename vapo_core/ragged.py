@@ -82,9 +82,12 @@ def micro_batches(batch: Batch, slices: int, most_tokens: float) -> list[Tensor]
         slices: parts of equal numbers of responses.
         most_tokens: as in `within`; a part above it is sorted by length and split again.
     """
+    parts = torch.arange(len(batch.mask)).chunk(slices)
+    if most_tokens == float("inf"):
+        return list(parts)
     prompts, lengths = extents(batch)
     found = []
-    for part in torch.arange(len(batch.mask)).chunk(slices):
+    for part in parts:
         rows = part.tolist()
         if len(within(rows, prompts, lengths, most_tokens)) > 1:
             rows.sort(key=lambda row: prompts[row] + lengths[row])

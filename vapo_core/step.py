@@ -85,10 +85,11 @@ def update(
         slices = slices_of(part, settings, ranks)
         for number, micro in enumerate(slices, start=1):
             with ranks.collecting(number == len(slices), policy.forward, critic.forward):
+                whole = len(slices) == 1 and ranks.size == 1  # in its own order, so there is nothing to pick
                 policy_part, value_part = _micro_losses(
-                    part.take(micro),
-                    credit.take(micro),
-                    [w[micro] for w in weights],
+                    part if whole else part.take(micro),
+                    credit if whole else credit.take(micro),
+                    [w if whole else w[micro] for w in weights],
                     recipe,
                     settings,
                     policy,
@@ -116,16 +117,17 @@ def _mini_batches(responses: int, parts: int, epochs: int, generator: torch.Gene
 def slices_of(part: Batch, settings: Settings, ranks: Ranks) -> list[Tensor]:
     """Row numbers of this rank's micro-batches; ranks share the mini-batch's micro-batches among them."""
     rows = torch.arange(len(part.mask))[ranks.share(len(part.mask))]
-    own = micro_batches(part.take(rows), -(-settings.micro_batches // ranks.size), settings.tokens_per_micro_batch)
+    shared = part if ranks.size == 1 else part.take(rows)
+    own = micro_batches(shared, -(-settings.micro_batches // ranks.size), settings.tokens_per_micro_batch)
     return [rows[micro] for micro in ranks.even(own)]
 
 
 def _whole_batch_weights(part: Batch, recipe: Recipe) -> tuple[Tensor, Tensor, Tensor]:
     """[B, T] weight of each token's surrogate, log-probability and unreduced extra losses in the mini-batch's loss."""
     like = part.logp_old
-    surrogate = linear_weights(lambda x: recipe.token_level_loss(x, part.mask), like)
-    imitation = linear_weights(lambda x: recipe.positive_lm_loss(x, part.mask, part.correct), like)
-    return surrogate, imitation, linear_weights(lambda x: token_mean(x, part.mask), like)
+    surrogate = linear_weights(recipe.token_level_loss, like, part.mask)
+    imitation = linear_weights(recipe.positive_lm_loss, like, part.mask, part.correct)
+    return surrogate, imitation, linear_weights(token_mean, like, part.mask)
 
 
 def _micro_losses(

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -147,7 +146,7 @@ def _regress(
     targets, ranks = returns_to_go(terminal_rewards(batch), batch.mask), learner.ranks
     for rows in torch.randperm(len(batch.mask), generator=generator).tensor_split(settings.mini_batches):
         part, aims, loss = batch.take(rows), targets[rows], torch.zeros(())
-        weights = linear_weights(partial(token_mean, mask=which(part.mask)), part.logp_old)
+        weights = linear_weights(token_mean, part.logp_old, which(part.mask))
         slices = slices_of(part, settings, ranks)
         for number, micro in enumerate(slices, start=1):
             with ranks.collecting(number == len(slices), learner.forward):

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -189,6 +190,27 @@ def test_linear_weights_by_hand():
     sequence = linear_weights(lambda x: sequence_mean(x, UNEQUAL_MASK), UNEQUAL)
     torch.testing.assert_close(token, double([third, 0], [third, third]))
     torch.testing.assert_close(sequence, double([0.5, 0], [0.25, 0.25]))
+
+
+@pytest.mark.parametrize(
+    ("reduce", "given"),
+    [
+        (token_mean, (UNEQUAL_MASK,)),
+        (sequence_mean, (UNEQUAL_MASK,)),
+        (partial(constant_mean, max_tokens=7), (UNEQUAL_MASK,)),
+        (nll, (UNEQUAL_MASK, torch.tensor([False, True]))),
+        (nll, (UNEQUAL_MASK, torch.tensor([False, False]))),
+        (partial(nll, mu=0.3), (UNEQUAL_MASK, torch.tensor([True, True]))),
+    ],
+    ids=["token", "sequence", "constant", "nll", "no correct answer", "scaled nll"],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_weights_by_formula_are_those_autograd_finds(reduce, given, dtype):
+    """To the last bit, so that a run does not depend on how a reduction was written."""
+    like = UNEQUAL.to(dtype)
+    found, expected = linear_weights(reduce, like, *given), linear_weights(lambda x: reduce(x, *given), like)
+    assert found.dtype == dtype
+    assert torch.equal(found, expected)
 
 
 def test_linear_weights_of_a_loss_that_is_off_are_zero():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.full_table import action_table
 from tests.worlds import view_of
 from vapo_core.probes import PROBES, kl_per_gain
 from vapo_core.probes.directions import products
@@ -19,7 +20,7 @@ def responses(view, number: int = 1024) -> Batch:
 def exact_fisher(view) -> torch.Tensor:
     """[D, D] by enumeration: sum over (decision, state) of occupancy x sum over actions of pi psi psi'."""
     world = view.world
-    table = world.action_table()
+    table = action_table(world)
     starts = torch.tensor([world.task.start_state(p.answer) for p in view.pool])
     here = torch.bincount(starts, minlength=world.task.states).float() / len(starts)
     onward = torch.from_numpy(world.task.transitions[:, :2])

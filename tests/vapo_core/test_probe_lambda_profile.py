@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.full_table import action_table, exact_values
 from tests.worlds import view_of
 from vapo_core.collect_batch import pad_to
 from vapo_core.oracles.tabular import TabularMDP, by_length, constant_lambda
@@ -62,7 +63,7 @@ def tabular_view(cache, error):
     world = view.world
     world.policy = TablePolicy(world.policy, world.task.dials.horizon, world.task.states)
     world.engine.policy = world.policy
-    values = world.exact_values().detach()
+    values = exact_values(world).detach()
     noise = error * torch.randn(values.shape, generator=torch.Generator().manual_seed(0))
     world.critic = TableCritic(values + noise.where(torch.arange(len(values))[:, None] < len(values) - 1, 0.0))
     return view
@@ -78,7 +79,7 @@ def as_mdp(view):
     reward[:, :, STOP] = task.stop_reward
     start = np.zeros(task.states)
     np.add.at(start, [task.start_state(p.answer) for p in view.pool], 1 / len(view.pool))
-    policy = view.world.action_table().detach().double().numpy()
+    policy = action_table(view.world).detach().double().numpy()
     return TabularMDP(np.broadcast_to(task.transitions, shape), ends, reward, policy, start)
 
 
@@ -138,7 +139,7 @@ def test_mse_is_that_of_the_advantages_by_hand(cache):
     view = tabular_view(cache, 0.2)
     found = PROBES["lambda_profile"](view).arrays
     problems, rollout, batch, _ = lambda_profile._sample(view, exact=True)
-    values, critic = view.world.exact_values().detach(), view.world.critic(batch)
+    values, critic = exact_values(view.world).detach(), view.world.critic(batch)
     total, count = 0.0, 0
     for i, length in enumerate(batch.lengths.tolist()):
         state, decision = rollout.inputs["state"][i], rollout.inputs["decision"][i]

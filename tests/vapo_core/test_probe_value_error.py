@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.full_table import exact_values
 from tests.worlds import view_of
 from vapo_core.oracles.truth import Truth, value_variance
 from vapo_core.probes import PROBES, CannotRun, value_error
@@ -17,7 +18,7 @@ class Critic(torch.nn.Module):
 
     def __init__(self, world, change=lambda v: v):
         super().__init__()
-        self.values, self.change = world.exact_values().detach(), change
+        self.values, self.change = exact_values(world).detach(), change
 
     def forward(self, batch):
         found = self.values[batch.inputs["decision"], batch.inputs["state"]]

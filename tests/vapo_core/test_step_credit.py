@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.full_table import exact_values
 from tests.worlds import run, small_spec, trainer_of
 from vapo_core.advantages import gae
 from vapo_core.credit import by_step, critic_gae, step_level, vine
@@ -81,7 +82,7 @@ def test_walk_step_values_are_unbiased_for_the_exact_ones(dials, cache):
     rollout = world.engine.generate(problems, 1, 1)
     batch = Batch.ungraded(rollout)
     found, tokens = step_start_values(world, batch, problems, 2000, 3)
-    exact = world.exact_values().detach()[batch.inputs["decision"], batch.inputs["state"]]
+    exact = exact_values(world).detach()[batch.inputs["decision"], batch.inputs["state"]]
     decisions = batch.mask & (batch.inputs["phase"] == 0)
     assert float((found - exact)[decisions].abs().max()) < 0.06
     assert tokens > 2000 * int(decisions.sum())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.full_table import exact_values
 from tests.worlds import small_spec, trainer_of
 from vapo_core.advantages import whiten
 from vapo_core.collect_batch import pad_to
@@ -109,7 +110,7 @@ def test_truth_in_the_walk_is_exact(cache):
     """Every token has V of its state and decision, in reward units; its TD errors add up to reward minus first V."""
     numbers = {"reward_low": -1.0, "reward_high": 1.0}
     trainer, problems, found = traced(cache=cache, numbers=numbers, dials={"size": 8, "horizon": 12, "filler": 1})
-    exact, walk = trainer.world.exact_values().detach(), trainer.world.task
+    exact, walk = exact_values(trainer.world).detach(), trainer.world.task
     for number in range(6):
         here = found["response"] == number
         assert set(found["problem"][here]) == {number // 2}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.full_table import exact_values
 from vapo_core.tasks.walk import LEFT, RIGHT, STOP, Start, Walk, WalkDials, WalkPath
 from vapo_core.types import Batch, Problem
 from vapo_core.worlds.walk import WalkWorld
@@ -81,7 +82,7 @@ def test_mean_of_sampled_gradients_converges_to_the_exact_one():
             [world.task.verify(problems[i // answers], r).reward for i, r in enumerate(rollout.responses)]
         )
         logp, _ = world.policy(batch_of(rollout, rewards))
-        baseline = world.exact_values().detach()[0, [world.task.start_state(p.answer) for p in problems]]
+        baseline = exact_values(world).detach()[0, [world.task.start_state(p.answer) for p in problems]]
         advantage = rewards - baseline.repeat_interleave(answers)
         estimate = _flat(torch.autograd.grad((advantage * logp.sum(1)).mean(), list(world.policy.parameters())))
         errors.append(float((estimate - exact).norm() / exact.norm()))

@@ -4,6 +4,7 @@ Slot: (logp [B, T], mask [B, T], correct [B]) -> scalar, linear in logp: L = L_P
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor
 
@@ -15,7 +16,7 @@ Slot = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 def on(settings: Settings) -> Slot:
     """mu times the mean negative log-likelihood over tokens of correct answers."""
-    return lambda logp, mask, correct: settings.mu * nll(logp, mask, correct)
+    return partial(nll, mu=settings.mu)
 
 
 def off(settings: Settings) -> Slot:

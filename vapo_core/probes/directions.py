@@ -36,7 +36,7 @@ class Blocks(NamedTuple):
 
 def reduced(reduction: str, advantages: Tensor, mask: Tensor) -> Tensor:
     """[B, T] advantage times weight in the reduction."""
-    return advantages * linear_weights(lambda x: REDUCTIONS[reduction](x, mask), advantages)
+    return advantages * linear_weights(REDUCTIONS[reduction], advantages, mask)
 
 
 def summed_gradient(policy: nn.Module, batch: Batch, weights: Tensor) -> Tensor:

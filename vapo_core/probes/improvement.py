@@ -116,9 +116,9 @@ def predicted_gain(view: View, fresh: Fresh, white: Whitening, step: Step) -> Te
     """
     recipe, mask, advantages = view.recipe, fresh.batch.mask, white(fresh)
     low, high = recipe.clip_higher.bounds(advantages)
-    weights = linear_weights(lambda x: recipe.token_level_loss(x, mask), advantages)
-    imitation = linear_weights(lambda x: recipe.positive_lm_loss(x, mask, fresh.batch.correct), advantages)
-    bonus = linear_weights(lambda x: token_mean(x, mask), advantages) * view.settings.entropy_coef
+    weights = linear_weights(recipe.token_level_loss, advantages, mask)
+    imitation = linear_weights(recipe.positive_lm_loss, advantages, mask, fresh.batch.correct)
+    bonus = linear_weights(token_mean, advantages, mask) * view.settings.entropy_coef
     fall = -weights * (clipped_surrogate(step.ratio, advantages, low, high) + advantages)
     fall = fall - imitation * (step.logp - step.logp_old) + bonus * (step.entropy - step.entropy_old)
     unit = white.scale * (view.settings.reward_high - view.settings.reward_low)

@@ -99,8 +99,8 @@ def _times(plan: Plan) -> Plan:
 def loss_gradient(policy: nn.Module, batch: Batch, credited: Credited, recipe: Recipe) -> Tensor:
     """[D] gradient of the recipe's policy loss at ratio 1, positive-example loss included, penalties and bonuses not."""
     like = credited.advantages
-    surrogate = linear_weights(lambda x: recipe.token_level_loss(x, batch.mask), like)
-    imitation = linear_weights(lambda x: recipe.positive_lm_loss(x, batch.mask, batch.correct), like)
+    surrogate = linear_weights(recipe.token_level_loss, like, batch.mask)
+    imitation = linear_weights(recipe.positive_lm_loss, like, batch.mask, batch.correct)
     return summed_gradient(policy, batch, imitation - surrogate * credited.advantages)
 
 

@@ -5,7 +5,9 @@ never succeeds, as an early error invalidates a chain of thought. Since only off
 lives in one state space (stage, goal offset, hazard offset, broken), and values follow by backward induction.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
+from itertools import chain
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -218,6 +220,13 @@ class Walk:
         zero = np.zeros((), int)
         return int(self.index(zero, np.array(start.goal), np.array(start.hazard), zero))
 
+    def start_states(self, problems: Sequence[Problem]) -> np.ndarray:
+        """[N] state numbers in which problems begin."""
+        goal = np.array([problem.answer.goal for problem in problems], int)
+        hazard = np.array([problem.answer.hazard for problem in problems], int)
+        zeros = np.zeros_like(goal)
+        return self.index(zeros, goal, hazard, zeros)
+
     def describe(self, state: int) -> str:
         """A state in words, offsets counted clockwise from the walker as in a problem's prompt."""
         stage, goal, hazard, broken = (int(x[state]) for x in self.coordinates)
@@ -241,16 +250,30 @@ class Walk:
 
     def verify(self, problem: Problem, response: WalkPath) -> Grade:
         """1 for stopping at a goal unbroken; a lucky guess counts as the verifier sees it; mode is the goal reached."""
-        state, actions = self.start_state(problem.answer), response.actions
-        if not actions or not (self.dials.fixed_length or actions[-1] == STOP):
-            return Grade(0.0, mode="truncated")
-        for action in actions:  # stopping stays where it is
-            state = int(self.transitions[state, action])
-        stage, goal, _, broken = (x[state] for x in self.coordinates)
-        if self.solved(stage, goal, broken):
-            return Grade(1.0, mode=f"goal {int(goal) // (self.dials.size // self.dials.modes)}")
-        lucky = broken == 0 and response.luck < self.dials.trap_reward
-        return Grade(float(lucky), mode=GUESS)
+        return self.verify_all([problem], [response])[0]
+
+    def verify_all(self, problems: Sequence[Problem], responses: Sequence[WalkPath]) -> list[Grade]:
+        """A grade per response, each to its own problem; all walks are followed side by side."""
+        ends, ended = self._ends(problems, responses)
+        stage, goal, _, broken = (x[ends] for x in self.coordinates)
+        lucky = np.array([response.luck for response in responses]) < self.dials.trap_reward
+        goals = [Grade(1.0, mode=f"goal {number}") for number in range(self.dials.modes)]
+        words = [*goals, Grade(0.0, mode=GUESS), Grade(1.0, mode=GUESS), Grade(0.0, mode="truncated")]
+        guess = self.dials.modes + ((broken == 0) & lucky)
+        said = np.where(self.solved(stage, goal, broken), goal // (self.dials.size // self.dials.modes), guess)
+        return [words[i] for i in np.where(ended, said, len(words) - 1).tolist()]
+
+    def _ends(self, problems: Sequence[Problem], responses: Sequence[WalkPath]) -> tuple[np.ndarray, np.ndarray]:
+        """[N] state in which each walk is left, and whether it is a response that can be judged."""
+        lengths = np.array([len(response.actions) for response in responses], int)
+        actions = np.full((lengths.max(initial=0), len(responses)), STOP)  # stopping stays where it is
+        taken = chain.from_iterable(response.actions for response in responses)
+        actions.T[np.arange(len(actions)) < lengths[:, None]] = np.fromiter(taken, int, lengths.sum())
+        states, onward = self.start_states(problems), self.transitions.ravel()
+        for chosen in actions:
+            states = onward[ACTIONS * states + chosen]
+        stopped = np.array([response.actions[-1:] == (STOP,) for response in responses], bool)
+        return states, (lengths > 0) & (stopped | self.dials.fixed_length)
 
     def boundaries(self, response: WalkPath) -> list[int]:
         """Tokens after each move and its filler, and after stopping: every decision is a step."""

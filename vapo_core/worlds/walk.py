@@ -18,6 +18,7 @@ from vapo_core.tasks.walk import ACTIONS, LEFT, NAMES, RIGHT, STOP, Walk, WalkPa
 from vapo_core.types import Batch, Problem, Rollout
 from vapo_core.worlds.base import Branches, Said
 from vapo_core.worlds.walk_networks import WalkCritic, WalkPolicy
+from vapo_core.worlds.walk_values import Rings, action_slices, occupancy, values
 
 
 class WalkEngine:
@@ -39,23 +40,24 @@ class WalkEngine:
     def generate(self, problems: Sequence[Problem], answers_each: int, seed: int) -> Rollout:
         """Sample `answers_each` walks per problem."""
         generator = torch_generator(seed)
-        starts = torch.tensor([self.walk.start_state(p.answer) for p in problems])
-        state = starts.repeat_interleave(answers_each)
+        state = torch.from_numpy(self.walk.start_states(problems)).repeat_interleave(answers_each)
         luck = torch.rand(len(state), generator=generator)
-        decisions, walking = [], torch.ones(len(state), dtype=torch.bool)
+        decisions, left = [], torch.arange(len(state))  # rows that are still walking
         for number in range(self.walk.dials.horizon):
             noise = torch.rand(len(state), ACTIONS, generator=generator)  # drawn for all: rows never shift each other
-            rows = self.policy.log_probs(state[walking], torch.full((int(walking.sum()),), number))
-            action, logp = torch.zeros_like(state), torch.zeros(len(state))
-            gumbel = -torch.log(-torch.log(noise[walking].clamp(1e-12, 1 - 1e-7)))
-            action[walking] = (rows + gumbel).argmax(1)
-            logp[walking] = rows.gather(1, action[walking][:, None]).squeeze(1)
+            here = state[left]
+            rows = self.policy.log_probs(here, torch.full_like(left, number))
+            gumbel = -torch.log(-torch.log(noise[left].clamp(1e-12, 1 - 1e-7)))
+            chosen = (rows + gumbel).argmax(1)
+            action = torch.zeros_like(state).index_copy_(0, left, chosen)
+            logp = luck.new_zeros(len(state)).index_copy_(0, left, rows.gather(1, chosen[:, None]).squeeze(1))
+            walking = torch.zeros(len(state), dtype=torch.bool).index_fill_(0, left, True)
             decisions.append((state, action, logp, walking))
-            state = torch.where(walking, self.transitions[state, action], state)
-            walking = walking & (action < self.walk.ending)
-            if not walking.any():
+            state = state.index_copy(0, left, self.transitions[here, chosen])
+            left = left[chosen < self.walk.ending]
+            if not len(left):
                 break
-        return self._rollout(decisions, walking, luck)
+        return self._rollout(decisions, torch.zeros(len(state), dtype=torch.bool).index_fill_(0, left, True), luck)
 
     @torch.no_grad()
     def complete(self, state: Tensor, decision: Tensor, seed: int) -> tuple[Tensor, int]:
@@ -82,7 +84,7 @@ class WalkEngine:
 
     def follow(self, problems: Sequence[Problem], actions: Sequence[tuple[int, ...]]) -> Rollout:
         """Given actions in the form of sampled ones, log-probabilities 0."""
-        state = torch.tensor([self.walk.start_state(p.answer) for p in problems])
+        state = torch.from_numpy(self.walk.start_states(problems))
         decisions = []
         for number in range(max(map(len, actions))):
             walking = torch.tensor([number < len(path) for path in actions])
@@ -109,8 +111,9 @@ class WalkEngine:
         moves_on = ~(is_filler & (action >= self.walk.ending)) & mask
         length = columns[3].shape[1] * stride - (stride - 1) * int(columns[3].shape[1] == self.walk.dials.horizon)
         keep = slice(0, length)
+        lengths = columns[3].sum(1).tolist()  # decisions are made without a break
         paths = tuple(
-            WalkPath(tuple(a[m].tolist()), float(u)) for a, m, u in zip(columns[1], columns[3], luck, strict=True)
+            WalkPath(tuple(taken[:n]), u) for taken, n, u in zip(columns[1].tolist(), lengths, luck.tolist(), strict=True)
         )
         return Rollout(
             inputs={name: x[:, keep] for name, x in inputs.items()},
@@ -148,49 +151,29 @@ class WalkWorld:
 
     # --- exact values ---
 
-    def action_table(self, policy: WalkPolicy | None = None) -> Tensor:
-        """[horizon, states, 3] action probabilities of a policy (the world's own if none is given); keeps the graph."""
-        states = torch.arange(self.task.states)
-        horizon = self.task.dials.horizon
-        rows = (policy or self.policy).log_probs(
-            states.repeat(horizon), torch.arange(horizon).repeat_interleave(len(states))
-        )
-        return rows.exp().view(horizon, len(states), ACTIONS)
+    def exact_return(self, problems: Sequence[Problem], policy: WalkPolicy | None = None) -> Tensor:
+        """J of a policy (the world's own if none is given), the expected reward averaged over problems.
 
-    def exact_values(self, table: Tensor | None = None, stop_reward: np.ndarray | None = None) -> Tensor:
-        """[horizon + 1, states] true value before each decision, by backward induction; the last row is 0 (cut off) unless
-        responses of fixed length are judged there.
-
-        `stop_reward` [states] takes the place of the task's own.
+        A scalar that keeps the graph, so its gradient is exact.
         """
-        probabilities = self.action_table() if table is None else table
-        reward = torch.from_numpy(self.task.stop_reward if stop_reward is None else stop_reward).to(probabilities)
-        ending = self.task.ending
-        onward = torch.from_numpy(self.task.transitions[:, :ending])
-        values = [reward if self.task.dials.fixed_length else torch.zeros_like(reward)]
-        for at in reversed(probabilities):
-            values.append((at[:, ending:] * reward[:, None]).sum(1) + (at[:, :ending] * values[-1][onward]).sum(1))
-        return torch.stack(values[::-1])
-
-    def exact_return(self, problems: Sequence[Problem], table: Tensor | None = None) -> Tensor:
-        """J, the expected reward averaged over problems; a scalar that keeps the graph, so its gradient is exact."""
-        starts = torch.tensor([self.task.start_state(p.answer) for p in problems])
-        return self.exact_values(table)[0, starts].mean()
+        starts = torch.from_numpy(self.task.start_states(problems))
+        reward = torch.from_numpy(self.task.stop_reward)[:, None]
+        log_probs = (policy or self.policy).log_probs
+        return values(self.task, log_probs, starts, torch.zeros_like(starts), reward).mean()
 
     @torch.no_grad()
     def exact_outcomes(self, problems: Sequence[Problem]) -> np.ndarray:
         """[N, modes + 1] probability that a response ends at each goal, or by stopping early unbroken."""
-        starts, table = [self.task.start_state(p.answer) for p in problems], self.action_table()
-        return np.stack(
-            [self.exact_values(table, reward)[0, starts].double().numpy() for reward in self.task.outcome_reward.T], 1
-        )
+        starts = torch.from_numpy(self.task.start_states(problems))
+        reward = torch.from_numpy(self.task.outcome_reward)
+        return values(self.task, self.policy.log_probs, starts, torch.zeros_like(starts), reward).double().numpy()
 
     def best_return(self, problems: Sequence[Problem]) -> float:
         """J of the best policy within the horizon."""
         value = self.task.stop_reward * self.task.dials.fixed_length
         for _ in range(self.task.dials.horizon):
             value = np.maximum(self.task.stop_reward, value[self.task.transitions[:, :STOP]].max(1))
-        return float(np.mean([value[self.task.start_state(p.answer)] for p in problems]))
+        return float(value[self.task.start_states(problems)].mean())
 
     @torch.no_grad()
     def exact_metrics(self) -> dict[str, float]:
@@ -208,7 +191,7 @@ class WalkWorld:
     @torch.no_grad()
     def exact_change(self, policy: WalkPolicy, problems: Sequence[Problem]) -> float:
         """J of another policy minus J of this world's."""
-        return float(self.exact_return(problems, self.action_table(policy)) - self.exact_return(problems))
+        return float(self.exact_return(problems, policy) - self.exact_return(problems))
 
     def demonstrated(self, problems: Sequence[Problem], seed: int) -> Batch:
         """The task's demonstrations as responses."""
@@ -220,7 +203,8 @@ class WalkWorld:
     def exact_at(self, responses: Rollout | Batch, row: np.ndarray, time: np.ndarray) -> np.ndarray:
         """Exact values by backward induction; filler has the value of the state its move led to."""
         state, decision = (responses.inputs[name][row, time] for name in ("state", "decision"))
-        return self.exact_values()[decision, state].double().numpy()
+        reward = torch.from_numpy(self.task.stop_reward)[:, None]
+        return values(self.task, self.policy.log_probs, state, decision, reward)[:, 0].double().numpy()
 
     @torch.no_grad()
     def continuations(
@@ -263,13 +247,12 @@ class WalkWorld:
     @torch.no_grad()
     def reach(self, problems: Sequence[Problem], rollout: Rollout) -> Tensor:
         """[B, T] log-probability of being in a place's state at its decision, from a random one of these problems."""
-        starts = torch.tensor([self.task.start_state(p.answer) for p in problems])
-        visits = [torch.bincount(starts, minlength=self.task.states).double() / len(starts)]
-        onward = torch.from_numpy(self.task.transitions[:, : self.task.ending])
-        for at in self.action_table().double()[:-1]:
-            moved = (visits[-1][:, None] * at[:, : self.task.ending]).flatten()
-            visits.append(torch.zeros(self.task.states, dtype=torch.float64).index_add(0, onward.flatten(), moved))
-        reached = torch.stack(visits)[rollout.inputs["decision"].clamp(max=len(visits) - 1), rollout.inputs["state"]]
+        starts = torch.from_numpy(self.task.start_states(problems))
+        rings = Rings.around(self.task, starts, broken=True)
+        table = action_slices(self.task, self.policy.log_probs, rings.states)
+        visits = [walks for _, walks in occupancy(rings, [rings.number[starts]], table)]
+        chances = torch.nn.functional.pad(torch.stack(visits) / len(starts), (0, 1))
+        reached = chances[rollout.inputs["decision"].clamp(max=len(visits) - 1), rings.number[rollout.inputs["state"]]]
         return reached.log().where(rollout.mask, 0.0)
 
     def state_labels(self, batch: Batch) -> Tensor:

@@ -51,12 +51,11 @@ class WalkPolicy(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log-probability and entropy of every token, both [B, T] nats; 0 on filler and where masked."""
-        chosen = batch.mask & (batch.inputs["phase"] == 0)
-        rows = self.log_probs(batch.inputs["state"][chosen], batch.inputs["decision"][chosen])
-        logp, entropy = torch.zeros(chosen.shape), torch.zeros(chosen.shape)
-        logp[chosen] = rows.gather(1, batch.inputs["action"][chosen][:, None]).squeeze(1)
-        entropy[chosen] = -(rows.exp() * rows).sum(1)
-        return logp, entropy
+        chosen = places(batch.mask & (batch.inputs["phase"] == 0))
+        state, decision, action = (batch.inputs[name].flatten()[chosen] for name in ("state", "decision", "action"))
+        rows = self.log_probs(state, decision)
+        logp, entropy = rows.gather(1, action[:, None]).squeeze(1), -(rows.exp() * rows).sum(1)
+        return spread(logp, chosen, batch.mask), spread(entropy, chosen, batch.mask)
 
 
 class WalkCritic(nn.Module):
@@ -68,6 +67,9 @@ class WalkCritic(nn.Module):
         self.trunk.load_state_dict(policy.trunk.state_dict())
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.constant_(self.head.bias, bias)
+        self.states = walk.states
+        self.repeats = walk.dials.filler > 0
+        """Whether tokens that follow one another are chosen in the same state at the same decision, as filler is."""
 
     def values(self, state: Tensor, decision: Tensor) -> Tensor:
         """[N] states and decision numbers to [N] values in reward units."""
@@ -75,6 +77,20 @@ class WalkCritic(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """[B, T] value of the prefix before each token; 0 where masked."""
-        values = torch.zeros(batch.mask.shape)
-        values[batch.mask] = self.values(batch.inputs["state"][batch.mask], batch.inputs["decision"][batch.mask])
-        return values
+        chosen = places(batch.mask)
+        state, decision = (batch.inputs[name].flatten()[chosen] for name in ("state", "decision"))
+        if not self.repeats:
+            return spread(self.values(state, decision), chosen, batch.mask)
+        met, number = torch.unique_consecutive(decision * self.states + state, return_inverse=True)
+        values = self.values(met % self.states, met // self.states)
+        return spread(values.index_select(0, number), chosen, batch.mask)
+
+
+def places(chosen: Tensor) -> Tensor:
+    """[N] numbers of the places that are set, row by row. chosen: [B, T] bool."""
+    return chosen.flatten().nonzero().squeeze(1)
+
+
+def spread(values: Tensor, places: Tensor, like: Tensor) -> Tensor:
+    """[N] values in their places, 0 elsewhere, in the shape of `like`."""
+    return values.new_zeros(like.numel()).index_copy(0, places, values).view(like.shape)
