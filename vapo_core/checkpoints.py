@@ -34,7 +34,12 @@ def read_tokenizer(field: str, name: str, revision: str = "main") -> Any:
 
     read_config(field, name, revision)
     with naming(field, name, "tokenizer"):
-        return AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
+        if not len(tokenizer):
+            raise ValueError("its tokenizer has no vocabulary")
+        if not isinstance(tokenizer("0")["input_ids"], list):
+            raise ValueError("its tokenizer turns no text into tokens")
+    return tokenizer
 
 
 def read_config(field: str, name: str, revision: str = "main") -> Any:

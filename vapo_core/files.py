@@ -1,5 +1,6 @@
 """Files that are either whole or absent: written beside their final name, then renamed into place."""
 
+import errno
 import os
 import shutil
 import sys
@@ -8,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from vapo_core.reading import reason_of
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -72,6 +75,33 @@ def whole_folder(path: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
+
+
+@contextmanager
+def dispensable(what: str, path: Path) -> Iterator[None]:
+    """What cannot be written within the block is one warning line, for the work goes on without it.
+
+    Raises:
+        OSError: naming the path, if the disk is full: then nothing else could be written either.
+    """
+    try:
+        yield
+    except Exception as error:
+        if is_full_disk(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        print(f"warning: {path}: {what} could not be written ({reason_of(error)}); the run goes on", file=sys.stderr)
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether an error, or what it came of, says that a disk or a quota is full."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        if "No space left on device" in str(cause):  # a library's own error, such as safetensors'
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _to_disk(file: Path) -> None:
