@@ -26,7 +26,10 @@ def mend_generation_config(model: Any) -> None:
         config.do_sample = before
     kept = {name: getattr(config, name, None) for name in ("bos_token_id", "eos_token_id")}
     model.generation_config = type(config)(**kept)
-    print(f"warning: generation_config.json cannot be written ({fault}); only its start and stop tokens are kept", file=sys.stderr)
+    print(
+        f"warning: generation_config.json cannot be written ({fault}); only its start and stop tokens are kept",
+        file=sys.stderr,
+    )
 
 
 def _fault(config: Any) -> str:

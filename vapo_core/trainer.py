@@ -30,6 +30,7 @@ from vapo_core.recipe import Recipe, Settings
 from vapo_core.rollout.asking import CannotAsk
 from vapo_core.seeds import child, seeds_of, torch_generator
 from vapo_core.settings import Evaluation
+from vapo_core.sizes import check_sizes
 from vapo_core.step import Trace, assign_credit, update
 from vapo_core.types import Batch, Credited
 from vapo_core.warmup import WarmStart, warm_start
@@ -73,6 +74,7 @@ class Trainer:
         self.seeds = seeds_of(seed)
         if not recipe.credit.needs_critic:
             world.critic = NoCritic()
+        check_sizes(world.task.max_tokens, settings, evaluation)
         self.pool = world.task.sample(np.random.default_rng(self.seeds.data), settings.pool_size, "train")
         self.stream = PromptStream(self.pool, recipe.group_sampling, child(self.seeds.data, 1))
         self.ranks = world.ranks

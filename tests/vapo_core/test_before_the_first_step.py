@@ -136,12 +136,9 @@ def test_a_model_card_that_cannot_be_written_costs_a_warning(tmp_path, monkeypat
 
 
 def test_a_full_disk_is_known_however_it_is_wrapped():
-    try:
-        with Path("/dev/full").open("w") as handle:
-            handle.write("x")
-            handle.flush()
-    except OSError as error:
-        assert is_full_disk(error)
+    with pytest.raises(OSError, match="No space left") as caught, Path("/dev/full").open("w") as handle:
+        handle.write("x")
+    assert is_full_disk(caught.value)
     inner = RuntimeError("PytorchStreamWriter failed")
     inner.__cause__ = OSError(errno.ENOSPC, "No space left on device")
     assert is_full_disk(inner)
@@ -220,7 +217,7 @@ def test_positions_are_those_that_the_config_states(architecture, more, expected
 
 def refused(checkpoint: str, folder: Path, task: FunctionTask = TASK) -> str:
     """What a world on this checkpoint says when it is asked its problems."""
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=r"^(base\.model|task): ") as caught:
         world_of(checkpoint, folder, task).check("train", PROBLEMS)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -228,7 +225,18 @@ def refused(checkpoint: str, folder: Path, task: FunctionTask = TASK) -> str:
 
 @pytest.mark.parametrize(
     "content",
-    ["nonsense", "null", "[]", "{}", "", "5", "[" * 100_000, '{"a":' * 100_000 + "1" + "}" * 100_000, '"text"', "\ufeff{"],
+    [
+        "nonsense",
+        "null",
+        "[]",
+        "{}",
+        "",
+        "5",
+        "[" * 100_000,
+        '{"a":' * 100_000 + "1" + "}" * 100_000,
+        '"text"',
+        "\ufeff{",
+    ],
 )
 @pytest.mark.parametrize("file", ["tokenizer.json", "tokenizer_config.json"])
 def test_a_damaged_tokenizer_is_one_line(file, content, tmp_path):

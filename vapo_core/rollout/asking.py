@@ -56,7 +56,9 @@ def fault_of(prompt: Sequence[int], answer: int, room: Room) -> str:
     if not prompt:
         return "has no tokens, allowed is 1 or more"
     if max(prompt) >= room.tokens:
-        return f"has token {max(prompt)}, allowed is below {room.tokens}, the tokens that base.model has an embedding for"
+        return (
+            f"has token {max(prompt)}, allowed is below {room.tokens}, the tokens that base.model has an embedding for"
+        )
     if room.positions is not None and len(prompt) + answer > room.positions:
         return (
             f"has {len(prompt)} tokens, and its answer up to {answer}, allowed is {room.positions} together,"

@@ -66,7 +66,13 @@ class LanguageWorld:
         Raises:
             ValueError: if a checkpoint cannot be read, or not be used this way, or the engine is not installed.
         """
-        self.task, self.base, self._critic, self._bias, self._name = task, base, critic, settings.critic_bias, checkpoint
+        self.task, self.base, self._critic, self._bias, self._name = (
+            task,
+            base,
+            critic,
+            settings.critic_bias,
+            checkpoint,
+        )
         self.ranks: Ranks = Single()
         self._again = partial(LanguageWorld, task, checkpoint, critic, identity, base, settings, init_seed, engine)
         dtype = getattr(torch, base.dtype)
