@@ -95,7 +95,9 @@ class RunSpec(Frozen):
             if name not in PROBES:
                 raise ValueError(f"probes: no probe {name!r}{nearest(name, PROBES)}")
             if not 1 <= every <= bounds.STEPS:
-                raise ValueError(f"probes.{name} = {every}: RL steps between measurements, allowed 1 to {bounds.STEPS}")
+                raise ValueError(
+                    f"probes.{name} = {every}: RL steps between measurements, at least 1, at most {bounds.STEPS}"
+                )
         check_combination(self.toggles, self.settings, self.variants)
         return self
 
