@@ -3,23 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from vapo_core import bounds
-
-
-class Frozen(BaseModel):
-    """Base of every configuration object: immutable, unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="strings")
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Every bound of a number stands in its help."""
-        for field in cls.model_fields.values():
-            most = next((mark.le for mark in field.metadata if hasattr(mark, "le")), None)
-            if most is not None and field.description and "; at most " not in field.description:
-                field.description += f"; at most {most}"
+from vapo_core.frozen import Frozen as Frozen
 
 
 class Toggles(Frozen):
