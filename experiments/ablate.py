@@ -22,8 +22,10 @@ from experiments.publish import publish
 from experiments.shortfall import finished, say_failures, say_gone
 from experiments.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
 from experiments.track import close_tracking, open_tracking
+from vapo_core import bounds
 from vapo_core.files import ensure_writable, write_whole
 from vapo_core.settings import BASE_SIZES, EXAMS, RECIPES, SCALES, Base, Evaluation, Settings
+from vapo_core.sizes import check_fits
 from vapo_core.tasks import TASKS
 
 BASES = 3
@@ -78,11 +80,11 @@ class AblateConfig(Launching):
     vary: UseAppendAction[tuple[tuple[str, ...], ...]] = Field(
         (), description="NAME VALUE...: a setting, or dials.NAME, and its values; may be given several times"
     )
-    order_seed: int = Field(0, ge=0, description="draws the order of runs within each seed")
+    order_seed: int = Field(0, ge=0, le=bounds.SEED, description="draws the order of runs within each seed")
     preset: Literal["smoke", "quick", "full"] = Field("quick", description="seconds, minutes, or for a verdict")
-    seeds: int = Field(20, ge=1, description="paired seeds per arm")
-    first_seed: int = Field(0, ge=0, description="the seeds are first_seed, first_seed + 1, ...")
-    steps: int = Field(30, ge=1, description="RL steps per run")
+    seeds: int = Field(20, ge=1, le=bounds.RUNS, description="paired seeds per arm")
+    first_seed: int = Field(0, ge=0, le=bounds.SEED, description="the seeds are first_seed, first_seed + 1, ...")
+    steps: int = Field(30, ge=1, le=bounds.STEPS, description="RL steps per run")
     baselines: tuple[str, ...] = Field((), description="recipes to run beside the design's arms")
     runs: Path = Field(Path("runs"), description="folder of records, caches and outcomes")
     dry_run: bool = Field(False, description="show the plan and its cost, run nothing")
@@ -120,9 +122,14 @@ def plan(config: AblateConfig, dials: dict[str, Any]) -> Plan:
     factors = factors_of(config.design, config.task, config.vary, config.settings, own)
     cells = with_baselines(design.cells(Request(config.fraction, factors)), config.baselines)
     planning.check_labels(cells)
+    bounds.check_product("seeds", {"arms": len(cells), "seeds": config.seeds}, bounds.RUNS)
     seeds = range(config.first_seed, config.first_seed + config.seeds)
     ordered = planning.in_blocks(cells, seeds, config.order_seed)
-    specs = tuple(_spec(config, dials, cell, seed) for seed, cell in ordered)
+    first = {cell: _spec(config, dials, cell, config.first_seed) for cell in cells}
+    check_fits(first[cells[0]])
+    specs = tuple(
+        first[cell].model_copy(update={"seed": seed, "base": _base_of(config, seed)}) for seed, cell in ordered
+    )
     labels = {spec.hash: cell.label for spec, (_, cell) in zip(specs, ordered, strict=True)}
     return Plan(specs, labels, design.reference, tuple(cell.label for cell in cells))
 

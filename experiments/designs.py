@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from experiments.factors import Factor
 from experiments.spec import arm_label
+from vapo_core import bounds
 from vapo_core.settings import COMPONENTS, RECIPES, Toggles
 
 Changes = tuple[tuple[str, Any], ...]
@@ -101,7 +102,12 @@ def one_at_a_time(base: Cell, factors: Sequence[Factor]) -> list[Cell]:
 
 
 def grid(base: Cell, factors: Sequence[Factor]) -> list[Cell]:
-    """Every combination of the factors' values."""
+    """Every combination of the factors' values.
+
+    Raises:
+        ValueError: for more of them than a command may run.
+    """
+    bounds.check_product("vary", {f"values of {f.name}": len(f.values) for f in factors}, bounds.RUNS)
     return [_changed(base, dict(zip(factors, values, strict=True))) for values in product(*(f.values for f in factors))]
 
 

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, TypeVar
 from pydantic import Field, field_validator
 
 from experiments.exact import AnySpec
+from vapo_core import bounds
 from vapo_core.settings import Frozen
 
 Spec = TypeVar("Spec", bound=AnySpec)
@@ -28,6 +29,7 @@ class Launching(Frozen):
     workers: int | None = Field(
         None,
         ge=1,
+        le=bounds.WORKERS,
         description="runs at a time, one thread each; by default all cores, with ray all the cluster has room for",
     )
     address: str = Field("auto", description="of the Ray cluster, HOST:PORT; auto: the one this machine is a node of")

@@ -12,6 +12,7 @@ import tyro
 import yaml
 from pydantic import BaseModel, ValidationError, create_model
 
+from experiments.expansion import check_expansion, read_bounded
 from vapo_core.settings import TRUNCATIONS, no_truncation
 from vapo_core.suggest import nearest
 
@@ -80,7 +81,7 @@ def _one_line(message: str) -> str:
 
 
 _PYDANTIC = re.compile(
-    r"Error parsing (\S+): \d+ validation errors? for \w+ (?:([a-z_0-9]+) )?(?:Value error, )?(.*?)"
+    r"Error parsing (\S+): \d+ validation errors? for \w+ (?:([a-z_0-9.]+) )?(?:Value error, )?(.*?)"
     r" \[type=\w+, input_value=(.*?), input_type"
 )
 """A pydantic error inside tyro's: where, field (none for a whole-model check), message, value."""
@@ -134,11 +135,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ValueError: if it is not YAML or not a mapping.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_bounded(path))
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a mapping of options, got {type(content).__name__}")
+    check_expansion(path, content)
     return content
 
 

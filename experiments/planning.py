@@ -1,5 +1,6 @@
 """A design as an ordered list of runs, and what a person should know before it starts: runs, hours, what it can see."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import sqrt
 from pathlib import Path
@@ -58,8 +59,7 @@ def check_labels(cells: Sequence[Cell]) -> None:
     Raises:
         ValueError: if two cells have one label.
     """
-    labels = [cell.label for cell in cells]
-    twice = {label for label in labels if labels.count(label) > 1}
+    twice = [label for label, number in Counter(cell.label for cell in cells).items() if number > 1]
     if twice:
         raise ValueError(f"two cells of this design are called {min(twice)!r}: their values differ too little")
 

@@ -23,7 +23,7 @@ from experiments.records import JsonLines, Logger, Memory, read_points
 from experiments.repair import clear_damage, curve_damage, points_damage, read_row, whole_row
 from experiments.spec import SCORES, RunSpec
 from experiments.track import MLflowRun, Tracking, drop_partial
-from vapo_core.files import clear_scratch, set_aside, write_whole
+from vapo_core.files import clear_scratch, dispensable, set_aside, write_whole
 from vapo_core.reading import reason_of
 from vapo_core.settings import COMPONENTS
 from vapo_core.tasks import TASKS, make_task
@@ -98,7 +98,8 @@ def run_one(
         if lost := curve_damage(spec, row, home):
             raise FileNotFoundError(f"{home / 'metrics.jsonl'} {lost}: it was there while the run went on")
         if isinstance(spec, RunSpec):
-            write_cards(home / "checkpoint", spec, row)
+            with dispensable("the model card", home / "checkpoint"):
+                write_cards(home / "checkpoint", spec, row)
         write_whole(home / "row.json", json.dumps(row, indent=2))
         (home / "failure.json").unlink(missing_ok=True)
         if mlflow is not None:

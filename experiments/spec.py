@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from vapo_core import bounds
 from vapo_core.settings import (
     COMPONENTS,
     EXAMS,
@@ -71,9 +72,9 @@ class RunSpec(Frozen):
     engine: Literal["transformers", "vllm"] = "transformers"
     probes: dict[str, int] = Field(default_factory=dict)
     evaluation: Evaluation = Evaluation()
-    seed: int = Field(ge=0)
-    steps: int = Field(ge=1, description="RL steps")
-    log_every: int = Field(1, ge=1, description="RL steps between logged points")
+    seed: int = Field(ge=0, le=2 * bounds.SEED)
+    steps: int = Field(ge=1, le=bounds.STEPS, description="RL steps")
+    log_every: int = Field(1, ge=1, le=bounds.STEPS, description="RL steps between logged points")
     protocol: int = Field(0, description="the world's present protocol where none is given")
 
     @model_validator(mode="before")
@@ -93,8 +94,10 @@ class RunSpec(Frozen):
         for name, every in self.probes.items():
             if name not in PROBES:
                 raise ValueError(f"probes: no probe {name!r}{nearest(name, PROBES)}")
-            if every < 1:
-                raise ValueError(f"probes.{name} = {every}: RL steps between measurements, at least 1")
+            if not 1 <= every <= bounds.STEPS:
+                raise ValueError(
+                    f"probes.{name} = {every}: RL steps between measurements, at least 1, at most {bounds.STEPS}"
+                )
         check_combination(self.toggles, self.settings, self.variants)
         return self
 

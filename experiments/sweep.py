@@ -23,6 +23,7 @@ from experiments.space import Dimension, Plan, constant_lambda, dimensions, togg
 from experiments.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
 from experiments.store import Place, Shared, store_of
 from experiments.track import close_tracking, open_tracking
+from vapo_core import bounds
 from vapo_core.files import ensure_writable, write_whole
 from vapo_core.settings import EXAMS, RECIPES, SCALES, Base, Evaluation, Frozen, Settings
 from vapo_core.tasks import TASKS
@@ -66,9 +67,13 @@ class SweepConfig(Frozen):
         "walk", description="walk: small networks, exact answers; lm: tiny transformers"
     )
     preset: Literal["smoke", "quick", "full"] = Field("quick", description="seconds, minutes, or for a verdict")
-    trials: int = Field(16, ge=1, description="trials per study; more of them later continue the same study")
-    seeds: int = Field(10, ge=2, description="paired seeds: the first half chooses, the second half scores")
-    first_seed: int = Field(0, ge=0, description="the seeds are first_seed, first_seed + 1, ...")
+    trials: int = Field(
+        16, ge=1, le=bounds.RUNS, description="trials per study; more of them later continue the same study"
+    )
+    seeds: int = Field(
+        10, ge=2, le=bounds.RUNS, description="paired seeds: the first half chooses, the second half scores"
+    )
+    first_seed: int = Field(0, ge=0, le=bounds.SEED, description="the seeds are first_seed, first_seed + 1, ...")
     range: UseAppendAction[tuple[tuple[str, ...], ...]] = Field(
         (), description="LOW HIGH, or NAME LOW HIGH for each of several settings"
     )
@@ -78,14 +83,14 @@ class SweepConfig(Frozen):
     sampler: Literal["tpe", "gp", "qmc", "grid-free"] = Field(
         "tpe", description="what proposes trials; grid-free: independent draws over the whole range"
     )
-    sampler_seed: int = Field(0, ge=0, description="of the sampler; not a run's seed")
+    sampler_seed: int = Field(0, ge=0, le=2**32 - 1, description="of the sampler; not a run's seed")
     pruner: Literal["median", "percentile", "wilcoxon", "none"] = Field(
         "median", description="when a trial is given up after some of its seeds"
     )
     control: bool = Field(True, description="beside a sweep over alpha, one over a constant lambda")
     recipe: str = Field("vapo", description="recipe whose settings are searched")
-    steps: int = Field(30, ge=1, description="RL steps per run")
-    workers: int = Field(2, ge=1, description="processes, one thread each")
+    steps: int = Field(30, ge=1, le=bounds.STEPS, description="RL steps per run")
+    workers: int = Field(2, ge=1, le=bounds.WORKERS, description="processes, one thread each")
     runs: Path = Field(Path("runs"), description="folder of records, caches and outcomes")
     dry_run: bool = Field(False, description="show the plan and its cost, run nothing")
     storage: str = Field(
@@ -118,6 +123,7 @@ def studies_of(config: SweepConfig, dials: dict[str, Any]) -> list["Study"]:
     Raises:
         ValueError: for settings, ranges, dials or recipes that cannot be.
     """
+    bounds.check_product("trials", {"trials": config.trials, "seeds": config.seeds}, bounds.RUNS)
     space = dimensions(config.names, config.range, config.settings, config.recipe)
     fields = tuple(dimension.field for dimension in space)
     other = constant_lambda(fields) if config.control else None

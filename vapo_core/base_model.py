@@ -10,10 +10,12 @@ import numpy as np
 import torch
 from filelock import FileLock
 
+from vapo_core.bounds import POSITIONS
 from vapo_core.checkpoints import read_policy
 from vapo_core.files import set_aside, whole_folder
 from vapo_core.seeds import child
 from vapo_core.settings import Base
+from vapo_core.sizes import check_positions
 from vapo_core.tasks.base import Task
 from vapo_core.tasks.known_by import code_hash, is_ours
 from vapo_core.types import Problem
@@ -50,7 +52,11 @@ def base_identity(task_name: str, task: Any, base: Base) -> dict[str, Any]:
 
     Dials are those that differ from the defaults. A sample alone would not tell small changes of a dial apart, and dials
     alone not a changed task. A user's own task is known by its code as well.
+
+    Raises:
+        ValueError: if answers may be longer than such a model's positions.
     """
+    check_positions(task.max_tokens, "lm", base)
     rng, dials = np.random.default_rng(0), getattr(task, "dials", None)
     number = MANY_LESSONS if dials is None else LESSONS
     lessons = [(p.prompt, task.demonstration(p, rng)) for p in lessons_of(task, rng, number)]
@@ -117,7 +123,7 @@ def build_model(size: str, architecture: str, tokenizer: Any, init: int) -> Any:
     config = AutoConfig.for_model(
         architecture, head_dim=SIZES[size]["hidden_size"] // SIZES[size]["num_attention_heads"],
         num_key_value_heads=SIZES[size]["num_attention_heads"],
-        vocab_size=len(tokenizer), max_position_embeddings=512, tie_word_embeddings=False,
+        vocab_size=len(tokenizer), max_position_embeddings=POSITIONS, tie_word_embeddings=False,
         pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id, bos_token_id=None,
         initializer_range=0.1, **SIZES[size],
     )  # fmt: skip

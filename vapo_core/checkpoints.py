@@ -34,7 +34,12 @@ def read_tokenizer(field: str, name: str, revision: str = "main") -> Any:
 
     read_config(field, name, revision)
     with naming(field, name, "tokenizer"):
-        return AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
+        if not len(tokenizer):
+            raise ValueError("its tokenizer has no vocabulary")
+        if not isinstance(tokenizer("0")["input_ids"], list):
+            raise ValueError("its tokenizer turns no text into tokens")
+    return tokenizer
 
 
 def read_config(field: str, name: str, revision: str = "main") -> Any:
@@ -123,13 +128,14 @@ def check_stops(field: str, name: str) -> None:
 def check_tokens(field: str, name: str, tokenizer: Any, model: Any) -> None:
     """See that a model has an embedding for the tokens of its tokenizer.
 
-    Special tokens that neither end nor pad a text may lie beyond it: some checkpoints name images that way.
+    Special tokens that neither begin nor end a text may lie beyond it: padding is read by nobody, and some checkpoints name
+    images that way.
 
     Raises:
         ValueError: naming the first token that it has none for.
     """
     size, named = model.get_input_embeddings().num_embeddings, {*tokenizer.all_special_tokens}
-    named -= {tokenizer.eos_token, tokenizer.pad_token, tokenizer.bos_token, tokenizer.unk_token}
+    named -= {tokenizer.eos_token, tokenizer.bos_token, tokenizer.unk_token}
     beyond = {i: token for token, i in tokenizer.get_vocab().items() if i >= size and token not in named}
     if beyond:
         raise ValueError(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from vapo_core.full_disk import fullness
+from vapo_core.reading import reason_of
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -115,6 +116,22 @@ def _open_to_others(folder: Path) -> None:
     for file in folder.rglob("*"):
         if file.is_file() and not file.is_symlink():
             file.chmod(rights)
+
+
+@contextmanager
+def dispensable(what: str, path: Path) -> Iterator[None]:
+    """What cannot be written within the block is one warning line, for the work goes on without it.
+
+    Raises:
+        OSError: naming the path, if the disk is full: then nothing else could be written either.
+    """
+    try:
+        yield
+    except Exception as error:
+        number = fullness(error)
+        if number is not None:
+            raise OSError(number, os.strerror(number), str(path)) from error
+        print(f"warning: {path}: {what} could not be written ({reason_of(error)}); the run goes on", file=sys.stderr)
 
 
 def _to_disk(file: Path) -> None:

@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-
-class Frozen(BaseModel):
-    """Base of every configuration object: immutable, unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ser_json_inf_nan="strings")
+from vapo_core import bounds
+from vapo_core.frozen import Frozen as Frozen
 
 
 class Toggles(Frozen):
@@ -43,18 +40,26 @@ class Settings(Frozen):
     """Every number of a recipe; defaults are the VAPO paper's where it states one (arXiv:2504.05118, section 5.1)."""
 
     # what is sampled
-    responses_per_step: int = Field(8192, ge=1, description="B, responses per RL step, the same in every arm")
-    group_size: int = Field(16, ge=1, description="G, answers per prompt when group_sampling is on")
-    pool_size: int = Field(8192, ge=1, description="training problems in the finite pool that prompts are drawn from")
+    responses_per_step: int = Field(
+        8192, ge=1, le=bounds.RESPONSES, description="B, responses per RL step, the same in every arm"
+    )
+    group_size: int = Field(
+        16, ge=1, le=bounds.RESPONSES, description="G, answers per prompt when group_sampling is on"
+    )
+    pool_size: int = Field(
+        8192, ge=1, le=bounds.RESPONSES, description="training problems in the finite pool that prompts are drawn from"
+    )
     temperature: float = Field(1.0, gt=0, description="softmax temperature of sampling and of the trained policy alike")
-    generation_rounds: int = Field(4, ge=1, description="most rounds of sampling while a recipe discards groups (dapo)")
+    generation_rounds: int = Field(
+        4, ge=1, le=1000, description="most rounds of sampling while a recipe discards groups (dapo)"
+    )
     reward_low: float = Field(0.0, description="reward of a wrong answer (VC-PPO used -1)")
     reward_high: float = Field(1.0, description="reward of a right answer")
     overlong_share: float = Field(0.2, gt=0, le=1, description="last share of the length limit that dapo penalises")
-    difficulty_bands: int = Field(4, ge=1, description="bands of the group_sampling variant by_difficulty")
+    difficulty_bands: int = Field(4, ge=1, le=1000, description="bands of the group_sampling variant by_difficulty")
 
     # credit
-    warmup_steps: int = Field(50, ge=0, description="steps of value pretraining before RL")
+    warmup_steps: int = Field(50, ge=0, le=bounds.WARMUP, description="steps of value pretraining before RL")
     alpha: float = Field(0.05, gt=0, description="lambda_policy = 1 - 1 / (alpha l), l the response length in tokens")
     fixed_lambda: float = Field(0.95, ge=0, le=1, description="lambda_policy when length_adaptive_gae is off")
     lambda_critic: float = Field(1.0, ge=0, le=1, description="lambda of value targets when decoupled_gae is on")
@@ -65,7 +70,9 @@ class Settings(Frozen):
     value_error_sd: float = Field(
         0.0, ge=0, description="standard deviation, reward, of the error that variants *_error of slot values add"
     )
-    continuations: int = Field(9, ge=1, description="K, fresh continuations per step boundary of recipe vineppo")
+    continuations: int = Field(
+        9, ge=1, le=1000, description="K, fresh continuations per step boundary of recipe vineppo"
+    )
 
     # losses
     clip_low: float = Field(0.2, ge=0, lt=1, description="lower clip bound is 1 - clip_low")
@@ -84,19 +91,25 @@ class Settings(Frozen):
     value_clip: float = Field(
         float("inf"), gt=0, allow_inf_nan=True, description="most a value may move from its old one; inf = unclipped"
     )
-    normaliser_tokens: int = Field(1024, ge=1, description="tokens per response in the constant_mean reduction")
+    normaliser_tokens: int = Field(
+        1024, ge=1, le=10_000_000, description="tokens per response in the constant_mean reduction"
+    )
 
     # critic start
     critic_start: Literal["backbone", "outcome"] = Field(
         "backbone", description="fresh head on the policy's backbone, or also fitted to results of complete answers"
     )
     critic_bias: float = Field(0.0, description="constant added to the critic's output head before anything is fitted")
-    outcome_steps: int = Field(10, ge=1, description="steps of fitting complete answers when critic_start is outcome")
+    outcome_steps: int = Field(
+        10, ge=1, le=bounds.WARMUP, description="steps of fitting complete answers when critic_start is outcome"
+    )
 
     # the update
-    mini_batches: int = Field(16, ge=1, description="optimiser steps per pass over the batch")
-    epochs: int = Field(1, ge=1, description="passes over the batch")
-    micro_batches: int = Field(1, ge=1, description="gradient accumulation: slices per mini-batch, equal results")
+    mini_batches: int = Field(16, ge=1, le=bounds.RESPONSES, description="optimiser steps per pass over the batch")
+    epochs: int = Field(1, ge=1, le=10_000, description="passes over the batch")
+    micro_batches: int = Field(
+        1, ge=1, le=bounds.RESPONSES, description="gradient accumulation: slices per mini-batch, equal results"
+    )
     tokens_per_micro_batch: float = Field(
         float("inf"),
         gt=0,
@@ -120,7 +133,9 @@ class Settings(Frozen):
     lr_schedule: Literal["constant", "linear", "cosine"] = Field(
         "constant", description="after the warm-up of the rate"
     )
-    lr_warmup_steps: int = Field(0, ge=0, description="RL steps over which the policy's rate rises from 0")
+    lr_warmup_steps: int = Field(
+        0, ge=0, le=bounds.STEPS, description="RL steps over which the policy's rate rises from 0"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -149,17 +164,24 @@ class Settings(Frozen):
 class Evaluation(Frozen):
     """When and how a run is evaluated."""
 
-    every: int = Field(5, ge=1, description="RL steps between evaluations; the last step is always evaluated")
-    problems: int = Field(1024, ge=1, description="held-out problems, one answer each, for pass@1")
-    k: int = Field(8, ge=1, description="k of pass@k, estimated from 2k answers")
-    k_problems: int = Field(64, ge=1, description="held-out problems with 2k answers each")
+    every: int = Field(
+        5, ge=1, le=bounds.STEPS, description="RL steps between evaluations; the last step is always evaluated"
+    )
+    problems: int = Field(1024, ge=1, le=bounds.RESPONSES, description="held-out problems, one answer each, for pass@1")
+    k: int = Field(8, ge=1, le=bounds.K, description="k of pass@k, estimated from 2k answers")
+    k_problems: int = Field(64, ge=1, le=bounds.RESPONSES, description="held-out problems with 2k answers each")
+
+    @model_validator(mode="after")
+    def _countable(self) -> Self:
+        bounds.check_product("k and k_problems", {"k_problems": self.k_problems, "answers": 2 * self.k}, bounds.SAMPLES)
+        return self
 
 
 class Lora(Frozen):
     """Low-rank adapters (arXiv:2106.09685) in place of training every weight; policy and critic have one each."""
 
     on: bool = Field(False, description="train adapters only (needs the extra `real`)")
-    rank: int = Field(16, ge=1, description="r, the rank of every adapter")
+    rank: int = Field(16, ge=1, le=4096, description="r, the rank of every adapter")
     alpha: float = Field(32.0, gt=0, description="an adapter's product counts alpha / rank times")
     targets: tuple[str, ...] = Field(
         ("all-linear",),
@@ -177,7 +199,7 @@ class Base(Frozen):
 
     model: str = Field("tiny", description="a size pretrained here, or any checkpoint `from_pretrained` takes")
     architecture: Literal["llama", "qwen3"] = Field("llama", description="of a model pretrained here")
-    init: int = Field(0, ge=0, description="which initialisation of that size")
+    init: int = Field(0, ge=0, le=2 * bounds.SEED, description="which initialisation of that size")
     revision: str = Field("main", description="branch, tag or commit of a checkpoint on the hub")
     critic: str = Field(
         "policy",

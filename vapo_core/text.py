@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
+from unicodedata import category
 
 import torch
 from torch import Tensor
 
 from vapo_core.pieces import Pieces
+from vapo_core.reading import reading
+from vapo_core.time_limit import OutOfTime, call_within
 
 
 class Text:
@@ -52,13 +55,27 @@ class Text:
         return self.tokenizer(said, add_special_tokens=False)["input_ids"]  # the template has written them
 
     def unread(self, texts: Sequence[str]) -> str:
-        """Characters of prompts that the tokenizer has no token for, each once; "" if it can read all of them."""
+        """Characters of prompts that the tokenizer has no token for, each once; "" if it can read all of them.
+
+        Those it passes over without a word count, too, spaces and marks apart.
+        """
+        letters = {letter for text in texts for letter in self._unknown(text) + self._passed_over(text)}
+        return "".join(sorted(letters))
+
+    def _unknown(self, text: str) -> str:
         unknown = self.tokenizer.unk_token_id
-        if unknown is None or not any(unknown in row for row in self.prompts(texts)):
+        if unknown is None or unknown not in self.prompts([text])[0]:
             return ""
-        letters = sorted(set("".join(texts)))
+        letters = sorted(set(text))
         rows = self.tokenizer(letters, add_special_tokens=False)["input_ids"]
         return "".join(letter for letter, row in zip(letters, rows, strict=True) if unknown in row)
+
+    def _passed_over(self, text: str) -> str:
+        if not self.tokenizer.is_fast:  # such a one does not say where its tokens stand
+            return ""
+        places = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+        read = {place for begin, end in places for place in range(begin, end)}
+        return "".join(letter for i, letter in enumerate(text) if i not in read and category(letter)[0] in "LNPS")
 
     def written(self, text: str) -> list[int]:
         """Tokens of a response and one stop token, also where the text ends in stop tokens of its own."""
@@ -129,14 +146,22 @@ def as_list(tokens: int | Sequence[int] | None) -> list[int]:
     return [] if tokens is None else [tokens] if isinstance(tokens, int) else list(tokens)
 
 
+MARKER = "0123456789"
+"""Said in a conversation to see what a chat template puts around it."""
+
+
 def turn_ends(tokenizer: Any) -> list[int]:
     """The token that the chat template puts after an answer, spaces aside: base models often name another as their end.
 
     Special or not, it has to be one that was added to the vocabulary: whatever follows as plain text ends no turn.
+
+    Raises:
+        ValueError: if the template cannot be used.
     """
-    marker = "0123456789"
-    said = _conversation(tokenizer, {"user": marker, "assistant": marker}, add_generation_prompt=False)
-    _, found, rest = said.rpartition(marker)
+    said = _conversation(tokenizer, {"user": MARKER, "assistant": MARKER}, add_generation_prompt=False)
+    if said.count(MARKER) < 2:
+        raise ValueError("base.model: its chat template leaves out what is said; allowed with it is base.chat = 'off'")
+    _, found, rest = said.rpartition(MARKER)
     following = tokenizer(rest.lstrip(), add_special_tokens=False)["input_ids"][:1] if found else []
     return [token for token in following if token in _control_tokens(tokenizer)]
 
@@ -147,10 +172,36 @@ def _control_tokens(tokenizer: Any) -> set[int]:
     return {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder} - unknown
 
 
+TEMPLATE_S = 3.0
+"""Seconds that a chat template may take for one conversation."""
+
+MOST_ADDED = 100_000
+"""Characters that a chat template may put around what is said."""
+
+
 def _conversation(tokenizer: Any, said: dict[str, str], add_generation_prompt: bool) -> str:
-    """One message per role, as the template writes it."""
+    """One message per role, as the template writes it.
+
+    Raises:
+        ValueError: if it cannot write them, or takes too long.
+    """
     messages = [{"role": role, "content": content} for role, content in said.items()]
-    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=add_generation_prompt)
+    with reading("base.model: its chat template", "cannot write a conversation"):
+        try:
+            text: str = call_within(
+                TEMPLATE_S,
+                lambda: tokenizer.apply_chat_template(
+                    messages, tokenize=False, add_generation_prompt=add_generation_prompt
+                ),
+            )
+        except OutOfTime:
+            raise ValueError(f"takes longer than {TEMPLATE_S:g} s") from None
+        except MemoryError:
+            raise ValueError("it is too long for this machine's memory") from None
+        added = len(text) - sum(map(len, said.values()))
+        if added > MOST_ADDED:
+            raise ValueError(f"it adds {added} characters to what is said, allowed are {MOST_ADDED}")
+    return text
 
 
 def uses_template(chat: str, tokenizer: Any) -> bool:

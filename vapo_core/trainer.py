@@ -19,15 +19,18 @@ from vapo_core.collect_batch import Graded, gather, with_reference
 from vapo_core.credit import terminal_rewards
 from vapo_core.critic import NoCritic
 from vapo_core.evaluate import evaluate, held_out
-from vapo_core.files import whole_folder
+from vapo_core.files import dispensable, whole_folder
 from vapo_core.learner import Learner
 from vapo_core.losses import kl_k3
 from vapo_core.mismatch import mismatch_metrics, policys_own, weighted
 from vapo_core.probes import PROBES, CannotRun, View
+from vapo_core.probes.generalization import PROBLEMS as PER_SPLIT
 from vapo_core.prompts import PromptStream
 from vapo_core.recipe import Recipe, Settings
+from vapo_core.rollout.asking import CannotAsk
 from vapo_core.seeds import child, seeds_of, torch_generator
 from vapo_core.settings import Evaluation
+from vapo_core.sizes import check_sizes
 from vapo_core.step import Trace, assign_credit, update
 from vapo_core.types import Batch, Credited
 from vapo_core.warmup import WarmStart, warm_start
@@ -71,6 +74,7 @@ class Trainer:
         self.seeds = seeds_of(seed)
         if not recipe.credit.needs_critic:
             world.critic = NoCritic()
+        check_sizes(world.task.max_tokens, settings, evaluation)
         self.pool = world.task.sample(np.random.default_rng(self.seeds.data), settings.pool_size, "train")
         self.stream = PromptStream(self.pool, recipe.group_sampling, child(self.seeds.data, 1))
         self.ranks = world.ranks
@@ -80,6 +84,7 @@ class Trainer:
         self.reference = world.reference() if settings.kl_coef else None
         self.exam = held_out(world, evaluation, self.seeds.evaluation)
         self.probes = dict(probes or {})
+        self._check_problems()
         self.keep_arrays: KeepArrays = _forget
         self.progress: Progress | None = None
         self.warm = WarmStart(0, "")
@@ -94,7 +99,10 @@ class Trainer:
 
         Raises:
             Diverged: when a loss, gradient or value stops being finite.
+            ValueError: if no checkpoint could be written, before anything is trained.
         """
+        if checkpoint and checkpoint_every:
+            self.ranks.first(self.world.try_saving)
         progress = self.progress or self._begin(write)
         while progress.step < self.steps:
             progress = self._step(progress, write)
@@ -103,6 +111,16 @@ class Trainer:
                 self.save(checkpoint, progress)
         self.progress = progress
         return progress
+
+    def _check_problems(self) -> None:
+        """Before anything is trained: a prompt too long for the model would end the run when it is drawn, hours later."""
+        asked = {"train": self.pool, "held_out": self.exam}
+        if "generalization" in self.probes:
+            rng = np.random.default_rng(child(self.seeds.evaluation, 1))
+            others = [split for split in self.world.task.splits if split not in asked]
+            asked |= {split: self.world.task.sample(rng, PER_SPLIT, split) for split in others}
+        for split, problems in asked.items():
+            self.world.check(split, problems)
 
     def _begin(self, write: Write) -> Progress:
         """Make the warm critic and take the base policy's evaluation."""
@@ -207,7 +225,7 @@ class Trainer:
         for name in due:
             try:
                 measurement = PROBES[name](self._view(step))
-            except CannotRun as reason:
+            except (CannotRun, CannotAsk) as reason:
                 say_once(f"probe left out: {reason}")
                 continue
             found |= {key: float(value) for key, value in measurement.metrics.items()}
@@ -223,16 +241,27 @@ class Trainer:
     # --- checkpoints ---
 
     def save(self, folder: Path, progress: Progress) -> None:
-        """Write a checkpoint whole: weights, both optimisers and schedules, and where the run stands."""
+        """Write a checkpoint whole: weights, both optimisers and schedules, and where the run stands.
+
+        One that cannot be written costs a warning: the run goes on and the next is tried again.
+
+        Raises:
+            OSError: if the disk is full.
+        """
         learners = {"policy": self.policy.state_dict(), "critic": self.critic.state_dict()}
         with self.ranks.whole(self.world.policy, self.world.critic):
-            self.ranks.first(lambda: self._write(folder, progress, learners))
+            self.ranks.first(lambda: self._keep(folder, progress, learners))
+
+    def _keep(self, folder: Path, progress: Progress, learners: Mapping[str, Any]) -> None:
+        with dispensable(f"checkpoint after step {progress.step}", folder):
+            self._write(folder, progress, learners)
 
     def _write(self, folder: Path, progress: Progress, learners: Mapping[str, Any]) -> None:
         with whole_folder(folder) as scratch:
             self.world.save(scratch)
             for name, state in learners.items():
-                torch.save(state, scratch / name / "optimizer.pt")
+                with (scratch / name / "optimizer.pt").open("wb") as handle:  # by a path, torch hides a full disk
+                    torch.save(state, handle)
             place = {"progress": progress._asdict(), "warm": self.warm._asdict()}
             (scratch / "progress.json").write_text(json.dumps(place))
 

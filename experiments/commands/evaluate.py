@@ -3,9 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from tyro.conf import Positional
 
 from experiments.engines import EngineName, require
@@ -13,6 +13,7 @@ from experiments.exact import read_spec
 from experiments.options import known, parse, peek, with_task_dials
 from experiments.origin import check_found, located_dials
 from experiments.spec import DEFAULT_TASK, RunSpec
+from vapo_core import bounds
 from vapo_core.reading import reading
 from vapo_core.settings import Frozen
 from vapo_core.tasks import TASKS, make_task
@@ -48,9 +49,9 @@ class EvaluateConfig(Frozen):
     )
     task: str = Field(DEFAULT_TASK["lm"], description="task name")
     split: str = Field("held_out", description="split of the task")
-    problems: int = Field(256, ge=2, description="problems")
-    answers: int = Field(32, ge=1, description="answers per problem: pass@1 is avg@answers")
-    k: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+    problems: int = Field(256, ge=2, le=bounds.RESPONSES, description="problems")
+    answers: int = Field(32, ge=1, le=bounds.RESPONSES, description="answers per problem: pass@1 is avg@answers")
+    k: tuple[Annotated[int, Field(ge=1, le=bounds.RESPONSES)], ...] = Field(
         (4, 16), description="values of k for pass@k, each at most answers / 2"
     )
     engine: EngineName = Field("transformers", description="what samples the answers")
@@ -59,8 +60,15 @@ class EvaluateConfig(Frozen):
         "auto", description="prompt as a user's message in the chat template; auto: where the tokenizer has one"
     )
     dtype: Literal["float32", "bfloat16"] = Field("float32", description="numbers that passes compute in")
-    seed: int = Field(0, ge=0, description="draws problems and answers")
+    seed: int = Field(0, ge=0, le=bounds.SEED, description="draws problems and answers")
     out: Path = Field(Path("runs/evaluation.json"), description="JSON file")
+
+    @model_validator(mode="after")
+    def _countable(self) -> Self:
+        bounds.check_product(
+            "problems and answers", {"problems": self.problems, "answers": self.answers}, bounds.SAMPLES
+        )
+        return self
 
 
 def run(words: Sequence[str]) -> int:
@@ -130,6 +138,7 @@ def _examine(config: Any, task: Any) -> "Exam":
     from vapo_core.checkpoints import read_policy
     from vapo_core.devices import device
     from vapo_core.exam import examine
+    from vapo_core.rollout.asking import check_problems
     from vapo_core.rollout.engines import ENGINES
     from vapo_core.seeds import child
     from vapo_core.text import uses_template
@@ -142,11 +151,7 @@ def _examine(config: Any, task: Any) -> "Exam":
         model, tokenizer, config.temperature, task.max_tokens, chat=chat, dtype=getattr(torch, config.dtype)
     )
     problems = task.sample(np.random.default_rng(child(config.seed, 0)), config.problems, config.split)
-    unread = engine.text.unread([problem.prompt for problem in problems])
-    if unread:
-        raise ValueError(
-            f"task = {config.task!r}: the checkpoint's tokenizer cannot read {unread!r} in its prompts; it is of another task"
-        )
+    check_problems(engine, config.split, problems)
     return examine(engine, task, problems, config.answers, config.k, child(config.seed, 1))
 
 

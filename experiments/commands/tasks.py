@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from experiments.options import parse
+from vapo_core import bounds
 from vapo_core.files import write_whole
 from vapo_core.settings import Frozen
 from vapo_core.suggest import nearest
@@ -30,13 +31,15 @@ class TasksConfig(Frozen):
     """
 
     task: tuple[str, ...] = Field(MEASURED, description="task names")
-    seeds: int = Field(5, ge=1, description="seeds, over three base initialisations")
-    warmup_steps: int = Field(20, ge=1, description="steps of value pretraining of the critic that is judged")
+    seeds: int = Field(5, ge=1, le=10_000, description="seeds, over three base initialisations")
+    warmup_steps: int = Field(
+        20, ge=1, le=bounds.WARMUP, description="steps of value pretraining of the critic that is judged"
+    )
     bases: bool = Field(False, description="measure base models only: accuracy before RL, and what pretraining costs")
     sizes: tuple[Literal["tiny", "small", "medium"], ...] = Field(("tiny", "small"), description="with --bases")
     architectures: tuple[Literal["llama", "qwen3"], ...] = Field(("llama", "qwen3"), description="with --bases")
-    inits: int = Field(3, ge=1, description="initialisations, with --bases")
-    workers: int = Field(2, ge=1, description="processes, one thread each")
+    inits: int = Field(3, ge=1, le=10_000, description="initialisations, with --bases")
+    workers: int = Field(2, ge=1, le=bounds.WORKERS, description="processes, one thread each")
     runs: Path = Field(Path("runs"), description="folder of caches")
     out: Path = Field(Path("runs/tasks/tasks.csv"), description="the table")
 

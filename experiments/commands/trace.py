@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from tyro.conf import Positional
 
 from experiments.inventory import Entry, find
 from experiments.options import parse
+from vapo_core import bounds
 from vapo_core.files import ensure_writable
 from vapo_core.settings import Frozen
 
@@ -20,14 +21,28 @@ class TraceConfig(Frozen):
     """Sample answers of a run and write each token's log-prob, entropy, value, truth, TD error and advantages."""
 
     run: Positional[str] = Field(description="beginning of the run's name, as `vapo ls` shows it, or its folder")
-    problems: int = Field(8, ge=1, description="problems")
-    answers: int = Field(4, ge=1, description="answers per problem")
+    problems: int = Field(8, ge=1, le=bounds.RESPONSES, description="problems")
+    answers: int = Field(4, ge=1, le=bounds.RESPONSES, description="answers per problem")
     split: str = Field("held_out", description="split of the task")
-    step: int | None = Field(None, ge=0, description="trace the run as it was after this many RL steps, trained again")
-    truth: int = Field(8, ge=0, description="answers with true values on text, 16 continuations per token (walk: all)")
-    seed: int = Field(0, ge=0, description="draws problems and answers")
+    step: int | None = Field(
+        None, ge=0, le=bounds.STEPS, description="trace the run as it was after this many RL steps, trained again"
+    )
+    truth: int = Field(
+        8,
+        ge=0,
+        le=bounds.RESPONSES,
+        description="answers with true values on text, 16 continuations per token (walk: all)",
+    )
+    seed: int = Field(0, ge=0, le=bounds.SEED, description="draws problems and answers")
     runs: Path = Field(Path("runs"), description="folder of records")
     out: Path | None = Field(None, description="folder for trace.parquet and trace.html; the run's own by default")
+
+    @model_validator(mode="after")
+    def _countable(self) -> Self:
+        bounds.check_product(
+            "problems and answers", {"problems": self.problems, "answers": self.answers}, bounds.RESPONSES
+        )
+        return self
 
 
 def run(words: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from pydantic import Field
 from experiments.engines import DEFAULT_BASE, model_asked_for, require, spelled_out
 from experiments.options import known, overlay, parse, peek, read_yaml, with_task_dials, without
 from experiments.spec import DEFAULT_STEPS, DEFAULT_TASK, RunSpec, TaskSpec
+from vapo_core import bounds
 from vapo_core.files import ensure_writable
 from vapo_core.settings import (
     RECIPES,
@@ -22,6 +23,7 @@ from vapo_core.settings import (
     exam_of,
     settings_of,
 )
+from vapo_core.sizes import check_fits
 from vapo_core.tasks import TASKS
 
 
@@ -33,10 +35,13 @@ class TrainConfig(Frozen):
     task: str = Field("text_walk", description="task name")
     engine: Literal["transformers", "vllm"] = Field("transformers", description="what samples answers in world lm")
     seed: int = Field(
-        0, ge=0, description="draws problems, critic head, samples and evaluation, each from its own stream"
+        0,
+        ge=0,
+        le=bounds.SEED,
+        description="draws problems, critic head, samples and evaluation, each from its own stream",
     )
-    steps: int = Field(30, ge=1, description="RL steps")
-    log_every: int = Field(1, ge=1, description="RL steps between logged points")
+    steps: int = Field(30, ge=1, le=bounds.STEPS, description="RL steps")
+    log_every: int = Field(1, ge=1, le=bounds.STEPS, description="RL steps between logged points")
     runs: Path = Field(Path("runs"), description="folder of records, caches and outcomes")
     resume: bool = Field(False, description="continue an interrupted run from its checkpoint instead of refusing it")
     dry_run: bool = Field(False, description="print the resolved configuration, run nothing")
@@ -56,6 +61,7 @@ def run(words: Sequence[str]) -> int:
     from vapo_core.recipe import assemble
 
     assemble(spec.toggles, spec.settings, spec.variants)  # names an unknown variant before anything starts
+    check_fits(spec)
     if config.dry_run:
         print(spec.model_dump_json(indent=2))
         return 0

@@ -115,7 +115,7 @@ def test_tokens_that_only_the_model_has_are_seen_by_a_verifier():
 
 def test_too_few_positions_are_refused_in_words(tmp_path):
     checkpoint = causal(tmp_path / "base", "gpt2", n_positions=16)
-    with pytest.raises(ValueError, match=r"base\.model: the checkpoint has 16 positions.*max_tokens"):
+    with pytest.raises(ValueError, match=r"base\.model: prompt 0 has 8 tokens.*allowed is 16 together.*max_tokens"):
         world_of(checkpoint, tmp_path).engine.generate(PROBLEMS, 1, seed=0)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from vapo_core.ranks import Ranks, Single
+from vapo_core.rollout.asking import Room, check_prompts, room_of
 from vapo_core.text import Text, stops_of
 from vapo_core.types import Problem, Rollout
 
@@ -53,6 +54,16 @@ class TextEngine:
     def exact(self) -> bool:
         """In single precision: decoding rounds otherwise than a whole pass, which bfloat16 shows."""
         return self.dtype == torch.float32
+
+    @property
+    def room(self) -> Room:
+        """What it has places for."""
+        return room_of(self.model)
+
+    @property
+    def pad(self) -> int:
+        """A token in places that nothing reads: any that has an embedding, which an added one may not."""
+        return self.text.pad if self.text.pad < self.room.tokens else 0
 
     def start(self) -> None:
         """It needs nothing but the model."""
@@ -104,7 +115,7 @@ class TextEngine:
     ) -> tuple[Tensor, Tensor]:
         """`sample` of all prefixes, of which every rank continues its share."""
         limits = [max_tokens] * len(prefixes) if isinstance(max_tokens, int) else list(max_tokens)
-        self.check_room(prefixes, limits)
+        check_prompts(prefixes, limits, self.room)
         part = self.ranks.share(len(prefixes))
         device = next(self.model.parameters()).device
         with self.ranks.whole(self.model):
@@ -133,7 +144,7 @@ class TextEngine:
         """Prompts [B, P] and responses [B, T] side by side; UNWRITTEN where a response is over."""
         mask = tokens != UNWRITTEN
         texts = self.texts([[token for token in row if token != UNWRITTEN] for row in tokens.tolist()])
-        ids = torch.cat([prompt, tokens.where(mask, self.text.pad)], dim=1)
+        ids = torch.cat([prompt, tokens.where(mask, self.pad)], dim=1)
         return Rollout(
             inputs={"ids": ids, "attention": torch.cat([prompt_attention, mask.to(prompt_attention)], dim=1)},
             mask=mask,
@@ -145,27 +156,11 @@ class TextEngine:
 
     def pad_left(self, prefixes: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
         """[N, P] ids and attention, on the model's device."""
-        width = max(len(p) for p in prefixes)
-        ids = torch.tensor([[self.text.pad] * (width - len(p)) + list(p) for p in prefixes])
+        width, pad = max(len(p) for p in prefixes), self.pad
+        ids = torch.tensor([[pad] * (width - len(p)) + list(p) for p in prefixes])
         attention = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prefixes])
         device = next(self.model.parameters()).device
         return ids.to(device), attention.to(device)
-
-    def check_room(self, prefixes: Sequence[list[int]], limits: Sequence[int]) -> None:
-        """See that the model has a place for every token of prefixes and answers.
-
-        Raises:
-            ValueError: if it has too few positions.
-        """
-        config = getattr(self.model, "config", None)
-        room = getattr(config, "max_position_embeddings", None)
-        asked = max(len(prefix) + limit for prefix, limit in zip(prefixes, limits, strict=True))
-        if room is not None and asked > room:
-            prompt = max(map(len, prefixes))
-            raise ValueError(
-                f"base.model: the checkpoint has {room} positions, but a prompt of up to {prompt} tokens and its answer"
-                f" of up to {max(limits)} may take {asked}; lower the task's max_tokens or choose another checkpoint"
-            )
 
     def _steps(self, tokens: Tensor, texts: list[str]) -> Tensor:
         """[B, T] step of each token: how many boundaries of the text lie at or before its first character.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vapo_core.adapters import merged
 from vapo_core.policy import LanguagePolicy, Passes
+from vapo_core.rollout.asking import Room, room_of
 from vapo_core.rollout.text_engine import UNWRITTEN, TextEngine, side_by_side
 from vapo_core.rollout.transformers import evaluating
 from vapo_core.rollout.vllm import server, shape_of
@@ -66,15 +67,13 @@ class VLLMEngine(TextEngine):
             self.sync()
         return self._ask(prefixes, limits, seed, each, part)
 
-    def check_room(self, prefixes: Sequence[list[int]], limits: Sequence[int]) -> None:
-        """As `TextEngine.check_room`; vLLM's cache may have room for less than the model has places."""
-        super().check_room(prefixes, limits)
-        asked = max(len(prefix) + limit for prefix, limit in zip(prefixes, limits, strict=True))
-        if asked > self._server.room:
-            raise ValueError(
-                f"engine = 'vllm': a prompt and its answer may take {asked} tokens, but its cache has room for"
-                f" {self._server.room}; on a CPU set VLLM_CPU_KVCACHE_SPACE (GiB), or lower the task's max_tokens"
-            )
+    @property
+    def room(self) -> Room:
+        """The model's, or vLLM's where its cache has room for less."""
+        own, cache = room_of(self.model), self._server.room
+        if own.positions is not None and own.positions <= cache:
+            return own
+        return Room(own.tokens, cache, "the room in the cache of engine vllm (on a CPU VLLM_CPU_KVCACHE_SPACE GiB)")
 
     def _ask(
         self, prefixes: Sequence[list[int]], limits: Sequence[int], seed: int, each: int, part: slice

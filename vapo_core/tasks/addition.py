@@ -25,8 +25,10 @@ class AdditionDials(Frozen):
     shortest: int = Field(1, ge=1, le=12, description="digits of the shortest numbers, the same for both")
     longest: int = Field(3, ge=1, le=12, description="digits of the longest numbers in training")
     farthest: int = Field(4, ge=1, le=12, description="digits of the longest numbers in ood_length; longest = no split")
-    skew: float = Field(0.5, ge=0, description="share of a length falls as digits ** -skew; 0 = all lengths alike")
-    filler: int = Field(0, ge=0, description="filler tokens in every column: length without decisions")
+    skew: float = Field(
+        0.5, ge=0, le=100, description="share of a length falls as digits ** -skew; 0 = all lengths alike"
+    )
+    filler: int = Field(0, ge=0, le=4096, description="filler tokens in every column: length without decisions")
     noise: float = Field(1.0, ge=0, le=1, description="how careless demonstrations are; 0 = always right")
 
     @model_validator(mode="after")

@@ -45,8 +45,10 @@ class ChainDials(Frozen):
     shortest: int = Field(1, ge=1, le=26, description="steps of the shortest chain")
     longest: int = Field(7, ge=1, le=26, description="steps of the longest chain in training")
     farthest: int = Field(9, ge=1, le=26, description="steps of the longest chain in ood_length; longest = no split")
-    skew: float = Field(1.3, ge=0, description="share of a length falls as steps ** -skew; 0 = all lengths alike")
-    filler: int = Field(0, ge=0, description="filler tokens after every step: length without decisions")
+    skew: float = Field(
+        1.3, ge=0, le=100, description="share of a length falls as steps ** -skew; 0 = all lengths alike"
+    )
+    filler: int = Field(0, ge=0, le=4096, description="filler tokens after every step: length without decisions")
     glimpse: float = Field(
         0.15, ge=0, le=1, description="share of pretraining demonstrations on what is novel to RL, each ood kind alike"
     )

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from vapo_core import bounds
 from vapo_core.settings import Frozen
 from vapo_core.suggest import nearest
 from vapo_core.tasks.base import Grade, check_split
@@ -49,8 +50,12 @@ class ReasoningGymDials(Frozen):
     config: dict[str, int | float | bool | str] = Field(
         {}, description="the generator's own options, such as min_terms"
     )
-    max_tokens: int = Field(64, ge=2, description="length limit of a response in tokens, stop token included")
-    time_limit: float = Field(2.0, gt=0, description="seconds for scoring one answer; over it is wrong and unparsed")
+    max_tokens: int = Field(
+        64, ge=2, le=bounds.TOKENS, description="length limit of a response in tokens, stop token included"
+    )
+    time_limit: float = Field(
+        2.0, gt=0, le=3600, description="seconds for scoring one answer; over it is wrong and unparsed"
+    )
 
 
 class Entry(NamedTuple):

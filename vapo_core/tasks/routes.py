@@ -29,8 +29,10 @@ class RoutesDials(Frozen):
 
     size: int = Field(17, ge=5, le=26, description="cells on the ring, named by letters")
     modes: int = Field(4, ge=1, le=len(STRIDES), description="distinct correct answers to every problem")
-    reach: int = Field(6, ge=1, description="farthest goal in training, in cells along the ring; farther is ood_length")
-    filler: int = Field(0, ge=0, description="filler tokens after every cell: length without decisions")
+    reach: int = Field(
+        6, ge=1, le=26, description="farthest goal in training, in cells along the ring; farther is ood_length"
+    )
+    filler: int = Field(0, ge=0, le=4096, description="filler tokens after every cell: length without decisions")
     noise: float = Field(1.0, ge=0, le=1, description="how careless demonstrations are; 0 = always right")
 
     @model_validator(mode="after")

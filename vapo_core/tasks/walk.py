@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from pydantic import Field, model_validator
 
+from vapo_core import bounds
 from vapo_core.settings import Frozen
 from vapo_core.tasks.base import GUESS, Grade, check_split, passes
 from vapo_core.types import Problem
@@ -26,23 +27,27 @@ NAMES = ("left", "right", "stop")
 class WalkDials(Frozen):
     """Dials of the walk."""
 
-    size: int = Field(16, ge=4, description="cells on the ring")
-    horizon: int = Field(48, ge=2, description="most decisions in a response")
-    nearest: int = Field(2, ge=2, description="decisions of the shortest problems, stopping included")
-    farthest: int = Field(4096, ge=2, description="decisions of the longest problems; none is beyond the horizon")
-    hazard: int = Field(1, ge=0, description="width of the deadly stretch in cells")
-    novel_hazards: int = Field(
-        0, ge=0, description="places of the hazard, counted from the goal, that are kept for split ood_hazard"
+    size: int = Field(16, ge=4, le=256, description="cells on the ring")
+    horizon: int = Field(48, ge=2, le=bounds.TOKENS, description="most decisions in a response")
+    nearest: int = Field(2, ge=2, le=bounds.TOKENS, description="decisions of the shortest problems, stopping included")
+    farthest: int = Field(
+        4096, ge=2, le=bounds.TOKENS, description="decisions of the longest problems; none is beyond the horizon"
     )
-    filler: int = Field(0, ge=0, description="forced tokens after every move: length without decisions")
+    hazard: int = Field(1, ge=0, le=256, description="width of the deadly stretch in cells")
+    novel_hazards: int = Field(
+        0, ge=0, le=256, description="places of the hazard, counted from the goal, that are kept for split ood_hazard"
+    )
+    filler: int = Field(
+        0, ge=0, le=bounds.TOKENS, description="forced tokens after every move: length without decisions"
+    )
     fixed_length: bool = Field(
         False, description="stopping is staying: all responses take `horizon` decisions and are judged where they end"
     )
     sparsity: int = Field(0, ge=0, le=8, description="waypoints that must be passed, in order, before a goal counts")
-    modes: int = Field(1, ge=1, description="goals, evenly spaced, any of which is a correct answer")
-    trap_prior: float = Field(0.0, description="nats added to stopping early by the base policy")
+    modes: int = Field(1, ge=1, le=256, description="goals, evenly spaced, any of which is a correct answer")
+    trap_prior: float = Field(0.0, ge=-1000, le=1000, description="nats added to stopping early by the base policy")
     trap_reward: float = Field(0.0, ge=0, le=1, description="probability that stopping early is rewarded by luck")
-    skill: float = Field(1.0, description="nats added to moves on a correct path by the base policy")
+    skill: float = Field(1.0, ge=-1000, le=1000, description="nats added to moves on a correct path by the base policy")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -50,6 +55,13 @@ class WalkDials(Frozen):
             raise ValueError(f"size {self.size} must be a multiple of modes {self.modes}")
         if self.hazard >= self.size // self.modes:
             raise ValueError(f"hazard {self.hazard} must be below size / modes = {self.size // self.modes}")
+        states = 2 * (self.sparsity + 1) * self.size**2
+        bounds.check_product(
+            "size and horizon", {"states of the walk": states, "decisions": self.horizon}, bounds.EXACT
+        )
+        bounds.check_product(
+            "horizon and filler", {"decisions": self.horizon, "tokens each": 1 + self.filler}, bounds.TOKENS
+        )
         if self.nearest > min(self.farthest, self.horizon):
             raise ValueError(
                 f"nearest {self.nearest} must not be above farthest {self.farthest} or horizon {self.horizon}"

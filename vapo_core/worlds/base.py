@@ -119,6 +119,22 @@ class World(Protocol):
         """Every response's tokens in words, stop token included."""
         ...
 
+    def check(self, split: str, problems: Sequence[Problem]) -> None:
+        """See that all problems of a split can be asked.
+
+        Raises:
+            ValueError: naming the first that cannot.
+        """
+        ...
+
+    def try_saving(self) -> None:
+        """See that what stands beside the weights can be written.
+
+        Raises:
+            ValueError: if it cannot.
+        """
+        ...
+
     def save(self, folder: Path) -> None:
         """Write policy and critic weights, each in a folder of its own."""
         ...

@@ -18,7 +18,9 @@ from vapo_core.oracles.kept import Continued
 from vapo_core.oracles.monte_carlo import pick_places, step_starts
 from vapo_core.policy import LanguagePolicy, Passes
 from vapo_core.ranks import Ranks, Single
+from vapo_core.rollout.asking import check_problems
 from vapo_core.rollout.engines import ENGINES
+from vapo_core.saving import mend_generation_config, try_saving
 from vapo_core.seeds import child
 from vapo_core.settings import Base, Settings
 from vapo_core.tasks.base import Task, verify_all
@@ -64,13 +66,20 @@ class LanguageWorld:
         Raises:
             ValueError: if a checkpoint cannot be read, or not be used this way, or the engine is not installed.
         """
-        self.task, self.base, self._critic, self._bias = task, base, critic, settings.critic_bias
+        self.task, self.base, self._critic, self._bias, self._name = (
+            task,
+            base,
+            critic,
+            settings.critic_bias,
+            checkpoint,
+        )
         self.ranks: Ranks = Single()
         self._again = partial(LanguageWorld, task, checkpoint, critic, identity, base, settings, init_seed, engine)
         dtype = getattr(torch, base.dtype)
         self._passes = Passes(dtype, settings.tokens_per_micro_batch)
         torch.manual_seed(init_seed)
         self.tokenizer, self.model = read_policy("base.model", checkpoint, base.revision)
+        mend_generation_config(self.model)
         self._drawn = torch.get_rng_state()
         self.adapter = put_on(self.model, base.lora) if base.lora.on else None
         self.model.to(device())
@@ -205,6 +214,14 @@ class LanguageWorld:
             [Said(names.get(token, piece), "") for token, piece in zip(row, pieces, strict=True)]
             for row, pieces in zip(rows, text.pieces(rows, rollout.responses), strict=True)
         ]
+
+    def check(self, split: str, problems: Sequence[Problem]) -> None:
+        """Tokens, embeddings and positions for every prompt and its longest answer."""
+        check_problems(self.engine, split, problems)
+
+    def try_saving(self) -> None:
+        """Configurations and tokenizer, without weights."""
+        try_saving(self._name, self.model, self.tokenizer, getattr(self.critic, "model", None))
 
     def save(self, folder: Path | str) -> None:
         """Policy and critic as folders `from_pretrained` loads, tokenizer included; adapters merged, and by themselves."""

@@ -271,6 +271,12 @@ class WalkWorld:
 
     # --- checkpoints ---
 
+    def check(self, split: str, problems: Sequence[Problem]) -> None:
+        """Every start can be walked from."""
+
+    def try_saving(self) -> None:
+        """Weights are all there is."""
+
     def save(self, folder: Path) -> None:
         """Policy and critic weights as safetensors."""
         for name, module in (("policy", self.policy), ("critic", self.critic)):

@@ -89,7 +89,7 @@ def values(walk: Walk, log_probs: LogProbs, state: Tensor, decision: Tensor, sto
     rings = Rings.around(walk, state, broken=False)
     number, first, last = rings.number[state], int(decision.min()), int(decision.max())
     entering = [number[decision == d] for d in range(first, last + 1)]
-    slices = []
+    slices: list[Tensor] = []
     for at, walks in occupancy(rings, entering, action_slices(walk, log_probs, rings.states, first)):
         if len(slices) >= len(entering) and walks.sum() < UNDER_WAY:
             break

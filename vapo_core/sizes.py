@@ -1,0 +1,55 @@
+"""Whether a run fits, found out from its configuration alone: before anything is imported, drawn or pretrained."""
+
+from typing import Any
+
+from vapo_core import bounds
+from vapo_core.settings import BASE_SIZES, Base, Evaluation, Settings
+
+BYTES_A_TOKEN = 40
+"""Of a rollout, at the least: token, log-probability, value, advantage, target, masks."""
+
+
+def check_sizes(max_tokens: int, settings: Settings, evaluation: Evaluation) -> None:
+    """Refuse a step or an evaluation whose longest responses have no room in this machine's memory.
+
+    Args:
+        max_tokens: of a response.
+        settings, evaluation: the run's.
+
+    Raises:
+        ValueError: naming the setting.
+    """
+    for field, responses in {
+        "settings.responses_per_step": settings.responses_per_step,
+        "evaluation.problems": evaluation.problems,
+        "evaluation.k_problems": 2 * evaluation.k * evaluation.k_problems,
+    }.items():
+        bounds.check_memory(field, {"responses": responses, "tokens": max_tokens}, BYTES_A_TOKEN)
+
+
+def check_positions(max_tokens: int, world: str, base: Base) -> None:
+    """Refuse answers that a base model made here has no positions for.
+
+    Raises:
+        ValueError: saying what to do instead.
+    """
+    if world == "lm" and base.model in BASE_SIZES and max_tokens >= bounds.POSITIONS:
+        raise ValueError(
+            f"task: its answers may take {max_tokens} tokens, allowed are fewer than the {bounds.POSITIONS} positions of"
+            " base models made here; make its dials smaller or give a checkpoint"
+        )
+
+
+def check_fits(spec: Any) -> None:
+    """Both, for a `RunSpec`.
+
+    Raises:
+        ValueError: if it does not fit.
+    """
+    from vapo_core.tasks import TASKS, make_task
+
+    dials = TASKS[spec.task.name].dials(**spec.task.dials)
+    stated = getattr(dials, "max_tokens", None)
+    max_tokens = make_task(spec.task.name, spec.task.dials).max_tokens if stated is None else stated
+    check_sizes(max_tokens, spec.settings, spec.evaluation)
+    check_positions(max_tokens, spec.world, spec.base)
