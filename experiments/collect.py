@@ -15,7 +15,7 @@ from experiments.arrays import Arrays, read_arrays, write_arrays
 from experiments.exact import AnySpec
 from experiments.records import Points, read_points
 from experiments.run import finished_row
-from experiments.track import stored_runs
+from experiments.stored import stored_runs
 from vapo_core.files import whole_file, write_whole, write_whole_bytes
 
 

@@ -122,8 +122,8 @@ def _train(config: TrainConfig, spec: RunSpec) -> int:
 
 
 def _lead(config: TrainConfig, spec: RunSpec, ranks: Any) -> None:
+    from experiments.invocation import tracked
     from experiments.run import finished_row, run_one
-    from experiments.track import close_tracking, open_tracking
 
     ensure_writable(config.runs)
     home = config.runs / spec.hash
@@ -132,9 +132,8 @@ def _lead(config: TrainConfig, spec: RunSpec, ranks: Any) -> None:
         print(f"already finished, at commit {done['git_commit'] or 'unknown'}: {home}")
     elif (home / "checkpoint").exists() and not config.resume:
         raise ValueError(f"run {spec.hash} was interrupted; give --resume to continue it, or remove {home}")
-    tracking = open_tracking(config.runs, "train")
-    row = run_one(spec, config.runs, "train", tracking, ranks=ranks)
-    close_tracking(tracking)
+    with tracked(config.runs, "train") as tracking:
+        row = run_one(spec, config.runs, "train", tracking, ranks=ranks)
     print(f"{row['arm']}, seed {row['seed']}: {row['metric']} {row['first']:.3f} -> {row['last']:.3f}"
           f" (area {row['auc']:.3f}) in {row['seconds']:.0f} s, {row['tokens']:.0f} tokens")  # fmt: skip
     print(f"record: {home}")

@@ -16,13 +16,13 @@ import pytest
 from experiments import ray_crew
 from experiments.cli import main
 from experiments.collect import collect, from_mlflow, from_records
+from experiments.invocation import close_tracking, open_tracking
 from experiments.launch import launch, local_map
 from experiments.launching import Launching
 from experiments.ray_crew import nobody_at
 from experiments.ray_node import Refusal, node_cache, run_here
 from experiments.run import finished_row
 from experiments.same_code import difference, fingerprint
-from experiments.track import close_tracking, open_tracking
 from experiments.workers import Answer, Job
 from tests import faults
 from tests.ray_cluster import Head, free_port, listening
