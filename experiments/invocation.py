@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from experiments.addresses import is_postgres
 from experiments.alive import alive
-from experiments.mlflow_store import ready_store, sqlite_file
+from experiments.mlflow_store import BadAddress, ready_store, sqlite_file
 from experiments.reconcile import COMMANDS, fill, finished, lacking, settle
 from experiments.track import Tracking, client, folder_tag, is_served, tracking_uri, warn_away
 from vapo_core.files import write_whole
@@ -29,6 +29,9 @@ def tracked(
 
     Whatever ends the command, its own run and its children's come to an end; a command that got to its end leaves one
     finished run in MLflow for each of the study's rows.
+
+    Raises:
+        BadAddress: as `open_tracking` does.
 
     Args:
         runs: folder of records.
@@ -59,11 +62,16 @@ def open_tracking(
 
     Returns:
         None, after one line of warning, when the store cannot be reached: the runs then go to local records alone.
+
+    Raises:
+        BadAddress: if MLFLOW_TRACKING_URI names no kind of store there is.
     """
     try:
         tracking = open_experiment(runs, study)
         settle(tracking, runs)
         return begun(tracking, study, command)._replace(labels=dict(labels or {}))
+    except BadAddress:
+        raise
     except Exception as error:
         warn_away(error)
         return None

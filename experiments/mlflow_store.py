@@ -11,6 +11,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from experiments.addresses import redacted
 from experiments.patience import causes, reason_of
 from experiments.track import client
 from vapo_core.files import clear_scratch, set_aside
@@ -23,6 +24,10 @@ OTHER_VERSION = ("out-of-date database schema", "Can't locate revision")
 
 SIDES = ("-journal", "-wal", "-shm")
 """Files that SQLite keeps beside a database. One of a file that is gone would be played into the next one."""
+
+
+class BadAddress(ValueError):
+    """MLFLOW_TRACKING_URI names no kind of store there is."""
 
 
 def sqlite_file(uri: str) -> Path | None:
@@ -56,8 +61,16 @@ def ready_store(uri: str, own: bool) -> Any:
 
 
 def _opened(uri: str) -> Any:
-    mlflow = client(uri)
-    mlflow.search_experiments(max_results=1)
+    try:
+        mlflow = client(uri)
+        mlflow.search_experiments(max_results=1)
+    except Exception as error:
+        if "unsupported URI" not in str(error):
+            raise
+        raise BadAddress(
+            f"MLFLOW_TRACKING_URI: {redacted(uri)!r} is no kind of store that MLflow knows, allowed: http://, https://,"
+            " sqlite:///, postgresql://, mysql://, mssql://, databricks, file:"
+        ) from None
     return mlflow
 
 

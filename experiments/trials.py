@@ -21,6 +21,7 @@ from experiments.repair import read_row
 from experiments.run import finished_row, run_one
 from experiments.space import Plan
 from experiments.spec import RunSpec
+from experiments.stopping import deaf_children
 from experiments.store import Place, Shared, store_of
 from experiments.track import Tracking, client, warn_away
 from experiments.tune import EVALUATOR, Record, failures, importances, is_done, open_study, pardon, records, work
@@ -107,15 +108,17 @@ def run_trials(jobs: Mapping[Study, Cells], place: Place, workers: int) -> None:
         before = patiently(lambda: _begun(studies))
         crew = [context.Process(target=_worker, args=(tasks, place)) for _ in range(workers)]
         try:
-            for process in crew:
-                process.start()
+            with deaf_children():
+                for process in crew:
+                    process.start()
             while any(process.is_alive() for process in crew):
                 time.sleep(0.3)
                 watch.look(patiently(lambda: sum(len(records(found, plan)) for plan, found in studies.items())))
         finally:
             for process in crew:
-                process.terminate()
-                process.join()
+                if process.pid is not None:
+                    process.terminate()
+                    process.join()
         if patiently(lambda: _begun(studies)) == before and not patiently(lambda: _all_done(studies)):
             raise OSError(
                 f"the workers of {store_of(place).name()} ended without moving a trial; their error stands above"

@@ -8,6 +8,7 @@ from pydantic import Field
 from experiments.addresses import redacted
 from experiments.alive import alive
 from experiments.invocation import begun, close_tracking, open_experiment, settle_store
+from experiments.mlflow_store import BadAddress
 from experiments.options import parse
 from experiments.reconcile import COMMANDS, fill, finished, lacking
 from experiments.track import tracking_uri, warn_away
@@ -31,6 +32,8 @@ def run(words: Sequence[str]) -> int:
         for study, homes in finished(config.runs).items():
             missing, lost = _sync(config.runs, study, homes)
             uploaded, unreadable = uploaded + missing - lost, unreadable + lost
+    except BadAddress:
+        raise
     except Exception as error:  # whatever MLflow raises of a store that cannot be reached or opened
         warn_away(error)
         return 1

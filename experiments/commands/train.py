@@ -10,6 +10,7 @@ from pydantic import Field
 from experiments.engines import DEFAULT_BASE, model_asked_for, require, spelled_out
 from experiments.options import known, overlay, parse, peek, read_yaml, with_task_dials, without
 from experiments.spec import DEFAULT_STEPS, DEFAULT_TASK, RunSpec, TaskSpec
+from experiments.stopping import say_stopped
 from vapo_core.files import ensure_writable
 from vapo_core.settings import (
     RECIPES,
@@ -62,9 +63,8 @@ def run(words: Sequence[str]) -> int:
     require(spec.engine)
     try:
         return _train(config, spec)
-    except KeyboardInterrupt:
-        print("\nstopped; give the same command with --resume to go on", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        return say_stopped(stop, "give the same command with --resume to go on")
 
 
 def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[TrainConfig, RunSpec]:
