@@ -168,14 +168,15 @@ def soak(amount: Amount, seed: int, out: Path | None) -> list[Round]:
     home, dice = Path(tempfile.mkdtemp(prefix="vapo-faults-")), random.Random(seed)
     early, plans = plans_of(amount, dice)
     done: list[Round] = []
-    wholes = {size: home / f"whole{size}" for size in (2, amount.size)}
+    small = min(2, amount.size)
+    wholes = {size: home / f"whole{size}" for size in (small, amount.size)}
     try:
         for size, folder in wholes.items():
             if processes.start(folder, size).wait(PATIENCE_S):
                 raise RuntimeError("the uninterrupted grid did not finish")
         while early or plans:
             if early:
-                done.append(early_round(early.pop(), dice, wholes[2], home / "round", 2))
+                done.append(early_round(early.pop(), dice, wholes[small], home / "round", small))
             else:
                 done.append(one_round(plans, amount.most, dice, wholes[amount.size], home / "round", amount.size))
             shutil.rmtree(home / "round")
