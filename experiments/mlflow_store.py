@@ -10,10 +10,11 @@ import tempfile
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from experiments.addresses import redacted
 from experiments.patience import causes, reason_of
-from experiments.track import client
+from experiments.track import client, sqlite_uri
 from vapo_core.files import clear_scratch, set_aside
 
 DAMAGE = ("already exists", "no such table", "no such column", "duplicate column name", "not a database", "malformed")
@@ -32,7 +33,7 @@ class BadAddress(ValueError):
 
 def sqlite_file(uri: str) -> Path | None:
     """The file of an SQLite address, None for any other store."""
-    name = uri.removeprefix("sqlite:///").partition("?")[0]
+    name = unquote(uri.removeprefix("sqlite:///").partition("?")[0])
     return Path(name) if uri.startswith("sqlite:///") and name not in ("", ":memory:") else None
 
 
@@ -80,7 +81,7 @@ def _make(path: Path) -> None:
     clear_scratch(path.parent, f"{path.name}.")
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
         made = Path(scratch) / path.name
-        _opened(f"sqlite:///{made.resolve()}")
+        _opened(sqlite_uri(made))
         for side in SIDES:
             Path(f"{path}{side}").unlink(missing_ok=True)
         os.replace(made, path)

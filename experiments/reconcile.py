@@ -20,7 +20,7 @@ from experiments.upload import upload
 WHOLE = {"finished": "FINISHED", "diverged": "FAILED"}
 """A run's state once MLflow has all of it -> what MLflow calls that."""
 
-COMMANDS = "commands"
+COMMANDS = ".commands"
 """Folder beside the runs where every command at work holds a lock."""
 
 

@@ -54,7 +54,12 @@ def tracking_uri(runs: Path) -> str:
     if is_postgres(given):
         return database_address("MLFLOW_TRACKING_URI", given)
     remember(given)
-    return given or f"sqlite:///{(runs / 'mlflow.db').resolve()}"
+    return given or sqlite_uri(runs / "mlflow.db")
+
+
+def sqlite_uri(path: Path) -> str:
+    """The address of an SQLite file, whatever signs are in its name."""
+    return f"sqlite:///{str(path.resolve()).replace('%', '%25').replace('?', '%3F')}"
 
 
 def is_served(uri: str) -> bool:
@@ -96,11 +101,12 @@ def client(uri: str) -> Any:
 
 @cache
 def _wait_briefly() -> None:
-    """How long to wait for a database is ours to say."""
+    """How long to wait for a database is ours to say, and its folder ours to make: MLflow takes %3F in a name as it is."""
     from mlflow.store.db import utils
     from sqlalchemy import Engine, event
 
     utils.MAX_RETRY_COUNT = 1
+    utils._make_parent_dirs_if_sqlite = lambda uri: None
 
     def shorten(connection: Any, cursor: Any, statement: str, *rest: Any) -> tuple[str, Any]:
         busy = statement.startswith("PRAGMA busy_timeout")

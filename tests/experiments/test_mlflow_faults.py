@@ -234,6 +234,17 @@ def test_a_server_that_is_not_mlflow_is_said_at_once(runs, monkeypatch, capsys, 
     assert said.startswith("warning: MLflow is away (")
 
 
+@pytest.mark.parametrize("name", ["a%20b", "what?", "50%", "[x]*#&=;"])
+def test_a_folder_of_records_may_be_called_anything(made, tmp_path, monkeypatch, capsys, name):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "odd").mkdir()
+    runs = Path(shutil.copytree(made, tmp_path / "odd" / name))
+    command(runs)
+    assert is_right(runs)
+    assert capsys.readouterr().err == ""
+    assert [path.name for path in (tmp_path / "odd").iterdir()] == [name]
+
+
 @pytest.mark.parametrize("name", ["sqlite:////proc/none/mlflow.db", "sqlite:////"])
 def test_a_store_that_cannot_be_made_is_said_at_once(runs, monkeypatch, capsys, name):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", name)
