@@ -30,25 +30,25 @@ def tracked(
     Whatever ends the command, its own run and its children's come to an end; a command that got to its end leaves one
     finished run in MLflow for each of the study's rows.
 
-    Raises:
-        BadAddress: as `open_tracking` does.
-
     Args:
         runs: folder of records.
         study: name of the experiment.
         labels: spec hash -> what the design calls that cell.
         artifacts: folder of figures and tables that a finished command leaves with its own run.
+
+    Raises:
+        BadAddress: as `open_tracking` does.
     """
     with alive(runs / COMMANDS) as me:
         tracking = open_tracking(runs, study, labels, me)
         try:
             yield tracking
+            if tracking is not None:
+                _complete(tracking, runs, study)
         except BaseException as error:
             stopped = isinstance(error, KeyboardInterrupt)
             close_tracking(tracking, None, "KILLED" if stopped else "FAILED", runs)
             raise
-        if tracking is not None:
-            _complete(tracking, runs, study)
         close_tracking(tracking, artifacts, "FINISHED", runs)
 
 
