@@ -41,10 +41,10 @@ notebooks: setup
 test: setup
 	$(BIN)/python -m pytest -n 2
 
-# Kill -9 at random moments, a hundred times; exact moments against simulation; coverage of the intervals; errors
+# A hundred kill -9, twenty SIGTERM and SIGINT each, at random moments with MLflow on; exact moments against simulation; coverage of the intervals; errors
 # and power of the judges: the tables are committed. Then PostgreSQL stopped and started beneath sixteen workers.
 soak: setup
-	$(BIN)/python -m tests.faults --kills 100 --out tests/soak/faults.csv
+	$(BIN)/python -m tests.faults --out tests/soak/faults.csv
 	$(BIN)/python -m tests.moments --mdps 50 --samples 100000 --out tests/soak/moments.csv
 	$(BIN)/python -m tests.coverage --repetitions 2000 --out tests/soak/coverage.csv
 	$(BIN)/python -m tests.calibration.run --simulations 2000 --out tests/soak/calibration.csv

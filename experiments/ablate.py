@@ -14,6 +14,7 @@ from experiments import planning
 from experiments.designs import DESIGNS, Cell, Request, with_baselines
 from experiments.engines import EngineName, require
 from experiments.factors import factors_of
+from experiments.invocation import tracked
 from experiments.launch import launch
 from experiments.launching import PLACES, Launching, part_of
 from experiments.planning import Plan
@@ -21,7 +22,6 @@ from experiments.progress import Progression
 from experiments.publish import publish
 from experiments.shortfall import finished, say_failures, say_gone
 from experiments.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
-from experiments.track import close_tracking, open_tracking
 from vapo_core import bounds
 from vapo_core.files import ensure_writable, write_whole
 from vapo_core.settings import BASE_SIZES, EXAMS, RECIPES, SCALES, Base, Evaluation, Settings
@@ -217,24 +217,23 @@ def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:
     ensure_writable(out)
     write_whole(out / "config.json", _resolved(config, planned))
     study, specs = out.name, part_of(planned.specs, config.shard)
-    tracking = open_tracking(config.runs, study, planned.labels)
     bar = Progression(config.world, len(specs))
     earlier = {spec for spec in specs if (config.runs / spec.hash / "row.json").exists()}
-    try:
-        failures = launch(
-            config, specs, config.runs, study, tracking,
-            lambda spec, row: bar.advance(spec, row, spec not in earlier, planned.labels[spec.hash]),
-        )  # fmt: skip
-    finally:
-        bar.close()
-    gone = say_gone(finished(specs, failures), config.runs)
-    left = len(specs) - len(failures) - gone
-    if config.shard:
-        print(f"part {config.shard}: {left} of its {len(specs)} runs are finished;"
-              " once all parts are, the command without --shard makes the tables")  # fmt: skip
-    elif left:
-        publish(planned, config.runs, config.design, out)
-    close_tracking(tracking, out)
+    with tracked(config.runs, study, planned.labels, out) as tracking:
+        try:
+            failures = launch(
+                config, specs, config.runs, study, tracking,
+                lambda spec, row: bar.advance(spec, row, spec not in earlier, planned.labels[spec.hash]),
+            )  # fmt: skip
+        finally:
+            bar.close()
+        gone = say_gone(finished(specs, failures), config.runs)
+        left = len(specs) - len(failures) - gone
+        if config.shard:
+            print(f"part {config.shard}: {left} of its {len(specs)} runs are finished;"
+                  " once all parts are, the command without --shard makes the tables")  # fmt: skip
+        elif left:
+            publish(planned, config.runs, config.design, out)
     say_failures(failures, lambda spec: planned.labels[spec.hash])
     if not left:
         print("no run is finished, so there are no tables", file=sys.stderr)

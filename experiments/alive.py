@@ -13,9 +13,11 @@ def alive(folder: Path) -> Iterator[str]:
     """Hold a lock in the folder while the block runs; yields its name."""
     folder.mkdir(parents=True, exist_ok=True)
     me = uuid.uuid4().hex
-    with FileLock(folder / f"{me}.lock"):
-        yield me
-    (folder / f"{me}.lock").unlink(missing_ok=True)
+    try:
+        with FileLock(folder / f"{me}.lock"):
+            yield me
+    finally:
+        (folder / f"{me}.lock").unlink(missing_ok=True)
 
 
 def is_alive(folder: Path, worker: str) -> bool:

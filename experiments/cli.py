@@ -1,12 +1,11 @@
-"""The `vapo` command: one line of help per subcommand, each imported only when it is called."""
+"""The `vapo` command: one line of help per subcommand, each imported only when it is called.
 
-import importlib
+What this file imports at its top is there already when Python starts: an interrupt before `main` would be a traceback.
+"""
+
 import os
 import sys
 from collections.abc import Sequence
-
-from experiments.addresses import redact_uncaught, redacted
-from vapo_core.suggest import nearest
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "ablate": ("experiments.commands.ablate", "train every arm of a design on paired seeds, compare, write a report"),
@@ -50,8 +49,29 @@ def usage() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand; wrong input is one line on stderr and exit code 2."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    """Run a subcommand; wrong input is one line on stderr and exit code 2, a signal that ends it one line and 128 + it."""
+    try:
+        from experiments.stopping import stoppable
+
+        with stoppable():
+            return _main(list(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt as stop:
+        from experiments.stopping import say_stopped
+
+        return say_stopped(stop)
+    except BrokenPipeError:  # the reader of our output has seen enough, as in `vapo show RUN | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError) as error:
+        return refuse(plain(error))
+
+
+def _main(words: list[str]) -> int:
+    import importlib
+
+    from experiments.addresses import redact_uncaught
+    from vapo_core.suggest import nearest
+
     if not words or words[0] in ("-h", "--help"):
         print(usage())
         return 0
@@ -64,17 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     redact_uncaught()
-    module = importlib.import_module(COMMANDS[words[0]][0])
-    try:
-        return module.run(words[1:])
-    except KeyboardInterrupt:
-        print("\nstopped; give the same command again to go on", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of our output has seen enough, as in `vapo show RUN | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (ValueError, OSError) as error:
-        return refuse(plain(error))
+    return int(importlib.import_module(COMMANDS[words[0]][0]).run(words[1:]))
 
 
 def plain(error: Exception) -> str:
@@ -92,5 +102,7 @@ def plain(error: Exception) -> str:
 
 def refuse(message: str) -> int:
     """Say what is wrong with the input."""
+    from experiments.addresses import redacted
+
     print(f"vapo: {redacted(message)}", file=sys.stderr)
     return 2

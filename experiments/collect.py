@@ -16,7 +16,7 @@ from experiments.arrays import Arrays, measurement, read_arrays, write_arrays
 from experiments.exact import AnySpec
 from experiments.records import Points, damage, read_points
 from experiments.repair import curve_damage, read_row
-from experiments.track import stored_runs
+from experiments.stored import stored_runs
 from vapo_core.files import whole_file, write_whole, write_whole_bytes
 
 

@@ -136,7 +136,13 @@ class LocalCrew:
 
     def __init__(self, job: Job, workers: int) -> None:
         self._job = job
-        self._workers = [Worker(job) for _ in range(workers)]
+        self._workers: list[Worker] = []
+        try:
+            for _ in range(workers):
+                self._workers.append(Worker(job))
+        except BaseException:
+            self.stop()
+            raise
 
     def room(self) -> bool:
         """Whether a worker is idle."""

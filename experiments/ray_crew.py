@@ -14,6 +14,7 @@ from experiments.exact import AnySpec
 from experiments.launching import Launching
 from experiments.progress import clock
 from experiments.ray_node import Refusal
+from experiments.stopping import deaf_children
 from experiments.workers import Answer, Job
 
 POLL_S = 0.5
@@ -144,7 +145,8 @@ class RayCrew:
         context = multiprocessing.get_context("spawn")
         line, there = context.Pipe()
         process = context.Process(target=_bridge, args=(there, self._job, self._how))
-        process.start()
+        with deaf_children():
+            process.start()
         there.close()  # so that the line ends when the process does
         return line, process
 

@@ -22,7 +22,7 @@ from experiments.origin import keep_origin, located
 from experiments.records import JsonLines, Logger, Memory, read_points
 from experiments.repair import clear_damage, curve_damage, points_damage, read_row, whole_row
 from experiments.spec import SCORES, RunSpec
-from experiments.track import MLflowRun, Tracking, drop_partial
+from experiments.track import MLflowRun, Tracking
 from vapo_core.files import clear_scratch, dispensable, set_aside, write_whole
 from vapo_core.reading import reason_of
 from vapo_core.settings import COMPONENTS
@@ -85,9 +85,7 @@ def run_one(
         attempts = _count_attempt(home)
         write_whole(home / "spec.json", spec.model_dump_json(indent=2))
         keep_origin(home)
-        if tracking is not None and attempts > 1:
-            drop_partial(tracking, home)
-        mlflow = None if tracking is None else MLflowRun(tracking, spec, tags_of(spec, study), home)
+        mlflow = None if tracking is None else MLflowRun(tracking, spec, tags_of(spec, study), home, attempts > 1)
         try:
             outcome = _outcome(spec, runs, home, mlflow, ranks)
         except BaseException:

@@ -19,6 +19,7 @@ from experiments import shelf
 from experiments.declared import late
 from experiments.engines import require
 from experiments.exact import AnySpec
+from experiments.invocation import tracked
 from experiments.launch import Failure, launch
 from experiments.launching import Launching, part_of
 from experiments.progress import Progression
@@ -28,7 +29,6 @@ from experiments.studies import STEMS, find, stem_of
 from experiments.studies.real import Target, chosen, flags, on
 from experiments.study_plan import study_cost
 from experiments.study_readme import study_readme
-from experiments.track import close_tracking, open_tracking
 from vapo_core.files import ensure_writable, write_whole
 from vapo_core.reading import reading
 
@@ -129,17 +129,17 @@ def _specs(stem: str, config: StudyConfig) -> Sequence[AnySpec]:
 
 
 def _run(stem: str, specs: Sequence[AnySpec], config: StudyConfig) -> list[Failure]:
-    tracking = open_tracking(config.runs, stem, {spec.hash: spec.arm for spec in specs})
-    bar = Progression(stem, len(specs))
+    out = outcome_folder(stem, config.preset, config.runs, config.results)
     earlier = {spec for spec in specs if (config.runs / spec.hash / "row.json").exists()}
-    try:
-        return launch(
-            config, specs, config.runs, stem, tracking,
-            lambda spec, row: bar.advance(spec, row, spec not in earlier),
-        )  # fmt: skip
-    finally:
-        bar.close()
-        close_tracking(tracking, outcome_folder(stem, config.preset, config.runs, config.results))
+    with tracked(config.runs, stem, {spec.hash: spec.arm for spec in specs}, out) as tracking:
+        bar = Progression(stem, len(specs))
+        try:
+            return launch(
+                config, specs, config.runs, stem, tracking,
+                lambda spec, row: bar.advance(spec, row, spec not in earlier),
+            )  # fmt: skip
+        finally:
+            bar.close()
 
 
 def _publish(stem: str, config: StudyConfig, out: Path) -> None:

@@ -15,6 +15,7 @@ from experiments.addresses import database_address
 from experiments.database import Database
 from experiments.engines import EngineName, require
 from experiments.exact import AnySpec
+from experiments.invocation import tracked
 from experiments.patience import reason_of
 from experiments.planning import measured_speed
 from experiments.progress import clock
@@ -22,7 +23,6 @@ from experiments.shortfall import finished, say_gone
 from experiments.space import Dimension, Plan, constant_lambda, dimensions, toggles_for
 from experiments.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
 from experiments.store import Place, Shared, store_of
-from experiments.track import close_tracking, open_tracking
 from vapo_core import bounds
 from vapo_core.files import ensure_writable, write_whole
 from vapo_core.settings import EXAMS, RECIPES, SCALES, Base, Evaluation, Frozen, Settings
@@ -274,24 +274,24 @@ def sweep(config: SweepConfig, dials: dict[str, Any]) -> int:
     if isinstance(place, Path):
         set_damaged_aside(place)
     write_whole(out / "config.json", config.model_dump_json(indent=2, exclude={"workers", "runs", "dry_run"}))
-    tracking, shared = open_tracking(config.runs, out.name), place if isinstance(place, Shared) else None
-    jobs = {study: Cells(study, config.runs, out.name, tracking, shared) for study in studies}
-    run_trials(jobs, place, config.workers)
-    failures = run_held_back(jobs, place, config.workers)
-    patiently = store_of(place).patiently
-    lost = [
-        *patiently(lambda: given_up(studies, place)),
-        *(f"seed {spec.seed}, run {spec.hash}: {why}" for spec, why in failures),
-    ]
-    for line in lost:
-        print(f"not finished: {line}", file=sys.stderr)
-    ended = finished(patiently(lambda: owed(studies, place)), failures)
-    gone = say_gone(ended, config.runs, _shared_rows(shared, ended))
-    if patiently(lambda: has_result(studies, place)):
-        publish(studies, place, config.runs, out)
-    else:
-        print("no trial is finished, so there are no tables", file=sys.stderr)
-    close_tracking(tracking, out)
+    shared = place if isinstance(place, Shared) else None
+    with tracked(config.runs, out.name, artifacts=out) as tracking:
+        jobs = {study: Cells(study, config.runs, out.name, tracking, shared) for study in studies}
+        run_trials(jobs, place, config.workers)
+        failures = run_held_back(jobs, place, config.workers)
+        patiently = store_of(place).patiently
+        lost = [
+            *patiently(lambda: given_up(studies, place)),
+            *(f"seed {spec.seed}, run {spec.hash}: {why}" for spec, why in failures),
+        ]
+        for line in lost:
+            print(f"not finished: {line}", file=sys.stderr)
+        ended = finished(patiently(lambda: owed(studies, place)), failures)
+        gone = say_gone(ended, config.runs, _shared_rows(shared, ended))
+        if patiently(lambda: has_result(studies, place)):
+            publish(studies, place, config.runs, out)
+        else:
+            print("no trial is finished, so there are no tables", file=sys.stderr)
     return 1 if lost or gone else 0
 
 

@@ -4,25 +4,21 @@ A store that is away costs one line of warning and nothing else; `vapo sync` upl
 """
 
 import json
+import logging
 import os
 import sys
-import tempfile
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from filelock import FileLock
-
 from experiments.addresses import database_address, is_postgres, redacted, remember
-from experiments.arrays import Arrays, read_arrays
 from experiments.exact import AnySpec
 from experiments.patience import patiently, reason_of, say_once
-from experiments.records import Points
+from vapo_core.files import write_whole
 
 
 class Tracking(NamedTuple):
@@ -33,6 +29,8 @@ class Tracking(NamedTuple):
     parent_run_id: str
     labels: Mapping[str, str] = {}
     """Spec hash -> what the design calls that cell, where it is more than the arm."""
+    folder: str = ""
+    """In a store that several folders of records share, the name of this one: runs of the others are left alone."""
 
     def __repr__(self) -> str:
         return f"Tracking({redacted(self.uri)!r}, {self.experiment_id!r}, {self.parent_run_id!r})"
@@ -56,7 +54,12 @@ def tracking_uri(runs: Path) -> str:
     if is_postgres(given):
         return database_address("MLFLOW_TRACKING_URI", given)
     remember(given)
-    return given or f"sqlite:///{(runs / 'mlflow.db').resolve()}"
+    return given or sqlite_uri(runs / "mlflow.db")
+
+
+def sqlite_uri(path: Path) -> str:
+    """The address of an SQLite file, whatever signs are in its name."""
+    return f"sqlite:///{str(path.resolve()).replace('%', '%25').replace('?', '%3F')}"
 
 
 def is_served(uri: str) -> bool:
@@ -64,81 +67,52 @@ def is_served(uri: str) -> bool:
     return uri.startswith(("http://", "https://", "databricks"))
 
 
+BUSY_MS = 5000
+"""Milliseconds to wait for an SQLite file that another process holds; MLflow's own 20 seconds would be spent per run."""
+
+POOL = {f"MLFLOW_SQLALCHEMYSTORE_{name}": value for name, value in
+        {"POOL_SIZE": "1", "MAX_OVERFLOW": "2", "POOL_RECYCLE": "600"}.items()}  # fmt: skip
+"""Of connections to a database server, for one process with one thread."""
+
+NO_POOL = {"MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool"}
+"""Of connections to an SQLite file: none that is kept would notice that the file is gone and another stands there."""
+
+
 def client(uri: str) -> Any:
-    """An MLflow client that gives up soon on a server that is away. Imports mlflow, which takes seconds."""
+    """An MLflow client that gives up soon on a store that is away. Imports mlflow, which takes seconds."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOL_SIZE", "1")  # of one process, which has one thread
-    os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_MAX_OVERFLOW", "2")
-    os.environ.setdefault("MLFLOW_SQLALCHEMYSTORE_POOL_RECYCLE", "600")
-    import logging
-
+    gone, there = (POOL, NO_POOL) if uri.startswith("sqlite:") else (NO_POOL, POOL)
+    for name in gone:
+        os.environ.pop(name, None)
+    os.environ.update(there)
     warnings.filterwarnings("ignore", module="mlflow")
     from mlflow.tracking import MlflowClient
 
     for name in ("alembic", "mlflow.store.db.utils"):  # after the import, which sets levels of its own
         logging.getLogger(name).setLevel(logging.CRITICAL)  # a lost database: we say it, in one line
-    if is_postgres(uri):
-        from mlflow.store.db import utils
-
-        utils.MAX_RETRY_COUNT = 1  # how long to wait is ours to say
-
+    if not is_served(uri):
+        _wait_briefly()
     return MlflowClient(tracking_uri=uri)
 
 
-def open_tracking(runs: Path, study: str, labels: Mapping[str, str] | None = None) -> Tracking | None:
-    """Initialise the store once, from the parent process, and open this invocation's parent run.
+@cache
+def _wait_briefly() -> None:
+    """How long to wait for a database is ours to say, and its folder ours to make: MLflow takes %3F in a name as it is."""
+    from mlflow.store.db import utils
+    from sqlalchemy import Engine, event
 
-    Returns:
-        None, after one line of warning, when the store cannot be reached: the runs then go to local records alone.
-    """
-    uri = tracking_uri(runs)
-    runs.mkdir(parents=True, exist_ok=True)
-    name = f"{study} {time.strftime('%Y-%m-%d %H:%M:%S')}"
-    try:
-        with (
-            FileLock(runs / "mlflow.lock"),
-            alone(uri),
-        ):  # two first commands at once would break the store's migrations
-            mlflow = client(uri)
-            experiment = mlflow.get_experiment_by_name(study)
-            place = _artifacts(uri, runs)
-            experiment_id = experiment.experiment_id if experiment else mlflow.create_experiment(study, place)
-        parent = mlflow.create_run(experiment_id, run_name=name, tags={"study": study, "kind": "invocation"})
-        return Tracking(uri, experiment_id, parent.info.run_id, dict(labels or {}))
-    except Exception as error:
-        warn_away(error)
-        return None
+    utils.MAX_RETRY_COUNT = 1
+    utils._make_parent_dirs_if_sqlite = lambda uri: None
 
+    def shorten(connection: Any, cursor: Any, statement: str, *rest: Any) -> tuple[str, Any]:
+        busy = statement.startswith("PRAGMA busy_timeout")
+        return (f"PRAGMA busy_timeout = {BUSY_MS};" if busy else statement), rest[0]
 
-def alone(uri: str) -> AbstractContextManager[None]:
-    """Only one process on all machines is within, where the store is a PostgreSQL database."""
-    if not is_postgres(uri):
-        return nullcontext()
-    from experiments.database import Database
-
-    return Database(uri).alone("mlflow")
-
-
-def _artifacts(uri: str, runs: Path) -> str | None:
-    """Beside the runs for a file or a database (MLflow's own default is the current folder); a server decides for itself."""
-    return None if is_served(uri) else (runs / "mlartifacts").resolve().as_uri()
-
-
-def close_tracking(tracking: Tracking | None, artifacts: Path | None = None) -> None:
-    """End the invocation's parent run, with a folder of figures and tables as its artifacts."""
-    if tracking is None:
-        return
-    try:
-        mlflow = client(tracking.uri)
-        if artifacts is not None:
-            mlflow.log_artifacts(tracking.parent_run_id, str(artifacts))
-        mlflow.set_terminated(tracking.parent_run_id, "FINISHED")
-    except Exception as error:
-        warn_away(error)
+    event.listen(Engine, "before_cursor_execute", shorten, retval=True)
 
 
 def warn_away(error: Exception, runs: Path | None = None) -> None:
@@ -156,8 +130,12 @@ class MLflowRun:
     FLUSH_SECONDS = 5.0
     BATCH = 900
 
-    def __init__(self, tracking: Tracking, spec: AnySpec, tags: Mapping[str, str], home: Path) -> None:
+    def __init__(
+        self, tracking: Tracking, spec: AnySpec, tags: Mapping[str, str], home: Path, again: bool = False
+    ) -> None:
+        """Args: again, whether an earlier attempt may have left something in the store, which then goes."""
         self._tracking, self._home = tracking, home
+        self._again = again
         self._pending: list[Any] = []
         self._last = time.monotonic()
         self._client: Any = None
@@ -168,11 +146,15 @@ class MLflowRun:
         from mlflow.entities import Param
 
         mlflow, home = client(self._tracking.uri), self._tracking.experiment_id
+        if self._again:
+            _drop_earlier(mlflow, self._tracking, spec.hash)
+            self._again = False
         cell = self._tracking.labels.get(spec.hash, spec.arm)
         # a lost connection does not tell whether the run was made: then it is found again by its ticket
         found = mlflow.search_runs([home], f"tags.ticket = '{self._ticket}'") if self._tried else []
         self._tried = True
-        known = {"cell": cell, "mlflow.parentRunId": self._tracking.parent_run_id, "state": "running"}
+        known = {"cell": cell, "mlflow.parentRunId": self._tracking.parent_run_id, "state": "running",
+                 **folder_tag(self._tracking)}  # fmt: skip
         run = found[0] if found else mlflow.create_run(
             home, run_name=f"{cell}, seed {spec.seed}", tags={**tags, **known, "ticket": self._ticket}
         )  # fmt: skip
@@ -226,6 +208,23 @@ class MLflowRun:
             self._run_id, self._client, self._pending = "away", None, []
 
 
+def _drop_earlier(mlflow: Any, tracking: Tracking, spec: str) -> None:
+    """Remove what earlier attempts at a run left, those that were interrupted and those whose row is gone."""
+    for run in mlflow.search_runs([tracking.experiment_id], f"tags.spec = '{spec}'"):
+        if is_ours(run, tracking):
+            mlflow.delete_run(run.info.run_id)
+
+
+def folder_tag(tracking: Tracking) -> dict[str, str]:
+    """What tells runs of this folder of records from those of others in the same store."""
+    return {"folder": tracking.folder} if tracking.folder else {}
+
+
+def is_ours(run: Any, tracking: Tracking) -> bool:
+    """Whether a run belongs to this folder of records."""
+    return bool(run.data.tags.get("folder", "") == tracking.folder)
+
+
 def flat_params(spec: AnySpec) -> dict[str, Any]:
     """Spec fields under MLflow's names; a component's toggle goes by its one name."""
     content = spec.model_dump(mode="json")
@@ -238,76 +237,20 @@ def flat_params(spec: AnySpec) -> dict[str, Any]:
     return named
 
 
-def drop_partial(tracking: Tracking, home: Path) -> None:
-    """Remove what an interrupted attempt at a run left without its end; a store that stays away is left alone.
-
-    Args:
-        home: the run's folder, named by its spec's hash.
-    """
-
-    def drop() -> None:
-        mlflow = client(tracking.uri)
-        query = f"tags.spec = '{home.name}' and tags.state = 'running'"
-        for run in mlflow.search_runs([tracking.experiment_id], filter_string=query):
-            mlflow.delete_run(run.info.run_id)
-
-    try:
-        patiently(drop, PATIENCE_S, home.parent / AWAY, DATABASE)
-    except Exception as error:
-        warn_away(error, home.parent)
-
-
-def stored_runs(uri: str, study: str) -> Iterator[tuple[dict[str, Any], Points, Callable[[], list[Arrays]]]]:
-    """Row, points and (when called for) probes' arrays of every whole run of a study in a store.
-
-    Raises:
-        ValueError: if the store has no such study.
-    """
-    mlflow = client(uri)
-    experiment = mlflow.get_experiment_by_name(study)
-    if experiment is None:
-        raise ValueError(f"{redacted(uri)} has no study {study!r}")
-    token: str | None = None
-    while token is None or token:
-        page = mlflow.search_runs([experiment.experiment_id], page_token=token)
-        for run in page:
-            if run.data.tags.get("state") in ("finished", "diverged"):
-                yield _row(mlflow, run.info.run_id), _history(mlflow, run), partial(_arrays, mlflow, run.info.run_id)
-        token = page.token or ""
-
-
-def _row(mlflow: Any, run_id: str) -> dict[str, Any]:
-    """The row a finished run was closed with."""
-    with tempfile.TemporaryDirectory() as scratch:
-        text = Path(mlflow.download_artifacts(run_id, "row.json", scratch)).read_text(encoding="utf-8")
-    return json.loads(json.loads(text)["row"])
-
-
-def _arrays(mlflow: Any, run_id: str) -> list[Arrays]:
-    """What probes left, if there were any."""
-    if all(item.path != "probes.jsonl" for item in mlflow.list_artifacts(run_id)):
-        return []
-    with tempfile.TemporaryDirectory() as scratch:
-        return read_arrays(Path(mlflow.download_artifacts(run_id, "probes.jsonl", scratch)))
-
-
-def _history(mlflow: Any, run: Any) -> Points:
-    """Every point of a run, from its metric histories."""
-    by_step: dict[int, dict[str, float]] = {}
-    for name in run.data.metrics:
-        for point in mlflow.get_metric_history(run.info.run_id, name):
-            by_step.setdefault(point.step, {})[name] = point.value
-    return sorted(by_step.items())
-
-
 def mark_synced(home: Path, uri: str, run_id: str) -> None:
     """Remember that this store holds the whole run."""
-    (home / "mlflow.json").write_text(json.dumps({"uri": redacted(uri), "run_id": run_id}))
+    write_whole(home / "mlflow.json", json.dumps({"uri": redacted(uri), "run_id": run_id}))
+
+
+def synced_as(home: Path, uri: str) -> str | None:
+    """The run by which this store held the whole of it, as far as the records know."""
+    try:
+        found = json.loads((home / "mlflow.json").read_text(encoding="utf-8"))
+        return str(found["run_id"]) if found["uri"] == redacted(uri) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def is_synced(home: Path, uri: str) -> bool:
     """Whether this store is known to hold the whole run."""
-    try:
-        return json.loads((home / "mlflow.json").read_text())["uri"] == redacted(uri)
-    except (OSError, ValueError, KeyError):
-        return False
+    return synced_as(home, uri) is not None

@@ -21,6 +21,7 @@ from experiments.repair import read_row
 from experiments.run import finished_row, run_one
 from experiments.space import Plan
 from experiments.spec import RunSpec
+from experiments.stopping import deaf_children
 from experiments.store import Place, Shared, store_of
 from experiments.track import Tracking, client, warn_away
 from experiments.tune import (
@@ -140,8 +141,9 @@ def _see_out(crew: Sequence[Any], troubles: Any, look: Callable[[], None]) -> No
         OSError: as soon as one of them says that records cannot be written.
     """
     try:
-        for process in crew:
-            process.start()
+        with deaf_children():
+            for process in crew:
+                process.start()
         while any(process.is_alive() for process in crew) and troubles.empty():
             time.sleep(0.3)
             look()
@@ -149,8 +151,9 @@ def _see_out(crew: Sequence[Any], troubles: Any, look: Callable[[], None]) -> No
             raise no_storage(*troubles.get())
     finally:
         for process in crew:
-            process.terminate()
-            process.join()
+            if process.pid is not None:
+                process.terminate()
+                process.join()
 
 
 def _all_done(studies: Mapping[Plan, Any]) -> bool:

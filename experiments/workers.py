@@ -16,6 +16,7 @@ from experiments.addresses import redacted
 from experiments.claims import Busy, Elsewhere
 from experiments.exact import AnySpec
 from experiments.run import run_one
+from experiments.stopping import deaf_children
 from experiments.store import Shared
 from experiments.track import Tracking
 from vapo_core.full_disk import causes, fullness
@@ -53,9 +54,15 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self.line, there = context.Pipe()
         self.process = context.Process(target=serve, args=(there, job))
-        self.process.start()
-        there.close()  # so that the line ends when the process does
         self.spec: AnySpec | None = None
+        try:
+            with deaf_children():
+                self.process.start()
+        except BaseException:  # a signal that waited meanwhile
+            if self.process.pid is not None:
+                self.stop()
+            raise
+        there.close()  # so that the line ends when the process does
 
     def give(self, spec: AnySpec) -> None:
         """Start a run; a process that has died meanwhile shows when its answer is taken."""

@@ -1,39 +1,63 @@
-"""Kill -9 at random moments: workers, the parent, or both, over one walk grid, restarted until it is done.
+"""Kills and signals at random moments over one walk grid with MLflow on, given again until it is done.
 
-`python -m tests.faults --kills 100 --out tests/soak/faults.csv` is `make soak`. A round is one grid in a folder of its
-own, killed several times. At its end every run that was finished at a kill is still there, byte for byte; the tables
-equal those of an uninterrupted grid except for seconds, attempts, commit and timings; no process is left over; every
-file under a final name is whole.
+`python -m tests.faults --out tests/soak/faults.csv` is `make soak`: 100 kill -9, 20 of them within the first five seconds
+of a new folder, 20 SIGTERM and 20 SIGINT. A round is one grid in a folder of its own, struck several times. At its end
+every run that was finished at a strike is still there, byte for byte; the tables equal those of an uninterrupted grid
+except for seconds, attempts, commit and timings; no process is left over; every file under a final name is whole; MLflow
+has one finished run per row and none at work.
 """
 
 import argparse
 import csv
-import json
 import os
 import platform
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-ROOT = Path(__file__).parents[1]
+from tests import fault_processes as processes
+from tests.fault_verdict import Verdict, is_well, judge, rows
+
 KINDS = ("worker", "parent", "both")
-IGNORED = ("seconds", "attempts", "git_commit")
 PATIENCE_S = 240.0
-RUNS = 8
-SPAWNED = b"multiprocessing.spawn"
+EARLY_S = 5.0
 
 
-class Kill(NamedTuple):
-    """One kill."""
+class Amount(NamedTuple):
+    """How often to strike."""
 
+    kills: int = 100
+    """Kill -9, the early ones included."""
+    early: int = 20
+    """Kills within the first seconds of a new folder."""
+    terms: int = 20
+    ints: int = 20
+    size: int = 8
+    """Runs of a grid that is struck several times; one that is struck early has two."""
+    most: int = 4
+    """Strikes per round."""
+
+
+class Plan(NamedTuple):
+    """One strike to come."""
+
+    signal: str
+    """KILL, TERM or INT."""
     kind: str
-    """worker (one of two), parent, or both: the parent and every worker."""
+    """worker (one of two), parent, both: the parent and every worker, or group: as a terminal sends it."""
+
+
+class Strike(NamedTuple):
+    """One strike that came."""
+
+    signal: str
+    kind: str
+    early: bool
     moment_s: float
     """Seconds after the command it hit was started."""
     finished: int
@@ -42,215 +66,119 @@ class Kill(NamedTuple):
     """Commands given anew because of it."""
 
 
-class Verdict(NamedTuple):
-    """What a round left."""
-
-    lost: int
-    """Runs finished at a kill whose row is gone or another at the end."""
-    twice: int
-    """Rows of the final table beyond one per run."""
-    orphans: int
-    """Workers alive ten seconds after their parent was killed."""
-    torn: int
-    """Files under a final name that are not whole."""
-    equal: bool
-    """Whether the command ended well and its tables equal the uninterrupted ones."""
-
-
 class Round(NamedTuple):
-    """One grid, its kills and what came of them."""
+    """One grid, its strikes and what came of them."""
 
-    kills: list[Kill]
+    strikes: list[Strike]
     verdict: Verdict
     seconds: float
+    size: int
+
+    @property
+    def well(self) -> bool:
+        """Whether it left nothing to wish for."""
+        return is_well(self.verdict, self.size)
 
 
-# --- the grid: what is killed ---
+class Grid:
+    """A grid's command, given again after every strike that ended it."""
+
+    def __init__(self, runs: Path, size: int) -> None:
+        self.runs, self.size = runs, size
+        self.strikes: list[Strike] = []
+        self.seen: dict[str, bytes] = {}
+        self.orphans = self.unsaid = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self.command, self.started = processes.start(self.runs, self.size), time.monotonic()
+
+    def strike(self, plan: Plan, dice: random.Random, early: bool = False) -> None:
+        """Strike, look at what is finished, and give the command again if it ended."""
+        workers = processes.strike(self.command, plan.kind, getattr(signal, f"SIG{plan.signal}"), dice)
+        at_hand, moment = rows(self.runs), time.monotonic() - self.started
+        self.seen = {**at_hand, **self.seen}
+        ended = plan.kind != "worker"
+        self.strikes.append(Strike(plan.signal, plan.kind, early, round(moment, 2), len(at_hand), int(ended)))
+        if not ended:
+            return
+        _, said = self.command.communicate(timeout=PATIENCE_S)
+        self.unsaid += plan.signal != "KILL" and not _is_said(plan.signal, self.command.returncode, said)
+        at_once = dice.random() < 0.5  # so half of the time the next command meets workers that still live
+        self.orphans += 0 if at_once else processes.orphans(workers)
+        self._begin()
+        self.orphans += processes.orphans(workers) if at_once else 0
+
+    def end(self, whole: Path) -> Verdict:
+        """Let it finish, look at what is there."""
+        _, said = self.command.communicate(timeout=PATIENCE_S)
+        if self.command.returncode:
+            print(said, file=sys.stderr)
+        found = judge(self.runs, whole, self.seen)._replace(orphans=self.orphans, unsaid=self.unsaid)
+        return found._replace(equal=found.equal and self.command.returncode == 0)
 
 
-def grid() -> list[Any]:
-    """Eight runs: four arms, two seeds."""
-    from tests.worlds import small_spec
-    from vapo_core.settings import Toggles
-
-    arms: list[dict[str, Any]] = [
-        {}, {"recipe": "ppo"}, {"recipe": "grpo"}, {"toggles": Toggles(group_sampling=False)},
-    ]  # fmt: skip
-    return [small_spec(seed=seed, steps=5, **arm) for seed in range(2) for arm in arms]
-
-
-def run_grid(runs: Path, out: Path) -> int:
-    """What a command does: run what is not finished on two workers, then write the tables."""
-    from experiments.collect import collect
-    from experiments.launch import local_map
-
-    failures = local_map(grid(), runs, "faults", 2, None, lambda spec, row: None)
-    collect(grid(), runs, out)
-    for failure in failures:
-        print(f"not finished: {failure.spec.hash}: {failure.reason}", file=sys.stderr)
-    return 1 if failures else 0
+def _is_said(name: str, code: int, said: str) -> bool:
+    """Whether a signal was answered by one line, or came when the command was over."""
+    if code == 0:
+        return True
+    lines = said.splitlines()
+    well = code == 128 + getattr(signal, f"SIG{name}") and "Traceback" not in said and lines[-1].startswith("stopped; ")
+    if not well:
+        print(f"SIG{name} was answered by exit code {code} and:\n{said}", file=sys.stderr)
+    return well
 
 
-# --- killing ---
-
-
-def start(runs: Path) -> subprocess.Popen[bytes]:
-    """The grid as a process of its own, its workers its children."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    words = [sys.executable, "-m", "tests.faults", "--grid", str(runs)]
-    return subprocess.Popen(words, cwd=ROOT, env=environment, stderr=subprocess.PIPE)
-
-
-def workers_of(parent: int) -> list[int]:
-    """Process ids of a parent's workers, read from /proc."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            if int(stat.read_text().rsplit(")", 1)[1].split()[1]) == parent:
-                line = (stat.parent / "cmdline").read_bytes()
-                found += [int(stat.parent.name)] if SPAWNED in line and b"resource_tracker" not in line else []
-        except (OSError, IndexError, ValueError):
-            continue
-    return found
-
-
-def kill(process: int) -> bool:
-    """Kill -9; False if it was gone already."""
-    try:
-        os.kill(process, signal.SIGKILL)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def strike(command: subprocess.Popen[bytes], kind: str, dice: random.Random) -> list[int]:
-    """Kill what the kind names; returns the workers there were."""
-    workers = workers_of(command.pid)
-    if kind in ("parent", "both"):
-        command.kill()
-    doomed = (
-        workers if kind == "both" else workers[:0] if kind == "parent" else dice.sample(workers, min(1, len(workers)))
-    )
-    for worker in doomed:
-        kill(worker)
-    return workers
-
-
-def alive(process: int) -> bool:
-    """Whether a process runs; one that is only waited for does not."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def orphans(workers: list[int], wait_s: float = 10.0) -> int:
-    """Workers still alive so long after their parent's death; these are killed."""
-    deadline = time.monotonic() + wait_s
-    while any(map(alive, workers)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    left = [worker for worker in workers if alive(worker)]
-    return len([worker for worker in left if kill(worker)])
-
-
-# --- what must hold ---
-
-
-def rows(runs: Path) -> dict[str, bytes]:
-    """Content of every finished row."""
-    return {path.parent.name: path.read_bytes() for path in runs.glob("*/row.json")}
-
-
-def torn(runs: Path) -> int:
-    """Files under a final name that cannot be read whole."""
-    from safetensors import safe_open
-
-    count = 0
-    for path in [*runs.glob("*/*.json"), *runs.glob("critics/*/*.json")]:
-        try:
-            json.loads(path.read_text())
-        except ValueError:
-            count += 1
-    for path in runs.glob("critics/*/*.safetensors"):
-        try:
-            with safe_open(path, "pt") as handle:
-                list(handle.keys())
-        except Exception:
-            count += 1
-    return count
-
-
-def tables_equal(one: Path, two: Path) -> bool:
-    """Whether two folders hold the same runs and curves but for what differs from time to time."""
-    import pandas as pd
-
-    rows_ = [pd.read_csv(folder / "runs.csv").drop(columns=list(IGNORED)) for folder in (one, two)]
-    curves = [pd.read_parquet(folder / "curves.parquet") for folder in (one, two)]
-    kept = [c[~c["metric"].astype(str).str.startswith("timing/")].reset_index(drop=True) for c in curves]
-    kept = [c.astype({"spec": str, "metric": str}) for c in kept]
-    return rows_[0].equals(rows_[1]) and kept[0].equals(kept[1])
-
-
-def await_moment(command: subprocess.Popen[bytes], runs: Path, dice: random.Random) -> bool:
+def await_moment(grid: Grid, plan: Plan, dice: random.Random) -> bool:
     """Wait for a random moment: within the start and the first run, or soon after one or two more runs are finished.
 
     Returns:
         False if the command ended before.
     """
     more = dice.randint(0, 2)
-    enough = min(len(rows(runs)) + more, RUNS - 1)
-    while command.poll() is None and more and len(rows(runs)) < enough:
+    enough = min(len(rows(grid.runs)) + more, grid.size - 1)
+    while grid.command.poll() is None and more and len(rows(grid.runs)) < enough:
         time.sleep(0.02)
-    end = time.monotonic() + dice.uniform(0.0, 0.6 if more else 8.0)
-    while command.poll() is None and time.monotonic() < end:
+    while grid.command.poll() is None and plan.signal != "KILL" and not processes.hears(grid.command.pid):
         time.sleep(0.005)
-    return command.poll() is None
+    end = time.monotonic() + dice.uniform(0.0, 0.6 if more else 8.0)
+    while grid.command.poll() is None and time.monotonic() < end:
+        time.sleep(0.005)
+    return grid.command.poll() is None
 
 
-def one_round(dice: random.Random, whole: Path, runs: Path, most: int) -> Round:
-    """Strike at most so many times, let it finish, look at what is there."""
-    began, kills, seen, left = time.monotonic(), list[Kill](), dict[str, bytes](), 0
-    command, started = start(runs), time.monotonic()
-    while len(kills) < most and await_moment(command, runs, dice):
-        kind = dice.choice(KINDS)
-        workers = strike(command, kind, dice)
-        at_hand, moment = rows(runs), time.monotonic() - started
-        seen = {**at_hand, **seen}
-        if kind != "worker":
-            command.wait()
-            at_once = dice.random() < 0.5  # so half of the time the next command meets workers that still live
-            left += 0 if at_once else orphans(workers)
-            command, started = start(runs), time.monotonic()
-            left += orphans(workers) if at_once else 0
-        kills.append(Kill(kind, round(moment, 2), len(at_hand), int(kind != "worker")))
-    ended_well = command.wait(PATIENCE_S) == 0
-    verdict = judge(runs, whole, seen)._replace(orphans=left)
-    return Round(kills, verdict._replace(equal=ended_well and verdict.equal), time.monotonic() - began)
+def one_round(plans: list[Plan], most: int, dice: random.Random, whole: Path, runs: Path, size: int) -> Round:
+    """Take at most so many strikes from the plans, let the grid finish, look at what is there."""
+    began, grid = time.monotonic(), Grid(runs, size)
+    while plans and len(grid.strikes) < most and await_moment(grid, plans[-1], dice):
+        grid.strike(plans.pop(), dice)
+    return Round(grid.strikes, grid.end(whole), time.monotonic() - began, size)
 
 
-def judge(runs: Path, whole: Path, seen: dict[str, bytes]) -> Verdict:
-    """Compare a folder with what was finished at its kills, and with the uninterrupted folder."""
-    end = rows(runs)
-    with (runs / "out" / "runs.csv").open() as handle:
-        names = [row["spec"] for row in csv.DictReader(handle)]
-    return Verdict(
-        lost=sum(end.get(name) != content for name, content in seen.items()),
-        twice=len(names) - len(set(names)),
-        orphans=0,
-        torn=torn(runs),
-        equal=tables_equal(whole / "out", runs / "out"),
-    )
+def early_round(plan: Plan, dice: random.Random, whole: Path, runs: Path, size: int) -> Round:
+    """One kill within the first seconds of a new folder, then the command again."""
+    began, grid = time.monotonic(), Grid(runs, size)
+    time.sleep(dice.uniform(0.0, EARLY_S - 0.1))
+    grid.strike(plan, dice, early=True)
+    return Round(grid.strikes, grid.end(whole), time.monotonic() - began, size)
 
 
-def soak(kills: int, seed: int, out: Path | None, most: int = 4) -> list[Round]:
-    """Rounds of at most `most` kills until there are so many; the table is written after each round."""
+def soak(amount: Amount, seed: int, out: Path | None) -> list[Round]:
+    """Rounds until all strikes have come; the table is written after each round."""
     home, dice = Path(tempfile.mkdtemp(prefix="vapo-faults-")), random.Random(seed)
+    early, plans = plans_of(amount, dice)
     done: list[Round] = []
+    small = min(2, amount.size)
+    wholes = {size: home / f"whole{size}" for size in (small, amount.size)}
     try:
-        if start(home / "whole").wait(PATIENCE_S):
-            raise RuntimeError("the uninterrupted grid did not finish")
-        while (missing := kills - sum(len(one.kills) for one in done)) > 0:
-            done.append(one_round(dice, home / "whole", home / "round", min(most, missing)))
+        for size, folder in wholes.items():
+            if processes.start(folder, size).wait(PATIENCE_S):
+                raise RuntimeError("the uninterrupted grid did not finish")
+        while early or plans:
+            if early:
+                done.append(early_round(early.pop(), dice, wholes[small], home / "round", small))
+            else:
+                done.append(one_round(plans, amount.most, dice, wholes[amount.size], home / "round", amount.size))
             shutil.rmtree(home / "round")
             if out is not None:
                 write_table(done, out)
@@ -259,36 +187,43 @@ def soak(kills: int, seed: int, out: Path | None, most: int = 4) -> list[Round]:
     return done
 
 
+def plans_of(amount: Amount, dice: random.Random) -> tuple[list[Plan], list[Plan]]:
+    """The early kills, and all other strikes in random order."""
+    early = [Plan("KILL", dice.choice(KINDS[1:])) for _ in range(amount.early)]
+    plans = [Plan("KILL", KINDS[number % 3]) for number in range(amount.kills - amount.early)]
+    plans += [Plan("TERM", ("parent", "group")[number % 2]) for number in range(amount.terms)]
+    plans += [Plan("INT", ("group", "parent")[number % 2]) for number in range(amount.ints)]
+    dice.shuffle(plans)
+    return early, plans
+
+
 def write_table(done: list[Round], out: Path) -> None:
-    """One line per kill: the kill, then what its round left, with date and machine."""
+    """One line per strike: the strike, then what its round left, with date and machine."""
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     known = (time.strftime("%Y-%m-%d"), machine)
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("w", newline="") as handle:
-        writer = csv.writer(handle)
-        writer.writerow(["round", *Kill._fields, *Verdict._fields, "round_s", "date", "machine"])
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(["round", *Strike._fields, "runs", *Verdict._fields, "round_s", "date", "machine"])
         for number, one in enumerate(done):
-            writer.writerows([number, *kill_, *one.verdict, round(one.seconds, 1), *known] for kill_ in one.kills)
-
-
-def is_well(verdict: Verdict) -> bool:
-    """Whether a round left nothing to wish for."""
-    return verdict.equal and not (verdict.lost or verdict.twice or verdict.orphans or verdict.torn)
+            left = (one.size, *one.verdict, round(one.seconds, 1), *known)
+            writer.writerows([number, *strike, *left] for strike in one.strikes)
 
 
 def main() -> int:
     """Run the grid (for ourselves) or the soak; exit code 1 if any round went wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=100)
+    for name, number in Amount()._asdict().items():
+        parser.add_argument(f"--{name}", type=int, default=number)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--grid", type=Path, help=argparse.SUPPRESS)
     words = parser.parse_args()
     if words.grid:
-        return run_grid(words.grid, words.grid / "out")
-    done = soak(words.kills, words.seed, words.out)
-    bad = [one for one in done if not is_well(one.verdict)]
-    print(f"{sum(len(one.kills) for one in done)} kills over {len(done)} grids, {len(bad)} grids went wrong")
+        return processes.command(words.grid, words.size)
+    done = soak(Amount(**{name: getattr(words, name) for name in Amount._fields}), words.seed, words.out)
+    bad = [one for one in done if not one.well]
+    print(f"{sum(len(one.strikes) for one in done)} strikes over {len(done)} grids, {len(bad)} grids went wrong")
     for one in bad:
         print(one)
     return 1 if bad else 0

@@ -1,15 +1,17 @@
 """`vapo sync`: give MLflow the finished runs it does not have."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field
 
 from experiments.addresses import redacted
+from experiments.alive import alive
+from experiments.invocation import begun, close_tracking, open_experiment, settle_store
+from experiments.mlflow_store import BadAddress
 from experiments.options import parse
-from experiments.track import Tracking, close_tracking, is_synced, open_tracking, tracking_uri
-from experiments.upload import upload
+from experiments.reconcile import COMMANDS, fill, finished, lacking
+from experiments.track import tracking_uri, warn_away
 from vapo_core.settings import Frozen
 
 
@@ -20,21 +22,33 @@ class SyncConfig(Frozen):
 
 
 def run(words: Sequence[str]) -> int:
-    """Parse, upload, say how many."""
+    """Parse, compare, upload, say how many."""
     config = parse(SyncConfig, SyncConfig(), words, "sync")
     if not config.runs.is_dir():
         raise FileNotFoundError(f"no folder {config.runs}")
-    uri, opened = tracking_uri(config.runs), dict[str, Tracking]()
-    waiting = [p.parent for p in sorted(config.runs.glob("*/row.json")) if not is_synced(p.parent, uri)]
-    for home in waiting:
-        study = json.loads((home / "row.json").read_text())["study"]
-        if study not in opened:
-            tracking = open_tracking(config.runs, study)
-            if tracking is None:
-                return 1
-            opened[study] = tracking
-        upload(home, study, opened[study])
-    for tracking in opened.values():
+    uploaded, unreadable = 0, 0
+    try:
+        settle_store(config.runs)
+        for study, homes in finished(config.runs).items():
+            missing, lost = _sync(config.runs, study, homes)
+            uploaded, unreadable = uploaded + missing - lost, unreadable + lost
+    except BadAddress:
+        raise
+    except Exception as error:  # whatever MLflow raises of a store that cannot be reached or opened
+        warn_away(error)
+        return 1
+    print(f"uploaded {uploaded} runs to {redacted(tracking_uri(config.runs))}")
+    return 1 if unreadable else 0
+
+
+def _sync(runs: Path, study: str, homes: Sequence[Path]) -> tuple[int, int]:
+    """How many of a study's runs MLflow lacked, and how many of them could not be read."""
+    with alive(runs / COMMANDS) as me:
+        tracking = open_experiment(runs, study)
+        missing = lacking(tracking, homes)
+        if not missing:
+            return 0, 0
+        tracking = begun(tracking, study, me)
+        unreadable = fill(tracking, missing, study)
         close_tracking(tracking)
-    print(f"uploaded {len(waiting)} runs to {redacted(uri)}")
-    return 0
+        return len(missing), unreadable

@@ -10,6 +10,7 @@ from pydantic import Field
 from experiments.engines import DEFAULT_BASE, model_asked_for, require, spelled_out
 from experiments.options import known, overlay, parse, peek, read_yaml, with_task_dials, without
 from experiments.spec import DEFAULT_STEPS, DEFAULT_TASK, RunSpec, TaskSpec
+from experiments.stopping import say_stopped
 from vapo_core import bounds
 from vapo_core.files import ensure_writable
 from vapo_core.settings import (
@@ -68,9 +69,8 @@ def run(words: Sequence[str]) -> int:
     require(spec.engine)
     try:
         return _train(config, spec)
-    except KeyboardInterrupt:
-        print("\nstopped; give the same command with --resume to go on", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        return say_stopped(stop, "give the same command with --resume to go on")
 
 
 def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[TrainConfig, RunSpec]:
@@ -128,8 +128,8 @@ def _train(config: TrainConfig, spec: RunSpec) -> int:
 
 
 def _lead(config: TrainConfig, spec: RunSpec, ranks: Any) -> None:
+    from experiments.invocation import tracked
     from experiments.run import finished_row, run_one
-    from experiments.track import close_tracking, open_tracking
 
     ensure_writable(config.runs)
     home = config.runs / spec.hash
@@ -138,9 +138,8 @@ def _lead(config: TrainConfig, spec: RunSpec, ranks: Any) -> None:
         print(f"already finished, at commit {done['git_commit'] or 'unknown'}: {home}")
     elif (home / "checkpoint").exists() and not config.resume:
         raise ValueError(f"run {spec.hash} was interrupted; give --resume to continue it, or remove {home}")
-    tracking = open_tracking(config.runs, "train")
-    row = run_one(spec, config.runs, "train", tracking, ranks=ranks)
-    close_tracking(tracking)
+    with tracked(config.runs, "train") as tracking:
+        row = run_one(spec, config.runs, "train", tracking, ranks=ranks)
     print(f"{row['arm']}, seed {row['seed']}: {row['metric']} {row['first']:.3f} -> {row['last']:.3f}"
           f" (area {row['auc']:.3f}) in {row['seconds']:.0f} s, {row['tokens']:.0f} tokens")  # fmt: skip
     print(f"record: {home}")

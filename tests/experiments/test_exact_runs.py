@@ -13,11 +13,12 @@ from experiments.collect import collect, from_mlflow, from_records, write_tables
 from experiments.commands.sync import run as sync
 from experiments.exact import ExactSpec, exact_spec, read_spec
 from experiments.inventory import entries, find
+from experiments.invocation import close_tracking, open_tracking
 from experiments.launch import local_map
 from experiments.records import read_points
 from experiments.run import describe, finished_row, run_one
 from experiments.studies import exact_specs
-from experiments.track import close_tracking, open_tracking, tracking_uri
+from experiments.track import tracking_uri
 from tests.worlds import small_spec
 from vapo_core.exact.plans import Bias, Blame, Error, Theory
 

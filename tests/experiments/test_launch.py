@@ -16,7 +16,7 @@ from experiments.claims import Busy, claimed
 from experiments.launch import MOST_ATTEMPTS, local_map
 from experiments.run import finished_row, run_one
 from experiments.workers import Answer, Job, Worker, storage_trouble
-from tests import faults
+from tests import fault_processes
 from tests.worlds import small_spec
 
 
@@ -181,11 +181,11 @@ def test_a_killed_command_leaves_no_worker_behind(tmp_path):
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("*/metrics.jsonl")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    workers = faults.workers_of(command.pid)
+    workers = fault_processes.workers_of(command.pid)
     assert len(workers) == 1
     command.kill()
     command.wait()
-    assert faults.orphans(workers) == 0
+    assert fault_processes.orphans(workers) == 0
 
 
 def test_two_commands_on_one_folder_run_nothing_twice(tmp_path):

@@ -15,10 +15,11 @@ import pytest
 from experiments.cli import main
 from experiments.collect import from_mlflow, from_records
 from experiments.database import Database
+from experiments.invocation import close_tracking, open_tracking
 from experiments.launch import local_map
 from experiments.space import Dimension, Plan
 from experiments.store import Shared
-from experiments.track import close_tracking, is_synced, open_tracking, tracking_uri
+from experiments.track import is_synced, tracking_uri
 from experiments.tune import claim, failures, open_study, records, work
 from tests.experiments.test_cli import TINY
 from tests.postgres_server import PASSWORD, Server, binaries

@@ -16,15 +16,15 @@ import pytest
 from experiments import ray_crew
 from experiments.cli import main
 from experiments.collect import collect, from_mlflow, from_records
+from experiments.invocation import close_tracking, open_tracking
 from experiments.launch import launch, local_map
 from experiments.launching import Launching
 from experiments.ray_crew import nobody_at
 from experiments.ray_node import Refusal, node_cache, run_here
 from experiments.run import finished_row
 from experiments.same_code import difference, fingerprint
-from experiments.track import close_tracking, open_tracking
 from experiments.workers import Answer, Job
-from tests import faults
+from tests.fault_verdict import tables_equal
 from tests.ray_cluster import Head, free_port, listening
 from tests.worlds import small_spec
 
@@ -70,7 +70,7 @@ def test_ray_and_local_processes_give_equal_tables(cluster, tmp_path):
     assert local_map(grid(), tmp_path / "local", "test", 1, None, lambda spec, row: None) == []
     for name in ("ray", "local"):
         collect(grid(), tmp_path / name, tmp_path / name)
-    assert faults.tables_equal(tmp_path / "ray", tmp_path / "local")
+    assert tables_equal(tmp_path / "ray", tmp_path / "local")
     rows = [finished_row(spec, tmp_path / "ray") for spec in grid()]
     assert [row["state"] for row in rows] == ["diverged", *["finished"] * 4]
     assert [row["attempts"] for row in rows] == [1] * 5

@@ -6,8 +6,8 @@ import pytest
 
 from experiments.cli import main
 from experiments.launching import part_of, shard_of
-from tests import faults
 from tests.experiments.test_cli import TINY
+from tests.fault_verdict import tables_equal
 from tests.ray_cluster import free_port
 from tests.worlds import small_spec
 
@@ -63,7 +63,7 @@ def test_shards_in_folders_of_their_own_give_the_table_of_the_whole(tmp_path, ca
     assert {path: path.read_bytes() for path in together.glob("*/row.json")} == before
     (one,), (two,) = (list(folder.glob("ablate-*/runs.csv")) for folder in (whole, together))
     assert one.parent.name == two.parent.name
-    assert faults.tables_equal(one.parent, two.parent)
+    assert tables_equal(one.parent, two.parent)
     assert json.loads((one.parent / "config.json").read_text()) == json.loads((two.parent / "config.json").read_text())
 
 

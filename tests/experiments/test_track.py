@@ -8,17 +8,11 @@ from mlflow.tracking import MlflowClient
 
 from experiments.collect import from_mlflow, from_records, write_tables
 from experiments.commands.sync import run as sync
+from experiments.invocation import close_tracking, open_tracking
 from experiments.launch import local_map
 from experiments.records import read_points
 from experiments.run import run_one
-from experiments.track import (
-    MLflowRun,
-    close_tracking,
-    flat_params,
-    is_synced,
-    open_tracking,
-    tracking_uri,
-)
+from experiments.track import MLflowRun, flat_params, is_synced, tracking_uri
 from tests.worlds import small_spec
 from vapo_core.settings import COMPONENTS
 

@@ -54,7 +54,10 @@ def test_a_damaged_tokenizer_is_one_line(file, content, tmp_path):
         (lambda model: model.update(vocab={"a": -4}, merges=[]), "invalid value"),
         (lambda model: model.update(vocab={}, merges=[]), "has no tokens, allowed is 1 or more"),
         (lambda model: model.update(vocab={"W": 4}, merges=[]), "which the checkpoint's tokenizer cannot read"),
-        (lambda model: model.update(vocab={k: i + 900 for k, i in model["vocab"].items()}), "has an embedding of 320 tokens"),
+        (
+            lambda model: model.update(vocab={k: i + 900 for k, i in model["vocab"].items()}),
+            "has an embedding of 320 tokens",
+        ),
     ],
 )
 def test_a_vocabulary_that_cannot_be_is_one_line(change, expected, tmp_path):

@@ -1,0 +1,26 @@
+"""Records that tests of MLflow start from."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from experiments.mlflow_store import ready_store
+from experiments.run import run_one
+from tests.mlflow_state import SPECS, STUDY
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory) -> Path:
+    """Two finished runs and an empty store."""
+    folder = tmp_path_factory.mktemp("made")
+    for spec in SPECS:
+        run_one(spec, folder, STUDY)
+    ready_store(f"sqlite:///{folder / 'mlflow.db'}", own=True)
+    return folder
+
+
+@pytest.fixture
+def runs(made, tmp_path, monkeypatch) -> Path:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return Path(shutil.copytree(made, tmp_path / "runs"))
