@@ -113,7 +113,8 @@ class WalkEngine:
         keep = slice(0, length)
         lengths = columns[3].sum(1).tolist()  # decisions are made without a break
         paths = tuple(
-            WalkPath(tuple(taken[:n]), u) for taken, n, u in zip(columns[1].tolist(), lengths, luck.tolist(), strict=True)
+            WalkPath(tuple(taken[:n]), u)
+            for taken, n, u in zip(columns[1].tolist(), lengths, luck.tolist(), strict=True)
         )
         return Rollout(
             inputs={name: x[:, keep] for name, x in inputs.items()},
