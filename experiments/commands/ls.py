@@ -6,8 +6,10 @@ from pathlib import Path
 from pydantic import Field
 
 from experiments.inventory import entries
-from experiments.options import parse
+from experiments.options import known, parse
 from vapo_core.settings import Frozen
+
+STATES = ("finished", "diverged", "unfinished")
 
 
 class LsConfig(Frozen):
@@ -26,7 +28,11 @@ def run(words: Sequence[str]) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    found = [e for e in entries(config.runs) if config.state in ("", e.state)]
+    known("state", config.state, ("", *STATES))
+    everything = entries(config.runs)
+    studies = {str(e.row.get("study")) for e in everything if e.row}
+    known("study", config.study, {"", *studies} if everything else {config.study})
+    found = [e for e in everything if config.state in ("", e.state)]
     found = [e for e in found if config.study in ("", (e.row or {}).get("study"))]
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("run", "world", "arm", "seed", "state", "first", "last", "AUC", "s"):
