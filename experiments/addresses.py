@@ -12,7 +12,7 @@ KEPT_SECRET = ("MLFLOW_TRACKING_URI", "OPTUNA_STORAGE", "PGPASSWORD", "MLFLOW_TR
                "RAY_AUTH_TOKEN")  # fmt: skip
 """Variables that hold a password or an address with one."""
 
-_IN_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*://[^\s:/@'\"]*):([^\s'\"]+)@")
+_IN_ADDRESS = re.compile(r"((?<![A-Za-z0-9+.\-])[A-Za-z][A-Za-z0-9+.\-]*://[^\s:/@'\"]*):([^\s'\"]+)@")
 _AS_FIELD = re.compile(r"((?:password|passwd|token)\s*=\s*)[^\s&'\",;)]+", re.IGNORECASE)
 _MENTIONED: set[str] = set()
 

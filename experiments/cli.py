@@ -49,60 +49,57 @@ def usage() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand; wrong input is one line on stderr and exit code 2, a signal that ends it one line and 128 + it."""
+    """Run a subcommand; wrong input is one line on stderr and exit code 2, a signal that ends it one line and 128 + it.
+
+    A fault of ours is one line and exit code 1.
+    """
     try:
         from experiments.stopping import stoppable
 
+        _speak_anyhow()
         with stoppable():
-            return _main(list(sys.argv[1:] if arguments is None else arguments))
+            code = _main(list(sys.argv[1:] if arguments is None else arguments))
+            print(end="", flush=True)  # here, where a reader that has gone can be told from a fault
+            return code
     except KeyboardInterrupt as stop:
         from experiments.stopping import say_stopped
 
         return say_stopped(stop)
-    except BrokenPipeError:  # the reader of our output has seen enough, as in `vapo show RUN | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (ValueError, OSError) as error:
-        return refuse(plain(error))
+    except SystemExit as stop:
+        from experiments.ending import left
+
+        return left(stop)
+    except Exception as error:
+        from experiments.ending import ended
+
+        return ended(error)
+
+
+def _speak_anyhow() -> None:
+    """What a terminal has no letters for is written as an escape: a table's line must not end a command."""
+    import io
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _main(words: list[str]) -> int:
     import importlib
 
     from experiments.addresses import redact_uncaught
+    from vapo_core.reading import whole_number
     from vapo_core.suggest import nearest
 
     if not words or words[0] in ("-h", "--help"):
         print(usage())
         return 0
     if words[0] not in COMMANDS:
-        return refuse(f"no command {words[0]!r}{nearest(words[0], COMMANDS)}")
-    if words[0] != "train" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        return refuse(
-            f"{words[0]} was started as {os.environ['WORLD_SIZE']} processes; only train shares a run among several"
-        )
+        raise ValueError(f"no command {words[0]!r}{nearest(words[0], COMMANDS)}")
+    processes = whole_number("WORLD_SIZE", 1, least=1)
+    if words[0] != "train" and processes > 1:
+        raise ValueError(f"{words[0]} was started as {processes} processes; only train shares a run among several")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     redact_uncaught()
     return int(importlib.import_module(COMMANDS[words[0]][0]).run(words[1:]))
-
-
-def plain(error: Exception) -> str:
-    """An error as one line: field, value, what is allowed."""
-    from pydantic import ValidationError
-
-    if isinstance(error, ValidationError):
-        from experiments.options import validation_line
-
-        return validation_line(error)
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
-    return " ".join(str(error).split())
-
-
-def refuse(message: str) -> int:
-    """Say what is wrong with the input."""
-    from experiments.addresses import redacted
-
-    print(f"vapo: {redacted(message)}", file=sys.stderr)
-    return 2

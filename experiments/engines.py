@@ -31,5 +31,6 @@ def spelled_out(words: Sequence[str]) -> list[str]:
 
 def model_asked_for(words: Sequence[str], over: Mapping[str, Any], engine: str) -> str:
     """The base model that other defaults follow from, before everything is parsed."""
-    below = dict(over.get("base") or {}).get("model", DEFAULT_BASE[engine].model)
+    base = over.get("base")
+    below = base.get("model", DEFAULT_BASE[engine].model) if isinstance(base, Mapping) else DEFAULT_BASE[engine].model
     return peek(words, "base.model", str(below))

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from pydantic import ValidationError
+
 from vapo_core.settings import RECIPES, Settings
 from vapo_core.suggest import nearest
 
@@ -99,8 +101,16 @@ def dimensions(
     _check_active(fields, recipe)
     for dimension in found:
         for end in (dimension.low, dimension.high):
-            Settings.model_validate({**base.model_dump(), dimension.field: int(end) if dimension.whole else end})
+            _check_end(base, dimension, end)
     return found
+
+
+def _check_end(base: Settings, dimension: Dimension, end: float) -> None:
+    """Refuse an end that the setting cannot have, with the others as they are."""
+    try:
+        Settings.model_validate({**base.model_dump(), dimension.field: int(end) if dimension.whole else end})
+    except ValidationError as error:
+        raise ValueError(f"range: {dimension.field} = {end:g}: {error.errors()[0]['msg']}") from None
 
 
 def toggles_for(fields: Sequence[str]) -> dict[str, bool]:
@@ -129,11 +139,23 @@ def _given(asked: Sequence[Sequence[str]], fields: Sequence[str]) -> dict[str, t
         field = ALIASES.get(name, name)
         if field not in fields:
             raise ValueError(f"range: {name!r} is not swept{nearest(name, fields)}")
-        try:
-            given[field] = (float(low), float(high))
-        except ValueError:
-            raise ValueError(f"range: {low} and {high} are not two numbers") from None
+        given[field] = (_number(low), _number(high))
     return given
+
+
+def _number(word: str) -> float:
+    """One end of a range."""
+    try:
+        value = float(word)
+    except ValueError:
+        raise ValueError(f"range: {word!r} is no number") from None
+    if not LEAST <= abs(value) <= MOST and value != 0:
+        raise ValueError(f"range: {word} is no end of a range, allowed are 0 and sizes from {LEAST:g} to {MOST:g}")
+    return value
+
+
+LEAST, MOST = 1e-30, 1e15
+"""Sizes between which logarithms, steps and whole numbers of a range are exact enough to search."""
 
 
 def _three(words: Sequence[str]) -> tuple[str, str, str]:

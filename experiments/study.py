@@ -66,14 +66,15 @@ def outcome_folder(stem: str, preset: str, runs: Path, results: Path) -> Path:
 
 
 def studies_named(names: Sequence[str]) -> list[str]:
-    """Full names in their order; all of them for `all`.
+    """Full names in their order, each once; all of them for `all`.
 
     Raises:
         ValueError: for no name or an unknown one.
     """
     if not names:
         raise ValueError(f"study: which one? (allowed: all, {', '.join(STEMS)}, or short: h3)")
-    return list(STEMS) if "all" in names else [stem_of(name) for name in names]
+    asked = [stem for name in names for stem in (STEMS if name == "all" else [stem_of(name)])]
+    return list(dict.fromkeys(asked))
 
 
 def run_study(stem: str, config: StudyConfig) -> int:

@@ -25,6 +25,7 @@ from experiments.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
 from experiments.store import Place, Shared, store_of
 from vapo_core import bounds
 from vapo_core.files import ensure_writable, write_whole
+from vapo_core.reading import reading
 from vapo_core.settings import EXAMS, RECIPES, SCALES, Base, Evaluation, Frozen, Settings
 from vapo_core.tasks import TASKS
 
@@ -150,7 +151,8 @@ def _places(config: SweepConfig) -> list[tuple[str, dict[str, Any]]]:
         raise ValueError(f"along: task {config.task} has no dial {bare!r}{nearest(bare, dials.model_fields)}")
     if not values:
         raise ValueError(f"along: {bare} needs at least one value")
-    read = dict.fromkeys(getattr(dials.model_validate({bare: value}), bare) for value in values)
+    with reading(f"along {bare}", f"no values of a dial of task {config.task}"):
+        read = dict.fromkeys(getattr(dials.model_validate({bare: value}), bare) for value in values)
     return [(f"{bare} = {value}", {bare: value}) for value in read]
 
 

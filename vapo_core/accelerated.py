@@ -12,6 +12,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from vapo_core.ranks import LostRank, Ranks, Single
+from vapo_core.reading import whole_number
 
 TIMEOUT = timedelta(hours=2)
 """Longest wait for a rank that is still there: another may be pretraining a base or grading the longest of answers. A rank
@@ -28,8 +29,10 @@ def join(environment: Mapping[str, str] = os.environ, timeout: timedelta = TIMEO
     Raises:
         ValueError: if there are several and accelerate is not installed, or asked for another way of sharing than offered.
     """
-    if int(environment.get("WORLD_SIZE", "1")) == 1:
+    size = whole_number("WORLD_SIZE", 1, least=1, environment=environment)
+    if size == 1:
         return Single()
+    _check(size, environment)
     accelerator = accelerator_of(timeout)
     if accelerator.is_fsdp2:
         from vapo_core.sharded import Sharded
@@ -41,6 +44,19 @@ def join(environment: Mapping[str, str] = os.environ, timeout: timedelta = TIMEO
             f"accelerate's configuration asks for {kind}; allowed: DDP (MULTI_GPU), FSDP with fsdp_version 2"
         )
     return Accelerated(accelerator, timeout)
+
+
+def _check(size: int, environment: Mapping[str, str]) -> None:
+    """See that the launcher said who this process is, and where the others meet.
+
+    Raises:
+        ValueError: naming the variable.
+    """
+    rank = whole_number("RANK", 0, least=0, environment=environment)
+    if rank >= size:
+        raise ValueError(f"RANK = {rank} in the environment: allowed is 0 to {size - 1}, since WORLD_SIZE is {size}")
+    whole_number("LOCAL_RANK", 0, least=0, environment=environment)
+    whole_number("MASTER_PORT", 29500, least=0, environment=environment)
 
 
 def accelerator_of(timeout: timedelta) -> Any:

@@ -1,6 +1,7 @@
 """The boundary to what others wrote: whatever a reader raises becomes one line that names the field or the file."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,6 +33,20 @@ def reading(what: str | Path, problem: str = "cannot be read") -> Iterator[None]
         raise
     except Exception as error:
         raise Unreadable(f"{what}: {problem} ({reason_of(error)})") from error
+
+
+def whole_number(name: str, otherwise: int, least: int, environment: Mapping[str, str] = os.environ) -> int:
+    """An environment variable that is a whole number; `otherwise` where it is not set.
+
+    Raises:
+        ValueError: naming the variable, if it is none or is below `least`.
+    """
+    given = environment.get(name)
+    if given is None:
+        return otherwise
+    if not given.strip().isdecimal() or not given.isascii() or len(given) > 18 or int(given) < least:
+        raise ValueError(f"{name} = {given!r} in the environment: allowed is a whole number from {least}")
+    return int(given)
 
 
 def reason_of(error: BaseException) -> str:

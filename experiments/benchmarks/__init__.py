@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,8 +23,26 @@ PARTS: dict[str, str] = {
 }
 """Parts by file name, with what each measures."""
 
-ASKED_FOR = frozenset({"trl_step", "engines"})
+
+NEEDS: dict[str, tuple[str, str]] = {
+    "trl_step": ("trl", "pip install -e '.[bench]'"),
+    "engines": ("vllm", "`make vllm` installs its CPU build"),
+}
+"""Part -> package it needs, and how to get it."""
+
+ASKED_FOR = frozenset(NEEDS)
 """Parts that need what is not installed by default."""
+
+
+def require_part(name: str) -> None:
+    """See that what a part needs is installed, before any part is measured.
+
+    Raises:
+        ValueError: if it is not, saying how to install it.
+    """
+    package, remedy = NEEDS.get(name, ("", ""))
+    if package and find_spec(package) is None:
+        raise ValueError(f"parts: {name} needs the package {package}, which is not installed; {remedy}")
 
 
 def part(name: str) -> Callable[[bool], "list[Row]"]:

@@ -1,13 +1,12 @@
 """`vapo ablate`: the main job."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from experiments.ablate import PRESETS, AblateConfig, ablate
 from experiments.designs import DESIGNS
 from experiments.engines import DEFAULT_BASE, model_asked_for, spelled_out
-from experiments.options import known, overlay, parse, peek, read_yaml, with_task_dials, without
+from experiments.options import config_file, known, overlay, parse, peek, with_task_dials
 from experiments.spec import DEFAULT_TASK
 from vapo_core.settings import SCALES, exam_of, settings_of
 from vapo_core.tasks import TASKS
@@ -15,10 +14,9 @@ from vapo_core.tasks import TASKS
 
 def run(words: Sequence[str]) -> int:
     """Parse, check, run."""
-    file = peek(words, "config", "")
-    over = read_yaml(Path(file)) if file else {}
+    words, over = config_file(words)
     over.pop("order", None)  # a config.json given back: the order follows from order_seed
-    words = spelled_out(without(words, "config"))
+    words = spelled_out(words)
     config, dials = configure(words, over)
     return ablate(config, dials)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from experiments.benchmarks import ASKED_FOR, PARTS, part
+from experiments.benchmarks import ASKED_FOR, PARTS, part, require_part
 from experiments.benchmarks.timing import Row
 from experiments.options import known, parse
 from vapo_core.files import ensure_writable, write_whole
@@ -32,6 +32,8 @@ def run(words: Sequence[str]) -> int:
     for name in config.parts:
         known("part", name, PARTS)
     out = config.runs / "benchmarks" if config.quick else Path("results/benchmarks")
+    for name in config.parts:
+        require_part(name)
     ensure_writable(out)
     for name in config.parts:
         print(f"{name}: {PARTS[name]} ...", flush=True)

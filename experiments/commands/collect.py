@@ -28,6 +28,8 @@ def run(words: Sequence[str]) -> int:
     """Folders first, then options; says how many runs came from where."""
     folders = [Path(word) for word in takewhile(lambda word: not word.startswith("-"), words)]
     config = parse(CollectConfig, CollectConfig(), words[len(folders) :], "collect FOLDERS")
+    if "" in words[: len(folders)]:
+        raise ValueError("collect: the name of a folder is empty, allowed is a path, such as . for the current folder")
     if not folders:
         raise ValueError("collect: which folders of records? such as `vapo collect shard1 shard2 --runs runs`")
     ensure_writable(config.runs)

@@ -6,8 +6,10 @@ from pathlib import Path
 from pydantic import Field
 
 from experiments.inventory import Entry, Unknown, listing, say_damage
-from experiments.options import parse
+from experiments.options import known, parse
 from vapo_core.settings import Frozen
+
+STATES = ("finished", "diverged", "unfinished", "damaged", "newer")
 
 
 class LsConfig(Frozen):
@@ -26,8 +28,14 @@ def run(words: Sequence[str]) -> int:
     from rich.console import Console
     from rich.table import Table
 
+    known("state", config.state, ("", *STATES))
     there = listing(config.runs)
     say_damage(there)
+    known(
+        "study",
+        config.study,
+        {"", *(study for entry in there if (study := _study(entry)))} if there else {config.study},
+    )
     found = [entry for entry in there if config.state in ("", entry.state) and config.study in ("", _study(entry))]
     table = Table(box=box.SIMPLE_HEAD)
     for column in ("run", "world", "arm", "seed", "state", "first", "last", "AUC", "s"):

@@ -27,6 +27,8 @@ class ReportConfig(Frozen):
 def run(words: Sequence[str]) -> int:
     """Parse, write the page of what can be read, say where it is and what was left out."""
     config = parse(ReportConfig, ReportConfig(), words, "report")
+    if config.out.is_dir():
+        raise IsADirectoryError(f"out = {config.out}: is a folder, allowed is a file")
     from analysis.report import write_report
     from analysis.study_page import studies
     from analysis.sweep_page import sections

@@ -2,11 +2,10 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from experiments.engines import DEFAULT_BASE
-from experiments.options import known, overlay, parse, peek, read_yaml, with_task_dials, without
+from experiments.options import config_file, known, overlay, parse, peek, with_task_dials
 from experiments.spec import DEFAULT_TASK
 from experiments.sweep import PRESETS, SweepConfig, sweep
 from vapo_core.settings import EXAMS, RECIPES, SCALES
@@ -15,9 +14,8 @@ from vapo_core.tasks import TASKS
 
 def run(words: Sequence[str]) -> int:
     """Parse, check, search."""
-    file = peek(words, "config", "")
-    over = read_yaml(Path(file)) if file else {}
-    config, dials = configure(without(words, "config"), over)
+    words, over = config_file(words)
+    config, dials = configure(words, over)
     return sweep(config, dials)
 
 

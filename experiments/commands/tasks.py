@@ -51,6 +51,8 @@ def run(words: Sequence[str]) -> int:
     for name in config.task:
         if name not in MEASURED:
             raise ValueError(f"task: no language task {name!r}{nearest(name, MEASURED)}")
+    if config.out.is_dir():
+        raise IsADirectoryError(f"out = {config.out}: is a folder, allowed is a file")
     with ProcessPoolExecutor(config.workers, mp_context=get_context("spawn")) as pool:
         (_bases if config.bases else _tasks)(config, pool)
     print(f"written: {config.out}")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from experiments.engines import DEFAULT_BASE, model_asked_for, require, spelled_out
-from experiments.options import known, overlay, parse, peek, read_yaml, with_task_dials, without
+from experiments.options import config_file, known, overlay, parse, peek, with_task_dials
 from experiments.spec import DEFAULT_STEPS, DEFAULT_TASK, RunSpec, TaskSpec
 from experiments.stopping import say_stopped
 from vapo_core import bounds
@@ -56,9 +56,8 @@ class TrainConfig(Frozen):
 
 def run(words: Sequence[str]) -> int:
     """Parse, check, train, say what came of it."""
-    file = peek(words, "config", "")
-    over = read_yaml(Path(file)) if file else {}
-    config, spec = configure(spelled_out(without(words, "config")), over)
+    words, over = config_file(words)
+    config, spec = configure(spelled_out(words), over)
     from vapo_core.recipe import assemble
 
     assemble(spec.toggles, spec.settings, spec.variants)  # names an unknown variant before anything starts

@@ -1,6 +1,7 @@
 """`vapo ui`: MLflow's pages on the local store, for this machine only."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 from pydantic import Field
 
 from experiments.options import parse
+from vapo_core.reading import reading
 from vapo_core.settings import Frozen
 
 
@@ -37,8 +39,12 @@ def environment(config: UiConfig) -> dict[str, str]:
     uri = tracking_uri(config.runs)
     if is_served(uri):
         raise ValueError("MLFLOW_TRACKING_URI names a server, which shows its own pages: open that address")
-    if uri.startswith("sqlite:") and not (config.runs / "mlflow.db").exists():
-        raise FileNotFoundError(f"no {config.runs / 'mlflow.db'}; run something first")
+    own = config.runs / "mlflow.db"
+    file = Path(uri.removeprefix("sqlite:///").partition("?")[0]) if os.environ.get("MLFLOW_TRACKING_URI") else own
+    if uri.startswith("sqlite:") and not file.exists():
+        raise FileNotFoundError(f"no {file}; run something first")
+    if uri.startswith("sqlite:") and not file.is_file():
+        raise ValueError(f"{file}: is a folder, MLflow's store is a file")
     return {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}
 
 
@@ -46,5 +52,29 @@ def run(words: Sequence[str]) -> int:
     """Parse, serve."""
     config = parse(UiConfig, UiConfig(), words, "ui")
     settings = environment(config)
-    print(f"http://127.0.0.1:{config.port}")
-    return subprocess.run(command(config), check=False, env=settings).returncode
+    _check(config, settings["MLFLOW_BACKEND_STORE_URI"])
+    print(f"http://127.0.0.1:{config.port}", flush=True)
+    code = subprocess.run(command(config), check=False, env=settings).returncode
+    if code:
+        raise OSError(f"the server on port {config.port} ended by itself, with exit code {code}")
+    return 0
+
+
+def _check(config: UiConfig, uri: str) -> None:
+    """See that the server will come up, which by itself would fill screens with why it does not.
+
+    Raises:
+        OSError: if the port is taken or may not be used.
+        ValueError: if the store cannot be opened.
+    """
+    from experiments.track import client
+
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", config.port))
+        except OSError as error:
+            raise OSError(f"port = {config.port}: {error.strerror}; give another with --port") from None
+    store = config.runs / "mlflow.db" if not os.environ.get("MLFLOW_TRACKING_URI") else "MLFLOW_TRACKING_URI"
+    with reading(store, "MLflow cannot open it"):
+        client(uri).search_experiments(max_results=1)

@@ -42,7 +42,7 @@ def stem_of(name: str) -> str:
     short = {stem.split("_")[0]: stem for stem in STEMS}
     if name in STEMS or name in short:
         return short.get(name, name)
-    raise ValueError(f"study: no study {name!r}{nearest(name, [*short, *STEMS])}")
+    raise ValueError(f"study: no study {name!r}{nearest(name, {*short, *STEMS})}")
 
 
 def find(stem: str) -> Study:

@@ -126,8 +126,8 @@ def on(target: Target, specs: Sequence[RunSpec]) -> tuple[RunSpec, ...]:
     """
     if target.model in BASE_SIZES:
         raise ValueError(f"model = {target.model!r}: preset real takes a checkpoint, a folder or a name on the hub")
-    task = TaskSpec(name=target.task, dials=target.dials)
-    dials = TASKS[task.name].dials(**task.dials).model_dump(exclude_defaults=True)
+    task = TaskSpec(name=target.task)
+    dials = TASKS[task.name].dials.model_validate(target.dials).model_dump(exclude_defaults=True)
     base = Base(**{**core.MODEL.model_dump(), "model": target.model})
     return tuple(
         RunSpec(

@@ -13,8 +13,8 @@ from experiments.commands.ls import LsConfig
 from experiments.commands.tasks import TasksConfig
 from experiments.commands.trace import TraceConfig
 from experiments.commands.train import TrainConfig
+from experiments.config_file import LARGEST, MOST_VALUES, read_yaml
 from experiments.designs import grid, own
-from experiments.expansion import check_expansion, read_bounded
 from experiments.factors import Factor
 from experiments.sweep import SweepConfig
 from vapo_core import bounds
@@ -160,15 +160,15 @@ def test_aliases_that_stand_for_too_much_are_refused(command, content, tmp_path,
 
 
 def test_a_file_without_an_end_is_refused(capsys):
-    assert "/dev/zero: more than 1000000 bytes" in refused(capsys, "train", "--config", "/dev/zero", "--dry-run")
+    assert f"/dev/zero: larger than {LARGEST} bytes" in refused(capsys, "train", "--config", "/dev/zero", "--dry-run")
 
 
 def test_aliases_are_counted_as_often_as_they_stand(tmp_path):
-    shared = ["x"] * 100
-    check_expansion(tmp_path, {"a": shared, "b": [shared] * 100})
-    with pytest.raises(ValueError, match="aliases"):
-        check_expansion(tmp_path, {"b": [[shared] * 100] * 100})
-    with pytest.raises(ValueError, match="aliases"):
-        check_expansion(tmp_path, [["y" * 100_000] * 1000])
-    (tmp_path / "small").write_text("alpha: ½")
-    assert read_bounded(tmp_path / "small") == "alpha: ½"
+    """A shared list of a hundred may stand in a hundred places, not in a thousand places of ten."""
+    path = tmp_path / "options.yaml"
+    line = f"a: &a [{', '.join(['x'] * 100)}]\n"
+    path.write_text(f"{line}b: [{', '.join(['*a'] * 100)}]\n")
+    assert len(read_yaml(path)["b"]) == 100
+    path.write_text(f"{line}b: [{', '.join(['*a'] * (MOST_VALUES // 100))}]\n")
+    with pytest.raises(ValueError, match="aliases stand for more than"):
+        read_yaml(path)
