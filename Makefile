@@ -36,7 +36,7 @@ studies: setup
 
 # Runs every notebook in place: the same data give the same files. Data come from results/ and from quick runs.
 notebooks: setup
-	$(BIN)/python -m analysis.notebooks notebooks/*.py
+	$(BIN)/python -m analysis.notebooks.execute notebooks/*.py
 
 test: setup
 	$(BIN)/python -m pytest -n 2
@@ -44,11 +44,11 @@ test: setup
 # A hundred kill -9, twenty SIGTERM and SIGINT each, at random moments with MLflow on; exact moments against simulation; coverage of the intervals; errors
 # and power of the judges: the tables are committed. Then PostgreSQL stopped and started beneath sixteen workers.
 soak: setup
-	$(BIN)/python -m tests.faults --out tests/soak/faults.csv
-	$(BIN)/python -m tests.moments --mdps 50 --samples 100000 --out tests/soak/moments.csv
-	$(BIN)/python -m tests.coverage --repetitions 2000 --out tests/soak/coverage.csv
+	$(BIN)/python -m tests.support.faults --out tests/soak/faults.csv
+	$(BIN)/python -m tests.support.moments --mdps 50 --samples 100000 --out tests/soak/moments.csv
+	$(BIN)/python -m tests.support.coverage --repetitions 2000 --out tests/soak/coverage.csv
 	$(BIN)/python -m tests.calibration.run --simulations 2000 --out tests/soak/calibration.csv
-	VAPO_TEST_WORKERS=16 $(BIN)/python -m pytest tests/experiments/test_postgres.py -k outlive
+	VAPO_TEST_WORKERS=16 $(BIN)/python -m pytest tests/experiments/sweeps/test_postgres.py -k outlive
 
 check: setup
 	$(BIN)/ruff check .

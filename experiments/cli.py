@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     A fault of ours is one line and exit code 1.
     """
     try:
-        from experiments.stopping import stoppable
+        from experiments.services.stopping import stoppable
 
         _speak_anyhow()
         with stoppable():
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(end="", flush=True)  # here, where a reader that has gone can be told from a fault
             return code
     except KeyboardInterrupt as stop:
-        from experiments.stopping import say_stopped
+        from experiments.services.stopping import say_stopped
 
         return say_stopped(stop)
     except SystemExit as stop:
@@ -87,7 +87,7 @@ def _speak_anyhow() -> None:
 def _main(words: list[str]) -> int:
     import importlib
 
-    from experiments.addresses import redact_uncaught
+    from experiments.services.addresses import redact_uncaught
     from vapo_core.reading import whole_number
     from vapo_core.suggest import nearest
 

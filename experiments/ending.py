@@ -7,7 +7,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from experiments.addresses import redacted
+from experiments.services.addresses import redacted
 
 LONGEST = 2000
 """Characters of a message."""
@@ -63,7 +63,7 @@ def plain(error: Exception) -> str:
     from pydantic import ValidationError
 
     if isinstance(error, ValidationError):
-        from experiments.options import validation_line
+        from experiments.specs.options import validation_line
 
         return validation_line(error)
     if isinstance(error, OSError) and error.strerror:

@@ -22,9 +22,9 @@
 # whether the sign is the paper's:
 
 # %%
-from analysis.hypotheses import components as judge
-from analysis.reading import read
-from experiments.studies import components as study
+from analysis.hypotheses.components import judge
+from analysis.notebooks.reading import read
+from experiments.studies.components import runs as study
 
 found = read(study, judge)
 found.headline
@@ -60,8 +60,8 @@ found.questions
 # %%
 import pandas as pd
 
-from vapo_core.exact import bias
-from vapo_core.exact.plans import Bias
+from experiments.exact_level import bias
+from experiments.exact_level.plans import Bias
 
 table = pd.DataFrame(bias.measure(Bias(measure="bias", lengths=(64,)), seed=7).arrays["bias"])
 table["quality"] = table["along"] ** 2 / (table["power"] + table["noise"] / 512)

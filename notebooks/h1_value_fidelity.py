@@ -21,9 +21,9 @@
 # predictions first:
 
 # %%
-from analysis.hypotheses import h1_value_fidelity as judge
-from analysis.reading import read
-from experiments.studies import h1_value_fidelity as study
+from analysis.hypotheses.h1_value_fidelity import judge
+from analysis.notebooks.reading import read
+from experiments.studies.h1_value_fidelity import runs as study
 
 found = read(study, judge)
 found.headline
@@ -62,8 +62,8 @@ found.questions
 # %%
 import pandas as pd
 
-from vapo_core.exact import bias
-from vapo_core.exact.plans import Bias, Error
+from experiments.exact_level import bias
+from experiments.exact_level.plans import Bias, Error
 
 table = pd.DataFrame(bias.measure(Bias(measure="bias", lengths=(64,)), seed=7).arrays["bias"])
 table.pivot(index="lambda", columns="size", values="bias").round(3)

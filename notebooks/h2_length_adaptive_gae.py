@@ -21,9 +21,9 @@
 # α? The verdicts, contradicted predictions first:
 
 # %%
-from analysis.hypotheses import h2_length_adaptive_gae as judge
-from analysis.reading import read
-from experiments.studies import h2_length_adaptive_gae as study
+from analysis.hypotheses.h2_length_adaptive_gae import judge
+from analysis.notebooks.reading import read
+from experiments.studies.h2_length_adaptive_gae import runs as study
 
 found = read(study, judge)
 found.headline
@@ -65,8 +65,8 @@ found.questions
 import numpy as np
 import pandas as pd
 
-from vapo_core.exact import horizon
-from vapo_core.exact.plans import Horizon
+from experiments.exact_level import horizon
+from experiments.exact_level.plans import Horizon
 
 plan = Horizon(measure="horizon", lengths=(64, 256, 1024, 4096), points=40)
 table = pd.DataFrame(horizon.measure(plan, seed=7).arrays["horizon"])

@@ -21,9 +21,9 @@
 # gradient's noise, the constraint on KL? The verdicts, contradicted predictions first:
 
 # %%
-from analysis.hypotheses import h3_token_level_loss as judge
-from analysis.reading import read
-from experiments.studies import h3_token_level_loss as study
+from analysis.hypotheses.h3_token_level_loss import judge
+from analysis.notebooks.reading import read
+from experiments.studies.h3_token_level_loss import runs as study
 
 found = read(study, judge)
 found.headline
@@ -74,8 +74,8 @@ found.questions
 # %%
 import pandas as pd
 
-from vapo_core.exact import reductions
-from vapo_core.exact.plans import Reductions
+from experiments.exact_level import reductions
+from experiments.exact_level.plans import Reductions
 
 table = pd.DataFrame(reductions.measure(Reductions(measure="reductions", lengths=(16,)), seed=7).arrays["reductions"])
 table[["lambda", "log_quality", "cos_token", "cos_sequence", "cv"]].round(3)
@@ -85,7 +85,7 @@ table[["lambda", "log_quality", "cos_token", "cos_sequence", "cv"]].round(3)
 # text), 512 and 4,096: which reduction is worth more depends on that number. log_noise is noise over signal.
 
 # %%
-from analysis.hypotheses.exact_h3 import BATCHES, quality
+from analysis.hypotheses.h3_token_level_loss.exact import BATCHES, quality
 
 plan = Reductions(measure="reductions", lengths=(16,), shared=True)
 shared = pd.DataFrame(reductions.measure(plan, seed=7).arrays["reductions"]).assign(batch=float(plan.batch))
@@ -97,7 +97,7 @@ shared[["lambda", "log_noise"]].join(pd.DataFrame({batch: quality(shared, batch)
 # %%
 import numpy as np
 
-from vapo_core.exact.family import member
+from experiments.exact_level.family import member
 from vapo_core.oracles.tabular import by_length
 
 mdp = member(Reductions(measure="reductions"), 64, seed=7).mdp

@@ -21,9 +21,9 @@
 # that loss cost diversity? The verdicts, contradicted predictions first:
 
 # %%
-from analysis.hypotheses import h4_exploration as judge
-from analysis.reading import read
-from experiments.studies import h4_exploration as study
+from analysis.hypotheses.h4_exploration import judge
+from analysis.notebooks.reading import read
+from experiments.studies.h4_exploration import runs as study
 
 found = read(study, judge)
 found.headline
@@ -64,8 +64,8 @@ found.questions
 import numpy as np
 import pandas as pd
 
-from vapo_core.exact import theory
-from vapo_core.exact.plans import Theory
+from experiments.exact_level import theory
+from experiments.exact_level.plans import Theory
 
 table = pd.DataFrame(theory.measure(Theory(measure="theory", result="r10"), seed=7).arrays["r10"])
 (table["found"] - table["formula"]).abs().groupby(table["n"]).max().rename("largest difference").to_frame()

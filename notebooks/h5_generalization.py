@@ -21,9 +21,9 @@
 # contradicted predictions first:
 
 # %%
-from analysis.hypotheses import h5_generalization as judge
-from analysis.reading import read
-from experiments.studies import h5_generalization as study
+from analysis.hypotheses.h5_generalization import judge
+from analysis.notebooks.reading import read
+from experiments.studies.h5_generalization import runs as study
 
 found = read(study, judge)
 found.headline

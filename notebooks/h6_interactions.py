@@ -21,9 +21,9 @@
 # contradicted predictions first:
 
 # %%
-from analysis.hypotheses import h6_interactions as judge
-from analysis.reading import read
-from experiments.studies import h6_interactions as study
+from analysis.hypotheses.h6_interactions import judge
+from analysis.notebooks.reading import read
+from experiments.studies.h6_interactions import runs as study
 
 found = read(study, judge)
 found.headline
@@ -64,8 +64,8 @@ found.questions
 # %%
 import pandas as pd
 
-from vapo_core.exact import updates
-from vapo_core.exact.plans import Updates
+from experiments.exact_level import updates
+from experiments.exact_level.plans import Updates
 
 table = pd.DataFrame(updates.measure(Updates(measure="updates"), seed=7).arrays["updates"])
 table[["j", "delta_j", "surrogate", "shift", "bound", "tv"]].head(8).round(3)

@@ -21,9 +21,9 @@
 # tokens? The verdicts, contradicted predictions first:
 
 # %%
-from analysis.hypotheses import h7_credit_assignment as judge
-from analysis.reading import read
-from experiments.studies import h7_credit_assignment as study
+from analysis.hypotheses.h7_credit_assignment import judge
+from analysis.notebooks.reading import read
+from experiments.studies.h7_credit_assignment import runs as study
 
 found = read(study, judge)
 found.headline
@@ -63,8 +63,8 @@ found.questions
 import numpy as np
 import pandas as pd
 
-from vapo_core.exact import blame
-from vapo_core.exact.plans import Blame
+from experiments.exact_level import blame
+from experiments.exact_level.plans import Blame
 
 plan = Blame(measure="blame", lengths=(512, 1024, 2048, 4096, 8192), alphas=(0.05,), lambdas=(0.95,))
 table = pd.DataFrame(blame.measure(plan, seed=7).arrays["blame"])

@@ -22,7 +22,7 @@ import pytest
 
 from experiments.cli import COMMANDS, main
 from tests.bad_inputs.plants import plant
-from tests.worlds import small_spec
+from tests.support.worlds import small_spec
 
 TABLES = Path(__file__).parent / "bad_inputs"
 LIMIT_S = 30.0
@@ -63,9 +63,9 @@ def spelled(words: str) -> list[str]:
 @pytest.fixture(scope="session")
 def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two finished runs of the walk and their table; a small checkpoint beside them."""
-    from experiments.collect import collect
-    from experiments.run import run_one
-    from tests.checkpoints import causal
+    from experiments.runs.collect import collect
+    from experiments.runs.run import run_one
+    from tests.support.checkpoints import causal
 
     home = tmp_path_factory.mktemp("bad") / "records"
     specs = [small_spec(recipe=recipe) for recipe in ("vapo", "ppo")]
@@ -79,7 +79,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hide(packages, monkeypatch):
     """Let these packages seem not to be installed."""
     really = importlib.util.find_spec
-    for place in ("importlib.util", "experiments.engines", "experiments.benchmarks"):
+    for place in ("importlib.util", "experiments.specs.engines", "experiments.benchmarks"):
         monkeypatch.setattr(f"{place}.find_spec", lambda name, *rest: None if name in packages else really(name, *rest))
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests import coverage_draws
-from tests.coverage import Case, cases, count
-from tests.coverage_draws import Found
+from tests.support import coverage_draws
+from tests.support.coverage import Case, cases, count
+from tests.support.coverage_draws import Found
 
 TABLE = Path(__file__).parent / "soak" / "coverage.csv"
 QUICK = [c for c in cases() if c.interval != "percentile bootstrap" and c.units in (10, 64, 512)]

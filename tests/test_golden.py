@@ -1,4 +1,4 @@
-"""Golden trajectories. If one moves, raise that world's number in `experiments.spec.PROTOCOLS` and make it again:
+"""Golden trajectories. If one moves, raise that world's number in `experiments.specs.spec.PROTOCOLS` and make it again:
 
 `python -m tests.test_golden` writes `tests/golden/*.json`. They were made by this code itself, on one machine; the
 tolerance leaves room for another machine's rounding, not for another algorithm.
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.spec import PROTOCOLS
-from tests.worlds import run, small_spec, trainer_of
+from experiments.specs.spec import PROTOCOLS
+from tests.support.worlds import run, small_spec, trainer_of
 
 FOLDER = Path(__file__).parent / "golden"
 NAMES = ("val/exact_j", "actor/entropy", "critic/vf_loss", "actor/grad_norm", "response_length/mean")

@@ -3,9 +3,9 @@
 import pytest
 
 from analysis.statistics.intervals import student
-from experiments.run import build_trainer
-from experiments.spec import spec_for
-from tests.worlds import run
+from experiments.runs.run import build_trainer
+from experiments.specs.spec import spec_for
+from tests.support.worlds import run
 from vapo_core.settings import Base
 
 

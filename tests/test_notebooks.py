@@ -13,14 +13,15 @@ import nbformat
 import numpy as np
 import pytest
 
-from analysis.headline import component_lines, estimate, headline
-from analysis.notebooks import execute
-from analysis.reading import ROOT as ROOT_VARIABLE
-from experiments import shelf
+from analysis.notebooks.execute import execute
+from analysis.notebooks.reading import ROOT as ROOT_VARIABLE
+from analysis.verdict.headline import component_lines, estimate, headline
 from experiments.cli import main
-from experiments.studies import STEMS, components, find
+from experiments.runs import shelf
+from experiments.studies import STEMS, find
+from experiments.studies.components import runs as components
 from tests.calibration.planting import frame_of, tables
-from tests.outcome_folders import plant
+from tests.support.outcome_folders import plant
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NAMES = {stem: "00_components" if stem == "components" else stem for stem in STEMS}

@@ -18,7 +18,7 @@ class Result(NamedTuple):
     """What a run leaves."""
 
     points: list[tuple[int, Mapping[str, float]]]
-    """(RL steps finished, named metrics), as `vapo_core.metrics.METRICS` explains them."""
+    """(RL steps finished, named metrics), as `vapo_core.training.metrics.METRICS` explains them."""
     world: Any
     """The trained policy and critic, with the engine: `world.engine.generate(problems, answers_each, seed)`."""
 
@@ -57,7 +57,7 @@ def train(
 
     Raises:
         KeyError: for an unknown recipe name.
-        vapo_core.step.Diverged: when a loss, gradient or value stops being finite.
+        vapo_core.training.update.Diverged: when a loss, gradient or value stops being finite.
     """
     torch.set_num_threads(1)
     numbers, seeds, cache = settings or SCALES[world], seeds_of(seed), Path(cache)

@@ -7,8 +7,6 @@ from typing import Any
 
 from torch import Tensor
 
-from vapo_core import credit as other_slots
-from vapo_core import disturbance, horizon, mismatch, rehearsal
 from vapo_core.components import (
     clip_higher,
     decoupled_gae,
@@ -18,9 +16,14 @@ from vapo_core.components import (
     token_level_loss,
     value_pretraining,
 )
-from vapo_core.credit import CreditRule, Valued
-from vapo_core.losses import Reduction
+from vapo_core.functional.losses import Reduction
 from vapo_core.settings import RECIPES, Settings, Toggles, check_combination
+from vapo_core.slots import credit as other_slots
+from vapo_core.slots import horizon
+from vapo_core.slots import importance as mismatch
+from vapo_core.slots import replay as rehearsal
+from vapo_core.slots import value_noise as disturbance
+from vapo_core.slots.credit import CreditRule, Valued
 from vapo_core.suggest import nearest
 
 __all__ = ["COMPONENTS", "RECIPES", "VARIANTS", "Recipe", "Settings", "Toggles", "assemble"]

@@ -12,28 +12,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vapo_core import metrics
-from vapo_core.activity import positive_grad_ratio
-from vapo_core.advantages import returns_to_go
-from vapo_core.collect_batch import Graded, gather, with_reference
-from vapo_core.credit import terminal_rewards
-from vapo_core.critic import NoCritic
-from vapo_core.evaluate import evaluate, held_out
 from vapo_core.files import dispensable, whole_folder
-from vapo_core.learner import Learner
-from vapo_core.losses import kl_k3
-from vapo_core.mismatch import mismatch_metrics, policys_own, weighted
+from vapo_core.functional.advantages import returns_to_go
+from vapo_core.functional.losses import kl_k3
+from vapo_core.models.critic import NoCritic
 from vapo_core.probes import PROBES, CannotRun, View
 from vapo_core.probes.generalization import PROBLEMS as PER_SPLIT
-from vapo_core.prompts import PromptStream
 from vapo_core.recipe import Recipe, Settings
 from vapo_core.rollout.asking import CannotAsk
 from vapo_core.seeds import child, seeds_of, torch_generator
 from vapo_core.settings import Evaluation
 from vapo_core.sizes import check_sizes
-from vapo_core.step import Trace, assign_credit, update
+from vapo_core.slots.credit import terminal_rewards
+from vapo_core.slots.importance import mismatch_metrics, policys_own, weighted
+from vapo_core.training import metrics
+from vapo_core.training.activity import positive_grad_ratio
+from vapo_core.training.collect import Graded, gather, with_reference
+from vapo_core.training.evaluate import evaluate, held_out
+from vapo_core.training.learner import Learner
+from vapo_core.training.prompts import PromptStream
+from vapo_core.training.update import Trace, assign_credit, update
+from vapo_core.training.value_pretraining import WarmStart, warm_start
 from vapo_core.types import Batch, Credited
-from vapo_core.warmup import WarmStart, warm_start
 from vapo_core.worlds.base import World
 
 Write = Callable[[int, Mapping[str, float]], None]

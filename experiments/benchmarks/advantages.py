@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from experiments.benchmarks.timing import Row, rows, take_turns
-from vapo_core.advantages import gae
+from vapo_core.functional.advantages import gae
 
 RESPONSES = 64
 LENGTHS, QUICK_LENGTHS = (128, 1024, 8192, 32_768, 131_072), (128, 1024, 8192)

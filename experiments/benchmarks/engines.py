@@ -8,9 +8,9 @@ import numpy as np
 
 from experiments.benchmarks.models import model_of, prompts_of
 from experiments.benchmarks.timing import Row, number, rows, take_turns
-from experiments.engines import require
-from experiments.run import run_one
-from experiments.spec import RunSpec, spec_for
+from experiments.runs.run import run_one
+from experiments.specs.engines import require
+from experiments.specs.spec import RunSpec, spec_for
 from vapo_core.settings import Base, Evaluation
 
 NAMES = ("transformers", "vllm")

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from experiments.benchmarks.timing import Row, number, rows
-from experiments.invocation import open_tracking
-from experiments.launch import local_map
-from experiments.run import run_one
-from experiments.spec import DEFAULT_TASK, RunSpec, log_every, spec_for
-from experiments.track import Tracking
-from experiments.workers import one_thread
+from experiments.launchers.launch import local_map
+from experiments.launchers.workers import one_thread
+from experiments.runs.run import run_one
+from experiments.specs.spec import DEFAULT_TASK, RunSpec, log_every, spec_for
+from experiments.sync.invocation import open_tracking
+from experiments.tracking.mlflow_run import Tracking
 
 
 def measure(quick: bool) -> list[Row]:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from experiments.benchmarks.timing import Row, number
-from experiments.run import build_trainer
-from experiments.spec import spec_for
+from experiments.runs.run import build_trainer
+from experiments.specs.spec import spec_for
 from vapo_core.settings import SCALES, Evaluation, Settings
 
 PAGE = resource.getpagesize() / 2**20

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from vapo_core.base_model import SIZES, character_tokenizer
+from vapo_core.models.base_model import SIZES, character_tokenizer
 from vapo_core.rollout.transformers import TransformersEngine
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789=+"

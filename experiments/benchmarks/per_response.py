@@ -5,8 +5,8 @@ import torch
 
 from experiments.benchmarks.models import model_of
 from experiments.benchmarks.timing import Row, number, rows, take_turns
-from vapo_core.per_response import loop_gradients, per_response_gradients
-from vapo_core.policy import LanguagePolicy
+from vapo_core.functional.per_response import loop_gradients, per_response_gradients
+from vapo_core.models.policy import LanguagePolicy
 from vapo_core.types import Batch
 
 PROMPT = 12

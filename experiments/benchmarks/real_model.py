@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from experiments.benchmarks.timing import Row, number
-from vapo_core.base_model import character_tokenizer
 from vapo_core.devices import device
+from vapo_core.models.base_model import character_tokenizer
 from vapo_core.recipe import RECIPES, assemble
 from vapo_core.seeds import seeds_of
 from vapo_core.settings import Base, Evaluation, Settings

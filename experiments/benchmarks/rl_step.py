@@ -9,15 +9,15 @@ from torch import Tensor
 
 from experiments.benchmarks.models import MIXED, model_of, prompts_of, scripted_engine
 from experiments.benchmarks.timing import Row, rows, take_turns
-from vapo_core.critic import NoCritic
-from vapo_core.learner import Learner
-from vapo_core.policy import LanguagePolicy, positions
-from vapo_core.ragged import in_groups
+from vapo_core.models.critic import NoCritic
+from vapo_core.models.policy import LanguagePolicy, positions
+from vapo_core.models.ragged import in_groups
 from vapo_core.recipe import Settings, assemble
 from vapo_core.rollout.decoding import ModelDecoding, decoding
 from vapo_core.seeds import torch_generator
 from vapo_core.settings import RECIPES
-from vapo_core.step import assign_credit, update
+from vapo_core.training.learner import Learner
+from vapo_core.training.update import assign_credit, update
 from vapo_core.types import Batch
 
 RESPONSES, GROUP = 256, 16

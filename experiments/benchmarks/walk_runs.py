@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from experiments.benchmarks.timing import Row, number, take_turns
-from experiments.run import run_one
-from experiments.spec import log_every, spec_for
+from experiments.runs.run import run_one
+from experiments.specs.spec import log_every, spec_for
 from vapo_core.oracles.instances import InstanceDials, critic_with_error, reasoning_mdp
 from vapo_core.oracles.tabular import adaptive, by_length, constant_lambda
 

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.ablate import PRESETS, AblateConfig, ablate
-from experiments.designs import DESIGNS
-from experiments.engines import DEFAULT_BASE, model_asked_for, spelled_out
-from experiments.options import config_file, known, overlay, parse, peek, with_task_dials
-from experiments.spec import DEFAULT_TASK
+from experiments.ablations.ablate import PRESETS, AblateConfig, ablate
+from experiments.specs.designs import DESIGNS
+from experiments.specs.engines import DEFAULT_BASE, model_asked_for, spelled_out
+from experiments.specs.options import config_file, known, overlay, parse, peek, with_task_dials
+from experiments.specs.spec import DEFAULT_TASK
 from vapo_core.settings import SCALES, exam_of, settings_of
 from vapo_core.tasks import TASKS
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from experiments.benchmarks import ASKED_FOR, PARTS, part, require_part
 from experiments.benchmarks.timing import Row
-from experiments.options import known, parse
+from experiments.specs.options import known, parse
 from vapo_core.files import ensure_writable, write_whole
 from vapo_core.settings import Frozen
 
@@ -42,8 +42,8 @@ def run(words: Sequence[str]) -> int:
             print(f"  {line(row)}", flush=True)
         write_whole(out / f"{name}.csv", table(found))
     write_whole(out / "machine.txt", machine())
-    from analysis.benchmarks import ratios, read
-    from analysis.drawing import save
+    from analysis.plots.benchmarks import ratios, read
+    from analysis.plots.drawing import save
 
     print(f"tables: {out}, figure: {save(ratios(read(out)), out, 'figure').png}")
     return 0
@@ -73,7 +73,7 @@ def machine() -> str:
     """What the numbers were measured on."""
     import torch
 
-    from experiments.run import git_commit
+    from experiments.runs.run import git_commit
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return (

@@ -8,8 +8,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from pydantic import Field
 
-from experiments.inventory import NAME
-from experiments.options import parse
+from experiments.runs.inventory import NAME
+from experiments.specs.options import parse
 from vapo_core.settings import Frozen
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from pydantic import Field
 
-from experiments.claims import claimed
-from experiments.delivery import Arrival, pieces
-from experiments.exact import AnySpec
-from experiments.inventory import Entry, listing, say_damage
-from experiments.options import parse
-from experiments.repair import curve_damage, whole_row
-from experiments.shortfall import say_gone
+from experiments.launchers.shortfall import say_gone
+from experiments.runs.delivery import Arrival, pieces
+from experiments.runs.inventory import Entry, listing, say_damage
+from experiments.runs.repair import curve_damage, whole_row
+from experiments.services.claims import claimed
+from experiments.specs.exact import AnySpec
+from experiments.specs.options import parse
 from vapo_core.files import clear_scratch, ensure_writable
 from vapo_core.settings import Frozen
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, Field
 from tyro.conf import Positional
 
-from experiments.options import flag_names, parse
+from experiments.specs.options import flag_names, parse
 from vapo_core.settings import Frozen
 
 SCRIPT = """_vapo() {{

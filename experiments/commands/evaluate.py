@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 from tyro.conf import Positional
 
-from experiments.engines import EngineName, require
-from experiments.exact import read_spec
-from experiments.options import known, parse, peek, with_task_dials
-from experiments.origin import check_found, located_dials
-from experiments.spec import DEFAULT_TASK, RunSpec
+from experiments.runs.origin import check_found, located_dials
+from experiments.specs.engines import EngineName, require
+from experiments.specs.exact import read_spec
+from experiments.specs.options import known, parse, peek, with_task_dials
+from experiments.specs.spec import DEFAULT_TASK, RunSpec
 from vapo_core import bounds
 from vapo_core.reading import reading
 from vapo_core.settings import Frozen
 from vapo_core.tasks import TASKS, make_task
 
 if TYPE_CHECKING:
-    from vapo_core.exam import Bin, Exam
+    from vapo_core.training.evaluation_report import Bin, Exam
 
 TEXT_TASKS = tuple(name for name, entry in TASKS.items() if entry.world == "lm")
 """Tasks whose answers a checkpoint writes."""
@@ -135,13 +135,13 @@ def _examine(config: Any, task: Any) -> "Exam":
     import torch
     from transformers.utils import logging
 
-    from vapo_core.checkpoints import read_policy
     from vapo_core.devices import device
-    from vapo_core.exam import examine
+    from vapo_core.models.checkpoints import read_policy
+    from vapo_core.models.text import uses_template
     from vapo_core.rollout.asking import check_problems
     from vapo_core.rollout.engines import ENGINES
     from vapo_core.seeds import child
-    from vapo_core.text import uses_template
+    from vapo_core.training.evaluation_report import examine
 
     logging.disable_progress_bar()
     tokenizer, model = read_policy("checkpoint", str(config.checkpoint))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from experiments.inventory import Entry, Unknown, listing, say_damage
-from experiments.options import known, parse
+from experiments.runs.inventory import Entry, Unknown, listing, say_damage
+from experiments.specs.options import known, parse
 from vapo_core.settings import Frozen
 
 STATES = ("finished", "diverged", "unfinished", "damaged", "newer")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from experiments.options import parse
+from experiments.specs.options import parse
 from vapo_core.settings import Frozen
 
 ABLATION, SWEEP = "runs.csv", "recommendation.csv"
@@ -29,9 +29,9 @@ def run(words: Sequence[str]) -> int:
     config = parse(ReportConfig, ReportConfig(), words, "report")
     if config.out.is_dir():
         raise IsADirectoryError(f"out = {config.out}: is a folder, allowed is a file")
-    from analysis.report import write_report
-    from analysis.study_page import studies
-    from analysis.sweep_page import sections
+    from analysis.report.report import write_report
+    from analysis.report.study_page import studies
+    from analysis.report.sweep_page import sections
     from experiments.studies import STEMS, find
 
     folders = config.folders or _finished(config.runs)

@@ -7,10 +7,10 @@ from pathlib import Path
 from pydantic import Field
 from tyro.conf import Positional
 
-from experiments.exact import flat
-from experiments.inventory import find
-from experiments.options import parse
-from experiments.records import damage, read_points
+from experiments.records.points import damage, read_points
+from experiments.runs.inventory import find
+from experiments.specs.exact import flat
+from experiments.specs.options import parse
 from vapo_core.settings import Frozen
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from itertools import takewhile
 
-from experiments.options import parse
-from experiments.study import StudyConfig, run_study, studies_named
+from experiments.specs.options import parse
+from experiments.studies.study import StudyConfig, run_study, studies_named
 
 
 def run(words: Sequence[str]) -> int:

@@ -4,10 +4,10 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.engines import DEFAULT_BASE
-from experiments.options import config_file, known, overlay, parse, peek, with_task_dials
-from experiments.spec import DEFAULT_TASK
-from experiments.sweep import PRESETS, SweepConfig, sweep
+from experiments.specs.engines import DEFAULT_BASE
+from experiments.specs.options import config_file, known, overlay, parse, peek, with_task_dials
+from experiments.specs.spec import DEFAULT_TASK
+from experiments.sweeps.sweep import PRESETS, SweepConfig, sweep
 from vapo_core.settings import EXAMS, RECIPES, SCALES
 from vapo_core.tasks import TASKS
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from pydantic import Field
 
-from experiments.addresses import redacted
-from experiments.alive import alive
-from experiments.invocation import begun, close_tracking, open_experiment, settle_store
-from experiments.mlflow_store import BadAddress
-from experiments.options import parse
-from experiments.reconcile import COMMANDS, fill, finished, lacking
-from experiments.track import tracking_uri, warn_away
+from experiments.services.addresses import redacted
+from experiments.services.heartbeat import alive
+from experiments.specs.options import parse
+from experiments.sync.invocation import begun, close_tracking, open_experiment, settle_store
+from experiments.sync.reconcile import COMMANDS, fill, finished, lacking
+from experiments.tracking.mlflow_run import tracking_uri, warn_away
+from experiments.tracking.mlflow_store import BadAddress
 from vapo_core.settings import Frozen
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from experiments.options import parse
+from experiments.specs.options import parse
 from vapo_core import bounds
 from vapo_core.files import write_whole
 from vapo_core.settings import Frozen
@@ -61,8 +61,8 @@ def run(words: Sequence[str]) -> int:
 
 def _tasks(config: TasksConfig, pool: ProcessPoolExecutor) -> None:
     """A row per task and seed, always from the start."""
-    from experiments.ablate import BASES
-    from experiments.visibility import Size, judge
+    from experiments.ablations.ablate import BASES
+    from experiments.task_checks.visibility import Size, judge
 
     cells = [(name, seed) for seed in range(config.seeds) for name in config.task]
     size = Size(warmup_steps=config.warmup_steps)
@@ -76,7 +76,7 @@ def _tasks(config: TasksConfig, pool: ProcessPoolExecutor) -> None:
 
 def _bases(config: TasksConfig, pool: ProcessPoolExecutor) -> None:
     """A row per base model; those the table has already are not measured again."""
-    from experiments.bases import cell_of, every, measure, missing
+    from experiments.task_checks.bases import cell_of, every, measure, missing
 
     rows = {cell_of(row): row for row in _kept(config.out)}
     cells = missing(every(config.task, config.sizes, config.architectures, config.inits), rows.values())
@@ -93,7 +93,7 @@ def _kept(path: Path) -> list[dict[str, str]]:
     Raises:
         ValueError: if the file is another table.
     """
-    from experiments.bases import COLUMNS
+    from experiments.task_checks.bases import COLUMNS
 
     if not path.exists():
         return []

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field, model_validator
 from tyro.conf import Positional
 
-from experiments.inventory import Entry, find
-from experiments.options import parse
+from experiments.runs.inventory import Entry, find
+from experiments.specs.options import parse
 from vapo_core import bounds
 from vapo_core.files import ensure_writable
 from vapo_core.settings import Frozen
@@ -47,7 +47,7 @@ class TraceConfig(Frozen):
 
 def run(words: Sequence[str]) -> int:
     """Parse, find, recover, trace, write."""
-    from experiments.tracing import home_of, recover
+    from experiments.runs.tracing import home_of, recover
 
     config = parse(TraceConfig, None, words, "trace")
     entry = find(*home_of(config.run, config.runs))
@@ -79,7 +79,7 @@ def _table(config: TraceConfig, entry: Entry, trainer: Any) -> "pd.DataFrame":
     import pandas as pd
 
     from vapo_core.seeds import child
-    from vapo_core.trace import trace
+    from vapo_core.training.trace import trace
 
     problems = trainer.world.task.sample(np.random.default_rng(child(config.seed, 0)), config.problems, config.split)
     truths = {"walk": config.problems * config.answers, "lm": config.truth}[entry.trained.world]
@@ -105,7 +105,7 @@ def _write(table: "pd.DataFrame", facts: list[tuple[str, str]], out: Path) -> No
     """Both files, each whole or not at all."""
     import io
 
-    from analysis.trace_page import render
+    from analysis.report.trace_page import render
     from vapo_core.files import write_whole, write_whole_bytes
 
     buffer = io.BytesIO()

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from experiments.engines import DEFAULT_BASE, model_asked_for, require, spelled_out
-from experiments.options import config_file, known, overlay, parse, peek, with_task_dials
-from experiments.spec import DEFAULT_STEPS, DEFAULT_TASK, RunSpec, TaskSpec
-from experiments.stopping import say_stopped
+from experiments.services.stopping import say_stopped
+from experiments.specs.engines import DEFAULT_BASE, model_asked_for, require, spelled_out
+from experiments.specs.options import config_file, known, overlay, parse, peek, with_task_dials
+from experiments.specs.spec import DEFAULT_STEPS, DEFAULT_TASK, RunSpec, TaskSpec
 from vapo_core import bounds
 from vapo_core.files import ensure_writable
 from vapo_core.settings import (
@@ -114,8 +114,8 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[TrainConfig, 
 
 def _train(config: TrainConfig, spec: RunSpec) -> int:
     """One process, or one of those that `accelerate launch` or `torchrun` started together."""
-    from experiments.run import follow
-    from vapo_core.accelerated import join
+    from experiments.runs.run import follow
+    from vapo_core.distributed.accelerated import join
 
     ranks = join()
     if ranks.number:
@@ -127,8 +127,8 @@ def _train(config: TrainConfig, spec: RunSpec) -> int:
 
 
 def _lead(config: TrainConfig, spec: RunSpec, ranks: Any) -> None:
-    from experiments.invocation import tracked
-    from experiments.run import finished_row, run_one
+    from experiments.runs.run import finished_row, run_one
+    from experiments.sync.invocation import tracked
 
     ensure_writable(config.runs)
     home = config.runs / spec.hash

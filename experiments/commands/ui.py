@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from experiments.options import parse
+from experiments.specs.options import parse
 from vapo_core.reading import reading
 from vapo_core.settings import Frozen
 
@@ -34,7 +34,7 @@ def environment(config: UiConfig) -> dict[str, str]:
         ValueError: if the runs are recorded by another server, which has pages of its own.
         FileNotFoundError: if nothing is recorded yet.
     """
-    from experiments.track import is_served, tracking_uri
+    from experiments.tracking.mlflow_run import is_served, tracking_uri
 
     uri = tracking_uri(config.runs)
     if is_served(uri):
@@ -67,7 +67,7 @@ def _check(config: UiConfig, uri: str) -> None:
         OSError: if the port is taken or may not be used.
         ValueError: if the store cannot be opened.
     """
-    from experiments.track import client
+    from experiments.tracking.mlflow_run import client
 
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
-from analysis.questions import Question
+from analysis.verdict.questions import Question
 from vapo_core.suggest import nearest
 
 STEMS: tuple[str, ...] = (

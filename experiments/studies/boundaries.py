@@ -6,7 +6,7 @@ Every problem of the walk can be solved within its horizon, so a J of 1 is achie
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from experiments.spec import RunSpec
+from experiments.specs.spec import RunSpec
 from experiments.studies import core
 from vapo_core.settings import Evaluation
 

@@ -12,9 +12,9 @@ Preset real, of a pretrained checkpoint on a GPU, has its few runs in `real.py`.
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from experiments.ablate import BASES
-from experiments.designs import Cell, full_factorial, leave_one_out, with_baselines
-from experiments.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
+from experiments.ablations.ablate import BASES
+from experiments.specs.designs import Cell, full_factorial, leave_one_out, with_baselines
+from experiments.specs.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
 from vapo_core.settings import CHECKPOINT, CHECKPOINT_EXAM, EXAMS, RECIPES, SCALES, Base, Evaluation, Settings, Toggles
 
 World = Literal["walk", "lm"]

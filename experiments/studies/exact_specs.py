@@ -6,8 +6,7 @@ Measured on one core: smoke takes 10 s, quick 3 minutes, full an hour, all studi
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
-from experiments.exact import ExactSpec, exact_spec
-from vapo_core.exact.plans import (
+from experiments.exact_level.plans import (
     AnyPlan,
     Bias,
     Blame,
@@ -20,6 +19,7 @@ from vapo_core.exact.plans import (
     Theory,
     Updates,
 )
+from experiments.specs.exact import ExactSpec, exact_spec
 
 Choice = TypeVar("Choice")
 

@@ -1,7 +1,7 @@
 """Preset real: what each study runs on a pretrained checkpoint and a public task. Few seeds; its rows are never primary.
 
-One run takes as long as 100 RL steps of 512 answers do (`experiments/footprint.py`), so every study has a few arms that differ
-in one thing, full VAPO among them; `analysis/real_level.py` compares them. Nothing is exact here, and no probe is run that
+One run takes as long as 100 RL steps of 512 answers do (`experiments/cost/footprint.py`), so every study has a few arms that differ
+in one thing, full VAPO among them; `analysis/verdict/real_level.py` compares them. Nothing is exact here, and no probe is run that
 needs gradients per response.
 """
 
@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from experiments.designs import leave_one_out, with_baselines
-from experiments.spec import RunSpec, TaskSpec
+from experiments.specs.designs import leave_one_out, with_baselines
+from experiments.specs.spec import RunSpec, TaskSpec
 from experiments.studies import core
 from vapo_core.settings import BASE_SIZES, RECIPES, Base, Frozen, Toggles
 from vapo_core.tasks import TASKS

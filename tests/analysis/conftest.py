@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.schema import ACTIVITY, COMPONENTS, Tables
+from analysis.tables.schema import ACTIVITY, COMPONENTS, Tables
 
 PLANTED = {"ppo": -0.30, "grpo": -0.12, "dapo": -0.08, "vapo without clip_higher": -0.05}
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from analysis.schema import Tables
-from experiments.exact import ExactSpec
+from analysis.tables.schema import Tables
+from experiments.exact_level.plans import Bias, Blame, Horizon
+from experiments.specs.exact import ExactSpec
 from experiments.studies import exact_specs
 from tests.calibration.planting import frame_of, tables
-from vapo_core.exact.plans import Bias, Blame, Horizon
 
 
 def _specs(specs: tuple[ExactSpec, ...], wanted: Callable[[ExactSpec], bool]) -> pd.DataFrame:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from analysis.decisions import Verdict, verdict
-from analysis.questions import Floor, Question
-from analysis.schema import Tables
+from analysis.tables.schema import Tables
+from analysis.verdict.decisions import Verdict, verdict
+from analysis.verdict.questions import Floor, Question
 from tests.calibration.planting import frame, tables
 
 QUESTIONS: dict[str, Question] = {

@@ -6,8 +6,8 @@ nothing; errors are skewed as squared errors are.
 
 import numpy as np
 
-from analysis.schema import Tables
-from experiments.studies.h1_value_fidelity import approximation, forgetting
+from analysis.tables.schema import Tables
+from experiments.studies.h1_value_fidelity.runs import approximation, forgetting
 from tests.calibration import exact_level
 from tests.calibration.planting import frame_of, tables
 

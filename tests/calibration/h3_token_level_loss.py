@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from analysis.schema import Tables
+from analysis.tables.schema import Tables
 from experiments.studies import core
-from experiments.studies import h3_token_level_loss as study
+from experiments.studies.h3_token_level_loss import runs as study
 from tests.calibration.planting import frame_of, tables
 
 WALK, TEXT = frame_of(study.walk("full")), frame_of(study.text("full"))

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.special import expit
 
-from analysis.schema import Tables
-from experiments.studies import h4_exploration as study
+from analysis.tables.schema import Tables
+from experiments.studies.h4_exploration import runs as study
 from tests.calibration.planting import frame_of, tables
 
 DEPTHS = dict(

@@ -5,9 +5,9 @@ Spreads are those of preset quick, rounded up; bases as in `h1_value_fidelity`.
 
 import numpy as np
 
-from analysis.schema import Tables
+from analysis.tables.schema import Tables
 from experiments.studies.core import OFTEN
-from experiments.studies.h5_generalization import ARMS, arms, transfer
+from experiments.studies.h5_generalization.runs import ARMS, arms, transfer
 from tests.calibration.h1_value_fidelity import by_run, skewed
 from tests.calibration.planting import frame_of, tables
 

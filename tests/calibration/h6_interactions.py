@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from analysis.factorial import contrast
-from analysis.schema import COMPONENTS, Tables
+from analysis.ablations.factorial import contrast
+from analysis.tables.schema import COMPONENTS, Tables
 from experiments.studies import core
-from experiments.studies import h6_interactions as study
+from experiments.studies.h6_interactions import runs as study
 from tests.calibration.planting import frame_of, tables
 
 RUNS = frame_of(study.updates("full"))

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from analysis.schema import Tables
-from experiments.studies import h7_credit_assignment as study
+from analysis.tables.schema import Tables
+from experiments.studies.h7_credit_assignment import runs as study
 from tests.calibration import exact_level
 from tests.calibration.planting import frame_of, tables
 

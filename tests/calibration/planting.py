@@ -3,7 +3,7 @@
     RUNS = frame([{"seed": s, "arm": a} for s in range(1000, 1032) for a in ("vapo", "grpo")])   # once, at import
     tables(RUNS, {"auc": scores}, {"value_error/fvu_held_out": {0: before, 30: after}})          # per simulation
 
-Rows are described as finished runs are (`experiments.run.describe`), so that columns of toggles, settings and dials are
+Rows are described as finished runs are (`experiments.runs.run.describe`), so that columns of toggles, settings and dials are
 those of the world and recipe.
 """
 
@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from analysis.schema import COMPONENTS, RUN_NUMBERS, RUN_TEXT, Tables, check
-from experiments.run import describe
-from experiments.spec import arm_label, spec_for
+from analysis.tables.schema import COMPONENTS, RUN_NUMBERS, RUN_TEXT, Tables, check
+from experiments.runs.run import describe
+from experiments.specs.spec import arm_label, spec_for
 from vapo_core.settings import Toggles
 
 OUTCOME: dict[str, Any] = {
@@ -50,7 +50,7 @@ def frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def frame_of(specs: Sequence[Any], study: str = "planted") -> pd.DataFrame:
-    """runs.csv of a study's own specs, as `experiments.run.describe` names their columns."""
+    """runs.csv of a study's own specs, as `experiments.runs.run.describe` names their columns."""
     return _checked(pd.DataFrame([{**describe(spec, study), **OUTCOME} for spec in specs]))
 
 

@@ -21,12 +21,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from analysis.decisions import Decision, Verdict
-from analysis.questions import Question
-from analysis.schema import Tables
 from analysis.statistics.shares import wilson
+from analysis.tables.schema import Tables
+from analysis.verdict.decisions import Decision, Verdict
+from analysis.verdict.questions import Question
 from tests.calibration.sources import fingerprint
-from tests.tables import stamp, write_rows
+from tests.support.tables import stamp, write_rows
 
 HOME = Path(__file__).parent
 CHUNK = 25

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.decisions import CORRECTED
+from analysis.verdict.decisions import CORRECTED
 from tests.calibration import example, run
 from tests.calibration.run import CLAIMS, Place, calibrate, check, outcomes, places, table
 from tests.calibration.sources import ROOT, files, fingerprint

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from analysis.effects import ablation_table
-from analysis.schema import check
-from experiments.spec import spec_for
+from analysis.ablations.effects import ablation_table
+from analysis.tables.schema import check
+from experiments.specs.spec import spec_for
 from tests.calibration.planting import frame, frame_of, plant, row, tables
 
 

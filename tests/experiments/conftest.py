@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from experiments.mlflow_store import ready_store
-from experiments.run import run_one
-from tests.mlflow_state import SPECS, STUDY
+from experiments.runs.run import run_one
+from experiments.tracking.mlflow_store import ready_store
+from tests.support.mlflow_state import SPECS, STUDY
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from experiments.benchmarks.real_model import NARROW, QWEN_HALF, measure, train
-from tests.checkpoints import causal
-from tests.vapo_core.test_checkpoints import PROBLEMS, world_of
+from tests.support.checkpoints import causal
+from tests.vapo_core.models.test_checkpoints import PROBLEMS, world_of
 from vapo_core.types import Batch
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU at hand")

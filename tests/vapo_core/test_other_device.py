@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from tests.checkpoints import causal
-from tests.pretended_device import PLACE, Far, Mixed, pretended
-from tests.vapo_core.test_real_training import ran, trainer_of
+from tests.support.checkpoints import causal
+from tests.support.pretended_device import PLACE, Far, Mixed, pretended
+from tests.vapo_core.training.test_real_training import ran, trainer_of
 
 
 def test_two_places_do_not_mix(monkeypatch):

@@ -6,9 +6,9 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
-from tests.checkpoints import causal, reward_model
-from tests.vapo_core.test_checkpoints import PROBLEMS, world_of
-from tests.vapo_core.test_real_training import ran, trainer_of, weights_of
+from tests.support.checkpoints import causal, reward_model
+from tests.vapo_core.models.test_checkpoints import PROBLEMS, world_of
+from tests.vapo_core.training.test_real_training import ran, trainer_of, weights_of
 from vapo_core.seeds import seeds_of
 from vapo_core.types import Batch
 from vapo_core.worlds import critic_checkpoint

@@ -8,7 +8,7 @@ from functools import partial
 
 from torch import Tensor
 
-from vapo_core.losses import nll
+from vapo_core.functional.losses import nll
 from vapo_core.settings import Settings
 
 Slot = Callable[[Tensor, Tensor, Tensor], Tensor]

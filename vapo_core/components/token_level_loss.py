@@ -6,7 +6,7 @@ It concerns the policy loss only; the value loss has one reduction in every arm.
 
 from functools import partial
 
-from vapo_core.losses import Reduction, constant_mean, sequence_mean, token_mean
+from vapo_core.functional.losses import Reduction, constant_mean, sequence_mean, token_mean
 from vapo_core.settings import Settings
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from vapo_core.advantages import gae, group_relative, whiten
+from vapo_core.functional.advantages import gae, group_relative, whiten
 from vapo_core.oracles.responses import Responses, listed, sampled
 from vapo_core.oracles.tabular import TabularMDP, by_length
 

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vapo_core.collect_batch import grade_all
 from vapo_core.oracles.intervals import jackknife, resolvable
 from vapo_core.oracles.monte_carlo import critic_at
 from vapo_core.oracles.truth import Truth, squared_error, unexplained, value_variance
 from vapo_core.probes.base import CannotRun, Measurement, View
 from vapo_core.probes.value_error import SPLITS, truth_of
 from vapo_core.seeds import torch_generator
+from vapo_core.training.collect import grade_all
 from vapo_core.types import Batch
 
 BATCHES = 8

@@ -6,10 +6,10 @@ from typing import Protocol
 
 import numpy as np
 
-from vapo_core.learner import Learner
 from vapo_core.recipe import Recipe
 from vapo_core.seeds import Seeds, child
 from vapo_core.settings import Settings
+from vapo_core.training.learner import Learner
 from vapo_core.types import Problem
 from vapo_core.worlds.base import Reference, World
 

@@ -4,15 +4,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vapo_core.advantages import gae
-from vapo_core.collect_batch import grade_all, reward_values, to_batch
-from vapo_core.credit import CREDIT, terminal_rewards
+from vapo_core.functional.advantages import gae
 from vapo_core.oracles.monte_carlo import step_starts
 from vapo_core.oracles.planted import Planted, corrupted_texts, slipped_walks
 from vapo_core.oracles.true_advantage import true_advantages
 from vapo_core.probes.base import CannotRun, Measurement, View
+from vapo_core.slots.credit import CREDIT, terminal_rewards
 from vapo_core.tasks.base import Grade
 from vapo_core.tasks.walk import Walk
+from vapo_core.training.collect import grade_all, reward_values, to_batch
 from vapo_core.types import Batch, Rollout
 
 WALKS, TEXTS = 256, 128

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vapo_core.curvature import Product, Surrogate, top_eigenvector
+from vapo_core.functional.curvature import Product, Surrogate, top_eigenvector
 from vapo_core.probes.base import CannotRun, Measurement, View
 from vapo_core.probes.directions import REDUCTIONS, Blocks, expected, products, reduced, square
 from vapo_core.probes.expected_gradients import clear_of_zero

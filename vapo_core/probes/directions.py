@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vapo_core.losses import linear_weights, sequence_mean, token_mean
+from vapo_core.functional.losses import linear_weights, sequence_mean, token_mean
 from vapo_core.probes.base import View
 from vapo_core.probes.expected_gradients import product
 from vapo_core.probes.fresh import Fresh, again, fresh_batch, whitening

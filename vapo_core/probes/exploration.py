@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from vapo_core.collect_batch import grade_all
-from vapo_core.metrics import pass_at_k
 from vapo_core.probes.base import Measurement, View
+from vapo_core.training.collect import grade_all
+from vapo_core.training.metrics import pass_at_k
 
 DEMONSTRATIONS = 64
 """Held-out problems whose demonstrations are the fixed prefixes: the same for every policy, step and arm."""

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vapo_core.collect_batch import gather
 from vapo_core.components.group_sampling import Plan
-from vapo_core.credit import CREDIT
 from vapo_core.probes.base import CannotRun, View
 from vapo_core.recipe import Recipe
-from vapo_core.step import assign_credit
+from vapo_core.slots.credit import CREDIT
+from vapo_core.training.collect import gather
+from vapo_core.training.update import assign_credit
 from vapo_core.types import Batch, Problem
 
 ANSWERS = 4

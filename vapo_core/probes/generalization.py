@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from vapo_core.collect_batch import grade_all
 from vapo_core.probes.base import Measurement, View
 from vapo_core.tasks.base import SPLITS
+from vapo_core.training.collect import grade_all
 
 PROBLEMS = 1024
 """Problems of each split, one answer each; two splits out of distribution have 2,048 (METHODS h5b)."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vapo_core.per_response import per_response_gradients
+from vapo_core.functional.per_response import per_response_gradients
 from vapo_core.probes.base import CannotRun, Measurement, View
 from vapo_core.probes.directions import (
     REDUCTIONS,

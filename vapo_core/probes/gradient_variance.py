@@ -10,7 +10,13 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
-from vapo_core.per_response import Layer, add_up, layer_gradients, loop_gradients, per_response_gradients
+from vapo_core.functional.per_response import (
+    Layer,
+    add_up,
+    layer_gradients,
+    loop_gradients,
+    per_response_gradients,
+)
 from vapo_core.probes.base import CannotRun, Measurement, View
 from vapo_core.probes.expected_gradients import (
     Groups,

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vapo_core.advantages import gae
-from vapo_core.credit import terminal_rewards
-from vapo_core.losses import clipped_surrogate, linear_weights, token_mean
+from vapo_core.functional.advantages import gae
+from vapo_core.functional.losses import clipped_surrogate, linear_weights, token_mean
 from vapo_core.probes.base import Measurement, View
 from vapo_core.probes.fresh import Fresh, Whitening, fresh_batch, whitening
 from vapo_core.probes.policy_shift import paired_terms, updated_policy
+from vapo_core.slots.credit import terminal_rewards
 from vapo_core.types import Batch
 
 RESPONSES = 1024

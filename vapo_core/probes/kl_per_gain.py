@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vapo_core.curvature import Surrogate
+from vapo_core.functional.curvature import Surrogate
 from vapo_core.probes.base import Measurement, View
 from vapo_core.probes.directions import (
     REDUCTIONS,

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vapo_core.collect_batch import grade_all, reward_values, to_batch
 from vapo_core.components.length_adaptive_gae import on as adaptive
 from vapo_core.oracles.true_advantage import true_advantages
 from vapo_core.probes.base import CannotRun, Measurement, View
+from vapo_core.training.collect import grade_all, reward_values, to_batch
 from vapo_core.types import Batch, Problem, Rollout
 
 LAMBDAS = (0.0, 0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)

@@ -11,13 +11,13 @@ import numpy as np
 from torch import Tensor, nn
 
 from vapo_core.components.group_sampling import Plan
-from vapo_core.learner import Learner
-from vapo_core.losses import linear_weights
+from vapo_core.functional.losses import linear_weights
 from vapo_core.probes.base import CannotRun, Measurement, View
 from vapo_core.probes.directions import summed_gradient
 from vapo_core.probes.improvement import compare
 from vapo_core.probes.policy_shift import credited_batch, stepped, updated_policy
 from vapo_core.recipe import Recipe
+from vapo_core.training.learner import Learner
 from vapo_core.types import Batch, Credited
 
 TIMES = 32

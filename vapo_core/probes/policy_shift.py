@@ -10,13 +10,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vapo_core.collect_batch import gather, with_reference
-from vapo_core.learner import Learner
 from vapo_core.probes.base import Measurement, View
-from vapo_core.prompts import PromptStream
 from vapo_core.seeds import torch_generator
-from vapo_core.step import assign_credit, update
 from vapo_core.tasks.base import verify_all
+from vapo_core.training.collect import gather, with_reference
+from vapo_core.training.learner import Learner
+from vapo_core.training.prompts import PromptStream
+from vapo_core.training.update import assign_credit, update
 from vapo_core.types import Batch, Credited, Problem
 
 RESPONSES = 512

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vapo_core.collect_batch import grade_all
 from vapo_core.oracles.intervals import LEAST_VARIANCE, above_zero
 from vapo_core.oracles.matching import balanced, cells_of, effective_share, overlap_weights
 from vapo_core.oracles.monte_carlo import sampled_truth, values_at
@@ -16,6 +15,7 @@ from vapo_core.oracles.truth import Truth, squared_error, value_variance
 from vapo_core.probes.base import CannotRun, Measurement, View
 from vapo_core.probes.ranking import captured
 from vapo_core.tasks.base import SPLITS
+from vapo_core.training.collect import grade_all
 
 RESPONSES, PLACES = 512, 512
 """Problems of each split answered once each, and places in the answers on text; every token where values are exact."""

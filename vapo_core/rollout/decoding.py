@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vapo_core.adapters import with_adapters
+from vapo_core.models.adapters import with_adapters
 
 SPARE_SHARE = 0.3
 """Share of rows that must have finished before the cache is packed: packing copies all of it."""

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from vapo_core.ranks import Ranks, Single
+from vapo_core.distributed.ranks import Ranks, Single
+from vapo_core.models.text import Text, stops_of
 from vapo_core.rollout.asking import Room, check_prompts, room_of
-from vapo_core.text import Text, stops_of
 from vapo_core.types import Problem, Rollout
 
 Boundaries = Callable[[str], list[int]]

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vapo_core.devices import computing, generator
-from vapo_core.policy import positions
+from vapo_core.models.policy import positions
 from vapo_core.rollout.decoding import Decoding, decoding
 from vapo_core.rollout.text_engine import UNWRITTEN, TextEngine
 from vapo_core.seeds import child

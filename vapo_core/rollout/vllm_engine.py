@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vapo_core.adapters import merged
-from vapo_core.policy import LanguagePolicy, Passes
+from vapo_core.models.adapters import merged
+from vapo_core.models.policy import LanguagePolicy, Passes
 from vapo_core.rollout.asking import Room, room_of
 from vapo_core.rollout.text_engine import UNWRITTEN, TextEngine, side_by_side
 from vapo_core.rollout.transformers import evaluating

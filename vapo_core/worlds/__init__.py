@@ -52,8 +52,8 @@ def _walk(task: Any, task_name: str, base: Base, settings: Settings, seeds: Seed
 def _language(task: Any, task_name: str, base: Base, settings: Settings, seeds: Seeds, cache: Path, engine: str) -> Any:
     from transformers.utils import logging
 
-    from vapo_core import base_model
-    from vapo_core.checkpoints import identity_of
+    from vapo_core.models import base_model
+    from vapo_core.models.checkpoints import identity_of
     from vapo_core.worlds.language import LanguageWorld
 
     logging.disable_progress_bar()  # loading a model of 80,000 weights needs none

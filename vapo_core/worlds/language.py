@@ -10,24 +10,24 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vapo_core.adapters import Unadapted, load_trained, merged, put_on, save_trained
-from vapo_core.checkpoints import check_vocabulary, load_back, read_policy, recompute_activations
-from vapo_core.critic import LanguageCritic, NoCritic
 from vapo_core.devices import device
+from vapo_core.distributed.ranks import Ranks, Single
+from vapo_core.distributed.shared_task import SharedTask
+from vapo_core.models.adapters import Unadapted, load_trained, merged, put_on, save_trained
+from vapo_core.models.checkpoints import check_vocabulary, load_back, read_policy, recompute_activations
+from vapo_core.models.critic import LanguageCritic, NoCritic
+from vapo_core.models.policy import LanguagePolicy, Passes
+from vapo_core.models.saving import mend_generation_config, try_saving
+from vapo_core.models.text import uses_template
+from vapo_core.models.value_models import on_backbone, read_values
 from vapo_core.oracles.kept import Continued
 from vapo_core.oracles.monte_carlo import pick_places, step_starts
-from vapo_core.policy import LanguagePolicy, Passes
-from vapo_core.ranks import Ranks, Single
 from vapo_core.rollout.asking import check_problems
 from vapo_core.rollout.engines import ENGINES
-from vapo_core.saving import mend_generation_config, try_saving
 from vapo_core.seeds import child
 from vapo_core.settings import Base, Settings
 from vapo_core.tasks.base import Task, verify_all
-from vapo_core.tasks.shared import SharedTask
-from vapo_core.text import uses_template
 from vapo_core.types import Batch, Problem, Rollout
-from vapo_core.value_models import on_backbone, read_values
 from vapo_core.worlds.base import Branches, Reference, Said
 
 TRIES = 6

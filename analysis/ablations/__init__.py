@@ -1,0 +1,1 @@
+"""Effects of arms, factorials and grids, as tables and figures."""

@@ -1,0 +1,1 @@
+"""Judge, tables and figures of limitation 1, value fidelity."""

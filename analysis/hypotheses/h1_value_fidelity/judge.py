@@ -1,0 +1,183 @@
+"""Limitation 1, value fidelity: how wrong the critic is and where, what its errors do, and whether it forgets."""
+
+import numpy as np
+import pandas as pd
+
+from analysis.hypotheses.components import pathways
+from analysis.hypotheses.h1_value_fidelity import exact as exact_h1
+from analysis.hypotheses.h1_value_fidelity import figures as value_figures
+from analysis.hypotheses.h1_value_fidelity.tables import (
+    PER,
+    PLAIN,
+    SHIFT,
+    TEXT,
+    Weights,
+    dose_points,
+    falls_of,
+    mean_of_ends,
+    over_tasks,
+    paired_growth,
+    per_nat,
+    quarters,
+    twin_levels,
+)
+from analysis.plots.drawing import Drawing
+from analysis.tables.rows import ends, having
+from analysis.tables.schema import Tables
+from analysis.verdict.decisions import Verdict, verdict
+from analysis.verdict.estimates import Other
+from analysis.verdict.questions import LEVEL_OF, Question
+
+FLOOR, EXCESS = "approximation_floor/fvu_held_out", "approximation_floor/excess_held_out"
+WHERE: dict[str, Weights] = {
+    "FVU of the critic": {FLOOR: 1, EXCESS: 1},
+    "FVU of the approximation floor": {FLOOR: 1},
+    "excess in the first quarter of a response minus in the last": {
+        "approximation_floor/excess_q1": 1, "approximation_floor/excess_q4": -1,
+    },
+    "excess on held-out problems minus on training ones": {EXCESS: 1, "approximation_floor/excess_train": -1},
+    "FVU of the best value that knows the position alone, minus the critic's": {
+        "value_error/fvu_position_held_out": 1, "value_error/fvu_held_out": -1,
+    },
+    "FVU of the mean of 16 continuations (its noise)": {"value_error/fvu_monte_carlo_held_out": 1},
+}  # fmt: skip
+"""What else is said of h1a; the best constant has FVU 1."""
+
+RATE: dict[str, float] = {"walk": 2e-3, "lm": 4e-4}
+"""The policy's own rate in each world."""
+
+RARE: Weights = {"forgetting/fvu_rare_kept": 1, "forgetting/fvu_frequent": -1}
+CRITICAL: Weights = {"forgetting/fvu_critical": 1, "forgetting/fvu_frequent": -1}
+AUC_MATTERS = 0.02
+
+
+def score(tables: Tables, questions: dict[str, Question], preset: str) -> list[Verdict]:
+    """All three questions."""
+    judges = {"h1a": h1a, "h1b": h1b, "h1c": h1c}
+    return [row for id, judge in judges.items() for row in judge(tables, questions[id], preset)]
+
+
+# --- h1a: how wrong, and where ---
+
+
+def h1a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
+    """Excess over the approximation floor: both tasks of text, each of them, the walk; and where it lies."""
+    runs = {task: having(tables.runs, {"world": "lm", "task": task, **PLAIN}) for task in TEXT}
+    walk = having(tables.runs, {"world": "walk", **PLAIN})
+    rows = []
+    theta = over_tasks(tables, runs, {EXCESS: 1})
+    if len(theta):
+        explained = 1 - over_tasks(tables, runs, {FLOOR: 1}).reindex(theta.index).mean()
+        rows.append(verdict(question, "tiny_lm", theta, preset, bool(explained >= question.floor.least)))
+    for task, own in runs.items():
+        rows += _said(question, "lm", mean_of_ends(tables, own, {EXCESS: 1}), preset, f"the same on {task} alone")
+    rows += _said(
+        question, "walk", mean_of_ends(tables, walk, {EXCESS: 1}), preset, "the same on the walk, values exact"
+    )
+    for what, weights in WHERE.items():
+        rows += _said(question, "lm", over_tasks(tables, runs, weights), preset, what)
+        rows += _said(question, "walk", mean_of_ends(tables, walk, weights), preset, what)
+    return rows + _alternatives(tables, question, preset)
+
+
+def _alternatives(tables: Tables, question: Question, preset: str) -> list[Verdict]:
+    """What other sources of values are worth, and what they cost."""
+    rows = []
+    for (start, values), part in pathways.gains(tables).groupby(["start", "values"], sort=False):
+        what = f"AUC with {values} minus that with the critic's own values, {start}"
+        rows += _said(question, "walk", part["gain"], preset, what, "AUC", AUC_MATTERS)
+        what = f"log ratio of tokens sampled, {values} over the critic's own, {start}"
+        rows += _said(question, "walk", part["log_tokens"], preset, what, "nats", float(np.log(2)))
+    return rows
+
+
+def _said(
+    question: Question, world: str, theta: pd.Series, preset: str, what: str, unit: str = "", threshold: float = 0.0
+) -> list[Verdict]:
+    """A secondary row, or none without seeds."""
+    if not len(theta):
+        return []
+    other = Other(what, unit or question.unit, threshold or question.threshold)
+    return [verdict(other.of(question), LEVEL_OF[world], theta, preset, estimand=what)]
+
+
+# --- h1b: what errors do ---
+
+
+def h1b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
+    """Exact: bias of the gradient. Learned: fall of AUC per 0.1 of error in the advantages, by lambda, error and length."""
+    rows = exact_h1.h1b(tables, question, preset)
+    for world in ("walk", "lm"):
+        for (kind, fixed, lam), falls in falls_of(tables, world).items():
+            length = "one length" if fixed else "lengths that vary"
+            what = f"fall of AUC per {PER} of {ERROR_NAMES[kind]}, lambda {lam:g}, responses of {length}"
+            rows += _said(question, world, falls, preset, what, "AUC", AUC_MATTERS)
+    return rows
+
+
+ERROR_NAMES: dict[str, str] = {
+    "state": "a frozen error by state",
+    "position": "a frozen error by position alone",
+    "fresh": "an error drawn afresh for every token",
+}
+# --- h1c: forgetting ---
+
+
+def h1c(tables: Tables, question: Question, preset: str) -> list[Verdict]:
+    """Growth of the error on rare places beyond the twin's; with a frozen policy; on critical places; per nat of shift."""
+    rows = []
+    for world in ("walk", "lm"):
+        pairs = paired_growth(tables, world, RARE)
+        own = pairs[np.isclose(pairs["rate"], RATE[world])]
+        if len(own):
+            tested = was_tested(tables, world, own["seed"], question.floor.least)
+            rows.append(verdict(question, LEVEL_OF[world], own["excess"], preset, tested))
+            rows += _said(
+                question, world, own["plain"], preset, "growth of E_rare - E_frequent alone, no twin taken off"
+            )
+            alone = paired_growth(tables, world, {"forgetting/fvu_rare_kept": 1})
+            alone = alone[np.isclose(alone["rate"], RATE[world])]
+            what = "E_rare(t1) - E_rare(t0), no twin: below 0, rare places are known better than at the start"
+            rows += _said(question, world, alone["plain"], preset, what)
+        still = pairs[pairs["rate"] == 0.0]
+        rows += _said(question, world, still["excess"], preset, "the same with a frozen policy (rate 0)")
+        critical = paired_growth(tables, world, CRITICAL)
+        critical = critical[np.isclose(critical["rate"], RATE[world])]
+        rows += _said(
+            question, world, critical["excess"], preset, "the same on critical places, some of them rehearsed"
+        )
+        rows += _said(
+            question, world, per_nat(pairs), preset, "slope of D on the policy's shift, by its rate", "share/nat", 0.02
+        )
+    return rows
+
+
+def was_tested(tables: Tables, world: str, seeds: pd.Series, least: float) -> bool:
+    """Whether the policy moved, and rare places were known at t0: below what the best position-only critic leaves there."""
+    runs = having(tables.runs, {"world": world, **PLAIN, "settings.policy_lr": RATE[world], "seed": tuple(seeds)})
+    moved = ends(tables, runs, SHIFT)[:, 1]
+    known = ends(tables, runs, "forgetting/fvu_position_rare")[:, 0] - ends(tables, runs, "forgetting/fvu_rare")[:, 0]
+    return bool(np.nanmean(moved) >= least and np.nanmean(known) > 0)
+
+
+# --- pictures ---
+
+
+def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
+    """What there are rows for."""
+    drawn = exact_h1.figures(tables)
+    points, levels = quarters(tables)
+    if len(points):
+        drawn["error_by_quarter"] = value_figures.by_quarter(points, levels)
+    falls = dose_points(tables)
+    if len(falls):
+        drawn["planted_errors"] = value_figures.doses(falls)
+    gained = pathways.gains(tables)
+    if len(gained):
+        drawn["pathways"] = pathways.figure(gained)
+    pairs = paired_growth(tables, "walk", RARE)
+    if len(pairs):
+        own = pairs[np.isclose(pairs["rate"], RATE["walk"])]
+        pairs = pairs.assign(rate=(pairs["rate"] / RATE["walk"]).round(6))
+        drawn["forgetting"] = value_figures.forgetting(twin_levels(tables, own), pairs)
+    return drawn

@@ -1,0 +1,158 @@
+"""What the questions about critics read: errors at both ends of runs, AUC by planted error, growth beyond a twin's."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from analysis.tables.rows import ends, full_vapo, having
+from analysis.tables.schema import Tables
+
+TEXT = ("text_walk", "chain")
+"""Tasks whose tokens show their state, so that a critic can know anything."""
+
+Weights = Mapping[str, float]
+"""Metric -> weight in a sum."""
+
+PLAIN, TWIN = full_vapo(), {**full_vapo(), "variants": "rehearsal=rare"}
+FIXED_LAMBDA = {name: x for name, x in full_vapo("length_adaptive_gae").items() if name != "variants"}
+
+SHIFT = "forgetting/shift"
+
+PER = 0.1
+"""Standard deviation that a slope is stated per, reward: VinePPO found critics off by 0.11."""
+
+Cell = tuple[str, bool, float]
+"""Kind of error, whether all responses have one length, lambda."""
+
+
+def weighed(tables: Tables, runs: pd.DataFrame, weights: Weights) -> pd.DataFrame:
+    """[S, (before, after)] a weighted sum of metrics before the first and after the last step, by seed.
+
+    Raises:
+        ValueError: if a seed has two runs with these metrics, which then differ in something that was not asked for.
+    """
+    found = np.sum([weight * ends(tables, runs, metric) for metric, weight in weights.items()], axis=0)
+    wide = pd.DataFrame(found, index=runs["seed"].to_numpy(), columns=["before", "after"]).dropna()
+    if wide.index.has_duplicates:
+        raise ValueError(
+            f"seed {wide.index[wide.index.duplicated()][0]} has two runs that measured {', '.join(weights)}"
+        )
+    return wide
+
+
+def mean_of_ends(tables: Tables, runs: pd.DataFrame, weights: Weights) -> pd.Series:
+    """[S] mean of both measurements."""
+    return weighed(tables, runs, weights).mean(axis=1)
+
+
+def over_tasks(tables: Tables, runs: Mapping[str, pd.DataFrame], weights: Weights) -> pd.Series:
+    """[S] the same, mean over tasks of seeds that have all of them."""
+    wide = pd.concat([mean_of_ends(tables, own, weights) for own in runs.values()], axis=1, join="inner")
+    return wide.mean(axis=1)
+
+
+def doses(tables: Tables, world: str) -> dict[Cell, pd.DataFrame]:
+    """AUC by cell: [S, D], columns standard deviations of the error rising from 0, seeds that have them all."""
+    runs = having(tables.runs, {"world": world, **FIXED_LAMBDA})
+    if not len(runs):
+        return {}
+    fixed = runs["dials.fixed_length"].fillna(False).astype(bool) if "dials.fixed_length" in runs else False
+    wrong = runs["variants"].str.extract(r"^values=(\w+)_error$", expand=False)
+    runs = runs.assign(
+        fixed=fixed, kind=wrong.fillna(""), dose=runs["settings.value_error_sd"].where(wrong.notna(), 0.0)
+    )
+    plain = runs[runs["variants"] == ""]
+    found = {}
+    keys = ["kind", "fixed", "settings.fixed_lambda"]
+    for _, part in runs[runs["kind"] != ""].groupby(keys):
+        kind, one_length, lam = part[keys].iloc[0]
+        same = ["fixed", "settings.fixed_lambda", "steps", "task", *(c for c in ("dials.horizon",) if c in runs)]
+        own = plain.merge(part[same].drop_duplicates(), on=same)
+        wide = pd.concat([own, part]).pivot_table(index="seed", columns="dose", values="auc", aggfunc="first").dropna()
+        if len(wide) and wide.shape[1] > 1:
+            found[str(kind), bool(one_length), float(lam)] = wide
+    return found
+
+
+def falls_of(tables: Tables, world: str) -> dict[Cell, pd.Series]:
+    """[S] least-squares slope of AUC on the error's standard deviation, times -0.1, by cell."""
+    return {cell: -PER * slopes(wide.columns.to_numpy(float), wide) for cell, wide in doses(tables, world).items()}
+
+
+def slopes(x: np.ndarray, wide: pd.DataFrame) -> pd.Series:
+    """[S] least-squares slope of every row [S, D] on x [D]."""
+    centred = x - x.mean()
+    return wide @ centred / (centred @ centred)
+
+
+def paired_growth(tables: Tables, world: str, weights: Weights) -> pd.DataFrame:
+    """A row per seed and rate that both twins have: `plain`, growth from t0 to t1, `excess` over the twin's, `shift` in nats."""
+    parts = []
+    for wanted in (PLAIN, TWIN):
+        runs = having(tables.runs, {"world": world, **wanted})
+        growth = np.sum([weight * ends(tables, runs, metric) for metric, weight in weights.items()], axis=0)
+        shift = ends(tables, runs, SHIFT)[:, 1]
+        keyed = pd.DataFrame({
+            "seed": runs["seed"], "steps": runs["steps"], "task": runs["task"], "rate": runs.get("settings.policy_lr", np.nan),
+            "plain": growth[:, 1] - growth[:, 0], "shift": shift, "spec": runs["spec"],
+        })  # fmt: skip
+        parts.append(keyed.dropna())
+    pairs = parts[0].merge(parts[1], on=["seed", "steps", "task", "rate"], suffixes=("", "_twin"))
+    return pairs.assign(excess=pairs["plain"] - pairs["plain_twin"])
+
+
+def per_nat(pairs: pd.DataFrame) -> pd.Series:
+    """[S] least-squares slope of D on the shift over rates, of seeds with three rates or more."""
+    found = {}
+    for seed, part in pairs.groupby("seed"):
+        if len(part) > 2:
+            found[seed] = float(np.polyfit(part["shift"], part["excess"], 1)[0])
+    return pd.Series(found, dtype=float)
+
+
+def quarters(tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Errors of critic and floor by task, quarter and seed; and what the best position-only value leaves, by task and seed."""
+    points, levels = [], []
+    for task in (*TEXT, "walk"):
+        runs = having(tables.runs, {"task": task, **PLAIN})
+        for quarter in range(1, 5):
+            floor, excess = (f"approximation_floor/{name}_q{quarter}" for name in ("fvu", "excess"))
+            for what, weights in (("critic", {floor: 1, excess: 1}), ("approximation floor", {floor: 1})):
+                found = mean_of_ends(tables, runs, weights)
+                points.append(pd.DataFrame({
+                    "task": task, "what": what, "quarter": quarter, "seed": found.index, "value": found.to_numpy(),
+                }))  # fmt: skip
+        if len(points[-1]):
+            known = mean_of_ends(tables, runs, {"value_error/fvu_position_held_out": 1})
+            levels.append(pd.DataFrame({"task": task, "seed": known.index, "value": known.to_numpy()}))
+    empty = pd.DataFrame({"task": [], "seed": [], "value": []})
+    return pd.concat(points, ignore_index=True), pd.concat([empty, *levels], ignore_index=True)
+
+
+def dose_points(tables: Tables) -> pd.DataFrame:
+    """AUC less the same seed's without error, by panel (world and kind of length), line (error and lambda) and size."""
+    parts = []
+    for world in ("walk", "lm"):
+        for (kind, fixed, lam), wide in doses(tables, world).items():
+            length = "one length" if fixed else "lengths vary"
+            long = wide.sub(wide[0.0], axis=0).melt(ignore_index=False, var_name="sd").reset_index(names="seed")
+            named = {"walk": f"walk, {length}", "lm": "text walk"}[world]
+            parts.append(
+                long.assign(panel=named, line=f"by {kind}, λ = {lam:g}" if kind != "fresh" else f"fresh, λ = {lam:g}")
+            )
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def twin_levels(tables: Tables, own: pd.DataFrame) -> pd.DataFrame:
+    """Errors on both panels at both ends of plain and rehearsing runs."""
+    parts = []
+    for whose, column in (("", "spec"), (", rehearsed", "spec_twin")):
+        runs = tables.runs[tables.runs["spec"].isin(own[column])]
+        for panel, metric in (("rare", "forgetting/fvu_rare_kept"), ("frequent", "forgetting/fvu_frequent")):
+            found = ends(tables, runs, metric)
+            for at, time in enumerate(("before", "after")):
+                parts.append(pd.DataFrame({
+                    "what": panel + whose, "time": time, "seed": runs["seed"].to_numpy(), "value": found[:, at],
+                }))  # fmt: skip
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,257 @@
+"""Limitation 2, lambda = 1 - 1/(alpha l): what the form costs against a tuned constant, and how much hangs on alpha."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from analysis.hypotheses.components import boundaries
+from analysis.hypotheses.h2_length_adaptive_gae import (
+    exact as exact_h2,
+)
+from analysis.hypotheses.h2_length_adaptive_gae import (
+    exact_figures as exact_h2_figures,
+)
+from analysis.hypotheses.h2_length_adaptive_gae import (
+    exact_rules,
+)
+from analysis.hypotheses.h2_length_adaptive_gae import figures as lambda_figures
+from analysis.hypotheses.h2_length_adaptive_gae.tables import Grids, grids, peak, transfer, width
+from analysis.plots.drawing import Drawing
+from analysis.statistics.jackknife import jackknife
+from analysis.statistics.selection import cross_fitted
+from analysis.tables.rows import by_seed, full_vapo, having, series
+from analysis.tables.schema import Tables
+from analysis.verdict.decisions import Verdict, verdict
+from analysis.verdict.estimates import Other, by_interval
+from analysis.verdict.questions import Level, Question
+
+RING = {"world": "walk", "dials.size": 32, "dials.horizon": 64, "dials.trap_reward": 0.0}
+REGIMES = {"short": (2, 8), "long": (17, 32), "mixed": (2, 32)}
+COARSE = (0.125, 0.5, 2.0)
+"""Alphas at which other rules that take one are tried."""
+OTHERS = {
+    "others_length": ("l the mean length of the other answers to the prompt", "horizon=others_length"),
+    "equal_first_weight": ("q^(1/(l-1)), q = exp(-1/alpha)", "length_adaptive_gae=equal_first_weight"),
+    "error_aware": ("a horizon from the critic's error as the batch shows it, nothing tuned", "horizon=error_aware"),
+}
+TEXT_ALPHAS, TEXT_LAMBDAS = (0.125, 0.5, 2.0), (0.5, 0.875, 0.95)
+SAMPLES = float(np.log(1.1))
+"""A tenth of the samples."""
+LEARNING = 10
+"""RL step at which the best lambda is read: the policy moves and its gradient can be told from 0."""
+
+
+def score(tables: Tables, questions: dict[str, Question], preset: str) -> list[Verdict]:
+    """Both questions."""
+    return [*h2a(tables, questions["h2a"], preset), *h2b(tables, questions["h2b"], preset)]
+
+
+def rng() -> np.random.Generator:
+    """Halves of seeds are the same ones in every comparison and at every call."""
+    return np.random.default_rng(0)
+
+
+# --- h2a: the form ---
+
+
+def h2a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
+    """The exact level; trained critics, by gradient quality between short and long problems, by advantage error in runs."""
+    rows = exact_h2.h2a(tables, question, preset) + exact_rules.r11(tables, question, preset)
+    own = {**RING, **full_vapo(), "settings.alpha": 0.5}
+    parts = {name: having(tables.runs, {**own, **between(name)}) for name in REGIMES}
+    by_quality = _between_regimes(tables, parts["short"], parts["long"])
+    what = Other(f"1 - beta at the best Q between short and long problems, trained critics, RL step {LEARNING}", question.unit,
+                 question.threshold)  # fmt: skip
+    rows += _plain(question, "walk", by_quality, preset, what)
+    what = Other("1 - beta within runs, lambda of least advantage error by thirds of response length", question.unit,
+                 question.threshold)  # fmt: skip
+    rows += _plain(question, "walk", _within_runs(tables, parts["mixed"]), preset, what)
+    text = having(tables.runs, {"world": "lm", "task": ("text_walk", "chain"), **full_vapo(), "settings.alpha": 0.5})
+    rows += _plain(question, "tiny_lm", _within_runs(tables, text), preset, what)
+    return rows + _plain(question, "walk", _quality_regret(tables, parts["mixed"]), preset, Other(
+        f"log Q of the best constant over the best alpha, mixed lengths, RL step {LEARNING}", "log quality", SAMPLES
+    ))  # fmt: skip
+
+
+def between(regime: str) -> dict[str, float]:
+    """Dials of a regime."""
+    shortest, longest = REGIMES[regime]
+    return {"dials.nearest": shortest, "dials.farthest": longest, "dials.filler": 0}
+
+
+def _profile(tables: Tables, runs: pd.DataFrame, name: str, step: int) -> pd.Series:
+    """A number of probe lambda_profile by seed, nan where it was not measured."""
+    wide = series(tables, runs["spec"], f"lambda_profile/{name}")
+    values = wide[step].to_numpy(float) if step in wide else np.full(len(runs), np.nan)
+    return pd.Series(values, index=runs["seed"].to_numpy(), dtype=float)
+
+
+def _length(tables: Tables, runs: pd.DataFrame, step: int) -> pd.Series:
+    """Mean length of the response that a token is in, by seed."""
+    thirds = [_profile(tables, runs, f"length_{name}", step) for name in ("short", "middle", "long")]
+    return pd.concat(thirds, axis=1).mean(axis=1)
+
+
+def _between_regimes(tables: Tables, short: pd.DataFrame, long: pd.DataFrame) -> np.ndarray:
+    """[S] 1 - d log h* / d log l."""
+    h = [np.log(_profile(tables, part, "horizon_quality", LEARNING)) for part in (short, long)]
+    length = [np.log(_length(tables, part, LEARNING)) for part in (short, long)]
+    return (1 - (h[1] - h[0]) / (length[1] - length[0])).dropna().to_numpy()
+
+
+def _within_runs(tables: Tables, runs: pd.DataFrame) -> np.ndarray:
+    """[S] 1 - slope over thirds of tokens by length, mean of the runs and the measurements of a seed."""
+    horizon, length = (
+        [series(tables, runs["spec"], f"lambda_profile/{kind}_{third}") for third in ("short", "middle", "long")]
+        for kind in ("horizon", "length")
+    )
+    steps = horizon[0].columns
+    if not len(steps):
+        return np.empty(0)
+    y, x = (np.log(np.stack([f.reindex(columns=steps).to_numpy(float) for f in kind])) for kind in (horizon, length))
+    centred = x - x.mean(0)
+    slopes = (centred * y).sum(0) / (centred**2).sum(0)
+    table = pd.DataFrame(slopes, index=runs["seed"].to_numpy()).mean(axis=1).groupby(level=0).mean()
+    return (1 - table).dropna().to_numpy()
+
+
+def _quality_regret(tables: Tables, runs: pd.DataFrame) -> np.ndarray:
+    """[S] where both are above 0."""
+    found = [_profile(tables, runs, f"quality_{rule}", LEARNING) for rule in ("constant", "adaptive")]
+    good = (found[0] > 0) & (found[1] > 0)
+    return np.log(found[0][good].to_numpy(float) / found[1][good].to_numpy(float))
+
+
+def _plain(question: Question, level: Level, theta: np.ndarray, preset: str, what: Other) -> list[Verdict]:
+    """A secondary row, or none without seeds."""
+    return [verdict(what.of(question), level, theta, preset, estimand=what.estimand)] if len(theta) else []
+
+
+# --- h2b: alpha ---
+
+
+def h2b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
+    """Regret of the best alpha at mixed lengths; at short and long ones; width; transfer; other rules; text."""
+    runs = having(tables.runs, RING)
+    found = {name: grids(having(runs, between(name))) for name in REGIMES}
+    mixed = having(runs, {**between("mixed"), **full_vapo()})
+    spread = float(mixed["activity_token_level_loss"].mean()) if len(mixed) else 0.0
+    rows = _regret(question, found["mixed"], preset, spread >= question.floor.least, None)
+    for name in ("short", "long"):
+        what = Other(f"the same, {name} problems alone", question.unit, question.threshold)
+        rows += _regret(question, found[name], preset, True, what)
+    for name, table in found.items():
+        rows += _width(question, table, name, preset)
+    rows += _along_length(question, runs, found, preset)
+    for name, (said, _) in OTHERS.items():
+        what = Other(
+            f"AUC of {said}, minus VAPO's rule at its best alpha, mixed lengths", question.unit, question.threshold
+        )
+        theta = other_rule(having(runs, between("mixed")), found["mixed"], name)
+        rows += _plain(question, "walk", theta, preset, what)
+    return [*rows, *_text(tables, question, preset), *exact_h2.h2b(tables, question, preset)]
+
+
+def _regret(question: Question, table: Grids, preset: str, tested: bool, what: Other | None) -> list[Verdict]:
+    """Best constant minus best alpha, chosen on other seeds; without an estimate where there is one seed."""
+    if not len(table.seeds):
+        return []
+    theta = regret(table)
+    if what is None:
+        return [verdict(question, "walk", theta, preset, tested)]
+    return _plain(question, "walk", theta, preset, what)
+
+
+def regret(table: Grids) -> np.ndarray:
+    """[S], or [0] of a single seed, which has no other to choose on."""
+    if len(table.seeds) < 2:
+        return np.empty(0)
+    return cross_fitted(table.constant, rng()).scores - cross_fitted(table.adaptive, rng()).scores
+
+
+def _width(question: Question, table: Grids, regime: str, preset: str) -> list[Verdict]:
+    """Decades of alpha that cost less than the threshold."""
+    if len(table.seeds) < 2 or len(table.alphas) < 3:
+        return []
+    across = np.log10(table.alphas)
+
+    def statistic(rows: np.ndarray) -> float:
+        return width(across, table.adaptive[rows].mean(0), question.threshold)
+
+    what = Other(f"decades of alpha within {question.threshold:g} AUC of the best, {regime} problems, of {np.ptp(across):.1f}"
+                 " tried; below 1 is sensitive", "decades", 1.0)  # fmt: skip
+    return [
+        by_interval(question, "walk", partial(jackknife, statistic, table.seeds), len(table.seeds), preset, True, what)
+    ]
+
+
+def _along_length(question: Question, runs: pd.DataFrame, found: dict[str, Grids], preset: str) -> list[Verdict]:
+    """How the best alpha moves with length, and what it costs to keep the one for short problems."""
+    seeds = np.intersect1d(found["short"].seeds, found["long"].seeds)
+    short, long = (found[name].among(seeds) for name in ("short", "long"))
+    if len(seeds) < 2 or len(short.alphas) < 3 or short.alphas != long.alphas:
+        return []
+    what = Other("AUC lost on long problems by an alpha chosen on short ones, chosen and scored on different seeds", "AUC",
+                 question.threshold)  # fmt: skip
+    rows = _plain(question, "walk", transfer(short.adaptive, long.adaptive, rng()), preset, what)
+    length = [float(having(runs, {**between(name), **full_vapo()})["mean_length"].mean()) for name in ("short", "long")]
+    across, span = np.log(short.alphas), np.log(length[1] / length[0])
+
+    def statistic(rows: np.ndarray) -> float:
+        best = [peak(across, grid.adaptive[rows].mean(0)) for grid in (short, long)]
+        return float((best[0] - best[1]) / span)
+
+    what = Other(
+        "minus d log alpha* / d log l between short and long problems (R4: 2/3; VAPO's rule: 0)", "slope", 0.25
+    )
+    return [
+        *rows, by_interval(question, "walk", partial(jackknife, statistic, seeds), len(seeds), preset, True, what),
+    ]  # fmt: skip
+
+
+def other_rule(runs: pd.DataFrame, table: Grids, name: str) -> np.ndarray:
+    """[S] AUC of another rule, best of its alphas, minus VAPO's rule, best of the same; without alpha, of all; [0] if none."""
+    rule = having(runs, {**full_vapo(), "variants": OTHERS[name][1]})
+    if not len(rule):
+        return np.empty(0)
+    wide = by_seed(rule, "settings.alpha")
+    seeds = np.intersect1d(wide.index, table.seeds)
+    if len(seeds) < 2:
+        return np.empty(0)
+    same = [i for i, alpha in enumerate(table.alphas) if alpha in COARSE or name == "error_aware"]
+    ours = table.among(seeds).adaptive[:, same]
+    return cross_fitted(wide.loc[seeds], rng()).scores - cross_fitted(ours, rng()).scores
+
+
+def _text(tables: Tables, question: Question, preset: str) -> list[Verdict]:
+    """Three alphas against three constants on text_walk."""
+    runs = having(tables.runs, {"world": "lm", "task": "text_walk"})
+    theta = regret(grids(runs, TEXT_ALPHAS, TEXT_LAMBDAS))
+    what = Other("AUC on text_walk, best of three constants minus best of three alphas, chosen on other seeds", question.unit,
+                 question.threshold)  # fmt: skip
+    return _plain(question, "tiny_lm", theta, preset, what)
+
+
+# --- pictures ---
+
+
+def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
+    """What there are rows for."""
+    runs = having(tables.runs, RING)
+    found = {name: grids(having(runs, between(name))) for name in REGIMES}
+    drawn = exact_h2_figures.figures(tables)
+    if any(len(table.seeds) > 1 and table.alphas for table in found.values()):
+        drawn["horizons"] = lambda_figures.horizons(found)
+    against = {"a constant": regret(found["mixed"])}
+    against |= {name: other_rule(having(runs, between("mixed")), found["mixed"], name) for name in OTHERS}
+    if any(len(theta) > 1 for theta in against.values()):
+        drawn["rules"] = lambda_figures.rules({name: theta for name, theta in against.items() if len(theta) > 1})
+    mapped = having(runs, {**full_vapo(), "settings.alpha": 0.5})
+    mapped = mapped[mapped["dials.nearest"] == mapped["dials.farthest"]] if len(mapped) else mapped
+    if len(mapped):
+        drawn["map"] = boundaries.figure(
+            boundaries.cells(mapped, "dials.nearest", "dials.filler"), "decisions of a shortest right answer",
+            "filler tokens after a move",
+        )  # fmt: skip
+    return drawn

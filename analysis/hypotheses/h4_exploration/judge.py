@@ -1,0 +1,281 @@
+"""Limitation 4, exploration: how much deeper a trap the three components escape from, and which modes are left at equal J."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from analysis.hypotheses.components import boundaries
+from analysis.hypotheses.h4_exploration import figures as exploration_figures
+from analysis.hypotheses.h4_exploration.tables import ESCAPE as TEXT_ESCAPE
+from analysis.plots.drawing import Drawing
+from analysis.statistics.aft import median_ratio
+from analysis.statistics.dose_response import shift_over_seeds
+from analysis.statistics.intervals import Interval
+from analysis.tables.rows import at_step, crossing, full_vapo, having, series
+from analysis.tables.schema import Tables
+from analysis.tables.times import shared
+from analysis.verdict.decisions import NOTE, Verdict, verdict
+from analysis.verdict.estimates import Other, by_interval
+from analysis.verdict.questions import Level, Question
+
+TRIO = ("clip_higher", "positive_lm_loss", "group_sampling")
+RING = {"world": "walk", "dials.size": 32, "dials.horizon": 24, "dials.trap_reward": 0.2, "dials.modes": 1}
+TRAP = {**RING, "dials.nearest": 5, "dials.farthest": 5}
+ESCAPE = 0.6
+"""J above which a run has escaped: halfway between what the shortcut earns, 0.2, and 1."""
+GUARANTEE = 10.0
+"""Right answers to be expected of as many responses of the base policy, from which on no escape would be bad luck."""
+DEPTH, EARLY = "exploration/exact_depth", "exploration/exact_solved"
+
+FORK = {"world": "walk", "dials.size": 16, "dials.modes": 2, "dials.hazard": 0}
+SOLVED, ENTROPY = "exploration/exact_solved", "exploration/exact_mode_entropy"
+PREFIXES = "exploration/prefix_entropy"
+MATCHED, SATURATED, UPDATES = 0.9, 0.95, 200
+REACHED = 0.8
+"""Share of the seeds that must reach J = 0.9 in both arms: those that do not may be the ones that lost a mode."""
+
+Arms = tuple[pd.DataFrame, pd.DataFrame]
+"""Rows of an arm and of its reference."""
+
+Place = Callable[[np.ndarray, np.ndarray], float]
+"""(steps [n], values of the clock [n]) -> a step, nan if there is none."""
+
+
+def score(tables: Tables, questions: dict[str, Question], preset: str) -> list[Verdict]:
+    """Both questions."""
+    return [*h4a(tables, questions["h4a"], preset), *h4b(tables, questions["h4b"], preset)]
+
+
+# --- h4a: escape from a trap ---
+
+
+def h4a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
+    """Shift of the depth escaped half the time, all three on minus all off; each alone; text; whether escape is sure."""
+    runs = trapped(tables)
+    on, off = having(runs, full_vapo()), having(runs, full_vapo(*TRIO))
+    both = pd.concat([on, off])
+    share = float(both["hit"].mean()) if len(both) else 0.0
+    rows = _shift(question, "walk", (on, off), preset, min(share, 1 - share) >= question.floor.least)
+    for name in TRIO:
+        alone = having(runs, full_vapo(*(other for other in TRIO if other != name)))
+        rows += _shift(
+            question, "walk", (alone, off), preset, True, f"the same shift, {name} alone on minus all three off"
+        )
+    text = trapped_text(tables)
+    arms = having(text, full_vapo()), having(text, full_vapo(*TRIO))
+    what = "the same shift on task trap, depth: log-odds of guessing among demonstrations, escape: accuracy 0.5"
+    rows += _shift(question, "tiny_lm", arms, preset, True, what)
+    return rows + _guarantee(on, question, preset)
+
+
+def trapped(tables: Tables) -> pd.DataFrame:
+    """Runs of the walk's trap with `dose` (nats, mean over seeds of the exact depth), `expected` right answers and `hit`."""
+    runs = having(tables.runs, TRAP)
+    if not len(runs):
+        return runs.assign(dose=[], expected=[], hit=[])
+    found = runs.assign(
+        depth=at_step(tables, runs["spec"], DEPTH, last=False),
+        expected=at_step(tables, runs["spec"], EARLY, last=False) * runs["settings.responses_per_step"] * runs["steps"],
+        hit=runs["last"] > ESCAPE,
+    )
+    by_depth = found.groupby("dials.trap_prior")
+    return found.assign(dose=by_depth["depth"].transform("mean"), expected=by_depth["expected"].transform("mean"))
+
+
+def trapped_text(tables: Tables) -> pd.DataFrame:
+    """Runs of the text trap with `dose` (nats, log-odds of guessing among demonstrations) and `hit`."""
+    runs = having(tables.runs, {"world": "lm", "task": "trap"})
+    if not len(runs):
+        return runs.assign(dose=[], hit=[])
+    guessing = runs["dials.guess_share"].astype(float)
+    return runs.assign(dose=np.log(guessing / (1 - guessing)), hit=runs["last"] >= TEXT_ESCAPE)
+
+
+def _shift(
+    question: Question, level: Level, arms: Arms, preset: str, tested: bool, estimand: str = ""
+) -> list[Verdict]:
+    """A row from the seeds that have every depth in both arms; none where there are fewer than two depths."""
+    arm, reference = shared(arms, "dose")
+    if arm["dose"].nunique() < 2:
+        return []
+    both = pd.concat([arm, reference])
+    other, hit = np.repeat([True, False], [len(arm), len(reference)]), both["hit"].astype(float)
+
+    def interval_at(wide: float) -> Interval:
+        found = shift_over_seeds(both["dose"], hit, other, both["seed"], wide)
+        return Interval(found.shift, found.low, found.high)
+
+    what = Other(estimand, "nats", question.threshold, True) if estimand else None
+    return [by_interval(question, level, interval_at, arm["seed"].nunique(), preset, tested, what)]
+
+
+def _guarantee(on: pd.DataFrame, question: Question, preset: str) -> list[Verdict]:
+    """Share of full VAPO's runs that do not escape although right answers were to be expected."""
+    sure = on[on["expected"] >= GUARANTEE] if len(on) else on
+    if not len(sure):
+        return []
+    what = Other(f"share of full VAPO's runs without escape where {GUARANTEE:g} right answers or more were to be expected of "
+                 "the base policy", "share of runs", 0.05)  # fmt: skip
+    missed = 1 - sure.groupby("seed")["hit"].mean()
+    return [verdict(what.of(question), "walk", missed, preset, estimand=what.estimand)]
+
+
+# --- h4b: modes left at equal J ---
+
+
+def h4b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
+    """Entropy over modes at J = 0.9, with the loss minus without; other places, arms and epochs; half-life; text."""
+    runs = having(tables.runs, FORK)
+    on, off, _ = fork_arms(runs, 2)
+    ratio = series(tables, on["spec"], "activity/positive_lm_grad_ratio").to_numpy(float)
+    active = bool(ratio.size) and float(np.nanmean(ratio)) >= question.floor.least
+    paths = Paths.of(tables, runs, SOLVED, ENTROPY)
+    rows = _matched(
+        question, paths.apart(on, off, at(MATCHED)), len(set(on["seed"]) & set(off["seed"])), preset, active
+    )
+    for epochs, said in ((2, "two epochs"), (1, "one epoch")):
+        rows += _beside(question, paths, fork_arms(runs, epochs), epochs, said, preset)
+    return rows + _half_life(tables, on, off, question, preset) + _text(tables, question, preset)
+
+
+def _matched(question: Question, theta: np.ndarray, pairs: int, preset: str, active: bool) -> list[Verdict]:
+    """The primary row, from the seeds that reach J = 0.9 in both arms; nothing is tested if too many of all do not."""
+    if not pairs:
+        return []
+    enough = len(theta) >= REACHED * pairs
+    row = verdict(question, "walk", theta, preset, active and enough)
+    few = f"{len(theta)} of {pairs} seeds reach J = {MATCHED:g} in both arms, fewer than {REACHED:.0%}"
+    return [row if enough else row._replace(strata={**row.strata, NOTE: few})]
+
+
+def fork_arms(runs: pd.DataFrame, epochs: int) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """(with the loss, without, without and faster)."""
+    part = having(runs, {"settings.epochs": epochs})
+    plain = having(part, full_vapo("positive_lm_loss"))
+    if not len(plain):
+        return having(part, full_vapo()), plain, plain
+    own = np.isclose(plain["settings.policy_lr"].to_numpy(float), plain["settings.policy_lr"].min(), rtol=1e-6)
+    return having(part, full_vapo()), plain[own], plain[~own]
+
+
+def _beside(
+    question: Question, paths: "Paths", arms: tuple[pd.DataFrame, ...], epochs: int, said: str, preset: str
+) -> list[Verdict]:
+    """Secondary rows of the walk at a number of epochs."""
+    loss, plain, fast = arms
+    rows, unit, delta = [], question.unit, question.threshold
+    for height in (MATCHED, 0.5):
+        if (epochs, height) != (2, MATCHED):
+            what = Other(f"the same at J = {height:g}, {said}", unit, delta, True)
+            rows += _row(question, paths.apart(loss, plain, at(height)), preset, what)
+    what = Other(f"the same at J = {MATCHED:g}, {said}, the arm without the loss 1.2 times as fast", unit, delta, True)
+    rows += _row(question, paths.apart(loss, fast, at(MATCHED)), preset, what)
+    steps = UPDATES / (epochs * float(loss["settings.mini_batches"].iloc[0])) if len(loss) else 0.0
+    what = Other(f"entropy lost to the loss (without minus with) {UPDATES} optimiser steps after J > {SATURATED:g}, {said}",
+                 unit, 0.10)  # fmt: skip
+    return rows + _row(question, paths.apart(plain, loss, at(SATURATED, steps)), preset, what)
+
+
+class Paths(NamedTuple):
+    """A metric along another one."""
+
+    clock: pd.DataFrame
+    """[N, steps], a row per run."""
+    value: pd.DataFrame
+    """[N, steps], the same steps."""
+
+    @classmethod
+    def of(cls, tables: Tables, runs: pd.DataFrame, clock: str, value: str) -> "Paths":
+        """At the steps that have both."""
+        times, values = (series(tables, runs["spec"], name) for name in (clock, value))
+        shared = times.columns.intersection(values.columns)
+        return cls(times[shared], values[shared])
+
+    def apart(self, arm: pd.DataFrame, reference: pd.DataFrame, place: Place) -> np.ndarray:
+        """[S] value at a place along the clock, arm minus reference; seeds that come there in both."""
+        left, right = (
+            pd.Series([self._read(spec, place) for spec in part["spec"]], index=part["seed"].to_numpy(), dtype=float)
+            for part in (arm, reference)
+        )
+        return (left - right).dropna().to_numpy()
+
+    def _read(self, spec: str, place: Place) -> float:
+        steps, times, values = (
+            x.to_numpy(float) for x in (self.clock.columns, self.clock.loc[spec], self.value.loc[spec])
+        )
+        known = ~(np.isnan(times) | np.isnan(values))
+        where = place(steps[known], times[known])
+        return float(np.interp(where, steps[known], values[known])) if np.isfinite(where) else float("nan")
+
+
+def at(height: float, later: float = 0.0) -> Place:
+    """So many steps after the clock first reaches a height; nan beyond the last step."""
+
+    def place(steps: np.ndarray, times: np.ndarray) -> float:
+        found = crossing(steps, times, height) + later
+        return found if len(steps) and found <= steps.max() else float("nan")
+
+    return place
+
+
+def _row(question: Question, theta: np.ndarray, preset: str, other: Other) -> list[Verdict]:
+    """A secondary row of the walk, or none without seeds."""
+    if not len(theta):
+        return []
+    return [verdict(other.of(question), "walk", theta, preset, estimand=other.estimand)]
+
+
+def _half_life(tables: Tables, on: pd.DataFrame, off: pd.DataFrame, question: Question, preset: str) -> list[Verdict]:
+    """Log ratio of entropy half-lives on fixed prefixes; runs that keep half to the end are censored there, maybe all."""
+    on, off = (part[~np.isnan(at_step(tables, part["spec"], PREFIXES))] for part in (on, off))
+    seeds = set(on["seed"]) & set(off["seed"])
+    both = pd.concat([on[on["seed"].isin(seeds)], off[off["seed"].isin(seeds)]])
+    if not len(both):
+        return []
+    seen = both["entropy_half_life"].notna().to_numpy()
+    time = both["entropy_half_life"].fillna(both["steps"]).to_numpy(float).clip(min=1e-3)
+    arm = both["positive_lm_loss"].to_numpy(bool)
+    what = Other(
+        "log ratio of half-lives of entropy on fixed prefixes, with the loss over without", "log ratio", 0.22, True
+    )
+    return [by_interval(question, "walk", lambda wide: median_ratio(time, seen, arm, both["seed"], wide), len(seeds),
+                        preset, True, what)]  # fmt: skip
+
+
+def _text(tables: Tables, question: Question, preset: str) -> list[Verdict]:
+    """Chance that two right answers differ in route, at accuracy 0.5."""
+    runs = having(tables.runs, {"world": "lm", "task": "routes"})
+    arms = having(runs, full_vapo()), having(runs, full_vapo("positive_lm_loss"))
+    theta = Paths.of(tables, pd.concat(arms), "val/pass_at_1", "exploration/mode_diversity").apart(*arms, at(0.5))
+    if not len(theta):
+        return []
+    what = Other("chance that two right answers to a problem take different routes, at accuracy 0.5, with the loss minus"
+                 " without", "probability", 0.05, True)  # fmt: skip
+    return [verdict(what.of(question), "tiny_lm", theta, preset, estimand=what.estimand)]
+
+
+# --- pictures ---
+
+
+def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
+    """What there are rows for."""
+    arms = {"all three on": full_vapo(), "all three off": full_vapo(*TRIO)}
+    drawn: dict[str, Drawing] = {}
+    for name, runs, x in (
+        ("escape", trapped(tables), "depth, nats (log-odds, guess over right)"),
+        ("escape_text", trapped_text(tables), "depth, nats (log-odds of guessing)"),
+    ):
+        if runs["dose"].nunique() > 1:
+            drawn[name] = exploration_figures.escape(runs, arms, x)
+    forked = having(tables.runs, FORK)
+    if len(forked):
+        drawn["modes"] = exploration_figures.modes(tables, fork_arms(forked, 2))
+    mapped = having(tables.runs, {**RING, **full_vapo()})
+    if len(mapped) and mapped["dials.nearest"].nunique() > 1:
+        cells = boundaries.cells(mapped, "dials.trap_prior", "dials.nearest")
+        drawn["escape_map"] = boundaries.figure(
+            cells, "nats for stopping early, each decision", "decisions of a right answer"
+        )
+    return drawn

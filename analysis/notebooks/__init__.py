@@ -1,0 +1,1 @@
+"""What notebooks call, and what runs them."""

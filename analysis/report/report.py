@@ -1,0 +1,216 @@
+"""One self-contained HTML page: the studies' verdicts, then ablations and sweeps: what was run, what it did, how sure."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from analysis.ablations import factorial_view, grid, measured
+from analysis.ablations.effects import ablation_table
+from analysis.ablations.factorial import detect, effects
+from analysis.ablations.figures import component_curves, effects_forest, learning_curves
+from analysis.hypotheses.components.rows import heads
+from analysis.plots.drawing import write_whole
+from analysis.report.embedding import Picture, of_drawing
+from analysis.report.pages import page
+from analysis.report.study_page import Studies
+from analysis.report.sweep_page import SweepSection
+from analysis.report.wording import Row, effect_rows, facts, seeds_note, summary
+from analysis.tables import paper
+from analysis.tables.arms import references
+from analysis.tables.boundary import Damaged, left_out
+from analysis.tables.curves import bands
+from analysis.tables.schema import ACTIVITY, CELL, SCORE_LABELS, Tables, load
+
+
+class Comparison(NamedTuple):
+    """Everything about one reference arm."""
+
+    reference: str
+    note: str
+    summary: str
+    rows: list[Row]
+    pictures: list[Picture]
+    measured: "Measured | None"
+
+
+class Measured(NamedTuple):
+    """What probes found at the last step."""
+
+    names: list[str]
+    """Column heads."""
+    rows: list[measured.Row]
+    picture: Picture
+
+
+class FactorialPart(NamedTuple):
+    """Effects of a factorial design."""
+
+    note: str
+    summary: str
+    rows: list[factorial_view.Row]
+    picture: Picture
+
+
+class Section(NamedTuple):
+    """Everything about runs that may be compared with each other."""
+
+    title: str
+    facts: list[tuple[str, str]]
+    factorial: FactorialPart | None
+    grid: Picture | None
+    comparisons: list[Comparison]
+    diverged: list[tuple[str, int, str]]
+    """(arm, seed, reason), at most `MOST_DIVERGED`."""
+    diverged_more: int
+    """How many more there are."""
+
+
+MOST_DIVERGED = 40
+"""Diverged runs a section lists one by one."""
+
+
+def write_report(
+    sources: Path | str | Sequence[tuple[str, Path]],
+    out: Path,
+    studies: Studies | None = None,
+    sweeps: Sequence[SweepSection] = (),
+    objections: list[str] | None = None,
+) -> Path:
+    """Write the page about one table folder, or several as (title, folder), and return its path.
+
+    What studies found, of `study_page.studies`, comes first; what sweeps found, of `sweep_page.sections`, last.
+
+    The file holds everything it shows and loads nothing; it appears whole or not at all. A folder that cannot be read is
+    left out with a line in `objections`, if there is such a list.
+
+    Raises:
+        FileNotFoundError, ValueError: as `schema.load` and `effects.ablation_table` do, if there are no objections; or if
+            nothing is left to show.
+    """
+    named = [("", Path(sources))] if isinstance(sources, (str, Path)) else [(t, Path(f)) for t, f in sources]
+    sections: list[Section] = []
+    for title, folder in named:
+        with left_out(folder, objections):
+            sections += sections_of(title, load(folder, probes=()))
+    if objections and not (sections or studies or sweeps):
+        raise Damaged("; ".join(objections))
+    text = page(
+        "report.html.j2",
+        sections=sections,
+        sweeps=sweeps,
+        studies=studies,
+        component_heads=heads(),
+        activity=ACTIVITY,
+        measured=measured.MEANINGS,
+        source=paper.SOURCE,
+        coding=factorial_view.CODING,
+    )
+    write_whole(Path(out), text.encode())
+    return Path(out)
+
+
+def sections_of(title: str, tables: Tables) -> list[Section]:
+    """One section per set of comparable runs (same world, task, metric, steps and protocol), the largest set first."""
+    groups = [(key, part) for key, part in tables.runs.groupby(list(CELL))]
+    groups.sort(key=lambda pair: -len(pair[1]))
+    sections = []
+    for (world, task, *_), runs in groups:
+        here = Tables(runs, tables.curves[tables.curves["spec"].isin(runs["spec"])])
+        cells = grid.detect(runs)
+        compared = [_comparison(here, reference) for reference in references(runs["arm"])]
+        crashed = runs[runs["state"] == "diverged"].sort_values(["arm", "seed"])
+        heading = ": ".join(part for part in (title, f"world “{world}”, task “{task}”") if part)
+        listed = list(zip(crashed["arm"], crashed["seed"].astype(int), crashed["reason"], strict=True))
+        factorial = _factorial(runs)
+        if factorial is not None:  # a fraction may hold no arm that changes a single component
+            compared = [comparison for comparison in compared if len(comparison.rows) > 1]
+        shown, more = listed[:MOST_DIVERGED], max(0, len(listed) - MOST_DIVERGED)
+        sections.append(Section(heading, facts(runs), factorial, cells and _grid(cells), compared, shown, more))
+    return sections
+
+
+def _grid(cells: grid.Grid) -> Picture:
+    return of_drawing(
+        grid.heatmap(cells),
+        "grid",
+        "Mean AUC of every cell of the grid over seeds, and under it the mean response length. No intervals: differences "
+        "to the reference, paired by seed, are in the table. The best of many cells looks better than it is.",
+    )
+
+
+def _factorial(runs: pd.DataFrame) -> FactorialPart | None:
+    """Effects, if the runs hold a factorial with a whole replicate."""
+    found = detect(runs)
+    if found is None or not found.seeds:
+        return None
+    table = effects(found)
+    picture = of_drawing(
+        factorial_view.effects_figure(table),
+        "factorial",
+        "Main effects and two-way interactions on AUC and on its log-odds, with 95 % Student intervals over seeds; grey: "
+        "the interval includes 0. An effect that changes sign between the panels depends on the scale.",
+    )
+    return FactorialPart(
+        factorial_view.note(found, table), factorial_view.summary(table), factorial_view.effect_rows(table), picture
+    )
+
+
+def _comparison(tables: Tables, reference: str) -> Comparison:
+    table = ablation_table(tables.runs, reference)
+    return Comparison(
+        reference, seeds_note(table), summary(table), effect_rows(table), _pictures(tables, table, reference),
+        _measured(tables, reference),
+    )  # fmt: skip
+
+
+def _measured(tables: Tables, reference: str) -> Measured | None:
+    """What probes found, if there were any."""
+    table = measured.measured_table(tables, reference)
+    if table.empty:
+        return None
+    picture = of_drawing(
+        measured.measured_figure(table, reference),
+        "measured",
+        f"Level of every arm at the last step, mean over seeds with 95 % Student intervals; the line is {reference}. The "
+        "table's differences are paired by seed and sharper.",
+    )
+    names = [measured.HEADLINES[metric] for metric in measured.shown_metrics(table)]
+    return Measured(names, measured.measured_rows(table, reference), picture)
+
+
+def _pictures(tables: Tables, table: pd.DataFrame, reference: str) -> list[Picture]:
+    metric = str(tables.runs["metric"].iloc[0])
+    score = SCORE_LABELS.get(metric, metric)
+    pictures = []
+    if table["auc_diff"].notna().any():
+        pictures.append(
+            of_drawing(
+                effects_forest(table, reference),
+                "effects",
+                f"Difference in AUC to {reference}, paired by seed, with 95 % Student intervals; beside it the "
+                "difference the paper reports, in points of AIME24, one run per row. Compare signs and order only.",
+            )
+        )
+    curves = bands(tables, metric, list(table["arm"]))
+    if curves.empty:
+        return pictures
+    pictures.append(
+        of_drawing(
+            learning_curves(curves, reference, metric),
+            "learning_curves",
+            f"Score ({score}) against RL steps and against all generated tokens, value pretraining included. Lines: "
+            "mean over seeds; bands: 95 % Student interval over seeds at each point. A diverged run then counts 0.",
+        )
+    )
+    if table["component"].ne("").any():
+        pictures.append(
+            of_drawing(
+                component_curves(curves, reference, metric),
+                "component_curves",
+                f"Score ({score}) against RL steps: each arm in blue, {reference} in grey; mean over seeds and 95 % "
+                "Student interval. These bands are not paired: the figure of differences is sharper.",
+            )
+        )
+    return pictures

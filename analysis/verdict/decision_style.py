@@ -1,0 +1,47 @@
+"""How a decision is shown: a word, a symbol and a colour, so that none of the three is needed alone."""
+
+from typing import NamedTuple
+
+from analysis.verdict.decisions import Decision, Verdict
+from analysis.verdict.questions import Level
+
+
+class Look(NamedTuple):
+    """The same in text, on pages and in figures."""
+
+    word: str
+    symbol: str
+    hollow: str
+    """The symbol where the row comes from quick runs."""
+    marker: str
+    """matplotlib's."""
+    colour: str
+    """Dark enough for text on white; told apart by colour-blind readers."""
+
+
+LOOKS: dict[Decision | None, Look] = {
+    "supported": Look("supported", "▲", "△", "^", "#005b96"),
+    "refuted_opposite": Look("refuted: opposite", "▼", "▽", "v", "#b34700"),
+    "refuted_negligible": Look("refuted: negligible", "■", "□", "s", "#8a5a00"),
+    "conditional": Look("conditional", "◆", "◇", "D", "#8f3a73"),
+    "undecided": Look("undecided", "●", "○", "o", "#4d4d4d"),
+    "not_tested": Look("not tested", "✖", "✕", "X", "#6b6b6b"),
+    None: Look("not run yet", "–", "–", "", "#6b6b6b"),
+}
+"""Refuted and undecided are as loud as supported."""
+
+
+def look(decision: Decision | None, equivalence: bool = False) -> Look:
+    """Of a decision. A predicted equivalence is refuted by any difference, so there `opposite` reads `a difference`."""
+    if equivalence and decision == "refuted_opposite":
+        return LOOKS[decision]._replace(word="refuted: a difference")
+    return LOOKS[decision]
+
+
+LEVEL_NAMES: dict[Level, str] = {"exact": "exact", "walk": "walk", "tiny_lm": "tiny LM", "real_lm": "real LM"}
+"""Levels of evidence as pages call them."""
+
+
+def replicates(verdict: Verdict) -> str:
+    """What independent replicates are called at the row's level."""
+    return "instances" if verdict.level == "exact" else "seeds"

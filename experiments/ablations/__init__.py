@@ -1,0 +1,1 @@
+"""Every arm of a design on paired seeds: plan, run, publish."""

@@ -1,0 +1,247 @@
+"""The main job: train every arm of a design on paired seeds, then tables, figures and a page."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field, field_validator
+from tyro.conf import UseAppendAction
+
+from experiments.ablations import planning
+from experiments.ablations.planning import Plan
+from experiments.ablations.publish import publish
+from experiments.launchers.launch import launch
+from experiments.launchers.launching import PLACES, Launching, part_of
+from experiments.launchers.progress import Progression
+from experiments.launchers.shortfall import finished, say_failures, say_gone
+from experiments.specs.designs import DESIGNS, Cell, Request, with_baselines
+from experiments.specs.engines import EngineName, require
+from experiments.specs.factors import factors_of
+from experiments.specs.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
+from experiments.sync.invocation import tracked
+from vapo_core import bounds
+from vapo_core.files import ensure_writable, write_whole
+from vapo_core.settings import BASE_SIZES, EXAMS, RECIPES, SCALES, Base, Evaluation, Settings
+from vapo_core.sizes import check_fits
+from vapo_core.tasks import TASKS
+
+BASES = 3
+"""Base initialisations, nested in the seeds of the language world."""
+
+DesignName = Literal[
+    "leave-one-out", "add-one-in", "full-factorial", "fractional-factorial", "one-at-a-time", "grid",
+    "alpha-by-length", "lambda-by-lambda",
+]  # fmt: skip
+
+
+class Preset(NamedTuple):
+    """How much of it."""
+
+    seeds: int
+    first_seed: int
+    steps: int
+    baselines: tuple[str, ...]
+    probes: Mapping[str, int]
+
+
+MEASURED = ("value_error", "gradient_variance", "exploration")
+"""Probes of the presets quick (at the start and the end of a run) and full (in the middle, too)."""
+
+PRESETS: dict[str, dict[str, Preset]] = {
+    "walk": {
+        "smoke": Preset(2, 0, 4, (), {}),
+        "quick": Preset(20, 0, DEFAULT_STEPS["walk"], ("ppo", "grpo", "dapo"), dict.fromkeys(MEASURED, 30)),
+        "full": Preset(32, 1000, DEFAULT_STEPS["walk"], ("ppo", "grpo", "dapo"), dict.fromkeys(MEASURED, 15)),
+    },
+    "lm": {
+        "smoke": Preset(2, 0, 2, (), {}),
+        "quick": Preset(3, 0, DEFAULT_STEPS["lm"], ("ppo",), dict.fromkeys(MEASURED, 30)),
+        "full": Preset(32, 1000, DEFAULT_STEPS["lm"], ("ppo", "grpo", "dapo"), dict.fromkeys(MEASURED, 15)),
+    },
+}
+
+
+class AblateConfig(Launching):
+    """Train every arm of a design on paired seeds and compare them with the reference arm.
+
+    --config FILE.yaml gives options, too.
+    """
+
+    world: Literal["walk", "lm"] = Field(
+        "walk", description="walk: small networks, exact answers; lm: tiny transformers"
+    )
+    design: DesignName = Field(
+        "leave-one-out", description="which arms; grid and one-at-a-time are over what --vary names"
+    )
+    fraction: Literal[64, 32, 16] = Field(64, description="runs per seed of the fractional factorial")
+    vary: UseAppendAction[tuple[tuple[str, ...], ...]] = Field(
+        (), description="NAME VALUE...: a setting, or dials.NAME, and its values; may be given several times"
+    )
+    order_seed: int = Field(0, ge=0, le=bounds.SEED, description="draws the order of runs within each seed")
+    preset: Literal["smoke", "quick", "full"] = Field("quick", description="seconds, minutes, or for a verdict")
+    seeds: int = Field(20, ge=1, le=bounds.RUNS, description="paired seeds per arm")
+    first_seed: int = Field(0, ge=0, le=bounds.SEED, description="the seeds are first_seed, first_seed + 1, ...")
+    steps: int = Field(30, ge=1, le=bounds.STEPS, description="RL steps per run")
+    baselines: tuple[str, ...] = Field((), description="recipes to run beside the design's arms")
+    runs: Path = Field(Path("runs"), description="folder of records, caches and outcomes")
+    dry_run: bool = Field(False, description="show the plan and its cost, run nothing")
+    task: str = Field("walk", description="task name")
+    engine: EngineName = Field("transformers", description="what samples answers in world lm")
+    base: Base = Field(Base(), description="init is the seed's own, unless it is a checkpoint")
+    probes: dict[str, int] = Field({}, description="NAME EVERY pairs: what to measure, RL steps between measurements")
+    settings: Settings
+    evaluation: Evaluation
+
+    @field_validator("vary", mode="before")
+    @classmethod
+    def _as_words(cls, value: Any) -> Any:
+        """YAML gives numbers where the command line gives words."""
+        if not isinstance(value, (list, tuple)) or not all(isinstance(item, (list, tuple)) for item in value):
+            raise ValueError("expected a list of lists, such as [[alpha, 0.1, 0.25], [mu, 0]]")
+        return tuple(tuple(map(str, item)) for item in value)
+
+
+def plan(config: AblateConfig, dials: dict[str, Any]) -> Plan:
+    """Every cell with every seed: seeds one after the other, cells in random order within each.
+
+    Raises:
+        ValueError: for an unknown recipe among the baselines, something to vary that cannot be, or an impossible
+            combination.
+    """
+    unknown = [name for name in config.baselines if name not in RECIPES]
+    if unknown:
+        raise ValueError(f"baselines: no recipe {unknown[0]!r} (allowed: {', '.join(RECIPES)})")
+    design = DESIGNS[config.design]
+    if config.vary and not design.varies:
+        takers = ", ".join(name for name, other in DESIGNS.items() if other.varies)
+        raise ValueError(f"vary: design {config.design} varies no setting (allowed with: {takers})")
+    own = TASKS[config.task].dials(**dials)
+    factors = factors_of(config.design, config.task, config.vary, config.settings, own)
+    cells = with_baselines(design.cells(Request(config.fraction, factors)), config.baselines)
+    planning.check_labels(cells)
+    bounds.check_product("seeds", {"arms": len(cells), "seeds": config.seeds}, bounds.RUNS)
+    seeds = range(config.first_seed, config.first_seed + config.seeds)
+    ordered = planning.in_blocks(cells, seeds, config.order_seed)
+    first = {cell: _spec(config, dials, cell, config.first_seed) for cell in cells}
+    check_fits(first[cells[0]])
+    specs = tuple(
+        first[cell].model_copy(update={"seed": seed, "base": _base_of(config, seed)}) for seed, cell in ordered
+    )
+    labels = {spec.hash: cell.label for spec, (_, cell) in zip(specs, ordered, strict=True)}
+    return Plan(specs, labels, design.reference, tuple(cell.label for cell in cells))
+
+
+def _spec(config: AblateConfig, dials: dict[str, Any], cell: Cell, seed: int) -> RunSpec:
+    return RunSpec(
+        world=config.world,
+        task=TaskSpec(name=config.task, dials={**dials, **dict(cell.dials)}),
+        recipe=cell.recipe,
+        toggles=cell.toggles,
+        settings=Settings(**{**config.settings.model_dump(), **dict(cell.settings)}),
+        variants=dict(RECIPES[cell.recipe].variants),
+        base=_base_of(config, seed),
+        engine=config.engine,
+        evaluation=config.evaluation,
+        seed=seed,
+        steps=config.steps,
+        probes=config.probes,
+        log_every=log_every(config.world, config.steps),
+    )
+
+
+def _base_of(config: AblateConfig, seed: int) -> Base:
+    """Bases made here are nested in the seeds; there is one of a checkpoint."""
+    if config.base.model not in BASE_SIZES:
+        return config.base
+    return config.base.model_copy(update={"init": seed if config.world == "walk" else seed % BASES})
+
+
+def describe_plan(config: AblateConfig, plan: Plan) -> str:
+    """What would run, what it costs and what it can see, for a person."""
+    arms, blind = plan.arms, config.design == "fractional-factorial"
+    speed = planning.measured_speed(config.runs, config.world, config.task, config.steps)
+    mine = part_of(plan.specs, config.shard)
+    done = sum((config.runs / spec.hash / "row.json").exists() for spec in mine)
+    return "\n".join(
+        [
+            f"{config.design} on {config.task} ({config.world}): {len(arms)} arms x {config.seeds} seeds"
+            f" = {len(plan.specs)} runs of {config.steps} steps",
+            *([f"part {config.shard} of them: {len(mine)} runs"] if config.shard else []),
+            *planning.cost_lines(len(mine) - done, speed, config.at_once, done),
+            *planning.power_lines(config.design, config.seeds, config.fraction),
+            *(planning.alias_lines(config.fraction) if blind else []),
+            *planning.arm_lines(plan),
+        ]
+    )
+
+
+def outcome_folder(config: AblateConfig, dials: dict[str, Any]) -> Path:
+    """Where the tables and the page of this ablation go."""
+    size = f"-{config.fraction}" if config.design == "fractional-factorial" else ""
+    names = "".join(f"-{item[0]}" for item in config.vary)
+    plain = f"ablate-{config.world}-{config.task}-{config.design}{size}{names}-{config.preset}"
+    return config.runs / (plain if _is_plain(config, dials) else f"{plain}-{_mark(config, dials)}")
+
+
+def _is_plain(config: AblateConfig, dials: dict[str, Any]) -> bool:
+    """Whether it is the preset as it stands; anything else gets a folder of its own and overwrites no other outcome."""
+    preset = PRESETS[config.world][config.preset]
+    mine = (config.seeds, config.first_seed, config.steps, config.baselines, config.probes)
+    usual = (config.settings, config.evaluation) == (SCALES[config.world], EXAMS[config.world])
+    usual = usual and (config.engine, config.base) == ("transformers", Base())
+    values = [item[1:] for item in config.vary]
+    return mine == tuple(preset) and usual and not (dials or values)
+
+
+def _mark(config: AblateConfig, dials: dict[str, Any]) -> str:
+    """A short name for what differs from the preset."""
+    content = config.model_dump(mode="json", exclude={*PLACES, "runs", "dry_run", "order_seed"}, exclude_defaults=True)
+    text = json.dumps({**content, "dials": dials}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+
+def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:
+    """Run the design, then write runs.csv, curves.parquet, figures and report.html; prints the table.
+
+    Returns:
+        Exit code: 0, or 1 if some run could not be finished.
+    """
+    planned, out = plan(config, dials), outcome_folder(config, dials)
+    print(describe_plan(config, planned))
+    if config.dry_run:
+        return 0
+    require(config.engine)
+    ensure_writable(out)
+    write_whole(out / "config.json", _resolved(config, planned))
+    study, specs = out.name, part_of(planned.specs, config.shard)
+    bar = Progression(config.world, len(specs))
+    earlier = {spec for spec in specs if (config.runs / spec.hash / "row.json").exists()}
+    with tracked(config.runs, study, planned.labels, out) as tracking:
+        try:
+            failures = launch(
+                config, specs, config.runs, study, tracking,
+                lambda spec, row: bar.advance(spec, row, spec not in earlier, planned.labels[spec.hash]),
+            )  # fmt: skip
+        finally:
+            bar.close()
+        gone = say_gone(finished(specs, failures), config.runs)
+        left = len(specs) - len(failures) - gone
+        if config.shard:
+            print(f"part {config.shard}: {left} of its {len(specs)} runs are finished;"
+                  " once all parts are, the command without --shard makes the tables")  # fmt: skip
+        elif left:
+            publish(planned, config.runs, config.design, out)
+    say_failures(failures, lambda spec: planned.labels[spec.hash])
+    if not left:
+        print("no run is finished, so there are no tables", file=sys.stderr)
+    return 1 if failures or gone else 0
+
+
+def _resolved(config: AblateConfig, plan: Plan) -> str:
+    """The configuration as JSON, with the order in which the runs were to start."""
+    content = json.loads(config.model_dump_json(exclude={*PLACES, "runs", "dry_run"}))  # infinity as text
+    order = [{"seed": spec.seed, "arm": plan.labels[spec.hash], "spec": spec.hash} for spec in plan.specs]
+    return json.dumps({**content, "order": order}, indent=1)

@@ -1,0 +1,1 @@
+"""What runs take, before they start: time and memory."""

@@ -1,0 +1,1 @@
+"""Many runs at once: worker processes on this machine, or a Ray cluster."""

@@ -1,0 +1,204 @@
+"""Runs on a Ray cluster: what the command keeps, so that it outlives the cluster."""
+
+import importlib.util
+import multiprocessing
+import os
+import socket
+import sys
+import time
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import NamedTuple
+
+from experiments.launchers.launching import Launching
+from experiments.launchers.progress import clock
+from experiments.launchers.ray.node import Refusal
+from experiments.launchers.workers import Answer, Job
+from experiments.services.stopping import deaf_children
+from experiments.specs.exact import AnySpec
+
+POLL_S = 0.5
+PATIENCE_S = 900.0
+"""Seconds to wait for a cluster that went away in the middle."""
+
+CONNECT_S = 300.0
+"""Seconds in which a cluster has to take a connection."""
+
+CALL_S = 5.0
+"""Seconds in which its machine has to answer at all."""
+
+MOST_LOSSES = 5
+"""Connections lost one after the other without any run finished between: then the fault is not the cluster's."""
+
+
+KEPT = "finished runs are kept, give the command again"
+
+
+class Came(NamedTuple):
+    """What came of a run."""
+
+    spec: AnySpec
+    answer: Answer
+    lost: bool = False
+    """Its node or process is gone: the run's misfortune, or the first sign that the whole cluster is going."""
+
+
+class Room(NamedTuple):
+    """The cluster holds so many runs at a time."""
+
+    runs: int
+
+
+class RayCrew:
+    """A connection to a Ray cluster, made again when the cluster comes back."""
+
+    def __init__(self, job: Job, how: Launching) -> None:
+        """Connect.
+
+        Raises:
+            ValueError: if ray is not installed, the address is none, or no cluster answers there.
+        """
+        if importlib.util.find_spec("ray") is None:
+            raise ValueError("launcher ray needs the package ray: pip install -e '.[cluster]'")
+        if "://" in how.address:
+            raise ValueError(f"address {how.address!r}: give HOST:PORT, and the command on a node of the cluster")
+        self._job, self._how = job, how
+        self._given: dict[str, AnySpec] = {}
+        self._doubtful: list[Came] = []
+        self._room, self._losses, self._cramped = 0, 0, False
+        self._process: BaseProcess | None = None
+        if reason := self._connect():
+            self.stop()
+            raise ValueError(
+                f"no Ray cluster takes a connection at {how.address}: {reason}; start one: ray start --head"
+            )
+
+    def room(self) -> bool:
+        """Whether the cluster holds another run."""
+        return len(self._given) < min(self._room, self._how.workers or self._room)
+
+    def give(self, spec: AnySpec) -> None:
+        """Begin a run; a bridge that has died meanwhile shows when answers are taken."""
+        self._given[spec.hash] = spec
+        try:
+            self._line.send(spec)
+        except OSError:
+            return
+
+    def busy(self) -> bool:
+        """Whether any run is under way."""
+        return bool(self._given)
+
+    def take(self) -> list[tuple[AnySpec, Answer]]:
+        """Answers; all runs under way come back to be begun again if the cluster is lost.
+
+        Raises:
+            ValueError: if a node has other code.
+            OSError: if the cluster does not come back.
+        """
+        found: list[tuple[AnySpec, Answer]] = []
+        try:
+            while self._line.poll(0 if found else POLL_S):
+                self._hear(self._line.recv(), found)
+        except (EOFError, OSError):
+            found += [(spec, Answer(again=True)) for spec in self._given.values()]
+            self._given, self._doubtful = {}, []
+            self._reconnect(len(found))
+        return found
+
+    def stop(self) -> None:
+        """End the connection; Ray then ends what runs on the cluster."""
+        if self._process is None:
+            return
+        self._line.close()  # the bridge sees it, and leaves
+        self._process.join(timeout=10)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+    def _hear(self, said: Came | Room | Refusal, found: list[tuple[AnySpec, Answer]]) -> None:
+        if isinstance(said, Refusal):
+            raise ValueError(said.reason)
+        if isinstance(said, Room):  # so the cluster is there, and what was lost was lost by itself
+            self._room = said.runs
+            self._say_whether_there_is_room()
+            doubtful, self._doubtful = self._doubtful, []
+            for came in doubtful:
+                self._settle(came, found)
+        elif said.lost:
+            self._doubtful.append(said)
+        else:
+            self._losses = 0
+            self._settle(said, found)
+
+    def _say_whether_there_is_room(self) -> None:
+        if not self._room and not self._cramped:
+            print(f"the Ray cluster has no room for a run (cpus_per_run {self._how.cpus_per_run:g}, gpus_per_run"
+                  f" {self._how.gpus_per_run:g}); waiting for machines to join", file=sys.stderr, flush=True)  # fmt: skip
+        self._cramped = not self._room
+
+    def _settle(self, came: Came, found: list[tuple[AnySpec, Answer]]) -> None:
+        if self._given.pop(came.spec.hash, None) is not None:
+            found.append((came.spec, came.answer))
+
+    def _start(self) -> tuple[Connection, BaseProcess]:
+        context = multiprocessing.get_context("spawn")
+        line, there = context.Pipe()
+        process = context.Process(target=_bridge, args=(there, self._job, self._how))
+        with deaf_children():
+            process.start()
+        there.close()  # so that the line ends when the process does
+        return line, process
+
+    def _connect(self) -> str:
+        """Start a bridge and wait until it is connected; why it is not, or ""."""
+        if reason := nobody_at(self._how.address):
+            return reason
+        self._line, self._process = self._start()
+        try:
+            if not self._line.poll(CONNECT_S):
+                return f"nothing answered within {CONNECT_S:.0f} s"
+            said = self._line.recv()
+        except (EOFError, OSError):
+            return "the connection was lost at once"
+        if isinstance(said, Refusal):
+            return said.reason
+        self._hear(said, [])
+        return ""
+
+    def _reconnect(self, begun: int) -> None:
+        self._losses += 1
+        if self._losses > MOST_LOSSES:
+            raise OSError(f"the connection to Ray was lost {MOST_LOSSES} times without a finished run between; {KEPT}")
+        print(f"the Ray cluster at {self._how.address} is away; waiting for it up to {clock(PATIENCE_S)},"
+              f" {begun} runs are begun again then", file=sys.stderr, flush=True)  # fmt: skip
+        pause, end = 1.0, time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            self.stop()
+            if not self._connect():
+                return
+            time.sleep(pause)
+            pause = min(2 * pause, 30.0)
+        raise OSError(f"the Ray cluster at {self._how.address} did not come back; {KEPT}")
+
+
+def nobody_at(address: str) -> str:
+    """Why nothing can be there, or "": Ray itself would look for minutes."""
+    place = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
+    host, _, port = place.rpartition(":")
+    if not place:
+        return ""  # a cluster that this machine is a node of, which Ray finds
+    if not host or not port.isdecimal():
+        return f"{place!r} is no HOST:PORT"
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CALL_S).close()
+    except (OSError, OverflowError) as error:
+        return " ".join(str(error).split())
+    return ""
+
+
+def _bridge(line: Connection, job: Job, how: Launching) -> None:
+    """In a process of its own, which alone imports ray."""
+    from experiments.launchers.ray.bridge import serve
+
+    serve(line, job, how)

@@ -1,0 +1,81 @@
+"""Where a run was started: what relative paths in its spec are relative to. Kept beside the spec, so that no hash moves."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from experiments.specs.spec import RunSpec, TaskSpec
+from vapo_core.files import write_whole
+from vapo_core.reading import reading
+from vapo_core.settings import BASE_SIZES
+
+PATH_DIALS = ("path", "held_out_path")
+"""Dials of tasks that are files or folders."""
+
+
+def keep_origin(home: Path) -> None:
+    """Record the working directory in a run's folder, the first time it is worked on."""
+    if not (home / "origin.json").exists():
+        write_whole(home / "origin.json", json.dumps({"folder": str(Path.cwd())}, indent=2))
+
+
+def places(home: Path) -> list[Path]:
+    """Folders in which a run's relative paths are looked for, in this order.
+
+    First where it was started: a file of the same name elsewhere may be another one. Of a run that does not say, the working
+    directory, then the folder that its folder of records is in.
+
+    Raises:
+        ValueError: if the record cannot be read.
+    """
+    record = home / "origin.json"
+    if not record.is_file():
+        return [Path.cwd(), home.resolve().parent.parent]
+    with reading(record):
+        return [Path(json.loads(record.read_text(encoding="utf-8"))["folder"]), Path.cwd()]
+
+
+def located(spec: RunSpec, home: Path) -> RunSpec:
+    """A spec by which its run can be built from any working directory; never hash it.
+
+    Args: home, the run's folder.
+
+    Raises:
+        ValueError: if a file or folder with the task's data is in none of `places`.
+    """
+    dials = located_dials(spec.task.dials, home)
+    check_found(dials, home)
+    base = {"model": spec.base.model, "critic": spec.base.critic}
+    here = {name: value if value in (*BASE_SIZES, "policy") else _found(value, home) for name, value in base.items()}
+    task = TaskSpec(name=spec.task.name, dials=dials)
+    return spec.model_copy(update={"task": task, "base": spec.base.model_copy(update=here)})
+
+
+def located_dials(dials: Mapping[str, Any], home: Path) -> dict[str, Any]:
+    """Dials with paths that lead to the run's data from here; as given where there are none."""
+    return {name: _found(value, home) if name in PATH_DIALS else value for name, value in dials.items()}
+
+
+def check_found(dials: Mapping[str, Any], home: Path) -> None:
+    """Refuse a relative path of dials that leads nowhere.
+
+    Raises:
+        ValueError: naming the dial and the places.
+    """
+    for name in PATH_DIALS:
+        value = dials.get(name, "")
+        if value and not Path(value).is_absolute() and not Path(value).exists():
+            first, second = places(home)
+            others = "" if first == second else f" nor in {second}"
+            raise ValueError(
+                f"dials.{name} = {value!r}: no such file or folder in {first}{others}; give an absolute path"
+            )
+
+
+def _found(value: str, home: Path) -> str:
+    """A path as given where that leads to it, or to nothing; else the absolute one in the first place that has it."""
+    if not value or Path(value).is_absolute():
+        return value
+    first = next((place for place in places(home) if (place / value).exists()), Path.cwd())
+    return value if first == Path.cwd() else str(first / value)

@@ -1,0 +1,101 @@
+"""What results folders hold: rows that were committed with their curves count as finished and are not run again."""
+
+import tempfile
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.tables.schema import CURVE_COLUMNS, PROBE_COLUMNS, RUN_COLUMNS, Tables, load
+from experiments.records.arrays import Arrays
+from experiments.runs.collect import Finished, from_records, write_tables
+from experiments.specs.exact import AnySpec
+from vapo_core.files import write_whole, write_whole_bytes
+from vapo_core.settings import PROBES
+
+METRICS: tuple[str, ...] = ("val/", "activity/", *(f"{probe}/" for probe in PROBES))
+"""Beginnings of the metrics that a study's tables keep, beside everything of exact runs."""
+
+FURTHER_METRICS = ("reward/mean", "response_length/mean", "actor/entropy", "tokens/generated")
+
+ARRAYS: tuple[str, ...] = ("credit",)
+"""Probes of trained runs whose arrays judges read; a study's tables keep no others."""
+
+
+def folders(results: Path) -> list[Path]:
+    """Folders of results that hold a table of runs."""
+    return sorted(path.parent for path in results.glob("*/runs.csv"))
+
+
+def held(folder: Path) -> set[str]:
+    """Spec hashes of the rows a folder holds whole: in runs.csv, and with points in curves.parquet."""
+    if not all((folder / name).is_file() for name in ("runs.csv", "curves.parquet")):
+        return set()
+    named = pd.read_csv(folder / "runs.csv", usecols=["spec"], dtype=str)["spec"]
+    points = pd.read_parquet(folder / "curves.parquet", columns=["spec"])["spec"]
+    return set(named) & set(points.astype(str))
+
+
+def part(tables: Tables, specs: Collection[str]) -> Tables:
+    """The rows of some runs."""
+    return Tables(*(table[table["spec"].astype(str).isin(list(specs))] for table in tables))
+
+
+def joined(parts: Sequence[Tables]) -> Tables:
+    """Several tables as one; of a run that is in two of them the first is kept."""
+    seen: set[str] = set()
+    fresh = []
+    for tables in parts:
+        wanted = set(tables.runs["spec"]) - seen
+        seen |= wanted
+        fresh.append(part(tables, wanted))
+    return Tables(*(_stacked(columns) for columns in zip(*fresh, strict=True)))
+
+
+def _stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    some = [table for table in tables if len(table)] or list(tables[:1])
+    return pd.concat(some, ignore_index=True)
+
+
+def from_runs(specs: Iterable[AnySpec], runs: Path) -> Tables:
+    """The finished runs among these specs, slim: named metrics, and arrays that judges read."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_tables([_slim(found) for found in from_records(specs, runs)], Path(folder))
+        if not (Path(folder) / "runs.csv").read_text().strip():
+            return nothing()
+        return load(Path(folder))
+
+
+def nothing() -> Tables:
+    """No runs."""
+    return Tables(*(pd.DataFrame(columns=list(names)) for names in (RUN_COLUMNS, CURVE_COLUMNS, PROBE_COLUMNS)))
+
+
+def _slim(found: Finished) -> Finished:
+    if found.row["world"] == "exact":
+        return found
+    points = [(step, {name: x for name, x in metrics.items() if _kept(name)}) for step, metrics in found.points]
+    return Finished(found.row, points, lambda: _last_of_each(found.arrays()))
+
+
+def _kept(metric: str) -> bool:
+    return metric in FURTHER_METRICS or metric.startswith(METRICS)
+
+
+def _last_of_each(arrays: Iterable[Arrays]) -> list[Arrays]:
+    """The last measurement of every probe whose arrays are read."""
+    return list({line.probe: line for line in arrays if line.probe in ARRAYS}.values())
+
+
+def write(tables: Tables, out: Path) -> None:
+    """runs.csv, curves.parquet and probes.parquet, each whole or not at all, in an order that does not depend on history."""
+    order = tables.runs.sort_values("spec", ignore_index=True)
+    write_whole_bytes(out / "curves.parquet", _parquet(tables.curves, ["spec", "metric", "step"]))
+    write_whole_bytes(out / "probes.parquet", _parquet(tables.probes, ["spec", "probe", "step", "column", "item"]))
+    write_whole(out / "runs.csv", order.to_csv(index=False))
+
+
+def _parquet(table: pd.DataFrame, by: list[str]) -> bytes:
+    text = [name for name in table.columns if name not in ("step", "item", "value")]
+    plain = table.astype({**dict.fromkeys(text, "str"), "value": "float64"}).sort_values(by, ignore_index=True)
+    return bytes(plain.astype(dict.fromkeys(text, "category")).to_parquet(index=False, compression="zstd"))

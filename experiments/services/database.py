@@ -1,0 +1,152 @@
+"""What processes on several machines share through PostgreSQL: a lock, who is at work, and rows of finished runs.
+
+A worker that is killed, or whose machine is lost, shows no sign of life any more; what it had begun is then free again.
+"""
+
+import hashlib
+import json
+import threading
+import uuid
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, NamedTuple
+
+from experiments.services.addresses import redacted, remember
+
+BEAT_S = 5.0
+"""Seconds between a worker's signs of life."""
+
+SILENCE_S = 60.0
+"""Seconds without one after which a worker counts as dead. A server that was just started gives everybody as long to
+report again, so an outage kills nobody."""
+
+TABLES = (
+    "create table if not exists vapo_workers (name text primary key, seen timestamptz not null default now())",
+    "create table if not exists vapo_runs (spec text primary key, worker text not null, content text)",
+)
+"""A run's content is its row as JSON, null while it is being run."""
+
+POOL: Mapping[str, Any] = {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True, "pool_recycle": 600}
+"""Of every process's connections to a database, ours and Optuna's: two are kept, two more at most are open."""
+
+ALIVE = (
+    "exists (select 1 from vapo_workers w where w.name = {name} and greatest(w.seen, pg_postmaster_start_time())"
+    " > now() - make_interval(secs => :silence))"
+)
+
+
+class Database(NamedTuple):
+    """A PostgreSQL database by its address for SQLAlchemy; connections are pooled by process."""
+
+    address: str
+
+    def __repr__(self) -> str:
+        return f"Database({redacted(self.address)!r})"
+
+    @contextmanager
+    def alone(self, what: str) -> Iterator[None]:
+        """Only one process on all machines is within a block of that name; the lock falls with its connection."""
+        key = int.from_bytes(hashlib.sha256(f"vapo {what}".encode()).digest()[:8], "big", signed=True)
+        with engine(self.address).connect() as connection:
+            connection.exec_driver_sql(f"select pg_advisory_lock({key})")
+            try:
+                yield
+            finally:
+                connection.exec_driver_sql(f"select pg_advisory_unlock({key})")
+
+    def prepare(self) -> None:
+        """Make the tables if they are not there."""
+        with self.alone("tables"):
+            for table in TABLES:
+                self._do(table)
+
+    # --- who is at work ---
+
+    @contextmanager
+    def working(self) -> Iterator[str]:
+        """Show signs of life while the block runs; yields this worker's name."""
+        me, done = uuid.uuid4().hex, threading.Event()
+        thread = threading.Thread(target=self._keep_beating, args=(me, done), daemon=True)
+        with _ignored():
+            self._beat(me)
+        thread.start()
+        try:
+            yield me
+        finally:
+            done.set()
+            thread.join()
+
+    def is_alive(self, worker: str) -> bool:
+        """Whether a worker on any machine has shown a sign of life lately."""
+        return bool(self._do(f"select {ALIVE.format(name=':worker')}", worker=worker, silence=SILENCE_S)[0][0])
+
+    def _keep_beating(self, me: str, done: threading.Event) -> None:
+        while not done.wait(BEAT_S):
+            with _ignored():  # the worker itself says that the database is away; the next beat may reach it
+                self._beat(me)
+        with _ignored():
+            self._do("delete from vapo_workers where name = :me", me=me)
+
+    def _beat(self, me: str) -> None:
+        self._do("insert into vapo_workers (name) values (:me) on conflict (name) do update set seen = now()", me=me)
+
+    # --- rows of finished runs ---
+
+    def rows(self, specs: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Spec hash -> row, of those that were finished anywhere."""
+        found = self._do(
+            "select spec, content from vapo_runs where spec = any(:specs) and content is not null", specs=list(specs)
+        )
+        return {spec: json.loads(content) for spec, content in found}
+
+    def put(self, spec: str, row: Mapping[str, Any], worker: str = "") -> None:
+        """Publish a finished run; the first one stays."""
+        self._do(
+            "insert into vapo_runs (spec, worker, content) values (:spec, :worker, :content) on conflict (spec) do update"
+            " set worker = :worker, content = :content where vapo_runs.content is null",
+            spec=spec, worker=worker, content=json.dumps(row),
+        )  # fmt: skip
+
+    def take(self, spec: str, worker: str) -> bool:
+        """Take a run that nobody has finished and no living worker has; whether it is ours now."""
+        taken = self._do(
+            "insert into vapo_runs (spec, worker) values (:spec, :worker) on conflict (spec) do update set worker = :worker"
+            f" where vapo_runs.content is null and (vapo_runs.worker = :worker or not {ALIVE.format(name='vapo_runs.worker')})"
+            " returning spec",
+            spec=spec, worker=worker, silence=SILENCE_S,
+        )  # fmt: skip
+        return bool(taken)
+
+    def leave(self, spec: str, worker: str) -> None:
+        """Give back a run that was not finished."""
+        self._do(
+            "delete from vapo_runs where spec = :spec and worker = :worker and content is null",
+            spec=spec,
+            worker=worker,
+        )
+
+    def _do(self, statement: str, **values: Any) -> list[Any]:
+        from sqlalchemy import text
+
+        with engine(self.address).connect() as connection:
+            found = connection.execute(text(statement), values)
+            return list(found) if found.returns_rows else []
+
+
+@contextmanager
+def _ignored() -> Iterator[None]:
+    """For what need not arrive."""
+    try:
+        yield
+    except Exception:
+        return
+
+
+@cache
+def engine(address: str) -> Any:
+    """The process's connections to a database, one more than its threads at most."""
+    from sqlalchemy import create_engine
+
+    remember(address)
+    return create_engine(address, isolation_level="AUTOCOMMIT", **POOL)

@@ -1,0 +1,41 @@
+"""Whether two machines would compute the same: what is compared before a run is begun elsewhere."""
+
+import hashlib
+import platform
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+LIBRARIES = ("torch", "transformers", "numpy")
+"""Other versions of these give other numbers."""
+
+ROOT = Path(__file__).parents[2]
+
+
+@cache
+def fingerprint() -> dict[str, str]:
+    """Name -> version of all that numbers depend on; our own code goes by the hash of its source."""
+    own = hashlib.sha256()
+    for path in sorted([*(ROOT / "vapo_core").rglob("*.py"), *(ROOT / "experiments").rglob("*.py")]):
+        own.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
+    return {
+        "vapo-lab's source": own.hexdigest()[:12],
+        "Python": ".".join(platform.python_version_tuple()[:2]),
+        **{name: _version(name) for name in LIBRARIES},
+    }
+
+
+def difference(here: dict[str, str], there: dict[str, str]) -> str:
+    """What differs, such as `torch 2.12.0 there, 2.13.0 here`; "" if nothing does."""
+    return ", ".join(
+        f"{name} {there.get(name, 'missing')} there, {mine} here"
+        for name, mine in here.items()
+        if there.get(name) != mine
+    )
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name).split("+")[0]  # builds for CPU and GPU of one version go together
+    except PackageNotFoundError:
+        return "missing"

@@ -1,0 +1,1 @@
+"""Questions and runs of the component study."""

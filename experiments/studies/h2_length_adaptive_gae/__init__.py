@@ -1,0 +1,1 @@
+"""Questions and runs of limitation 2, length-adaptive GAE."""

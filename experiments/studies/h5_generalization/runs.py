@@ -1,0 +1,133 @@
+"""Limitation 5, generalisation: is the critic right on problems unlike the training ones, and does VAPO overfit more?
+
+h5a: full VAPO on chains (the runs of h1a), on chains with filler, on chains up to three steps with a split of four, and on
+the walk with hazards that training never has. h5b: VAPO, GRPO and DAPO with accuracies on every split along the way; in
+preset full these are runs of the core tables.
+
+Seconds of one busy core per run, measured: on the walk 3 to 4, on text 30 with accuracies every 5 steps. Quick comes to
+6 minutes beyond the runs of h1a, full to little more than an hour beyond those and the core tables.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from analysis.verdict.questions import Floor, Question
+from experiments.specs.exact import AnySpec
+from experiments.specs.spec import RunSpec
+from experiments.studies import core, exact_specs, real
+from experiments.studies.h1_value_fidelity.runs import critic, first_seeds
+
+QUESTIONS: dict[str, Question] = {
+    "h5a": Question(
+        id="h5a",
+        question="Does the critic generalise to out-of-distribution problems?",
+        estimand=(
+            "FVU of full VAPO's critic out of distribution minus its FVU on held-out problems in distribution, places"
+            " weighted so that response length and true V are distributed alike in both (V for the weights from an"
+            " independent half of the continuations) and both errors over one Var(V), that of the matched places; mean of"
+            " splits ood_operator and ood_composition of chain, and of the measurements before the first and after the last"
+            " RL step. Walk: split ood_hazard."
+        ),
+        unit="share of Var(V)",
+        prediction=(
+            "Positive: what the critic learned of one operator or order of operators says nothing certain about another."
+            " The gap captured on alternative next steps should fall by less than FVU rises, since a shift of level keeps"
+            " their order. Theory gives no magnitude."
+        ),
+        threshold=0.10,
+        primary="tiny_lm",
+        also=("walk",),
+        floor=Floor(
+            "effective share of places that matching leaves, (sum w)^2 / (n sum w^2), the smaller of two splits", 0.2
+        ),
+    ),
+    "h5b": Question(
+        id="h5b",
+        question="Does VAPO overfit more than critic-free methods?",
+        estimand=(
+            "accuracy on problems out of distribution (mean of ood_operator and ood_composition of chain) where held-out"
+            " accuracy in distribution first reaches 0.50, linear between measurements, vapo minus grpo, paired by seed."
+            " Walk: accuracy on ood_hazard where the held-out one first reaches 0.80."
+        ),
+        unit="accuracy",
+        prediction=(
+            "No difference: near lambda = 1 both follow the same expected direction up to weights 1 / sqrt(p (1 - p)) of"
+            " prompts (R13), so at equal skill in distribution equal skill beyond it; a difference would have to come from"
+            " lambda < 1, those weights, or noise."
+        ),
+        threshold=0.03,
+        primary="tiny_lm",
+        also=("walk",),
+        floor=Floor("share of seeds in which both runs reach that held-out accuracy", 0.8),
+        equivalence=True,
+    ),
+}
+
+
+SEEDS: dict[str, dict[str, int]] = {
+    "smoke": {"transfer_text": 0, "further_text": 0, "transfer_walk": 2, "arms_text": 0, "arms_walk": 2},
+    "quick": {"transfer_text": 2, "further_text": 0, "transfer_walk": 8, "arms_text": 3, "arms_walk": 8},
+    "full": {"transfer_text": 32, "further_text": 32, "transfer_walk": 64, "arms_text": 32, "arms_walk": 64},
+}
+"""Seeds from the core tables' first on; `further_text`: chains with filler, and short ones."""
+
+FILLED: dict[str, Any] = {"filler": 2}
+"""Steps of five tokens in place of three: length without decisions, for the 2 x 2 of length and composition."""
+SHORT: dict[str, Any] = {"longest": 3, "farthest": 4}
+"""The dials at which longer problems are neither solved nor hopeless (results/tasks)."""
+HAZARDS: dict[str, Any] = {"novel_hazards": 3}
+"""The walk keeps three places of the hazard from training."""
+
+ARMS: tuple[str, ...] = ("vapo", "grpo", "dapo")
+OFTEN: dict[str, int] = {"smoke": 1, "quick": core.OFTEN, "full": core.OFTEN}
+"""RL steps between accuracies on text."""
+OFTEN_WALK: dict[str, int] = {"smoke": 1, "quick": 3, "full": 3}
+
+
+def arm(preset: str, seed: int, recipe: str) -> RunSpec:
+    """A recipe on chains with accuracies along the way; in preset full the core tables' own run."""
+    probes = None if preset == "full" else {"generalization": OFTEN[preset]}
+    return core.run("lm", preset, seed, recipe, task="chain", probes=probes)
+
+
+def transfer_walk(preset: str, seed: int) -> RunSpec:
+    """Full VAPO on the walk, its critic also judged where the hazard lies elsewhere."""
+    steps = core.STEPS["walk"][preset]
+    return core.run(
+        "walk", preset, seed, dials=HAZARDS, probes={"value_transfer": steps, "generalization": OFTEN_WALK[preset]}
+    )
+
+
+def arm_walk(preset: str, seed: int, recipe: str) -> RunSpec:
+    """A recipe on the walk with accuracies along the way."""
+    if recipe == "vapo":
+        return transfer_walk(preset, seed)
+    return core.run("walk", preset, seed, recipe, dials=HAZARDS, probes={"generalization": OFTEN_WALK[preset]})
+
+
+def transfer(preset: str) -> Iterable[RunSpec]:
+    """Of h5a."""
+    for seed in first_seeds("lm", preset, SEEDS[preset]["transfer_text"]):
+        yield critic("lm", preset, seed, "chain")
+    for seed in first_seeds("lm", preset, SEEDS[preset]["further_text"]):
+        yield from (
+            core.run("lm", preset, seed, task="chain", dials=dials, probes={"value_transfer": core.STEPS["lm"][preset]})
+            for dials in (FILLED, SHORT)
+        )
+    for seed in first_seeds("walk", preset, SEEDS[preset]["transfer_walk"]):
+        yield transfer_walk(preset, seed)
+
+
+def arms(preset: str) -> Iterable[RunSpec]:
+    """Of h5b."""
+    for seed in first_seeds("lm", preset, SEEDS[preset]["arms_text"]):
+        yield from (arm(preset, seed, recipe) for recipe in ARMS)
+    for seed in first_seeds("walk", preset, SEEDS[preset]["arms_walk"]):
+        yield from (arm_walk(preset, seed, recipe) for recipe in ARMS)
+
+
+def specs(preset: str) -> tuple[AnySpec, ...]:
+    """Every run of the study, each once."""
+    if preset == "real":
+        return tuple(real.h5())
+    return (*dict.fromkeys([*transfer(preset), *arms(preset)]), *exact_specs.h5(preset))

@@ -1,0 +1,1 @@
+"""Questions and runs of limitation 7, credit assignment."""

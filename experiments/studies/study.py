@@ -1,0 +1,217 @@
+"""A study: its runs, and from their tables its verdicts and figures."""
+
+import importlib
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from analysis.hypotheses import theory
+from analysis.tables.schema import Tables, load
+from analysis.verdict import real_level
+from analysis.verdict.decisions import Verdict
+from analysis.verdict.verdicts import as_json
+from experiments.cost.study_plan import study_cost
+from experiments.launchers.launch import Failure, launch
+from experiments.launchers.launching import Launching, part_of
+from experiments.launchers.progress import Progression
+from experiments.launchers.shortfall import finished, say_failures, say_gone
+from experiments.runs import shelf
+from experiments.runs.run import git_commit
+from experiments.specs.engines import require
+from experiments.specs.exact import AnySpec
+from experiments.studies import STEMS, find, stem_of
+from experiments.studies.declared import late
+from experiments.studies.real import Target, chosen, flags, on
+from experiments.studies.study_readme import study_readme
+from experiments.sync.invocation import tracked
+from vapo_core.files import ensure_writable, write_whole
+from vapo_core.reading import reading
+
+
+class StudyConfig(Launching, Target):
+    """Run studies, judge them and draw their figures: `vapo study h3`, `vapo study h1 h7 --preset full`, `vapo study all`."""
+
+    preset: Literal["smoke", "quick", "full", "real"] = Field(
+        "quick", description="seconds, minutes, or hours and for a verdict; real: of a pretrained checkpoint, on a GPU"
+    )
+    level: Literal["exact", "walk", "lm", "all"] = Field("all", description="only the runs of one world")
+    runs: Path = Field(Path("runs"), description="folder of records, caches and of outcomes but those of preset full")
+    results: Path = Field(
+        Path("results"), description="folder of outcomes of preset full; what it holds is not run again"
+    )
+    dry_run: bool = Field(False, description="show the plan and its cost, run nothing")
+    judge: bool = Field(False, description="run nothing: verdicts and figures from what there is")
+
+    @model_validator(mode="after")
+    def _target_of_real(self) -> Self:
+        if self.preset != "real" and chosen(self):
+            name, value = next(iter(chosen(self).items()))
+            raise ValueError(f"{name} = {value!r}: it is an option of preset real, this is preset {self.preset}")
+        return self
+
+    @property
+    def at_once(self) -> int | None:
+        """Runs at a time; on a GPU one unless told otherwise."""
+        return 1 if self.preset == "real" and not self.workers and self.launcher == "local" else super().at_once
+
+
+def outcome_folder(stem: str, preset: str, runs: Path, results: Path) -> Path:
+    """Where a study's outcome goes."""
+    return results / stem if preset == "full" else runs / f"study-{stem}-{preset}"
+
+
+def studies_named(names: Sequence[str]) -> list[str]:
+    """Full names in their order, each once; all of them for `all`.
+
+    Raises:
+        ValueError: for no name or an unknown one.
+    """
+    if not names:
+        raise ValueError(f"study: which one? (allowed: all, {', '.join(STEMS)}, or short: h3)")
+    asked = [stem for name in names for stem in (STEMS if name == "all" else [stem_of(name)])]
+    return list(dict.fromkeys(asked))
+
+
+def run_study(stem: str, config: StudyConfig) -> int:
+    """Run what is missing, then judge; prints the verdicts.
+
+    Returns:
+        Exit code: 0, or 1 if some run could not be finished.
+    """
+    wanted = [spec for spec in _specs(stem, config) if config.level in ("all", spec.world)]
+    specs = part_of(wanted, config.shard)
+    out = outcome_folder(stem, config.preset, config.runs, config.results)
+    kept = {name for folder in shelf.folders(config.results) for name in shelf.held(folder)}
+    missing = [spec for spec in specs if spec.hash not in kept]
+    print("\n".join(study_cost(stem, config.preset, specs, missing, config.runs, config.at_once)))
+    if config.dry_run:
+        return 0
+    require(config.engine)
+    if config.shard and config.judge:
+        raise ValueError("shard: --judge reads all parts, so give it without --shard")
+    _refuse_another_target(stem, config, out)
+    ensure_writable(out)
+    failures = [] if config.judge else _run(stem, missing, config)
+    gone = 0 if config.judge else say_gone(finished(missing, failures), config.runs)
+    if config.shard:
+        print(f"{stem}, part {config.shard}: {len(missing) - len(failures) - gone} of {len(missing)} runs are finished;"
+              " once all parts are, the command without --shard judges")  # fmt: skip
+    else:
+        _publish(stem, config, out)
+    say_failures(failures, lambda spec: spec.arm)
+    return 1 if failures or gone else 0
+
+
+def _refuse_another_target(stem: str, config: StudyConfig, out: Path) -> None:
+    """Raises ValueError if the folder holds the outcome of preset real on another checkpoint, task or scale."""
+    path = out / "study.json"
+    if config.preset != "real" or not path.is_file():
+        return
+    with reading(path):
+        earlier = str(json.loads(path.read_text(encoding="utf-8"))["command"])
+    if earlier != _command(stem, config):
+        raise ValueError(f"runs: {out} holds the outcome of `{earlier}`; give another --runs to keep both")
+
+
+def _command(stem: str, config: StudyConfig) -> str:
+    """The command that asks for this outcome."""
+    return " ".join(["vapo", "study", stem, "--preset", config.preset, *flags(config)])
+
+
+def _specs(stem: str, config: StudyConfig) -> Sequence[AnySpec]:
+    """The study's runs; of preset real on the checkpoint and task that were asked for."""
+    listed = find(stem).specs(config.preset)
+    return on(config, listed) if config.preset == "real" else listed
+
+
+def _run(stem: str, specs: Sequence[AnySpec], config: StudyConfig) -> list[Failure]:
+    out = outcome_folder(stem, config.preset, config.runs, config.results)
+    earlier = {spec for spec in specs if (config.runs / spec.hash / "row.json").exists()}
+    with tracked(config.runs, stem, {spec.hash: spec.arm for spec in specs}, out) as tracking:
+        bar = Progression(stem, len(specs))
+        try:
+            return launch(
+                config, specs, config.runs, stem, tracking,
+                lambda spec, row: bar.advance(spec, row, spec not in earlier),
+            )  # fmt: skip
+        finally:
+            bar.close()
+
+
+def _publish(stem: str, config: StudyConfig, out: Path) -> None:
+    """Tables, verdicts, figures and a note of how they came about, from whatever is finished of all worlds."""
+    specs = list(dict.fromkeys(_specs(stem, config)))
+    tables = _tables(stem, specs, config, out)
+    if not len(tables.runs):
+        print(f"{stem}: nothing is finished yet, so there is nothing to judge")
+        return
+    judge = real_level if config.preset == "real" else importlib.import_module(f"analysis.hypotheses.{stem}")
+    questions = find(stem).QUESTIONS
+    found: list[Verdict] = judge.score(tables, questions, config.preset)
+    write_whole(out / "verdicts.json", as_json(found))
+    drawings = {**judge.figures(tables, questions), **theory.figures(tables)}
+    _draw(drawings, out / "figures")
+    note = _note(stem, config, tables)
+    write_whole(out / "study.json", json.dumps(note, indent=1))
+    write_whole(out / "README.md", study_readme(note, found, {name: drawing.alt for name, drawing in drawings.items()}))
+    _say(found, out)
+    for objection in late(stem, note["commits_of_rows"]) if config.preset == "full" else ():
+        print(f"no prediction any more: {objection}", file=sys.stderr)
+
+
+def _tables(stem: str, specs: Sequence[AnySpec], config: StudyConfig, out: Path) -> Tables:
+    """Every finished row of these specs; what no other results folder holds is written into `out`."""
+    wanted = {spec.hash for spec in specs}
+    others = [folder for folder in shelf.folders(config.results) if folder != out]
+    elsewhere = [shelf.part(load(folder), shelf.held(folder) & wanted) for folder in others]
+    lent = {name for tables in elsewhere for name in tables.runs["spec"]}
+    mine = [shelf.part(load(out), shelf.held(out) & wanted)] if shelf.held(out) else []
+    shelved = {name for tables in mine for name in tables.runs["spec"]}
+    fresh = shelf.from_runs([spec for spec in specs if spec.hash not in lent | shelved], config.runs)
+    own = shelf.joined([*mine, fresh])
+    if not len(own.runs) and not lent:
+        return own
+    shelf.write(own, out)
+    return shelf.joined([load(out), *elsewhere])
+
+
+def _draw(drawings: dict[str, Any], folder: Path) -> None:
+    """Every figure with its numbers, and a list of them in their order."""
+    from analysis.plots.drawing import save
+
+    for stale in folder.glob("*.*"):
+        stale.unlink()
+    for name, drawing in drawings.items():
+        save(drawing, folder, name)
+    index = [{"name": name, "alt": drawing.alt} for name, drawing in drawings.items()]
+    write_whole(folder / "index.json", json.dumps(index, indent=1))
+
+
+def _note(stem: str, config: StudyConfig, tables: Tables) -> dict[str, Any]:
+    """How the outcome came about."""
+    return {
+        "stem": stem,
+        "preset": config.preset,
+        "command": _command(stem, config),
+        "commit": git_commit(),
+        "commits_of_rows": sorted(set(tables.runs["git_commit"])),
+        "runs": len(tables.runs),
+        "core_hours": round(float(tables.runs["seconds"].sum()) / 3600, 3),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "questions": {name: question._asdict() for name, question in find(stem).QUESTIONS.items()},
+    }
+
+
+def _say(found: Sequence[Verdict], out: Path) -> None:
+    """What was decided, then everything else, a row each."""
+    for row in sorted(found, key=lambda row: not row.primary):
+        what = f"-> {row.decision}" if row.primary else f"({row.estimand})"
+        print(f"{row.question} {row.level}: {row.effect:.3g} [{row.low:.3g}, {row.high:.3g}] {row.unit}, delta"
+              f" {row.threshold:g}, {row.seeds} replicates {what}")  # fmt: skip
+    print(f"verdicts, tables and figures: {out}")

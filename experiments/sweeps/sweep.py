@@ -1,0 +1,304 @@
+"""Search a recipe's settings: trials chosen by half of the seeds, the best scored on the other half, a constant beside it."""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from pydantic import Field, field_validator
+from tyro.conf import Positional, UseAppendAction
+
+from experiments.ablations.planning import measured_speed
+from experiments.launchers.progress import clock
+from experiments.launchers.shortfall import finished, say_gone
+from experiments.services.addresses import database_address
+from experiments.services.database import Database
+from experiments.services.retry import reason_of
+from experiments.services.store import Place, Shared, store_of
+from experiments.specs.engines import EngineName, require
+from experiments.specs.exact import AnySpec
+from experiments.specs.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
+from experiments.sweeps.space import Dimension, Plan, constant_lambda, dimensions, toggles_for
+from experiments.sync.invocation import tracked
+from vapo_core import bounds
+from vapo_core.files import ensure_writable, write_whole
+from vapo_core.reading import reading
+from vapo_core.settings import EXAMS, RECIPES, SCALES, Base, Evaluation, Frozen, Settings
+from vapo_core.tasks import TASKS
+
+if TYPE_CHECKING:
+    from experiments.sweeps.trials import Study
+
+
+class Preset(NamedTuple):
+    """How much of it."""
+
+    trials: int
+    seeds: int
+    first_seed: int
+    steps: int
+
+
+PRESETS: dict[str, dict[str, Preset]] = {
+    "walk": {
+        "smoke": Preset(4, 4, 0, 4),
+        "quick": Preset(16, 10, 0, DEFAULT_STEPS["walk"]),
+        "full": Preset(48, 32, 1000, DEFAULT_STEPS["walk"]),
+    },
+    "lm": {
+        "smoke": Preset(2, 2, 0, 2),
+        "quick": Preset(8, 6, 0, DEFAULT_STEPS["lm"]),
+        "full": Preset(40, 32, 1000, DEFAULT_STEPS["lm"]),
+    },
+}
+
+
+class SweepConfig(Frozen):
+    """Search one or more settings for the best area under the learning curve.
+
+    Trials are compared on the first half of the seeds; the best one is scored on the other half. A sweep over alpha
+    comes with one over a constant lambda on the same seeds.
+    """
+
+    names: Positional[tuple[str, ...]] = Field((), description="alpha, lambda, or numeric settings by name")
+    world: Literal["walk", "lm"] = Field(
+        "walk", description="walk: small networks, exact answers; lm: tiny transformers"
+    )
+    preset: Literal["smoke", "quick", "full"] = Field("quick", description="seconds, minutes, or for a verdict")
+    trials: int = Field(
+        16, ge=1, le=bounds.RUNS, description="trials per study; more of them later continue the same study"
+    )
+    seeds: int = Field(
+        10, ge=2, le=bounds.RUNS, description="paired seeds: the first half chooses, the second half scores"
+    )
+    first_seed: int = Field(0, ge=0, le=bounds.SEED, description="the seeds are first_seed, first_seed + 1, ...")
+    range: UseAppendAction[tuple[tuple[str, ...], ...]] = Field(
+        (), description="LOW HIGH, or NAME LOW HIGH for each of several settings"
+    )
+    along: tuple[str, ...] = Field(
+        (), description="DIAL VALUE...: a search at each value of a task dial, such as filler 0 2 6 for longer answers"
+    )
+    sampler: Literal["tpe", "gp", "qmc", "grid-free"] = Field(
+        "tpe", description="what proposes trials; grid-free: independent draws over the whole range"
+    )
+    sampler_seed: int = Field(0, ge=0, le=2**32 - 1, description="of the sampler; not a run's seed")
+    pruner: Literal["median", "percentile", "wilcoxon", "none"] = Field(
+        "median", description="when a trial is given up after some of its seeds"
+    )
+    control: bool = Field(True, description="beside a sweep over alpha, one over a constant lambda")
+    recipe: str = Field("vapo", description="recipe whose settings are searched")
+    steps: int = Field(30, ge=1, le=bounds.STEPS, description="RL steps per run")
+    workers: int = Field(2, ge=1, le=bounds.WORKERS, description="processes, one thread each")
+    runs: Path = Field(Path("runs"), description="folder of records, caches and outcomes")
+    dry_run: bool = Field(False, description="show the plan and its cost, run nothing")
+    storage: str = Field(
+        "",
+        exclude=True,
+        repr=False,
+        description="postgresql://USER@HOST/DATABASE that several machines share; by default OPTUNA_STORAGE, else a file",
+    )
+    task: str = Field("walk", description="task name")
+    engine: EngineName = Field("transformers", description="what samples answers in world lm")
+    base: Base = Base()
+    settings: Settings
+    evaluation: Evaluation
+
+    @field_validator("range", mode="before")
+    @classmethod
+    def _as_words(cls, value: Any) -> Any:
+        """YAML gives numbers where the command line gives words."""
+        return tuple(tuple(map(str, item)) for item in value) if isinstance(value, (list, tuple)) else value
+
+    @field_validator("along", mode="before")
+    @classmethod
+    def _as_flat_words(cls, value: Any) -> Any:
+        return tuple(map(str, value)) if isinstance(value, (list, tuple)) else value
+
+
+def studies_of(config: SweepConfig, dials: dict[str, Any]) -> list["Study"]:
+    """Every search: the main one and its control, at each place.
+
+    Raises:
+        ValueError: for settings, ranges, dials or recipes that cannot be.
+    """
+    bounds.check_product("trials", {"trials": config.trials, "seeds": config.seeds}, bounds.RUNS)
+    space = dimensions(config.names, config.range, config.settings, config.recipe)
+    fields = tuple(dimension.field for dimension in space)
+    other = constant_lambda(fields) if config.control else None
+    kept = [(d.field, f"{d.low!r}", f"{d.high!r}") for d in space if d.field != "alpha"]
+    searches = [("main", space)]
+    if other:
+        searches.append(("control", dimensions(other, kept, config.settings, config.recipe)))
+    return [
+        _study(config, role, found, place, {**dials, **more})
+        for place, more in _places(config)
+        for role, found in searches
+    ]
+
+
+def _places(config: SweepConfig) -> list[tuple[str, dict[str, Any]]]:
+    """(label, dial) for every value to search along."""
+    if not config.along:
+        return [("", {})]
+    name, *values = config.along
+    dials, bare = TASKS[config.task].dials, name.removeprefix("dials.")
+    if bare not in dials.model_fields:
+        from vapo_core.suggest import nearest
+
+        raise ValueError(f"along: task {config.task} has no dial {bare!r}{nearest(bare, dials.model_fields)}")
+    if not values:
+        raise ValueError(f"along: {bare} needs at least one value")
+    with reading(f"along {bare}", f"no values of a dial of task {config.task}"):
+        read = dict.fromkeys(getattr(dials.model_validate({bare: value}), bare) for value in values)
+    return [(f"{bare} = {value}", {bare: value}) for value in read]
+
+
+def _study(config: SweepConfig, role: str, space: tuple[Dimension, ...], place: str, dials: dict[str, Any]) -> "Study":
+    from experiments.sweeps.trials import Study
+
+    fields = tuple(dimension.field for dimension in space)
+    template = RunSpec(
+        world=config.world,
+        task=TaskSpec(name=config.task, dials=dials),
+        recipe=config.recipe,
+        toggles=RECIPES[config.recipe].toggles.model_copy(update=toggles_for(fields)),
+        settings=config.settings,
+        variants=dict(RECIPES[config.recipe].variants),
+        base=config.base,
+        engine=config.engine,
+        evaluation=config.evaluation,
+        seed=config.first_seed,
+        steps=config.steps,
+        log_every=log_every(config.world, config.steps),
+    )
+    seeds = tuple(range(config.first_seed, config.first_seed + config.seeds))
+    half = config.seeds - config.seeds // 2
+    plan = Plan("", space, config.trials, half, config.sampler, config.sampler_seed, config.pruner)
+    content = repr((template.hash, seeds[:half], plan._replace(trials=0)))
+    name = f"{'-'.join(fields)}{f' at {place}' if place else ''} {hashlib.sha256(content.encode()).hexdigest()[:8]}"
+    return Study(role, place, template, plan._replace(name=name), seeds[:half], seeds[half:])
+
+
+def describe_sweep(config: SweepConfig, studies: Sequence["Study"]) -> str:
+    """What would run at most, what it costs and what it can see, for a person."""
+    from analysis.statistics.intervals import smallest_threshold
+
+    runs = len(studies) * config.trials * config.seeds
+    speed = measured_speed(config.runs, config.world, config.task, config.steps)
+    origin = f"the median of {speed.runs} finished here" if speed.runs else "a guess until one has finished here"
+    held = len(studies[0].held_back)
+    size = smallest_threshold(held)
+    seen = f"{size:.2f} sd of it" if held >= 5 else "too few to state one: at least 5 seeds there"
+    return "\n".join(
+        [
+            f"sweep on {config.task} ({config.world}): {len(studies)} studies x {config.trials} trials x"
+            f" {config.seeds} seeds = at most {runs} runs of {config.steps} steps",
+            f"about {runs * speed.seconds / 3600:.2f} core-hours, {clock(runs * speed.seconds / config.workers)} on"
+            f" {config.workers} workers ({speed.seconds:.1f} s a run, {origin})",
+            f"sampler {config.sampler} (seed {config.sampler_seed}), pruner {config.pruner}; {len(studies[0].choosing)}"
+            f" seeds choose, {held} score",
+            f"smallest paired difference that the {held} held-back seeds settle: {seen}",
+            *(f"  {study.role}: {_ranges(study)}" for study in studies),
+        ]
+    )
+
+
+def _ranges(study: "Study") -> str:
+    spans = [f"{d.field} {d.low:g} to {d.high:g} ({d.scale})" for d in study.plan.space]
+    return ", ".join([*spans, study.place] if study.place else spans)
+
+
+def outcome_folder(config: SweepConfig, dials: dict[str, Any]) -> Path:
+    """Where the journal, the tables and the page of this sweep go: a folder that no other sweep writes to."""
+    along = f"-along-{config.along[0].removeprefix('dials.')}" if config.along else ""
+    plain = f"sweep-{config.world}-{config.task}-{'-'.join(config.names)}{along}-{config.preset}"
+    differs = _differences(config, dials)
+    if not differs:
+        return config.runs / plain
+    mark = hashlib.sha256(json.dumps(differs, sort_keys=True, default=str).encode()).hexdigest()[:6]
+    return config.runs / f"{plain}-{mark}"
+
+
+SAME = {"names", "world", "task", "preset", "trials", "workers", "runs", "dry_run", "dials"}
+"""What the folder's name says, what does not change what is found, and trials: more of them continue a sweep."""
+
+
+def _differences(config: SweepConfig, dials: dict[str, Any]) -> dict[str, Any]:
+    """What a sweep has other than its preset."""
+    preset, world = PRESETS[config.world][config.preset], config.world
+    usual = SweepConfig(
+        world=world, seeds=preset.seeds, first_seed=preset.first_seed, steps=preset.steps, settings=SCALES[world],
+        evaluation=EXAMS[world],
+    )  # fmt: skip
+    mine, theirs = (other.model_dump(mode="json", exclude=SAME) for other in (config, usual))
+    differs = {name: value for name, value in mine.items() if value != theirs[name]}
+    return {**differs, "dials": dials} if dials else differs
+
+
+def place_of(config: SweepConfig, out: Path) -> Place:
+    """A journal beside the outcome, or the database that --storage or OPTUNA_STORAGE names.
+
+    Raises:
+        ValueError: if that is no address of a database.
+        ConnectionError: if it does not let us in now; later on it is waited for.
+    """
+    address = config.storage or os.environ.get("OPTUNA_STORAGE", "")
+    if not address:
+        return out / "journal.log"
+    shared = Shared(Database(database_address("storage", address)), config.runs / ".sweep-database-is-away")
+    try:
+        shared.database.prepare()
+    except Exception as error:
+        raise ConnectionError(f"storage: {shared.name()}: {reason_of(error)}") from None
+    return shared
+
+
+def sweep(config: SweepConfig, dials: dict[str, Any]) -> int:
+    """Run the searches, then write the tables, figures and report.html; prints the best trials and the recommendation.
+
+    Returns:
+        Exit code: 0, or 1 if some trial or run could not be finished.
+    """
+    studies, out = studies_of(config, dials), outcome_folder(config, dials)
+    print(describe_sweep(config, studies), flush=True)
+    if config.dry_run:
+        return 0
+    require(config.engine)
+    from experiments.sweeps.publish_sweep import publish
+    from experiments.sweeps.trials import Cells, given_up, has_result, owed, run_held_back, run_trials
+    from experiments.sweeps.tune import set_damaged_aside
+
+    place = place_of(config, out)
+    ensure_writable(out)
+    if isinstance(place, Path):
+        set_damaged_aside(place)
+    write_whole(out / "config.json", config.model_dump_json(indent=2, exclude={"workers", "runs", "dry_run"}))
+    shared = place if isinstance(place, Shared) else None
+    with tracked(config.runs, out.name, artifacts=out) as tracking:
+        jobs = {study: Cells(study, config.runs, out.name, tracking, shared) for study in studies}
+        run_trials(jobs, place, config.workers)
+        failures = run_held_back(jobs, place, config.workers)
+        patiently = store_of(place).patiently
+        lost = [
+            *patiently(lambda: given_up(studies, place)),
+            *(f"seed {spec.seed}, run {spec.hash}: {why}" for spec, why in failures),
+        ]
+        for line in lost:
+            print(f"not finished: {line}", file=sys.stderr)
+        ended = finished(patiently(lambda: owed(studies, place)), failures)
+        gone = say_gone(ended, config.runs, _shared_rows(shared, ended))
+        if patiently(lambda: has_result(studies, place)):
+            publish(studies, place, config.runs, out)
+        else:
+            print("no trial is finished, so there are no tables", file=sys.stderr)
+    return 1 if lost or gone else 0
+
+
+def _shared_rows(shared: Shared | None, specs: Sequence[AnySpec]) -> Collection[str]:
+    """Hashes of the runs whose rows the machines share."""
+    if shared is None:
+        return ()
+    return shared.patiently(lambda: shared.database.rows([spec.hash for spec in specs]))

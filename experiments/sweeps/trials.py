@@ -1,0 +1,307 @@
+"""Trials as runs: a trial's values become ordinary specs, worker processes run them, their records become a table."""
+
+import json
+import multiprocessing
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from experiments.ablations.ablate import BASES
+from experiments.launchers.launch import Failure, local_map
+from experiments.launchers.progress import Progression, Watch
+from experiments.launchers.workers import no_storage, one_thread, storage_trouble
+from experiments.runs.repair import read_row
+from experiments.runs.run import finished_row, run_one
+from experiments.services.addresses import redacted
+from experiments.services.stopping import deaf_children
+from experiments.services.store import Place, Shared, store_of
+from experiments.specs.spec import RunSpec
+from experiments.sweeps.space import Plan
+from experiments.sweeps.tune import (
+    EVALUATOR,
+    NoRoom,
+    Record,
+    failures,
+    importances,
+    is_done,
+    open_study,
+    pardon,
+    records,
+    work,
+)
+from experiments.tracking.mlflow_run import Tracking, client, warn_away
+from vapo_core.settings import Settings
+
+KEPT = ("score", "mean_length", "tokens", "seconds", "state", "reason", "metric", "git_commit")
+"""Columns of a run's row that the table of trials repeats; the score is its area under the curve."""
+
+
+class Study(NamedTuple):
+    """One search: a space at one place, with the seeds that choose and those that are held back."""
+
+    role: str
+    """main, or control: the same search with a constant lambda."""
+    place: str
+    """The task dial that tells this search from its siblings, such as `filler = 2`; empty if there is one."""
+    template: RunSpec
+    """The run all cells are made from."""
+    plan: Plan
+    choosing: tuple[int, ...]
+    held_back: tuple[int, ...]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The swept settings."""
+        return tuple(dimension.field for dimension in self.plan.space)
+
+    @property
+    def label(self) -> str:
+        """For a person."""
+        return ", ".join(filter(None, [" x ".join(self.fields), self.place]))
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What a trial is scored by: the run of one seed, which is not run again if it is finished."""
+
+    study: Study
+    runs: Path
+    experiment: str
+    tracking: Tracking | None
+    shared: Shared | None = None
+
+    def __call__(self, values: dict[str, float], index: int, number: int) -> float:
+        """Area under the curve of the seed at that index."""
+        spec = cell(self.study.template, values, self.study.choosing[index])
+        fresh = finished_row(spec, self.runs) is None
+        there = self.shared.row(spec.hash) if self.shared else None
+        if there is not None:
+            return float(there["auc"])
+        row = self._run(spec)
+        if self.shared:
+            self.shared.put(spec.hash, row)
+        if fresh and self.tracking is not None:
+            _tag(self.runs / spec.hash, self.tracking, self.study.plan.name, number)
+        return float(row["auc"])
+
+    def _run(self, spec: RunSpec) -> dict[str, Any]:
+        try:
+            return run_one(spec, self.runs, self.experiment, self.tracking)
+        except Exception as error:
+            if storage_trouble(error, self.runs) is None:
+                raise
+            raise NoRoom from error
+
+
+def cell(template: RunSpec, values: dict[str, float], seed: int) -> RunSpec:
+    """The template with these settings and this seed, the base paired with the seed as in an ablation.
+
+    Raises:
+        ValidationError: for values that do not go together.
+    """
+    base = template.base.model_copy(update={"init": seed if template.world == "walk" else seed % BASES})
+    settings = Settings.model_validate({**template.settings.model_dump(), **values})
+    return template.model_copy(update={"settings": settings, "seed": seed, "base": base})
+
+
+def run_trials(jobs: Mapping[Study, Cells], place: Place, workers: int) -> None:
+    """Let worker processes take trials until none is left; a new crew takes over if all of one died.
+
+    Raises:
+        OSError: if a crew ended without moving a single trial, or records cannot be written.
+    """
+    context, patiently = multiprocessing.get_context("spawn"), store_of(place).patiently
+    troubles, home = context.SimpleQueue(), next(iter(jobs.values())).runs
+    studies = {study.plan: open_study(place, study.plan) for study in jobs}
+    for plan, found in studies.items():
+        patiently(lambda: pardon(found, plan, place))  # noqa: B023  called at once
+    watch = Watch(sum(plan.trials for plan in studies))
+    tasks = {study.plan: cells for study, cells in jobs.items()}
+    while not patiently(lambda: _all_done(studies)):
+        before = patiently(lambda: _begun(studies))
+        crew = [context.Process(target=_worker, args=(tasks, place, home, troubles)) for _ in range(workers)]
+        _see_out(crew, troubles, lambda: watch.look(patiently(lambda: _done(studies))))
+        if patiently(lambda: _begun(studies)) == before and not patiently(lambda: _all_done(studies)):
+            raise OSError(
+                f"the workers of {store_of(place).name()} ended without moving a trial; their error stands above"
+            )
+
+
+def _see_out(crew: Sequence[Any], troubles: Any, look: Callable[[], None]) -> None:
+    """Start the workers and wait for their end, looking at what is done now and then.
+
+    Raises:
+        OSError: as soon as one of them says that records cannot be written.
+    """
+    try:
+        with deaf_children():
+            for process in crew:
+                process.start()
+        while any(process.is_alive() for process in crew) and troubles.empty():
+            time.sleep(0.3)
+            look()
+        if not troubles.empty():
+            raise no_storage(*troubles.get())
+    finally:
+        for process in crew:
+            if process.pid is not None:
+                process.terminate()
+                process.join()
+
+
+def _all_done(studies: Mapping[Plan, Any]) -> bool:
+    return all(is_done(found, plan) for plan, found in studies.items())
+
+
+def _done(studies: Mapping[Plan, Any]) -> int:
+    return sum(len(records(found, plan)) for plan, found in studies.items())
+
+
+def _begun(studies: Mapping[Plan, Any]) -> int:
+    return sum(len(found.get_trials(deepcopy=False)) for found in studies.values())
+
+
+def run_held_back(jobs: Mapping[Study, Cells], place: Place, workers: int) -> list[Failure]:
+    """Run the held-back seeds of every complete trial, in an order of this process's own.
+
+    Two commands at work on one sweep then seldom wait for the same cell.
+    """
+    cells = next(iter(jobs.values()))
+    distinct = list(dict.fromkeys(spec for study in jobs for spec in _complete(study, place, study.held_back)))
+    shuffled = [distinct[i] for i in np.random.default_rng().permutation(len(distinct))]
+    bar = Progression("held-back seeds", len(distinct))
+    earlier = {spec for spec in distinct if finished_row(spec, cells.runs) is not None}
+    try:
+        return local_map(
+            shuffled, cells.runs, cells.experiment, workers, cells.tracking,
+            lambda spec, row: bar.advance(spec, row, spec not in earlier), cells.shared,
+        )  # fmt: skip
+    finally:
+        bar.close()
+
+
+def owed(studies: Sequence[Study], place: Place) -> list[RunSpec]:
+    """Runs that the complete trials rest on, of both halves of the seeds."""
+    return [spec for study in studies for spec in _complete(study, place, (*study.choosing, *study.held_back))]
+
+
+def _complete(study: Study, place: Place, seeds: Sequence[int]) -> list[RunSpec]:
+    """The cells of the complete trials."""
+    found = records(open_study(place, study.plan), study.plan)
+    return [
+        cell(study.template, record.values, seed) for record in found if record.state == "complete" for seed in seeds
+    ]
+
+
+# --- tables ---
+
+
+def trial_table(studies: Sequence[Study], place: Place, runs: Path) -> pd.DataFrame:
+    """One row per trial and finished seed: its values, which half of the seeds it is of, its score and length.
+
+    Rows of other machines come from the store that is shared with them.
+    """
+    cells = [
+        (study, record, half, seed, cell(study.template, record.values, seed).hash)
+        for study in studies
+        for record in records(open_study(place, study.plan), study.plan)
+        for half, seeds in (("choosing", study.choosing), ("held back", study.held_back))
+        for seed in seeds
+    ]
+    shared = store_of(place).rows()
+    there = shared.rows([name for *_, name in cells]) if shared else {}
+    lines = []
+    for study, record, half, seed, name in cells:
+        row = there.get(name) or read_row(runs / name)
+        if row is not None:
+            lines.append(_line(study, record, half, seed, row))
+    return pd.DataFrame(lines)
+
+
+def _line(study: Study, record: Record, half: str, seed: int, row: dict[str, Any]) -> dict[str, Any]:
+    """A finished run of a trial; a pruned or failed trial may have few or none."""
+    return {
+        "place": study.place, "role": study.role, "trial": record.slot, "number": record.number,
+        "outcome": record.state, **record.values, "world": study.template.world, "task": study.template.task.name,
+        "arm": study.template.arm, "steps": study.template.steps, "half": half, "seed": seed,
+        **{name: row["auc" if name == "score" else name] for name in KEPT}, "spec": row["spec"],
+    }  # fmt: skip
+
+
+def space_table(studies: Sequence[Study]) -> pd.DataFrame:
+    """One row per swept setting and study: its range and scale."""
+    return pd.DataFrame(
+        [
+            {"place": s.place, "role": s.role, "setting": d.field, "scale": d.scale, "low": d.low, "high": d.high}
+            for s in studies
+            for d in s.plan.space
+        ]
+    )
+
+
+def importance_table(studies: Sequence[Study], place: Place) -> pd.DataFrame:
+    """One row per swept setting and study, the evaluator named; no row where the trials cannot tell."""
+    rows = [
+        {"place": s.place, "role": s.role, "setting": name, "importance": share, "evaluator": EVALUATOR}
+        for s in studies
+        for name, share in importances(open_study(place, s.plan), s.plan).items()
+    ]
+    return pd.DataFrame(rows, columns=["place", "role", "setting", "importance", "evaluator"])
+
+
+def has_result(studies: Sequence[Study], place: Place) -> bool:
+    """Whether any trial is complete."""
+    return any(r.state == "complete" for s in studies for r in records(open_study(place, s.plan), s.plan))
+
+
+def given_up(studies: Sequence[Study], place: Place) -> list[str]:
+    """A line per trial that never finished, with its last reason."""
+    lines = []
+    for study in studies:
+        found = open_study(place, study.plan)
+        reasons = dict(failures(found))
+        lines += [
+            f"{study.label}, trial {record.slot}, {record.values}: {reasons[record.number]}"
+            for record in records(found, study.plan)
+            if record.state == "failed"
+        ]
+    return lines
+
+
+# --- workers ---
+
+
+def _worker(jobs: Mapping[Plan, Cells], place: Place, home: Path, troubles: Any) -> None:
+    """One process, one thread; the parent decides about Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    one_thread()
+    try:
+        work(jobs, place)
+    except Exception as error:  # the parent says what becomes of it; a traceback could hold an address
+        trouble = storage_trouble(error, home)
+        if trouble is not None:
+            troubles.put(trouble)
+            return
+        text = " ".join(redacted(str(error)).split())
+        print(f"a worker of the sweep ended: {type(error).__name__}: {text[:300]}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _tag(home: Path, tracking: Tracking, study: str, number: int) -> None:
+    """Let MLflow know which trial asked for a run first."""
+    try:
+        run_id = json.loads((home / "mlflow.json").read_text())["run_id"]
+        mlflow = client(tracking.uri)
+        mlflow.set_tag(run_id, "optuna_study", study)
+        mlflow.set_tag(run_id, "optuna_trial", str(number))
+    except FileNotFoundError:
+        return  # tracking was away, and said so
+    except Exception as error:
+        warn_away(error)

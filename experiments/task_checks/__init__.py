@@ -1,0 +1,1 @@
+"""What the language tasks offer an experiment, and how good their base models are."""

@@ -1,0 +1,299 @@
+"""Judges of limitation 1 on planted data: both signs, floors, missing rows, and the controls that METHODS names."""
+
+import numpy as np
+import pytest
+
+from analysis.hypotheses.h1_value_fidelity import judge
+from analysis.statistics.intervals import student
+from analysis.verdict.decisions import CORRECTED
+from experiments.studies.h1_value_fidelity.runs import QUESTIONS
+from tests.calibration import h1_value_fidelity as planted
+from tests.calibration.planting import frame, tables
+from tests.calibration.run import check
+from vapo_core.oracles.truth import Truth, unexplained
+
+RNG = np.random.default_rng
+
+
+def h1a(given):
+    return judge.h1a(given, QUESTIONS["h1a"], "full")
+
+
+def h1b(given):
+    return judge.h1b(given, QUESTIONS["h1b"], "full")
+
+
+def h1c(given):
+    return judge.h1c(given, QUESTIONS["h1c"], "full")
+
+
+def primary(found):
+    only = [row for row in found if row.primary]
+    assert len(only) == 1
+    return only[0]
+
+
+def said(found, words: str, level: str = ""):
+    only = [row for row in found if words in row.estimand and level in ("", row.level)]
+    assert len(only) == 1, [row.estimand for row in found]
+    return only[0]
+
+
+# --- h1a ---
+
+
+@pytest.mark.parametrize(
+    ("theta", "expected"),
+    [(0.3, "supported"), (0.0, "refuted_negligible"), (-0.3, "refuted_opposite"), (0.1, "undecided")],
+)
+def test_h1a_reads_what_was_planted(theta, expected):
+    found = h1a(planted.h1a(theta, RNG(0)))
+    row = primary(found)
+    assert (row.decision, row.level, row.seeds) == (expected, "tiny_lm", 32)
+    assert row.effect == pytest.approx(theta, abs=0.04)
+    by_task = [said(found, f"the same on {task} alone").effect for task in judge.TEXT]
+    assert np.mean(by_task) == pytest.approx(row.effect)
+    assert all(not other.primary and other.decision is None for other in found if other is not row)
+
+
+def uneven(size: int = 4):
+    """Seeds 0 .. 3 on two tasks: excess 0.1 x seed on one, 0.1 x seed + 0.2 on the other, 0.04 higher at the end."""
+    runs = frame({"world": "lm", "task": task, "seed": s, "steps": 30} for s in range(size) for task in judge.TEXT)
+    start = 0.1 * runs["seed"] + 0.2 * (runs["task"] == "chain")
+    metrics = {
+        "approximation_floor/excess_held_out": {0: start, 30: start + 0.04},
+        "approximation_floor/fvu_held_out": {0: 0.3, 30: 0.3},
+    }
+    return runs, metrics
+
+
+def test_h1a_by_hand():
+    """theta of a seed is the mean of two tasks and both ends; the interval is Student's over seeds at 1 - 0.05/16."""
+    runs, metrics = uneven()
+    row = primary(h1a(tables(runs, {}, metrics)))
+    expected = student(0.1 * np.arange(4) + 0.12, CORRECTED)
+    assert (row.effect, row.low, row.high) == pytest.approx(expected)
+
+
+def test_h1a_takes_seeds_that_have_both_tasks_and_both_ends():
+    runs, metrics = uneven()
+    excess = metrics["approximation_floor/excess_held_out"]
+    lacking = (runs["seed"] == 3) & (runs["task"] == "chain")
+    excess[30] = excess[30].mask(lacking)
+    row = primary(h1a(tables(runs, {}, metrics)))
+    assert row.seeds == 3
+    assert row.effect == pytest.approx(0.22)
+
+
+def test_h1a_is_not_tested_where_values_do_not_show_in_the_tokens():
+    """A floor that explains a tenth of Var(V): whatever the critic lacks, nothing was there to be learned."""
+    runs, metrics = uneven()
+    metrics["approximation_floor/fvu_held_out"] = {0: 0.9, 30: 0.9}
+    assert primary(h1a(tables(runs, {}, metrics))).decision == "not_tested"
+
+
+def test_h1a_one_seed_is_undecided_and_no_rows_give_none():
+    runs, metrics = uneven(1)
+    row = primary(h1a(tables(runs, {}, metrics)))
+    assert row.decision == "undecided"
+    assert np.isnan([row.low, row.high]).all()
+    assert h1a(tables(runs)) == []
+    one_task = runs[runs["task"] == "chain"]
+    given = tables(one_task, {}, {name: {0: 0.5, 30: 0.5} for name in metrics})
+    assert [(row.primary, row.level) for row in h1a(given)] == [(False, "tiny_lm")]
+
+
+def test_h1a_on_the_walk_alone_decides_nothing():
+    runs = frame({"seed": s, "steps": 30} for s in range(8))
+    quarters = {f"approximation_floor/excess_q{q}": {0: 0.1 * q, 30: 0.1 * q} for q in range(1, 5)}
+    given = tables(runs, {}, {"approximation_floor/excess_held_out": {0: 0.5, 30: 0.3}, **quarters})
+    found = h1a(given)
+    assert {row.level for row in found} == {"walk"}
+    assert not any(row.primary for row in found)
+    assert said(found, "the same on the walk").effect == pytest.approx(0.4)
+    assert said(found, "first quarter").effect == pytest.approx(-0.3)
+
+
+def test_h1a_refuses_two_runs_of_a_seed():
+    runs = frame({"seed": 0, "steps": 30, "settings.alpha": alpha} for alpha in (0.5, 0.1))
+    with pytest.raises(ValueError, match="two runs"):
+        h1a(tables(runs, {}, {"approximation_floor/excess_held_out": {0: 0.5, 30: 0.3}}))
+
+
+def test_h1a_controls_of_the_estimate_itself():
+    """METHODS h1a (5): V_mc plus a known error of 0.2 Var(V) reads 0.20; exact V with continuation noise alone reads 0."""
+    rng, places = RNG(0), 400_000
+    v = rng.beta(0.6, 1.2, places)
+    seen = rng.binomial(16, v) / 16
+    noise, label = seen * (1 - seen) / 15, np.arange(places)
+    for size, expected in ((0.2 * v.var(), 0.20), (0.0, 0.0)):
+        critic = v + size**0.5 * rng.choice([-1.0, 1.0], places)
+        assert unexplained(Truth(label, label, label + 1, critic, seen, noise)) == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize("question", ["h1a", "h1c"])
+def test_calibration(question):
+    check("h1_value_fidelity", question, simulations=8)
+
+
+# --- h1b, learned levels ---
+
+
+def doses(world: str, fall, sds=(0.0, 0.1, 0.2), seeds: int = 6, lam: float = 0.95, kind: str = "state", **more):
+    """AUC 0.6 + 0.01 seed, lower by fall(sd)."""
+    off = {"length_adaptive_gae": False, "world": world, "task": {"walk": "walk", "lm": "text_walk"}[world]}
+    rows = [
+        {**off, "seed": s, "settings.value_error_sd": sd, "settings.fixed_lambda": lam, "auc": 0.6 + 0.01 * s - fall(sd),
+         "variants": f"values={kind}_error" if sd else "", **more}
+        for s in range(seeds)
+        for sd in sds
+    ]  # fmt: skip
+    return rows
+
+
+def test_h1b_reads_slopes_by_world_lambda_and_length():
+    rows = [
+        *doses("walk", lambda sd: 0.5 * sd, **{"dials.fixed_length": False, "dials.horizon": 20}),
+        *doses("walk", lambda sd: 0.2 * sd, **{"dials.fixed_length": True, "dials.horizon": 20}),
+        *doses("walk", lambda sd: 0.0, (0.0, 0.2), lam=1.0, **{"dials.fixed_length": False, "dials.horizon": 20}),
+        *doses("lm", lambda sd: 0.1 * sd, (0.0, 0.2)),
+    ]
+    found = h1b(tables(frame(rows)))
+    assert said(found, "lambda 0.95, responses of lengths that vary", "walk").effect == pytest.approx(0.05)
+    assert said(found, "lambda 0.95, responses of one length", "walk").effect == pytest.approx(0.02)
+    assert said(found, "lambda 1,", "walk").effect == pytest.approx(0.0, abs=1e-9)
+    assert said(found, "a frozen error by state", "tiny_lm").effect == pytest.approx(0.01)
+    assert {(row.unit, row.threshold, row.primary, row.decision) for row in found} == {("AUC", 0.02, False, None)}
+
+
+def test_h1b_compares_with_the_plain_run_of_the_same_lambda_length_and_kind_alone():
+    """Plain runs of another horizon or lambda, ten times as good, are no reference."""
+    own = {"dials.fixed_length": False, "dials.horizon": 20}
+    rows = [
+        *doses("walk", lambda sd: -5.0, (0.0,), **{**own, "dials.horizon": 48}),
+        *doses("walk", lambda sd: -5.0, (0.0,), lam=0.5, **own),
+        *doses("walk", lambda sd: 0.3 * sd, (0.0, 0.2), **own),
+        *(row for row in doses("walk", lambda sd: 0.1 * sd, (0.0, 0.2), kind="fresh", **own) if row["variants"]),
+    ]
+    found = h1b(tables(frame(rows)))
+    assert len(found) == 2
+    assert said(found, "frozen error by state").effect == pytest.approx(0.03)
+    assert said(found, "drawn afresh").effect == pytest.approx(0.01)
+
+
+def test_h1b_takes_seeds_that_have_every_dose():
+    rows = doses("lm", lambda sd: 0.1 * sd)
+    found = h1b(tables(frame(row for row in rows if not (row["seed"] == 0 and row["settings.value_error_sd"] == 0.1))))
+    assert said(found, "state", "tiny_lm").seeds == 5
+    assert h1b(tables(frame(row for row in rows if not row["variants"]))) == []
+
+
+# --- h1c ---
+
+
+@pytest.mark.parametrize(
+    ("theta", "expected"),
+    [(0.3, "supported"), (0.0, "refuted_negligible"), (-0.3, "refuted_opposite"), (0.1, "undecided")],
+)
+def test_h1c_reads_what_was_planted(theta, expected):
+    found = h1c(planted.h1c(theta, RNG(0)))
+    row = primary(found)
+    assert (row.decision, row.level, row.seeds) == (expected, "walk", 64)
+    assert row.effect == pytest.approx(theta, abs=0.06)
+    assert said(found, "frozen policy").effect == pytest.approx(0, abs=0.02)
+
+
+def twins(plain: float, twin: float, frequent: float = 0.2, start: float = 0.4, shift: float = 3.0, known: float = 0.2,
+          seeds: int = 6, rehearsed_frequent: float = 0.2):  # fmt: skip
+    """E_rare from `start` to `plain` or, rehearsed, `twin`, give or take a seed's own 0.01."""
+    runs = frame(
+        {"seed": s, "steps": 60, "variants": variants} for s in range(seeds) for variants in ("", "rehearsal=rare")
+    )
+    jitter = 0.01 * (runs["seed"] - 2.5) * (runs["variants"] == "")
+    after = np.where(runs["variants"] == "", plain, twin) + jitter
+    return tables(
+        runs,
+        {},
+        {
+            "forgetting/fvu_rare_kept": {0: start, 60: after},
+            "forgetting/fvu_frequent": {0: 0.2, 60: np.where(runs["variants"] == "", frequent, rehearsed_frequent)},
+            "forgetting/fvu_rare": {0: start},
+            "forgetting/fvu_position_rare": {0: start + known},
+            "forgetting/shift": {0: 0.0, 60: shift},
+        },
+    )
+
+
+def test_h1c_overwritten_places_are_forgetting():
+    """METHODS h1c's positive control: the twin keeps 0.4, the plain critic ends at 0.7."""
+    found = h1c(twins(plain=0.7, twin=0.4))
+    assert primary(found).decision == "supported"
+    assert primary(found).effect == pytest.approx(0.3)
+    assert said(found, "no twin taken off").effect == pytest.approx(0.3)
+    found = h1c(twins(plain=0.3, twin=0.1, frequent=0.0, rehearsed_frequent=0.0))
+    assert primary(found).effect == pytest.approx(0.2), "less learned is forgetting only against the twin"
+    assert said(found, "known better").effect == pytest.approx(-0.1)
+
+
+def test_h1c_a_critic_bad_from_the_start_has_forgotten_nothing():
+    """METHODS h1c's negative control: E_rare stays where it was, 1.0, in both."""
+    row = primary(h1c(twins(plain=1.0, twin=1.0, start=1.0)))
+    assert row.decision == "refuted_negligible"
+    assert row.effect == pytest.approx(0.0)
+
+
+def test_h1c_errors_that_rise_everywhere_are_not_forgetting():
+    """The plain critic gets worse by 0.5 everywhere, the twin nowhere; or both do, as when the scale of V drifts."""
+    for twin, rehearsed_frequent in ((0.4, 0.2), (0.9, 0.7)):
+        given = twins(plain=0.9, twin=twin, frequent=0.7, rehearsed_frequent=rehearsed_frequent)
+        assert primary(h1c(given)).decision == "refuted_negligible"
+
+
+@pytest.mark.parametrize("more", [{"shift": 0.1}, {"known": -0.1}])
+def test_h1c_floor(more):
+    """A policy that hardly moved, or rare places that were never known, test nothing."""
+    assert primary(h1c(twins(plain=0.7, twin=0.4, **more))).decision == "not_tested"
+
+
+def test_h1c_needs_twins():
+    given = twins(plain=0.7, twin=0.4)
+    alone = given._replace(runs=given.runs[given.runs["variants"] == ""])
+    assert h1c(alone) == []
+    one = given._replace(runs=given.runs[given.runs["seed"] == 0])
+    assert primary(h1c(one)).decision == "undecided"
+
+
+def test_h1c_slope_per_nat():
+    """D = 0.05 per nat at every rate: the slope is that, the verdict's D that of the policy's own rate."""
+    given = planted.h1c(0.3, RNG(3))
+    found = h1c(given)
+    assert said(found, "slope of D").effect > 0.03
+    assert said(found, "slope of D").unit == "share/nat"
+
+
+# --- pictures ---
+
+
+def test_figures_show_what_there_are_rows_for():
+    given = planted.h1c(0.2, RNG(0))
+    drawn = judge.figures(given, QUESTIONS)
+    assert set(drawn) == {"forgetting"}
+    shown = drawn["forgetting"].data
+    assert set(shown["what"]) == {"rare", "frequent", "rare, rehearsed", "frequent, rehearsed", "D"}
+    own = shown[(shown["what"] == "D") & (shown["rate"] == 1)]
+    assert float(own["mean"].iloc[0]) == pytest.approx(primary(h1c(given)).effect)
+
+
+def test_figure_of_doses_and_of_quarters():
+    rows = doses("walk", lambda sd: 0.5 * sd, **{"dials.fixed_length": False, "dials.horizon": 20})
+    drawn = judge.figures(tables(frame(rows)), QUESTIONS)
+    shown = drawn["planted_errors"].data.set_index("sd")["mean"]
+    assert shown.loc[0.2] == pytest.approx(-0.1)
+    runs = frame({"seed": s, "steps": 30} for s in range(4))
+    quarters = {
+        f"approximation_floor/{n}_q{q}": {0: 0.1 * q, 30: 0.1 * q} for q in range(1, 5) for n in ("excess", "fvu")
+    }
+    drawn = judge.figures(tables(runs, {}, quarters), QUESTIONS)["error_by_quarter"]
+    shown = drawn.data[drawn.data["what"] == "critic"].set_index("quarter")["mean"]
+    assert shown.tolist() == pytest.approx([0.2, 0.4, 0.6, 0.8])
+    assert len(drawn.alt) > 40

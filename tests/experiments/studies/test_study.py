@@ -1,0 +1,157 @@
+"""The study command: what it runs, what it takes from results folders, and that an outcome can be made again."""
+
+import importlib
+import shutil
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from analysis.tables.schema import load
+from analysis.verdict.verdicts import as_json, read
+from experiments.cli import main
+from experiments.launchers.launch import local_map
+from experiments.runs import shelf
+from experiments.studies import STEMS, core, find, stem_of, study
+from experiments.studies.study import StudyConfig, outcome_folder, run_study, studies_named
+
+STEM = "h4_exploration"
+
+
+SPECS = tuple(
+    core.run("walk", "smoke", seed, toggles=core.without(*off), probes={"exploration": 2})
+    for seed in (0, 1)
+    for off in ((), ("clip_higher", "positive_lm_loss", "group_sampling"))
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Records of the four runs, of two steps each."""
+    runs = tmp_path_factory.mktemp("trained")
+    assert local_map(SPECS, runs, STEM, 1, None, lambda spec, row: None) == []
+    return runs
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path, trained):
+    """The study of exploration with those four runs, all of them finished."""
+    fake = SimpleNamespace(QUESTIONS=find(STEM).QUESTIONS, specs=lambda preset: SPECS)
+    monkeypatch.setattr(study, "find", lambda stem: fake)
+    shutil.copytree(trained, tmp_path / "runs")
+    return SPECS
+
+
+def files(folder):
+    """Everything in an outcome that its rows determine, by name; study.json and README.md also tell the commit."""
+    names = [p for p in sorted(folder.rglob("*")) if p.is_file() and p.name not in ("study.json", "README.md")]
+    return {str(p.relative_to(folder)): p.read_bytes() for p in names}
+
+
+def config(tmp_path, **more):
+    return StudyConfig(runs=tmp_path / "runs", results=tmp_path / "results", workers=1, **more)
+
+
+def test_names():
+    assert stem_of("h3") == "h3_token_level_loss"
+    assert studies_named(["all"]) == list(STEMS)
+    assert studies_named(["h7", "components"]) == ["h7_credit_assignment", "components"]
+    with pytest.raises(ValueError, match="h4"):
+        stem_of("h44")
+    with pytest.raises(ValueError, match="which one"):
+        studies_named([])
+
+
+def test_command_line_refuses_in_one_line(capsys):
+    assert main(["study", "h99", "--dry-run"]) == 2
+    assert main(["study"]) == 2
+    assert main(["study", "h1", "--preset", "huge"]) == 2
+    assert all(line.startswith("vapo: ") for line in capsys.readouterr().err.splitlines())
+
+
+def test_an_outcome_is_made_once_and_again(tmp_path, small, capsys):
+    """Finished runs are not run again; figures and verdicts that were deleted come back equal."""
+    assert run_study(STEM, config(tmp_path, preset="smoke")) == 0
+    out = outcome_folder(STEM, "smoke", tmp_path / "runs", tmp_path / "results")
+    first = files(out)
+    assert {"runs.csv", "curves.parquet", "probes.parquet", "verdicts.json", "figures/index.json"} <= set(first)
+    rows = {spec: (tmp_path / "runs" / spec.hash / "row.json").stat().st_mtime_ns for spec in small}
+    for path in out.rglob("*"):
+        if path.parent.name == "figures" or path.name == "verdicts.json":
+            path.unlink()
+    assert run_study(STEM, config(tmp_path, preset="smoke", judge=True)) == 0
+    assert files(out) == first
+    assert run_study(STEM, config(tmp_path, preset="smoke")) == 0
+    assert files(out) == first
+    assert rows == {spec: (tmp_path / "runs" / spec.hash / "row.json").stat().st_mtime_ns for spec in small}
+    assert "4 of them finished" in capsys.readouterr().out
+
+
+def test_rows_in_results_count_as_finished_on_another_machine(tmp_path, small):
+    """With the results folder alone, no record: the same tables, verdicts and figures, and nothing is run."""
+    assert run_study(STEM, config(tmp_path, preset="full")) == 0
+    out = tmp_path / "results" / STEM
+    first = files(out)
+    (tmp_path / "runs").rename(tmp_path / "gone")
+    assert run_study(STEM, config(tmp_path, preset="full")) == 0
+    assert files(out) == first
+    assert not list((tmp_path / "runs").glob("*/row.json"))
+
+
+def test_a_row_that_another_folder_holds_is_read_there(tmp_path, small):
+    """It serves the study, and is not kept twice."""
+    assert run_study(STEM, config(tmp_path, preset="full")) == 0
+    out = tmp_path / "results" / STEM
+    whole, lent = load(out), {small[0].hash, small[2].hash}
+    shelf.write(shelf.part(whole, lent), tmp_path / "results" / "components")
+    for path in out.glob("*"):
+        if path.is_file():
+            path.unlink()
+    (tmp_path / "runs").rename(tmp_path / "gone")
+    assert run_study(STEM, config(tmp_path, preset="full", judge=True)) == 0
+    assert len(load(out).runs) == 0
+    (tmp_path / "gone").rename(tmp_path / "there")
+    again = StudyConfig(runs=tmp_path / "there", results=tmp_path / "results", workers=1, preset="full")
+    assert run_study(STEM, again) == 0
+    assert set(load(out).runs["spec"]) == {small[1].hash, small[3].hash}
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_judges_say_nothing_where_there_is_nothing(stem):
+    """Studies are judged while their runs are still to come: no rows, no verdicts, no error."""
+    judge, questions = importlib.import_module(f"analysis.hypotheses.{stem}"), find(stem).QUESTIONS
+    assert judge.score(shelf.nothing(), questions, "quick") == []
+    assert judge.figures(shelf.nothing(), questions) == {}
+
+
+def test_a_row_without_its_curve_is_not_held(tmp_path, small):
+    assert run_study(STEM, config(tmp_path, preset="full")) == 0
+    out = tmp_path / "results" / STEM
+    curves = pd.read_parquet(out / "curves.parquet")
+    curves[curves["spec"] != small[0].hash].to_parquet(out / "curves.parquet", index=False)
+    assert shelf.held(out) == {spec.hash for spec in small[1:]}
+    assert shelf.held(tmp_path) == set()
+
+
+def test_slim_tables_keep_what_judges_read(tmp_path, small):
+    assert run_study(STEM, config(tmp_path, preset="smoke")) == 0
+    curves = load(outcome_folder(STEM, "smoke", tmp_path / "runs", tmp_path / "results")).curves
+    kept = set(curves["metric"].astype(str))
+    assert {"val/exact_j", "exploration/prefix_entropy", "response_length/mean"} <= kept
+    assert not any(name.startswith(("timing/", "critic/")) for name in kept)
+
+
+def test_verdicts_survive_their_file(tmp_path, small):
+    assert run_study(STEM, config(tmp_path, preset="smoke")) == 0
+    path = outcome_folder(STEM, "smoke", tmp_path / "runs", tmp_path / "results") / "verdicts.json"
+    assert as_json(read(path)) == path.read_text()
+    (tmp_path / "x.json").write_text('[{"a": 1}]')
+    with pytest.raises(ValueError, match="not a list of verdicts"):
+        read(tmp_path / "x.json")
+
+
+def test_a_study_without_a_finished_run_writes_no_outcome(tmp_path, small, capsys):
+    shutil.rmtree(tmp_path / "runs")
+    assert run_study(STEM, config(tmp_path, preset="full", judge=True)) == 0
+    assert "nothing is finished yet" in capsys.readouterr().out
+    assert files(tmp_path / "results") == {}

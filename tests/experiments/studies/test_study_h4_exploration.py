@@ -1,0 +1,67 @@
+"""Study of limitation 4: which runs, on which seeds, and that judge and runs mean the same cells."""
+
+import pytest
+
+from analysis.hypotheses.h4_exploration import judge
+from analysis.tables.rows import having
+from analysis.tables.schema import load
+from experiments.runs.collect import collect
+from experiments.runs.run import run_one
+from experiments.studies import core
+from experiments.studies.h4_exploration import runs as study
+from tests.calibration.planting import frame_of
+
+
+@pytest.mark.parametrize("preset", core.PRESETS)
+def test_each_run_is_listed_once_and_full_has_its_own_seeds(preset):
+    specs = study.specs(preset)
+    assert len({spec.hash for spec in specs}) == len(specs)
+    assert all((spec.seed >= 1000) == (preset == "full") for spec in specs)
+
+
+def test_judge_finds_every_declared_cell():
+    """Depths with all three on and all off, six depths with each alone; six arms at the fork; text."""
+    runs = frame_of([spec for spec in study.specs("full") if spec.world != "exact"])
+    trap = having(runs, judge.TRAP)
+    for off, depths in (((), study.DEPTHS), (study.TRIO, study.DEPTHS), (study.TRIO[:2], study.EDGE)):
+        part = having(trap, judge.full_vapo(*off))
+        assert set(part["dials.trap_prior"]) >= set(depths)
+        assert part.groupby("dials.trap_prior")["seed"].nunique().loc[list(depths)].eq(32).all()
+    fork = having(runs, judge.FORK)
+    for epochs in (2, 1):
+        assert [len(part) for part in judge.fork_arms(fork, epochs)] == [32, 32, 32]
+        on, off, fast = judge.fork_arms(fork, epochs)
+        assert fast["settings.policy_lr"].iloc[0] == pytest.approx(1.2 * off["settings.policy_lr"].iloc[0])
+        assert on["positive_lm_loss"].all()
+    assert len(having(runs, {"world": "lm", "task": "trap"})) == 3 * 2 * 32
+    assert len(having(runs, {"world": "lm", "task": "routes"})) == 2 * 32
+
+
+def test_map_shares_the_cells_it_has_in_common_with_the_question():
+    trap = {spec.hash for spec in study.trap("full")}
+    assert len([spec for spec in study.boundary("full") if spec.hash in trap]) == 5 * 8
+
+
+def test_arms_sample_equally_and_differ_in_three_components():
+    on, off = (study.trapped("full", 1000, 2.0, *names) for names in ((), study.TRIO))
+    assert on.settings == off.settings
+    assert (on.steps, on.task, on.evaluation) == (off.steps, off.task, off.evaluation)
+    differing = [name for name in core.RECIPES["vapo"].toggles.model_dump()
+                 if getattr(on.toggles, name) != getattr(off.toggles, name)]  # fmt: skip
+    assert sorted(differing) == sorted(study.TRIO)
+
+
+def test_smoke_runs_are_judged(tmp_path):
+    """From specs to verdicts on the walk; two seeds and two steps decide nothing."""
+    chosen = [
+        *study.trap("smoke")[:4],
+        *study.trap("smoke")[10:14],
+        *study.fork("smoke")[:2],
+        *study.fork("smoke")[6:8],
+    ]
+    for spec in chosen:
+        run_one(spec, tmp_path, "h4_exploration")
+    collect(chosen, tmp_path, tmp_path / "tables")
+    found = judge.score(load(tmp_path / "tables"), study.QUESTIONS, "smoke")
+    assert {v.question for v in found} >= {"h4a"}
+    assert {v.decision for v in found if v.primary} <= {"undecided", "not_tested"}

@@ -1,0 +1,64 @@
+"""Study of limitation 5: which runs, on which seeds, and that judge and runs mean the same cells."""
+
+import pytest
+
+from analysis.hypotheses.h5_generalization import judge
+from analysis.tables.rows import full_vapo, having
+from analysis.tables.schema import load
+from experiments.runs.collect import collect
+from experiments.runs.run import run_one
+from experiments.studies import core
+from experiments.studies.h1_value_fidelity import runs as h1_value_fidelity
+from experiments.studies.h5_generalization import runs as study
+from tests.calibration.planting import frame_of
+from vapo_core.tasks import make_task
+
+TRAINED = {preset: [s for s in study.specs(preset) if s.world != "exact"] for preset in core.PRESETS}
+
+
+@pytest.mark.parametrize("preset", core.PRESETS)
+def test_each_run_is_listed_once_and_full_has_its_own_seeds(preset):
+    specs = study.specs(preset)
+    assert len({spec.hash for spec in specs}) == len(specs)
+    assert all((spec.seed >= 1000) == (preset == "full") for spec in specs)
+
+
+def test_judge_finds_every_declared_cell():
+    runs = frame_of(TRAINED["full"])
+    for cell, number in ((judge.CHAIN, 32), (judge.FILLED, 32), (judge.SHORT, 32), (judge.HAZARDS, 64)):
+        part = having(runs, {**cell, **full_vapo()})
+        assert part["probes"].str.contains("value_transfer").sum() == number
+    for recipe in study.ARMS:
+        for world, number in (("lm", 32), ("walk", 64)):
+            part = having(runs, {**judge.CELLS[world], "recipe": recipe})
+            often = part[part["probes"].str.contains(r"generalization=[35]\b")]
+            assert len(often) == number
+            assert (often["arm"] == recipe).all()
+
+
+def test_full_takes_its_arms_from_the_core_tables_and_its_critics_from_limitation_1():
+    core_hashes = {spec.hash for spec in core.lm("full")}
+    assert all(spec.hash in core_hashes for spec in study.arms("full") if spec.world == "lm")
+    others = {spec.hash for spec in h1_value_fidelity.approximation("full")}
+    shared = [spec for spec in study.transfer("full") if spec.hash in others]
+    assert len(shared) == 32
+
+
+@pytest.mark.parametrize("cell", [judge.CHAIN, judge.FILLED, judge.SHORT, judge.HAZARDS])
+def test_tasks_offer_the_splits_that_are_judged(cell):
+    dials = {name.removeprefix("dials."): x for name, x in cell.items() if name.startswith("dials.")}
+    dials |= {"farthest": 4} if dials.get("longest") == 3 else {}
+    splits = make_task(cell["task"], dials).splits
+    assert set(judge.SPLITS[cell["world"]]) <= set(splits)
+
+
+def test_smoke_runs_are_judged(tmp_path):
+    """From specs to verdicts on the walk; two seeds and two steps decide nothing."""
+    for spec in TRAINED["smoke"]:
+        run_one(spec, tmp_path / "runs", "smoke")
+    collect(TRAINED["smoke"], tmp_path / "runs", tmp_path / "tables")
+    given = load(tmp_path / "tables")
+    found = judge.score(given, study.QUESTIONS, "smoke")
+    assert {row.question for row in found} == {"h5a", "h5b"}
+    assert {row.level for row in found} == {"walk"}
+    assert "critic_out_of_distribution" in judge.figures(given, study.QUESTIONS)

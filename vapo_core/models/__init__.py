@@ -1,0 +1,1 @@
+"""Language models as policy and critic: base models made here, checkpoints from anywhere, adapters, text."""

@@ -1,0 +1,165 @@
+"""One update, top to bottom: values -> credit -> losses -> optimiser steps. It asks nothing about components or worlds."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from vapo_core.distributed.ranks import Ranks
+from vapo_core.functional.losses import clipped_surrogate, kl_k3, linear_weights, token_mean, value_loss
+from vapo_core.models.ragged import micro_batches
+from vapo_core.recipe import Recipe, Settings
+from vapo_core.training.learner import Learner
+from vapo_core.types import Batch, Credited
+
+
+class Diverged(ArithmeticError):
+    """A loss, gradient or value stopped being finite; the run ends with this reason."""
+
+
+@dataclass
+class Trace:
+    """What one update leaves behind for the metrics; lists have one entry per optimiser step or micro-batch."""
+
+    ratio: list[Tensor] = field(default_factory=list)
+    """[N] new over old probability of every valid token, in the order visited."""
+    advantages: list[Tensor] = field(default_factory=list)
+    """[N] advantage of the same tokens."""
+    low: list[Tensor] = field(default_factory=list)
+    """[N] lower clip bound of the same tokens."""
+    high: list[Tensor] = field(default_factory=list)
+    """[N] upper clip bound of the same tokens."""
+    policy_grad_norm: list[float] = field(default_factory=list)
+    critic_grad_norm: list[float] = field(default_factory=list)
+    policy_loss: list[float] = field(default_factory=list)
+    value_loss: list[float] = field(default_factory=list)
+
+    def of_all(self, ranks: Ranks) -> "Trace":
+        """With the tokens that every rank visited."""
+        own = {"ratio": self.ratio, "advantages": self.advantages, "low": self.low, "high": self.high}
+        found = ranks.lists(own)
+        return replace(self, ratio=found["ratio"], advantages=found["advantages"], low=found["low"], high=found["high"])
+
+
+def assign_credit(batch: Batch, values: Tensor, recipe: Recipe) -> Credited:
+    """Advantages and value targets for a whole batch, from the values before the update.
+
+    Args:
+        batch: B graded responses.
+        values: [B, T] the critic's values.
+        recipe: supplies both lambdas, the credit rule and whitening.
+
+    Raises:
+        Diverged: if a value is not finite.
+    """
+    lam_policy = recipe.horizon(recipe.length_adaptive_gae, batch, values)
+    lam_value = recipe.decoupled_gae(lam_policy)
+    advantages, targets = recipe.credit.assign(batch, values, lam_policy, lam_value)
+    _finite(targets, "value target")
+    return Credited(recipe.whiten(advantages, batch.mask), targets, values, lam_policy, lam_value)
+
+
+def update(
+    batch: Batch,
+    credited: Credited,
+    recipe: Recipe,
+    settings: Settings,
+    policy: Learner,
+    critic: Learner,
+    generator: torch.Generator,
+) -> Trace:
+    """Several passes of mini-batch steps on policy and critic.
+
+    Every loss is normalised over its whole mini-batch, so splitting a mini-batch into micro-batches, or over ranks, changes
+    nothing.
+
+    Raises:
+        Diverged: if a loss or a gradient norm is not finite.
+    """
+    trace, ranks = Trace(), policy.ranks
+    for rows in _mini_batches(len(batch.mask), settings.mini_batches, settings.epochs, generator):
+        part, credit = batch.take(rows), credited.take(rows)
+        weights = _whole_batch_weights(part, recipe)
+        losses = torch.zeros(2)
+        slices = slices_of(part, settings, ranks)
+        for number, micro in enumerate(slices, start=1):
+            with ranks.collecting(number == len(slices), policy.forward, critic.forward):
+                whole = len(slices) == 1 and ranks.size == 1  # in its own order, so there is nothing to pick
+                policy_part, value_part = _micro_losses(
+                    part if whole else part.take(micro),
+                    credit if whole else credit.take(micro),
+                    [w if whole else w[micro] for w in weights],
+                    recipe,
+                    settings,
+                    policy,
+                    critic,
+                    trace,
+                )
+                ranks.backward(policy_part + value_part)
+            losses += torch.stack([policy_part.detach(), value_part.detach()]).cpu()
+        losses = ranks.total(losses)
+        _finite(losses, "loss")
+        trace.policy_loss.append(float(losses[0]))
+        trace.value_loss.append(float(losses[1]))
+        trace.policy_grad_norm.append(policy.step())
+        trace.critic_grad_norm.append(critic.step())
+        _finite(trace.policy_grad_norm[-1] + trace.critic_grad_norm[-1], "gradient norm")
+    return trace.of_all(ranks)
+
+
+def _mini_batches(responses: int, parts: int, epochs: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Row indices of every mini-batch, shuffled anew in each epoch."""
+    for _ in range(epochs):
+        yield from torch.randperm(responses, generator=generator).tensor_split(parts)
+
+
+def slices_of(part: Batch, settings: Settings, ranks: Ranks) -> list[Tensor]:
+    """Row numbers of this rank's micro-batches; ranks share the mini-batch's micro-batches among them."""
+    rows = torch.arange(len(part.mask))[ranks.share(len(part.mask))]
+    shared = part if ranks.size == 1 else part.take(rows)
+    own = micro_batches(shared, -(-settings.micro_batches // ranks.size), settings.tokens_per_micro_batch)
+    return [rows[micro] for micro in ranks.even(own)]
+
+
+def _whole_batch_weights(part: Batch, recipe: Recipe) -> tuple[Tensor, Tensor, Tensor]:
+    """[B, T] weight of each token's surrogate, log-probability and unreduced extra losses in the mini-batch's loss."""
+    like = part.logp_old
+    surrogate = linear_weights(recipe.token_level_loss, like, part.mask)
+    imitation = linear_weights(recipe.positive_lm_loss, like, part.mask, part.correct)
+    return surrogate, imitation, linear_weights(token_mean, like, part.mask)
+
+
+def _micro_losses(
+    part: Batch,
+    credit: Credited,
+    weights: list[Tensor],
+    recipe: Recipe,
+    settings: Settings,
+    policy: Learner,
+    critic: Learner,
+    trace: Trace,
+) -> tuple[Tensor, Tensor]:
+    """This slice's share of the mini-batch's policy loss and value loss, two scalars."""
+    surrogate_weight, imitation_weight, token_weight = weights
+    logp, entropy = policy.forward(part)
+    ratio = (logp - part.logp_old).exp()
+    low, high = recipe.clip_higher.bounds(credit.advantages)
+    surrogate = clipped_surrogate(ratio, credit.advantages, low, high)
+    extra = settings.kl_coef * kl_k3(logp, part.logp_ref) - settings.entropy_coef * entropy
+    policy_loss = (surrogate_weight * surrogate + imitation_weight * logp + token_weight * extra).sum()
+
+    values = critic.forward(part)
+    critic_loss = (token_weight * value_loss(values, credit.values, credit.targets, settings.value_clip)).sum()
+
+    trace.ratio.append(ratio.detach()[part.mask])
+    trace.advantages.append(credit.advantages[part.mask])
+    for kept, bound in ((trace.low, low), (trace.high, high)):
+        kept.append(torch.as_tensor(bound, device=ratio.device).expand_as(ratio)[part.mask])
+    return policy_loss, critic_loss
+
+
+def _finite(x: Tensor | float, name: str) -> None:
+    """Raise Diverged unless every entry is finite."""
+    if not torch.isfinite(torch.as_tensor(x)).all():
+        raise Diverged(f"{name} is not finite")
