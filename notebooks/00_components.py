@@ -22,9 +22,9 @@
 # whether the sign is the paper's:
 
 # %%
-from analysis.hypotheses.components import judge
+from analysis.hypotheses import components as judge
 from analysis.notebooks.reading import read
-from experiments.studies.components import runs as study
+from experiments.studies import components as study
 
 found = read(study, judge)
 found.headline

@@ -21,9 +21,9 @@
 # predictions first:
 
 # %%
-from analysis.hypotheses.h1_value_fidelity import judge
+from analysis.hypotheses import h1_value_fidelity as judge
 from analysis.notebooks.reading import read
-from experiments.studies.h1_value_fidelity import runs as study
+from experiments.studies import h1_value_fidelity as study
 
 found = read(study, judge)
 found.headline

@@ -21,9 +21,9 @@
 # α? The verdicts, contradicted predictions first:
 
 # %%
-from analysis.hypotheses.h2_length_adaptive_gae import judge
+from analysis.hypotheses import h2_length_adaptive_gae as judge
 from analysis.notebooks.reading import read
-from experiments.studies.h2_length_adaptive_gae import runs as study
+from experiments.studies import h2_length_adaptive_gae as study
 
 found = read(study, judge)
 found.headline

@@ -21,9 +21,9 @@
 # gradient's noise, the constraint on KL? The verdicts, contradicted predictions first:
 
 # %%
-from analysis.hypotheses.h3_token_level_loss import judge
+from analysis.hypotheses import h3_token_level_loss as judge
 from analysis.notebooks.reading import read
-from experiments.studies.h3_token_level_loss import runs as study
+from experiments.studies import h3_token_level_loss as study
 
 found = read(study, judge)
 found.headline

@@ -21,9 +21,9 @@
 # that loss cost diversity? The verdicts, contradicted predictions first:
 
 # %%
-from analysis.hypotheses.h4_exploration import judge
+from analysis.hypotheses import h4_exploration as judge
 from analysis.notebooks.reading import read
-from experiments.studies.h4_exploration import runs as study
+from experiments.studies import h4_exploration as study
 
 found = read(study, judge)
 found.headline

@@ -21,9 +21,9 @@
 # contradicted predictions first:
 
 # %%
-from analysis.hypotheses.h5_generalization import judge
+from analysis.hypotheses import h5_generalization as judge
 from analysis.notebooks.reading import read
-from experiments.studies.h5_generalization import runs as study
+from experiments.studies import h5_generalization as study
 
 found = read(study, judge)
 found.headline

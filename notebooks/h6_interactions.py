@@ -21,9 +21,9 @@
 # contradicted predictions first:
 
 # %%
-from analysis.hypotheses.h6_interactions import judge
+from analysis.hypotheses import h6_interactions as judge
 from analysis.notebooks.reading import read
-from experiments.studies.h6_interactions import runs as study
+from experiments.studies import h6_interactions as study
 
 found = read(study, judge)
 found.headline

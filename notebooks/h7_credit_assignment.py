@@ -21,9 +21,9 @@
 # tokens? The verdicts, contradicted predictions first:
 
 # %%
-from analysis.hypotheses.h7_credit_assignment import judge
+from analysis.hypotheses import h7_credit_assignment as judge
 from analysis.notebooks.reading import read
-from experiments.studies.h7_credit_assignment import runs as study
+from experiments.studies import h7_credit_assignment as study
 
 found = read(study, judge)
 found.headline

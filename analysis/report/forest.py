@@ -7,8 +7,8 @@ from typing import NamedTuple
 import pandas as pd
 from matplotlib.axes import Axes
 
+from analysis.hypotheses.study_text import topic_of
 from analysis.plots.drawing import GREY, INK, Drawing, canvas
-from analysis.report.prose import TOPICS
 from analysis.verdict.decision_style import LEVEL_NAMES, look, replicates
 from analysis.verdict.decisions import Verdict
 from analysis.verdict.questions import Question
@@ -95,7 +95,7 @@ def _frame(axes: Axes, answers: Sequence[Answer], narrow: bool) -> None:
     places = range(len(answers))
     axes.set(xlim=(-LIMIT, LIMIT), ylim=(len(answers) - 0.5, -0.5))
     axes.set_xlabel("estimate / threshold" + ("" if narrow else "; interval at 1 − 0.05/16"), fontsize=9)
-    topics = ["" if narrow else "  " + TOPICS.get(a.question.id, "") for a in answers]
+    topics = ["" if narrow else "  " + topic_of(a.stem, a.question.id) for a in answers]
     axes.set_yticks(places, [a.question.id + topic for a, topic in zip(answers, topics, strict=True)])
     right = axes.secondary_yaxis("right")
     right.set_yticks(places, [a.said + ("" if narrow else _behind(a)) for a in answers])

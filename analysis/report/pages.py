@@ -1,4 +1,4 @@
-"""Pages from the templates beside this file; what they show is escaped."""
+"""Pages from the templates in templates/; what they show is escaped."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def page(template: str, **shown: object) -> str:
     """
     return (
         jinja2.Environment(
-            loader=jinja2.FileSystemLoader(Path(__file__).parent),
+            loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
             autoescape=True,
             trim_blocks=True,
             lstrip_blocks=True,

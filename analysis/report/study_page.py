@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from analysis.hypotheses.components.rows import ComponentRow, component_rows
+from analysis.hypotheses.study_text import StudyText, text_of
 from analysis.report.embedding import Picture, of_drawing, of_files
 from analysis.report.forest import Answer, forest
-from analysis.report.prose import PROSE, Prose
 from analysis.tables.boundary import left_out
 from analysis.tables.terminal import NONE
 from analysis.verdict import outcomes
@@ -78,7 +78,7 @@ class Chapter(NamedTuple):
     """One study."""
 
     stem: str
-    prose: Prose
+    prose: StudyText
     entries: list[Entry]
     secondary: list[Line]
     pictures: list[Picture]
@@ -171,7 +171,7 @@ def _chapter(stem: str, declared: Mapping[str, Question], found: Sequence[Outcom
     ]
     order = list(primary)
     return Chapter(
-        stem, PROSE[stem], [_entry(answer) for answer in answers],
+        stem, text_of(stem), [_entry(answer) for answer in answers],
         sorted(secondary, key=lambda line: order.index(line.question)),
         [of_files(figure, f"Preset {outcome.preset}. {figure.alt}") for outcome in found for figure in outcome.figures],
         [_source(outcome) for outcome in found],

@@ -1,16 +1,15 @@
 """Preset real: what each study runs on a pretrained checkpoint and a public task. Few seeds; its rows are never primary.
 
-One run takes as long as 100 RL steps of 512 answers do (`experiments/cost/footprint.py`), so every study has a few arms that differ
-in one thing, full VAPO among them; `analysis/verdict/real_level.py` compares them. Nothing is exact here, and no probe is run that
-needs gradients per response.
+One run takes as long as 100 RL steps of 512 answers do (`experiments/cost/footprint.py`), so every study has a few arms
+that differ in one thing, full VAPO among them; `analysis/verdict/real_level.py` compares them. Nothing is exact
+here, and no probe is run that needs gradients per response.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import Field
 
-from experiments.specs.designs import leave_one_out, with_baselines
 from experiments.specs.spec import RunSpec, TaskSpec
 from experiments.studies import core
 from vapo_core.settings import BASE_SIZES, RECIPES, Base, Frozen, Toggles
@@ -22,16 +21,6 @@ SEEDS = core.SEEDS["lm"]["real"]
 
 CRITIC: dict[str, int] = {"value_error": core.STEPS["lm"]["real"]}
 """Before the first step and after the last."""
-
-TRIO = ("clip_higher", "positive_lm_loss", "group_sampling")
-PAIR = ("value_pretraining", "decoupled_gae")
-
-ALPHAS: tuple[float, ...] = (0.0125, 0.2)
-"""Beside the paper's 0.05: a quarter of it, and four times."""
-
-ERROR_SD = 0.2
-STEP_LAMBDA = 0.95**20
-"""A line of a worked solution has about twenty tokens: the same horizon, counted in lines."""
 
 
 class Target(Frozen):
@@ -56,66 +45,6 @@ def run(
     plain = recipe == "vapo" and toggles in (None, RECIPES["vapo"].toggles) and not (settings or variants)
     probes = CRITIC if plain else {}
     return core.run("lm", "real", seed, recipe, toggles, settings, TASK, variants=variants, probes=probes)
-
-
-def components() -> Iterator[RunSpec]:
-    """Full VAPO, each of the seven removed, and three other recipes."""
-    for seed in SEEDS:
-        for cell in with_baselines(leave_one_out(), core.BASELINES):
-            yield run(seed, cell.toggles, cell.recipe)
-
-
-def h1() -> Iterator[RunSpec]:
-    """The critic's error at both ends; the same lambda with and without an error put into values."""
-    fixed = core.without("length_adaptive_gae")
-    for seed in SEEDS:
-        yield run(seed)
-        yield run(seed, fixed)
-        yield run(seed, fixed, settings={"value_error_sd": ERROR_SD}, variants={"values": "state_error"})
-
-
-def h2() -> Iterator[RunSpec]:
-    """The paper's alpha, a quarter of it and four times, and a constant lambda."""
-    for seed in SEEDS:
-        yield run(seed)
-        yield from (run(seed, settings={"alpha": alpha}) for alpha in ALPHAS)
-        yield run(seed, core.without("length_adaptive_gae"))
-
-
-def h3() -> Iterator[RunSpec]:
-    """Token mean and sequence mean."""
-    for seed in SEEDS:
-        yield run(seed)
-        yield run(seed, core.without("token_level_loss"))
-
-
-def h4() -> Iterator[RunSpec]:
-    """With and without the three components for exploration, and without the positive-example loss alone."""
-    for seed in SEEDS:
-        yield run(seed)
-        yield run(seed, core.without(*TRIO))
-        yield run(seed, core.without("positive_lm_loss"))
-
-
-def h5() -> Iterator[RunSpec]:
-    """VAPO with its critic's error on held-out and training problems, beside critic-free recipes."""
-    for seed in SEEDS:
-        yield run(seed)
-        yield from (run(seed, RECIPES[name].toggles, name) for name in ("grpo", "dapo"))
-
-
-def h6() -> Iterator[RunSpec]:
-    """The four corners of value pretraining and decoupled GAE."""
-    for seed in SEEDS:
-        yield from (run(seed, core.without(*off)) for off in ((), PAIR[:1], PAIR[1:], PAIR))
-
-
-def h7() -> Iterator[RunSpec]:
-    """Credit given to tokens and to lines, at one horizon."""
-    fixed = core.without("length_adaptive_gae")
-    for seed in SEEDS:
-        yield run(seed, fixed)
-        yield run(seed, fixed, settings={"fixed_lambda": STEP_LAMBDA}, variants={"credit": "step_level"})
 
 
 def on(target: Target, specs: Sequence[RunSpec]) -> tuple[RunSpec, ...]:

@@ -12,16 +12,17 @@ import pandas as pd
 from analysis.tables.schema import Tables
 from experiments.exact_level.plans import Bias, Blame, Horizon
 from experiments.specs.exact import ExactSpec
-from experiments.studies import exact_specs
+from experiments.studies import exact
 from tests.calibration.planting import frame_of, tables
+from tests.support.exact_runs import ALL
 
 
 def _specs(specs: tuple[ExactSpec, ...], wanted: Callable[[ExactSpec], bool]) -> pd.DataFrame:
     return frame_of([spec for spec in specs if wanted(spec)])
 
 
-FULL = {stem: exact_specs.ALL[stem]("full") for stem in ("h1", "h2", "h7")}
-BIAS_RUNS = _specs(FULL["h1"], lambda s: isinstance(s.plan, Bias) and s.plan.error == exact_specs.STATE)
+FULL = {stem: ALL[stem]("full") for stem in ("h1", "h2", "h7")}
+BIAS_RUNS = _specs(FULL["h1"], lambda s: isinstance(s.plan, Bias) and s.plan.error == exact.STATE)
 HORIZON_RUNS = _specs(FULL["h2"], lambda s: s.plan == Horizon(measure="horizon"))
 BLAME_RUNS = _specs(FULL["h7"], lambda s: s.plan == Blame(measure="blame"))
 

@@ -1,1 +1,5 @@
-"""Judge, tables and figures of the component study."""
+"""The judge of the component study: `score` turns tables into verdicts, `figures` draws them."""
+
+from analysis.hypotheses.components.judge import figures, score
+
+__all__ = ["figures", "score"]

@@ -1,1 +1,5 @@
-"""Judge, tables and figures of limitation 3, the token-level loss."""
+"""The judge of limitation 3, the token-level loss: `score` turns tables into verdicts, `figures` draws them."""
+
+from analysis.hypotheses.h3_token_level_loss.judge import figures, score
+
+__all__ = ["figures", "score"]

@@ -1,1 +1,5 @@
-"""Judge, tables and figures of limitation 4, exploration."""
+"""The judge of limitation 4, exploration: `score` turns tables into verdicts, `figures` draws them."""
+
+from analysis.hypotheses.h4_exploration.judge import figures, score
+
+__all__ = ["figures", "score"]

@@ -1,6 +1,7 @@
 """Does training leave the trap, or is it caught? One outcome per run along the trap's dial.
 
-`python -m analysis.hypotheses.h4_exploration.tables FOLDER OUT` reads the tables of an ablation that varies `dials.guess_share`, and writes
+`python -m analysis.hypotheses.h4_exploration.tables FOLDER OUT`
+reads the tables of an ablation that varies `dials.guess_share`, and writes
 `trap.csv`, the picture `trap.png` (and svg) with its numbers in `OUT`.
 """
 

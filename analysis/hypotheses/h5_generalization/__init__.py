@@ -1,1 +1,5 @@
-"""Judge, tables and figures of limitation 5, generalisation."""
+"""The judge of limitation 5, generalisation: `score` turns tables into verdicts, `figures` draws them."""
+
+from analysis.hypotheses.h5_generalization.judge import figures, score
+
+__all__ = ["figures", "score"]

@@ -1,1 +1,6 @@
-"""Questions and runs of the component study."""
+"""The study of the component study: what is asked, and the runs that answer it."""
+
+from experiments.studies.components.questions import QUESTIONS
+from experiments.studies.components.runs import specs
+
+__all__ = ["QUESTIONS", "specs"]

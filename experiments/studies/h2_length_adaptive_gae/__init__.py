@@ -1,1 +1,6 @@
-"""Questions and runs of limitation 2, length-adaptive GAE."""
+"""The study of limitation 2, length-adaptive GAE: what is asked, and the runs that answer it."""
+
+from experiments.studies.h2_length_adaptive_gae.questions import QUESTIONS
+from experiments.studies.h2_length_adaptive_gae.runs import specs
+
+__all__ = ["QUESTIONS", "specs"]

@@ -1,1 +1,6 @@
-"""Questions and runs of limitation 3, the token-level loss."""
+"""The study of limitation 3, the token-level loss: what is asked, and the runs that answer it."""
+
+from experiments.studies.h3_token_level_loss.questions import QUESTIONS
+from experiments.studies.h3_token_level_loss.runs import specs
+
+__all__ = ["QUESTIONS", "specs"]

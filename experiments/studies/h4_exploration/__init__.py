@@ -1,1 +1,6 @@
-"""Questions and runs of limitation 4, exploration."""
+"""The study of limitation 4, exploration: what is asked, and the runs that answer it."""
+
+from experiments.studies.h4_exploration.questions import QUESTIONS
+from experiments.studies.h4_exploration.runs import specs
+
+__all__ = ["QUESTIONS", "specs"]

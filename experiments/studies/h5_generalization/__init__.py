@@ -1,1 +1,6 @@
-"""Questions and runs of limitation 5, generalisation."""
+"""The study of limitation 5, generalisation: what is asked, and the runs that answer it."""
+
+from experiments.studies.h5_generalization.questions import QUESTIONS
+from experiments.studies.h5_generalization.runs import specs
+
+__all__ = ["QUESTIONS", "specs"]

@@ -11,58 +11,12 @@ Seconds of one busy core per run, measured: on the walk 3 to 4, on text 30 with 
 from collections.abc import Iterable
 from typing import Any
 
-from analysis.verdict.questions import Floor, Question
 from experiments.specs.exact import AnySpec
 from experiments.specs.spec import RunSpec
-from experiments.studies import core, exact_specs, real
+from experiments.studies import core
 from experiments.studies.h1_value_fidelity.runs import critic, first_seeds
-
-QUESTIONS: dict[str, Question] = {
-    "h5a": Question(
-        id="h5a",
-        question="Does the critic generalise to out-of-distribution problems?",
-        estimand=(
-            "FVU of full VAPO's critic out of distribution minus its FVU on held-out problems in distribution, places"
-            " weighted so that response length and true V are distributed alike in both (V for the weights from an"
-            " independent half of the continuations) and both errors over one Var(V), that of the matched places; mean of"
-            " splits ood_operator and ood_composition of chain, and of the measurements before the first and after the last"
-            " RL step. Walk: split ood_hazard."
-        ),
-        unit="share of Var(V)",
-        prediction=(
-            "Positive: what the critic learned of one operator or order of operators says nothing certain about another."
-            " The gap captured on alternative next steps should fall by less than FVU rises, since a shift of level keeps"
-            " their order. Theory gives no magnitude."
-        ),
-        threshold=0.10,
-        primary="tiny_lm",
-        also=("walk",),
-        floor=Floor(
-            "effective share of places that matching leaves, (sum w)^2 / (n sum w^2), the smaller of two splits", 0.2
-        ),
-    ),
-    "h5b": Question(
-        id="h5b",
-        question="Does VAPO overfit more than critic-free methods?",
-        estimand=(
-            "accuracy on problems out of distribution (mean of ood_operator and ood_composition of chain) where held-out"
-            " accuracy in distribution first reaches 0.50, linear between measurements, vapo minus grpo, paired by seed."
-            " Walk: accuracy on ood_hazard where the held-out one first reaches 0.80."
-        ),
-        unit="accuracy",
-        prediction=(
-            "No difference: near lambda = 1 both follow the same expected direction up to weights 1 / sqrt(p (1 - p)) of"
-            " prompts (R13), so at equal skill in distribution equal skill beyond it; a difference would have to come from"
-            " lambda < 1, those weights, or noise."
-        ),
-        threshold=0.03,
-        primary="tiny_lm",
-        also=("walk",),
-        floor=Floor("share of seeds in which both runs reach that held-out accuracy", 0.8),
-        equivalence=True,
-    ),
-}
-
+from experiments.studies.h5_generalization.exact_runs import exact_runs
+from experiments.studies.h5_generalization.real_runs import real_runs
 
 SEEDS: dict[str, dict[str, int]] = {
     "smoke": {"transfer_text": 0, "further_text": 0, "transfer_walk": 2, "arms_text": 0, "arms_walk": 2},
@@ -129,5 +83,5 @@ def arms(preset: str) -> Iterable[RunSpec]:
 def specs(preset: str) -> tuple[AnySpec, ...]:
     """Every run of the study, each once."""
     if preset == "real":
-        return tuple(real.h5())
-    return (*dict.fromkeys([*transfer(preset), *arms(preset)]), *exact_specs.h5(preset))
+        return tuple(real_runs())
+    return (*dict.fromkeys([*transfer(preset), *arms(preset)]), *exact_runs(preset))

@@ -1,1 +1,6 @@
-"""Questions and runs of limitation 6, interactions."""
+"""The study of limitation 6, interactions: what is asked, and the runs that answer it."""
+
+from experiments.studies.h6_interactions.questions import QUESTIONS
+from experiments.studies.h6_interactions.runs import specs
+
+__all__ = ["QUESTIONS", "specs"]

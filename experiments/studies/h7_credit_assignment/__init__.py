@@ -1,1 +1,6 @@
-"""Questions and runs of limitation 7, credit assignment."""
+"""The study of limitation 7, credit assignment: what is asked, and the runs that answer it."""
+
+from experiments.studies.h7_credit_assignment.questions import QUESTIONS
+from experiments.studies.h7_credit_assignment.runs import specs
+
+__all__ = ["QUESTIONS", "specs"]

@@ -26,14 +26,14 @@ from experiments.exact_level.plans import Theory
 from experiments.launchers.launch import local_map
 from experiments.runs.shelf import from_runs
 from experiments.specs.exact import exact_spec
-from experiments.studies import exact_specs
-from experiments.studies.h1_value_fidelity import runs as h1_value_fidelity
-from experiments.studies.h2_length_adaptive_gae import runs as h2_length_adaptive_gae
-from experiments.studies.h3_token_level_loss.runs import QUESTIONS as H3
-from experiments.studies.h6_interactions.runs import QUESTIONS as H6
-from experiments.studies.h7_credit_assignment import runs as h7_credit_assignment
+from experiments.studies.h1_value_fidelity import questions as h1_value_fidelity_questions
+from experiments.studies.h2_length_adaptive_gae import questions as h2_length_adaptive_gae_questions
+from experiments.studies.h3_token_level_loss.questions import QUESTIONS as H3
+from experiments.studies.h6_interactions.questions import QUESTIONS as H6
+from experiments.studies.h7_credit_assignment import questions as h7_credit_assignment_questions
 from tests.analysis.hypotheses.test_judge_exact_level import ASKED, planted, primary
 from tests.calibration import exact_level
+from tests.support.exact_runs import ALL
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def smoke(tmp_path_factory):
     """Every run of the smoke preset, R7's long one left out."""
     home = tmp_path_factory.mktemp("exact")
     specs = {stem: [s for s in found("smoke") if s.plan != Theory(measure="theory", result="r7")]
-             for stem, found in exact_specs.ALL.items()}  # fmt: skip
+             for stem, found in ALL.items()}  # fmt: skip
     local_map([s for part in specs.values() for s in part], home, "smoke", 1, None, lambda spec, row: None)
     return {stem: from_runs(part, home) for stem, part in specs.items() if part}
 
@@ -68,9 +68,9 @@ def test_h3b_tells_batches_and_noise_of_shared_logits_first(smoke):
 
 def test_every_judge_reads_what_the_measurements_write(smoke):
     asked = {
-        **h1_value_fidelity.QUESTIONS,
-        **h2_length_adaptive_gae.QUESTIONS,
-        **h7_credit_assignment.QUESTIONS,
+        **h1_value_fidelity_questions.QUESTIONS,
+        **h2_length_adaptive_gae_questions.QUESTIONS,
+        **h7_credit_assignment_questions.QUESTIONS,
         **H3,
         **H6,
     }

@@ -8,7 +8,7 @@ from analysis.hypotheses.components.tables import CONTRASTS, pairs, ranks, table
 from analysis.tables import paper
 from analysis.tables.schema import COMPONENTS, Tables
 from experiments.studies.components import runs as study
-from experiments.studies.components.runs import QUESTIONS
+from experiments.studies.components.questions import QUESTIONS
 from tests.calibration.planting import frame_of, tables
 
 RUNS = frame_of(study.specs("quick"))

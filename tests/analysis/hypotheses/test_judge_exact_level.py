@@ -14,16 +14,16 @@ from analysis.hypotheses.h7_credit_assignment import exact as exact_h7
 from analysis.statistics.intervals import student
 from analysis.tables.schema import Tables
 from analysis.verdict.decisions import NOTE
-from experiments.studies.h1_value_fidelity import runs as h1_value_fidelity
-from experiments.studies.h2_length_adaptive_gae import runs as h2_length_adaptive_gae
-from experiments.studies.h6_interactions.runs import QUESTIONS as H6
-from experiments.studies.h7_credit_assignment import runs as h7_credit_assignment
+from experiments.studies.h1_value_fidelity import questions as h1_value_fidelity_questions
+from experiments.studies.h2_length_adaptive_gae import questions as h2_length_adaptive_gae_questions
+from experiments.studies.h6_interactions.questions import QUESTIONS as H6
+from experiments.studies.h7_credit_assignment import questions as h7_credit_assignment_questions
 from tests.calibration import exact_level
 
 ASKED = {
-    "h1b": (h1_value_fidelity.QUESTIONS["h1b"], exact_h1.h1b),
-    "h2a": (h2_length_adaptive_gae.QUESTIONS["h2a"], exact_h2.h2a),
-    "h7a": (h7_credit_assignment.QUESTIONS["h7a"], exact_h7.h7a),
+    "h1b": (h1_value_fidelity_questions.QUESTIONS["h1b"], exact_h1.h1b),
+    "h2a": (h2_length_adaptive_gae_questions.QUESTIONS["h2a"], exact_h2.h2a),
+    "h7a": (h7_credit_assignment_questions.QUESTIONS["h7a"], exact_h7.h7a),
 }
 
 
@@ -129,7 +129,7 @@ def test_h2a_says_which_secondary_prediction_is_contradicted():
 
 def test_h2b_tunes_on_other_families():
     """Levels are noise alone: one tuned at short lengths is worth no less at long ones than one tuned there."""
-    rows = exact_h2.h2b(planted("h2a", 0.0, sd=0.05), h2_length_adaptive_gae.QUESTIONS["h2b"], "full")
+    rows = exact_h2.h2b(planted("h2a", 0.0, sd=0.05), h2_length_adaptive_gae_questions.QUESTIONS["h2b"], "full")
     moved = next(row for row in rows if "by alpha tuned" in row.estimand)
     assert abs(moved.effect) < 0.01
     assert "both on other families" in moved.estimand
@@ -149,7 +149,7 @@ def test_shares_that_are_all_0_have_a_bound():
 
 def test_h2b_is_about_alpha_at_mixed_lengths():
     """Where h* = alpha l an alpha wastes nothing and a constant much, and the other way round where h* is constant."""
-    question = h2_length_adaptive_gae.QUESTIONS["h2b"]
+    question = h2_length_adaptive_gae_questions.QUESTIONS["h2b"]
     for theta, sign in ((0.0, -1), (1.0, 1)):
         rows = exact_h2.h2b(planted("h2a", theta, sd=0.05), question, "full")
         assert sign * rows[0].effect > 0.05

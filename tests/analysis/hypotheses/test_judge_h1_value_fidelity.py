@@ -6,7 +6,7 @@ import pytest
 from analysis.hypotheses.h1_value_fidelity import judge
 from analysis.statistics.intervals import student
 from analysis.verdict.decisions import CORRECTED
-from experiments.studies.h1_value_fidelity.runs import QUESTIONS
+from experiments.studies.h1_value_fidelity.questions import QUESTIONS
 from tests.calibration import h1_value_fidelity as planted
 from tests.calibration.planting import frame, tables
 from tests.calibration.run import check

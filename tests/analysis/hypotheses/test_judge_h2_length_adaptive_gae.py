@@ -8,7 +8,7 @@ from analysis.hypotheses.h2_length_adaptive_gae import judge
 from analysis.hypotheses.h2_length_adaptive_gae import tables as lambda_rules
 from analysis.hypotheses.h2_length_adaptive_gae.tables import grids, peak, transfer, width
 from analysis.tables.rows import full_vapo, having
-from experiments.studies.h2_length_adaptive_gae.runs import QUESTIONS
+from experiments.studies.h2_length_adaptive_gae.questions import QUESTIONS
 from tests.calibration import h2_length_adaptive_gae as planted
 from tests.calibration.planting import frame, tables
 from tests.calibration.run import check

@@ -8,7 +8,7 @@ from analysis.hypotheses.h3_token_level_loss.tables import COVARIANCE, KL, RATIO
 from analysis.statistics.jackknife import jackknife
 from analysis.tables.schema import Tables
 from analysis.verdict.decisions import NOTE, Verdict
-from experiments.studies.h3_token_level_loss.runs import QUESTIONS
+from experiments.studies.h3_token_level_loss.questions import QUESTIONS
 from tests.calibration import h3_token_level_loss as planted
 from tests.calibration.planting import tables
 from tests.calibration.run import check

@@ -10,7 +10,8 @@ from analysis.hypotheses.h4_exploration import judge
 from analysis.tables.rows import at_step
 from analysis.tables.schema import Tables
 from analysis.verdict.decisions import NOTE
-from experiments.studies.h4_exploration.runs import QUESTIONS, TRIO
+from experiments.studies.h4_exploration.questions import QUESTIONS
+from experiments.studies.h4_exploration.runs import TRIO
 from tests.calibration import h4_exploration as planted
 from tests.calibration.planting import frame, tables
 from tests.calibration.run import check

@@ -6,7 +6,7 @@ import pytest
 from analysis.hypotheses.h5_generalization import judge
 from analysis.statistics.intervals import student
 from analysis.verdict.decisions import CORRECTED
-from experiments.studies.h5_generalization.runs import QUESTIONS
+from experiments.studies.h5_generalization.questions import QUESTIONS
 from tests.calibration import h5_generalization as planted
 from tests.calibration.planting import frame, plant, tables
 from tests.calibration.run import check

@@ -14,7 +14,7 @@ from analysis.tables.schema import COMPONENTS, Tables
 from analysis.verdict.decisions import Verdict
 from experiments.studies import core
 from experiments.studies.h6_interactions import runs as study
-from experiments.studies.h6_interactions.runs import QUESTIONS
+from experiments.studies.h6_interactions.questions import QUESTIONS
 from tests.calibration import h6_interactions as planted
 from tests.calibration.planting import frame_of, tables
 from tests.calibration.run import check

@@ -8,7 +8,7 @@ from analysis.hypotheses.h7_credit_assignment import judge
 from analysis.hypotheses.h7_credit_assignment.tables import Blame, binned_share
 from analysis.tables.times import shared, times
 from analysis.verdict.decisions import NOTE
-from experiments.studies.h7_credit_assignment.runs import QUESTIONS
+from experiments.studies.h7_credit_assignment.questions import QUESTIONS
 from tests.calibration import h7_credit_assignment as planted
 from tests.calibration.planting import frame, tables
 from tests.calibration.run import check

@@ -7,10 +7,10 @@ import pytest
 
 from analysis.notebooks.reading import ROOT, read, root
 from analysis.verdict.questions import LEVEL_OF
-from experiments.studies.h1_value_fidelity import runs as study
+from experiments.studies.h1_value_fidelity import questions as study_questions
 from tests.support.outcome_folders import drawing, plant, row
 
-QUESTIONS = study.QUESTIONS
+QUESTIONS = study_questions.QUESTIONS
 
 
 def score(tables, questions, preset):

@@ -4,13 +4,13 @@ import pytest
 
 from analysis.verdict.decisions import CONTRADICTED, NOTE
 from analysis.verdict.headline import component_lines, digits, estimate, headline
-from experiments.studies.components import runs as components
-from experiments.studies.h4_exploration import runs as h4_exploration
-from experiments.studies.h7_credit_assignment import runs as h7_credit_assignment
+from experiments.studies.components import questions as components_questions
+from experiments.studies.h4_exploration import questions as h4_exploration_questions
+from experiments.studies.h7_credit_assignment import questions as h7_credit_assignment_questions
 from tests.support.outcome_folders import row
 
-EFFECT = h7_credit_assignment.QUESTIONS
-EQUAL = h4_exploration.QUESTIONS
+EFFECT = h7_credit_assignment_questions.QUESTIONS
+EQUAL = h4_exploration_questions.QUESTIONS
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_an_estimate_without_an_interval():
 
 
 def test_components_say_whether_the_sign_is_the_papers():
-    own = components.QUESTIONS
+    own = components_questions.QUESTIONS
     rows = [
         row(own["value_pretraining"], 3.0, "full", estimand=own["value_pretraining"].estimand),
         row(own["clip_higher"], -3.0, "full", estimand=own["clip_higher"].estimand),

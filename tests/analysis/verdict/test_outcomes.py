@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from analysis.verdict.outcomes import found, pictures, read, tables
-from experiments.studies.h1_value_fidelity import runs as study
+from experiments.studies.h1_value_fidelity import questions as study_questions
 from tests.support.outcome_folders import plant, row
 
-STEM, QUESTIONS = "h1_value_fidelity", study.QUESTIONS
+STEM, QUESTIONS = "h1_value_fidelity", study_questions.QUESTIONS
 
 
 def rows(preset, *levels, centre=2.0):

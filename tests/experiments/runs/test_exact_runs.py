@@ -17,9 +17,9 @@ from experiments.runs.collect import collect, from_mlflow, from_records, write_t
 from experiments.runs.inventory import entries, find
 from experiments.runs.run import describe, finished_row, run_one
 from experiments.specs.exact import ExactSpec, exact_spec, read_spec
-from experiments.studies import exact_specs
 from experiments.sync.invocation import close_tracking, open_tracking
 from experiments.tracking.mlflow_run import tracking_uri
+from tests.support.exact_runs import ALL
 from tests.support.worlds import small_spec
 
 ROOT = Path(__file__).parents[3]
@@ -106,21 +106,21 @@ def test_store_and_records_give_the_same_tables(tmp_path, monkeypatch):
         pd.testing.assert_frame_equal(read(tmp_path / "local" / name), read(tmp_path / "store" / name))
 
 
-@pytest.mark.parametrize("stem", list(exact_specs.ALL))
+@pytest.mark.parametrize("stem", list(ALL))
 def test_presets(stem):
     """Seeds of full start at 1000, those of smoke and quick lie below; full replicates over 64 families."""
-    full, quick = exact_specs.ALL[stem]("full"), exact_specs.ALL[stem]("quick")
+    full, quick = ALL[stem]("full"), ALL[stem]("quick")
     assert len(set(full)) == len(full)
     assert min(spec.seed for spec in full) == 1000
     assert max(spec.seed for spec in quick) < 1000
     drawn = [spec for spec in full if not isinstance(spec.plan, Theory)]
     assert {spec.seed for spec in drawn} in (set(range(1000, 1064)), set())
     with pytest.raises(ValueError, match="no exact runs"):
-        exact_specs.ALL[stem]("real")
+        ALL[stem]("real")
 
 
 def test_every_measurement_of_the_smoke_preset_runs(tmp_path):
-    specs = [next(s for s in exact_specs.ALL[stem]("smoke") if s.plan.measure != "theory")
+    specs = [next(s for s in ALL[stem]("smoke") if s.plan.measure != "theory")
              for stem in ("h1", "h2", "h3", "h6", "h7")]  # fmt: skip
     rows = [run_one(spec, tmp_path, "smoke") for spec in specs]
     assert [row["task"] for row in rows] == ["bias", "horizon", "reductions", "updates", "blame"]

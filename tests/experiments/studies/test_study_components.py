@@ -12,6 +12,7 @@ from analysis.tables.schema import load
 from experiments.runs.collect import collect
 from experiments.runs.run import run_one
 from experiments.studies import core
+from experiments.studies.components import questions as questions
 from experiments.studies.components import runs as study
 from tests.calibration.planting import frame_of
 from vapo_core.settings import COMPONENTS, RECIPES
@@ -88,6 +89,6 @@ def test_smoke_runs_are_judged(tmp_path):
     for spec in chosen:
         run_one(spec, tmp_path, "components")
     assert collect(chosen, tmp_path, tmp_path / "out") == 4
-    (row,) = judge.score(load(tmp_path / "out"), study.QUESTIONS, "smoke")
+    (row,) = judge.score(load(tmp_path / "out"), questions.QUESTIONS, "smoke")
     assert (row.question, row.level, row.seeds, row.primary) == ("decoupled_gae", "walk", 2, False)
     assert row.strata["activity"]["effect"] > 0

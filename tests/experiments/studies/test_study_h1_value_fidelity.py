@@ -10,6 +10,7 @@ from analysis.tables.schema import load
 from experiments.runs.collect import collect
 from experiments.runs.run import run_one
 from experiments.studies import core
+from experiments.studies.h1_value_fidelity import questions as questions
 from experiments.studies.h1_value_fidelity import runs as study
 from tests.calibration.planting import frame_of, tables
 from vapo_core.settings import SCALES
@@ -79,10 +80,10 @@ def test_smoke_runs_are_judged(tmp_path):
         run_one(spec, tmp_path / "runs", "smoke")
     collect(chosen, tmp_path / "runs", tmp_path / "tables")
     given = load(tmp_path / "tables")
-    found = judge.score(given, study.QUESTIONS, "smoke")
+    found = judge.score(given, questions.QUESTIONS, "smoke")
     assert {row.question for row in found} == {"h1a", "h1b", "h1c"}
     assert {row.level for row in found} == {"walk"}
     assert {row.decision for row in found if row.primary} <= {"undecided", "not_tested"}
-    assert set(judge.figures(given, study.QUESTIONS)) == {
+    assert set(judge.figures(given, questions.QUESTIONS)) == {
         "error_by_quarter", "planted_errors", "pathways", "forgetting",
     }  # fmt: skip

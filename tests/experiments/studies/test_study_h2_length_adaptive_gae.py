@@ -11,6 +11,7 @@ from analysis.tables.schema import load
 from experiments.runs.collect import collect
 from experiments.runs.run import run_one
 from experiments.studies import core
+from experiments.studies.h2_length_adaptive_gae import questions as questions
 from experiments.studies.h2_length_adaptive_gae import runs as study
 from tests.calibration.planting import frame_of
 from vapo_core.tasks import make_task
@@ -74,8 +75,8 @@ def test_smoke_runs_are_judged(tmp_path):
         run_one(spec, tmp_path, "h2_length_adaptive_gae")
     collect(chosen, tmp_path, tmp_path / "tables")
     tables = load(tmp_path / "tables")
-    found = [v for v in judge.score(tables, study.QUESTIONS, "smoke") if v.primary and v.level == "walk"]
+    found = [v for v in judge.score(tables, questions.QUESTIONS, "smoke") if v.primary and v.level == "walk"]
     assert len(found) == 1
     assert found[0].seeds == 2
     assert np.isfinite(found[0].effect)
-    assert "horizons" in judge.figures(tables, study.QUESTIONS)
+    assert "horizons" in judge.figures(tables, questions.QUESTIONS)

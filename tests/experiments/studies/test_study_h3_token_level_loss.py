@@ -18,6 +18,7 @@ from analysis.tables.schema import Tables, load
 from experiments.runs.collect import collect
 from experiments.runs.run import run_one
 from experiments.studies import core
+from experiments.studies.h3_token_level_loss import questions as questions
 from experiments.studies.h3_token_level_loss import runs as study
 from tests.calibration.planting import frame_of, tables
 from vapo_core.probes import METRICS
@@ -69,7 +70,7 @@ def test_smoke_runs_are_judged(tmp_path):
     for spec in chosen:
         run_one(spec, tmp_path, "h3")
     assert collect(chosen, tmp_path, tmp_path / "out") == 2
-    found = judge.score(load(tmp_path / "out"), study.QUESTIONS, "smoke")
+    found = judge.score(load(tmp_path / "out"), questions.QUESTIONS, "smoke")
     primary = {row.question: row for row in found if row.primary}
     assert set(primary) <= {"h3a", "h3c"}
     assert primary["h3c"].decision in ("undecided", "not_tested")

@@ -8,6 +8,7 @@ from analysis.tables.schema import load
 from experiments.runs.collect import collect
 from experiments.runs.run import run_one
 from experiments.studies import core
+from experiments.studies.h4_exploration import questions as questions
 from experiments.studies.h4_exploration import runs as study
 from tests.calibration.planting import frame_of
 
@@ -62,6 +63,6 @@ def test_smoke_runs_are_judged(tmp_path):
     for spec in chosen:
         run_one(spec, tmp_path, "h4_exploration")
     collect(chosen, tmp_path, tmp_path / "tables")
-    found = judge.score(load(tmp_path / "tables"), study.QUESTIONS, "smoke")
+    found = judge.score(load(tmp_path / "tables"), questions.QUESTIONS, "smoke")
     assert {v.question for v in found} >= {"h4a"}
     assert {v.decision for v in found if v.primary} <= {"undecided", "not_tested"}

@@ -9,6 +9,7 @@ from experiments.runs.collect import collect
 from experiments.runs.run import run_one
 from experiments.studies import core
 from experiments.studies.h1_value_fidelity import runs as h1_value_fidelity
+from experiments.studies.h5_generalization import questions as study_questions
 from experiments.studies.h5_generalization import runs as study
 from tests.calibration.planting import frame_of
 from vapo_core.tasks import make_task
@@ -58,7 +59,7 @@ def test_smoke_runs_are_judged(tmp_path):
         run_one(spec, tmp_path / "runs", "smoke")
     collect(TRAINED["smoke"], tmp_path / "runs", tmp_path / "tables")
     given = load(tmp_path / "tables")
-    found = judge.score(given, study.QUESTIONS, "smoke")
+    found = judge.score(given, study_questions.QUESTIONS, "smoke")
     assert {row.question for row in found} == {"h5a", "h5b"}
     assert {row.level for row in found} == {"walk"}
-    assert "critic_out_of_distribution" in judge.figures(given, study.QUESTIONS)
+    assert "critic_out_of_distribution" in judge.figures(given, study_questions.QUESTIONS)

@@ -11,6 +11,7 @@ from analysis.tables.schema import load
 from experiments.runs.collect import collect
 from experiments.runs.run import run_one
 from experiments.studies import core
+from experiments.studies.h6_interactions import questions as questions
 from experiments.studies.h6_interactions import runs as study
 from tests.calibration.planting import frame_of, tables
 from vapo_core.probes import METRICS
@@ -73,7 +74,7 @@ def test_smoke_runs_are_judged(tmp_path):
     for spec in chosen:
         run_one(spec, tmp_path, "h6")
     assert collect(chosen, tmp_path, tmp_path / "out") == 2
-    found = judge.score(load(tmp_path / "out"), study.QUESTIONS, "smoke")
+    found = judge.score(load(tmp_path / "out"), questions.QUESTIONS, "smoke")
     (row,) = [row for row in found if row.primary]
     assert (row.question, row.seeds) == ("h6a", 2)
     assert row.decision == "undecided"

@@ -10,6 +10,7 @@ from experiments.runs.collect import collect
 from experiments.runs.run import run_one
 from experiments.studies import core
 from experiments.studies.h2_length_adaptive_gae import runs as adaptation
+from experiments.studies.h7_credit_assignment import questions as study_questions
 from experiments.studies.h7_credit_assignment import runs as study
 from tests.calibration.planting import frame_of
 
@@ -65,10 +66,10 @@ def test_smoke_runs_are_judged(tmp_path):
         run_one(spec, tmp_path, "h7_credit_assignment")
     collect(chosen, tmp_path, tmp_path / "tables")
     tables = load(tmp_path / "tables")
-    found = judge.score(tables, study.QUESTIONS, "smoke")
+    found = judge.score(tables, study_questions.QUESTIONS, "smoke")
     primary = [v for v in found if v.primary and v.level == "walk"]
     assert [v.question for v in primary] == ["h7b"]
     assert primary[0].decision in ("undecided", "not_tested")
     mixed = having(tables.runs, {**judge.MIXED, **full_vapo()})
     assert len(Blame.of(tables, mixed).errors) > 100
-    assert {"samples", "blame"} <= set(judge.figures(tables, study.QUESTIONS))
+    assert {"samples", "blame"} <= set(judge.figures(tables, study_questions.QUESTIONS))

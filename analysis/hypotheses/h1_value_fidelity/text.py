@@ -1,0 +1,26 @@
+"""What a page says of limitation 1, value fidelity beside its numbers."""
+
+from analysis.hypotheses.study_text import StudyText
+
+TEXT = StudyText(
+    "Limitation 1: value fidelity",
+    (
+        "A critic errs by what its features cannot tell, E Var(V | features), which no training removes, and by an excess "
+        "that falls as one over the number of results it has seen.",
+        "A frozen error e moves the expected gradient by Σ E[ψ_t (1 − λ) Σ_k λ^k e_{t+1+k}] (R1): in proportion to its "
+        "size, not at all at λ = 1, and not at all if e depends on position alone and all responses have one length.",
+        "A table forgets nothing. A network that fits the states visited now moves its values on those it left.",
+    ),
+    (
+        "h1a: an excess under a tenth of Var(V) on text that shows its state. Critics then lack features, not results.",
+        "h1b: a bias that does not fall with λ, or that a constant error causes where all responses have one length.",
+        "h1c: a twin that replays rare states and loses as much on them. The loss is then no interference.",
+    ),
+)
+
+TOPICS: dict[str, str] = {
+    "h1a": "critic's excess error",
+    "h1b": "value error into update",
+    "h1c": "forgetting rare paths",
+}
+"""A few words per question, as figures have room for."""

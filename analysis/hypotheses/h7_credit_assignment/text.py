@@ -1,0 +1,23 @@
+"""What a page says of limitation 7, credit assignment beside its numbers."""
+
+from analysis.hypotheses.study_text import StudyText
+
+TEXT = StudyText(
+    "Limitation 7: credit assignment",
+    (
+        "Tokens before an error at j receive λ^(j − t) of it, so a step of w tokens holds about w/h of the blame (R12). "
+        "Under VAPO's rule h = α l: blame spreads in proportion to length.",
+        "A critic that notices late leaves λ^d for the erring token; a blind one blames the last tokens most.",
+        "At a matched horizon, λ_step = λ_token^m, credit by steps and by tokens agree where values are flat within a step.",
+    ),
+    (
+        "h7a: a share of blame inside the erring step that does not thin out with length under VAPO's rule.",
+        "h7b: samples that grow more slowly with depth under credit by steps at the same horizon.",
+    ),
+)
+
+TOPICS: dict[str, str] = {
+    "h7a": "blame spread by length",
+    "h7b": "credit by steps",
+}
+"""A few words per question, as figures have room for."""
