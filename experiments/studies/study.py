@@ -26,8 +26,8 @@ from experiments.runs.run import git_commit
 from experiments.specs.engines import require
 from experiments.specs.exact import AnySpec
 from experiments.studies import STEMS, find, stem_of
-from experiments.studies.declared import late
 from experiments.studies.real import Target, chosen, flags, on
+from experiments.studies.registration import commits_by_level, registration_violations
 from experiments.studies.study_readme import study_readme
 from experiments.sync.invocation import tracked
 from vapo_core.files import ensure_writable, write_whole
@@ -161,8 +161,8 @@ def _publish(stem: str, config: StudyConfig, out: Path) -> None:
     write_whole(out / "study.json", json.dumps(note, indent=1))
     write_whole(out / "README.md", study_readme(note, found, {name: drawing.alt for name, drawing in drawings.items()}))
     _say(found, out)
-    for objection in late(stem, note["commits_of_rows"]) if config.preset == "full" else ():
-        print(f"no prediction any more: {objection}", file=sys.stderr)
+    for violation in registration_violations(stem, commits_by_level(tables.runs)) if config.preset == "full" else ():
+        print(f"prediction not pre-registered: {violation}", file=sys.stderr)
 
 
 def _tables(stem: str, specs: Sequence[AnySpec], config: StudyConfig, out: Path) -> Tables:

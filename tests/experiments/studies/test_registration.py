@@ -1,0 +1,110 @@
+"""Rows and the predictions that they test, by commit."""
+
+import subprocess
+
+import pandas as pd
+import pytest
+
+from experiments.studies import STEMS, find
+from experiments.studies.registration import ROOT, commits_by_level, declarations, registration_violations
+
+A = '"a": Question(threshold=0.1, primary="exact")'
+B = '"b": Question(threshold=0.3, primary="walk")'
+OTHER_A = '"a": Question(threshold=0.2, primary="exact")'
+OLD, NEW = "experiments/studies/h9.py", "experiments/studies/h9/questions.py"
+
+
+def declared(*questions):
+    return "QUESTIONS: dict = {\n    # a comment\n    " + ",\n    ".join(questions) + "\n}\n"
+
+
+class Checkout:
+    """A repository whose commits declare questions."""
+
+    def __init__(self, root):
+        self.root = root
+        self._git("init", "-q")
+
+    def _git(self, *words):
+        git = ["git", "-C", str(self.root), "-c", "user.name=a", "-c", "user.email=a@b", *words]
+        return subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit(self, path, content):
+        for place in (OLD, NEW):
+            (self.root / place).unlink(missing_ok=True)
+        (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.root / path).write_text(content)
+        self._git("add", "-A")
+        self._git("commit", "-qm", "x", "--allow-empty")
+        return self._git("rev-parse", "--short", "HEAD")
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    return Checkout(tmp_path)
+
+
+def test_a_threshold_changed_after_the_runs_is_found(checkout):
+    """Layout, comments and other lines may change; a number in the question may not."""
+    first = checkout.commit(NEW, declared(A))
+    same = checkout.commit(NEW, declared(A).replace("0.1,", "0.10,") + "SEEDS = 4\n")
+    assert registration_violations("h9", {"exact": {first, same}}, checkout.root) == []
+    checkout.commit(NEW, declared(OTHER_A))
+    assert registration_violations("h9", {"exact": {first}}, checkout.root) == [
+        f"a: rows made at commit {first}, where this question was declared differently"
+    ]
+
+
+def test_a_changed_question_does_not_touch_its_neighbour(checkout):
+    """Questions are held against rows one by one: b keeps its rows when a is declared anew."""
+    first = checkout.commit(NEW, declared(A, B))
+    checkout.commit(NEW, declared(OTHER_A, B))
+    found = registration_violations("h9", {"exact": {first}, "walk": {first}}, checkout.root)
+    assert [line[0] for line in found] == ["a"]
+
+
+def test_only_rows_of_the_deciding_level_count(checkout):
+    """Rows of another level are secondary, whenever they were made."""
+    first = checkout.commit(NEW, declared(A))
+    checkout.commit(NEW, declared(OTHER_A))
+    assert registration_violations("h9", {"walk": {first}}, checkout.root) == []
+
+
+def test_a_declaration_is_found_where_it_stood_before(checkout):
+    """Rows made when a study was one file count as made under its declaration."""
+    first = checkout.commit(OLD, declared(A))
+    checkout.commit(NEW, declared(A))
+    assert registration_violations("h9", {"exact": {first}}, checkout.root) == []
+
+
+def test_rows_from_before_the_study_or_from_nowhere_are_found(checkout):
+    before = checkout.commit("README", "x")
+    checkout.commit(NEW, declared(A))
+    assert len(registration_violations("h9", {"exact": {before, ""}}, checkout.root)) == 2
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_questions_are_literal_and_whole(stem):
+    """What is declared can be read from the file alone, and nothing is left open."""
+    source = (ROOT / "experiments" / "studies" / stem / "questions.py").read_text()
+    assert list(declarations(source)) == list(find(stem).QUESTIONS)
+    for name, question in find(stem).QUESTIONS.items():
+        assert name == question.id
+        assert question.threshold > 0
+        assert question.floor.least > 0
+        assert question.primary not in question.also
+        assert all((question.question, question.estimand, question.unit, question.prediction, question.floor.measure))
+
+
+def test_sixteen_questions():
+    asked = [name for stem in STEMS[1:] for name in find(stem).QUESTIONS]
+    assert sorted(asked) == [
+        *("h1a", "h1b", "h1c", "h2a", "h2b", "h3a", "h3b", "h3c"),
+        *("h4a", "h4b", "h5a", "h5b", "h6a", "h6b", "h7a", "h7b"),
+    ]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*/verdicts.json")), ids=lambda path: path.parent.name)
+def test_committed_rows_came_after_their_predictions(path):
+    runs = pd.read_csv(path.parent / "runs.csv", dtype=str)
+    assert registration_violations(path.parent.name, commits_by_level(runs)) == []
