@@ -18,12 +18,19 @@ from vapo_core.components import (
 )
 from vapo_core.functional.losses import Reduction
 from vapo_core.settings import RECIPES, Settings, Toggles, check_combination
-from vapo_core.slots import credit as other_slots
-from vapo_core.slots import horizon
-from vapo_core.slots import importance as mismatch
-from vapo_core.slots import replay as rehearsal
-from vapo_core.slots import value_noise as disturbance
-from vapo_core.slots.credit import CreditRule, Valued
+from vapo_core.slots import (
+    credit,
+    horizon,
+    importance,
+    replay,
+    select_groups,
+    shape_reward,
+    value_noise,
+    values,
+    whiten,
+)
+from vapo_core.slots.credit import CreditRule
+from vapo_core.slots.values import Valued
 from vapo_core.suggest import nearest
 
 __all__ = ["COMPONENTS", "RECIPES", "VARIANTS", "Recipe", "Settings", "Toggles", "assemble"]
@@ -38,12 +45,21 @@ COMPONENTS: dict[str, ModuleType] = {
     "group_sampling": group_sampling,
 }
 
+SLOTS: dict[str, ModuleType] = {
+    "credit": credit,
+    "values": values,
+    "select_groups": select_groups,
+    "shape_reward": shape_reward,
+    "whiten": whiten,
+    "horizon": horizon,
+    "rehearsal": replay,
+    "importance": importance,
+}
+"""The other slots by name: each module has a `default(settings)` and VARIANTS, as a component has `on` and `off`."""
+
 VARIANTS: dict[str, Mapping[str, Callable[[Settings], Any]]] = {
-    **{name: component.VARIANTS for name, component in COMPONENTS.items()},
-    **other_slots.VARIANTS,
-    "values": {**other_slots.VARIANTS["values"], **disturbance.VARIANTS},
-    "horizon": horizon.VARIANTS,
-    "rehearsal": rehearsal.VARIANTS,
+    **{name: module.VARIANTS for name, module in (COMPONENTS | SLOTS).items()},
+    "values": {**values.VARIANTS, **value_noise.VARIANTS},
 }
 
 
@@ -64,8 +80,8 @@ class Recipe:
     shape_reward: Callable[[Tensor, int], Tensor]
     whiten: Callable[[Tensor, Tensor], Tensor]
     horizon: horizon.Slot
-    rehearsal: rehearsal.Rehearsal
-    importance: mismatch.Weigh
+    rehearsal: replay.Rehearsal
+    importance: importance.Weigh
 
 
 def assemble(toggles: Toggles, settings: Settings, variants: Mapping[str, str] | None = None) -> Recipe:
@@ -81,9 +97,7 @@ def assemble(toggles: Toggles, settings: Settings, variants: Mapping[str, str] |
     """
     chosen = dict(variants or {})
     check_combination(toggles, settings, chosen)
-    slots: dict[str, Any] = {name: make(settings) for name, make in other_slots.DEFAULTS.items()}
-    slots |= {"horizon": horizon.own_length, "rehearsal": rehearsal.nothing(settings)}
-    slots |= {"importance": mismatch.weigh(settings)}
+    slots: dict[str, Any] = {name: slot.default(settings) for name, slot in SLOTS.items()}
     for name, component in COMPONENTS.items():
         choose = component.on if getattr(toggles, name) else component.off
         slots[name] = choose(settings)

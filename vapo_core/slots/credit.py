@@ -1,19 +1,19 @@
-"""Who gets the credit: slots besides the seven components. Each has an identity, so the update asks nothing.
+"""Who gets the credit: how advantages and value targets come from rewards and values.
 
 Shapes: B responses, T tokens.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from vapo_core.functional.advantages import gae, group_relative, whiten
-from vapo_core.oracles.monte_carlo import step_start_values, step_starts
+from vapo_core.functional.advantages import gae, group_relative
+from vapo_core.oracles.monte_carlo import step_starts
 from vapo_core.settings import Settings
-from vapo_core.types import Batch, Problem
+from vapo_core.types import Batch
 
 Assign = Callable[[Batch, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -78,74 +78,6 @@ def vine(batch: Batch, values: Tensor, lam_policy: Tensor, lam_value: Tensor) ->
     return advantages, torch.zeros_like(values)  # the critic that is not there says 0 and stays there
 
 
-class Valued(NamedTuple):
-    """Values of a batch and what they cost."""
-
-    values: Tensor
-    """[B, T]."""
-    tokens: int
-    """Tokens sampled to get them."""
-
-
-def critic_values(world: Any, batch: Batch, problems: Sequence[Problem], settings: Settings, seed: int) -> Valued:
-    """The learned critic's."""
-    return Valued(world.ranks.read(world.critic, batch)[0], 0)
-
-
-def bounded(world: Any, batch: Batch, problems: Sequence[Problem], settings: Settings, seed: int) -> Valued:
-    """The learned critic's, cut to [reward_low, reward_high]: no expected reward lies beyond the rewards there are.
-
-    The cut is where values are read. The critic's own loss stays that of a linear head, whose gradient does not die at the
-    ends, as that of a sigmoid does.
-    """
-    values, tokens = critic_values(world, batch, problems, settings, seed)
-    return Valued(values.clamp(settings.reward_low, settings.reward_high).where(batch.mask, 0.0), tokens)
-
-
-def monte_carlo(world: Any, batch: Batch, problems: Sequence[Problem], settings: Settings, seed: int) -> Valued:
-    """Mean reward of K fresh continuations from the start of every step (VinePPO, arXiv:2410.01679)."""
-    values, tokens = step_start_values(world, batch, problems, settings.continuations, seed)
-    return Valued(settings.reward_low + (settings.reward_high - settings.reward_low) * values, tokens)
-
-
-def keep_all(rewards: Tensor) -> Tensor:
-    """[P, G] -> [P] bool: every group is used."""
-    return torch.ones(len(rewards), dtype=torch.bool)
-
-
-def dynamic_sampling(rewards: Tensor) -> Tensor:
-    """DAPO's dynamic sampling: [P, G] -> [P] bool, false where all answers got the same verifier reward.
-
-    arXiv:2503.14476, eq. 11. The overlong penalty does not count: it would keep groups that are all wrong or all right.
-    """
-    return rewards.amax(1) > rewards.amin(1)
-
-
-def no_shaping(lengths: Tensor, max_tokens: int) -> Tensor:
-    """[B] zeros: the verifier's word is the whole reward."""
-    return torch.zeros(len(lengths))
-
-
-def soft_overlong(settings: Settings) -> Callable[[Tensor, int], Tensor]:
-    """DAPO's soft overlong punishment: 0 up to (1 - share) L, then linear to -1 at the limit L (arXiv:2503.14476, eq. 13)."""
-
-    def penalty(lengths: Tensor, max_tokens: int) -> Tensor:
-        start = (1 - settings.overlong_share) * max_tokens
-        return -((lengths - start) / (max_tokens - start)).clamp(0.0, 1.0)
-
-    return penalty
-
-
-def unwhitened(x: Tensor, mask: Tensor) -> Tensor:
-    """Advantages as they are."""
-    return x
-
-
-def _same(rule: CreditRule, settings: Settings) -> CreditRule:
-    """A credit rule needs no numbers."""
-    return rule
-
-
 CREDIT = {
     "critic": CreditRule(critic_gae, True),
     "group_relative": CreditRule(group_credit, False),
@@ -153,18 +85,17 @@ CREDIT = {
     "vine": CreditRule(vine, False),
 }
 
-DEFAULTS: Mapping[str, Callable[[Settings], object]] = {
-    "credit": lambda settings: CREDIT["critic"],
-    "values": lambda settings: critic_values,
-    "select_groups": lambda settings: keep_all,
-    "shape_reward": lambda settings: no_shaping,
-    "whiten": lambda settings: whiten if settings.whitening else unwhitened,
-}
 
-VARIANTS: Mapping[str, Mapping[str, Callable[[Settings], object]]] = {
-    "credit": {name: partial(_same, rule) for name, rule in CREDIT.items()},
-    "values": {"bounded": lambda settings: bounded, "monte_carlo": lambda settings: monte_carlo},
-    "select_groups": {"dynamic_sampling": lambda settings: dynamic_sampling},
-    "shape_reward": {"soft_overlong": soft_overlong},
-    "whiten": {"none": lambda settings: unwhitened},
+def default(settings: Settings) -> CreditRule:
+    """GAE with the critic's values."""
+    return CREDIT["critic"]
+
+
+def _as_it_is(rule: CreditRule, settings: Settings) -> CreditRule:
+    """A credit rule needs no numbers."""
+    return rule
+
+
+VARIANTS: Mapping[str, Callable[[Settings], CreditRule]] = {
+    name: partial(_as_it_is, rule) for name, rule in CREDIT.items()
 }

@@ -86,6 +86,11 @@ def error_model(values: Tensor, exists: Tensor) -> tuple[float, float]:
     return (-total / (rest * (1 - rho ** len(found)))) ** 0.5, 1 / rest
 
 
+def default(settings: Settings) -> Slot:
+    """The rule at each response's own length, as in VAPO."""
+    return own_length
+
+
 VARIANTS: Mapping[str, Callable[[Settings], Slot]] = {
     "others_length": lambda settings: others_length,
     "error_aware": lambda settings: error_aware,

@@ -4,7 +4,7 @@ if asked, corrected for.
 Shapes: B responses, T tokens. gap [B, T] is log pi_policy - log pi_engine of each sampled token in nats, 0 where masked.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -38,7 +38,7 @@ def truncated(gap: Tensor, cap: float) -> Tensor:
     return gap.exp().clamp(max=cap)
 
 
-def weigh(settings: Settings) -> Weigh:
+def default(settings: Settings) -> Weigh:
     """What the settings ask for."""
     return partial(truncated, cap=settings.importance_cap) if settings.importance_weighting else unweighted
 
@@ -66,3 +66,6 @@ def effective_share(log_weights: Tensor) -> float:
     """Effective sample size of N importance weights as a share of N: (sum w)^2 / (N sum w^2), in (0, 1] (Kong 1992)."""
     twice = torch.logsumexp(log_weights, 0) * 2 - torch.logsumexp(2 * log_weights, 0)
     return float((twice - torch.tensor(float(len(log_weights))).log()).exp())
+
+
+VARIANTS: Mapping[str, Callable[[Settings], Weigh]] = {}

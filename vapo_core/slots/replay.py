@@ -62,7 +62,7 @@ class RareRehearsal:
         return found.tokens
 
 
-def nothing(settings: Settings) -> Rehearsal:
+def default(settings: Settings) -> Rehearsal:
     """The identity."""
     return no_rehearsal
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vapo_core.seeds import torch_generator
 from vapo_core.settings import Settings
-from vapo_core.slots.credit import Valued, critic_values
+from vapo_core.slots.values import Valued, critic_values
 from vapo_core.types import Batch, Problem
 
 ErrorOf = Callable[[Any, Batch, int], Tensor]

@@ -16,7 +16,8 @@ from vapo_core.functional.advantages import gae
 from vapo_core.oracles.monte_carlo import values_at
 from vapo_core.recipe import Recipe, Settings
 from vapo_core.seeds import child
-from vapo_core.slots.credit import terminal_rewards, unwhitened
+from vapo_core.slots.credit import terminal_rewards
+from vapo_core.slots.whiten import unwhitened
 from vapo_core.training.collect import grade_all, reward_values, to_batch
 from vapo_core.training.update import assign_credit
 from vapo_core.types import Batch, Problem, Rollout

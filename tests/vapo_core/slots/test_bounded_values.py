@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from tests.support.worlds import run, small_spec, trainer_of, view_of
-from vapo_core.slots.credit import VARIANTS, critic_values
+from vapo_core.slots.credit import VARIANTS
+from vapo_core.slots.values import critic_values
 from vapo_core.types import Batch
 
 

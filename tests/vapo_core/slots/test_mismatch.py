@@ -10,11 +10,11 @@ from vapo_core.functional.losses import clipped_surrogate
 from vapo_core.recipe import Toggles, assemble
 from vapo_core.settings import Settings
 from vapo_core.slots.importance import (
+    default,
     effective_share,
     mismatch_metrics,
     policys_own,
     truncated,
-    weigh,
     weighted,
 )
 from vapo_core.types import Credited
@@ -35,10 +35,10 @@ def test_truncated_weights_by_hand():
 
 def test_off_unless_asked_for():
     assert not Settings().importance_weighting
-    assert torch.equal(weigh(Settings())(torch.tensor([[3.0]])), torch.ones(1, 1))
-    on = weigh(Settings(importance_weighting=True, importance_cap=5.0))
+    assert torch.equal(default(Settings())(torch.tensor([[3.0]])), torch.ones(1, 1))
+    on = default(Settings(importance_weighting=True, importance_cap=5.0))
     torch.testing.assert_close(on(torch.tensor([[3.0, 0.1]])), torch.tensor([[5.0, 1.10517]]))
-    assert assemble(Toggles(), Settings(importance_weighting=True)).importance is not weigh(Settings())
+    assert assemble(Toggles(), Settings(importance_weighting=True)).importance is not default(Settings())
 
 
 def test_weights_on_advantages_are_weights_on_the_loss():
