@@ -8,7 +8,7 @@ import torch
 
 from vapo_core.recipe import RECIPES, Recipe, assemble
 from vapo_core.seeds import seeds_of
-from vapo_core.settings import EXAMS, SCALES, Base, Evaluation, Settings
+from vapo_core.settings import DEFAULT_EVALUATION, DEFAULT_SETTINGS, Base, Evaluation, Settings
 from vapo_core.tasks.base import Task
 from vapo_core.trainer import Trainer, Write
 from vapo_core.worlds import build_world
@@ -60,7 +60,7 @@ def train(
         vapo_core.training.update.Diverged: when a loss, gradient or value stops being finite.
     """
     torch.set_num_threads(1)
-    numbers, seeds, cache = settings or SCALES[world], seeds_of(seed), Path(cache)
+    numbers, seeds, cache = settings or DEFAULT_SETTINGS[world], seeds_of(seed), Path(cache)
     if isinstance(recipe, str):
         bundle = RECIPES[recipe]
         recipe = assemble(bundle.toggles, numbers, bundle.variants)
@@ -72,5 +72,5 @@ def train(
         if write is not None:
             write(step, metrics)
 
-    Trainer(built, recipe, numbers, evaluation or EXAMS[world], seed, steps, cache).run(record)
+    Trainer(built, recipe, numbers, evaluation or DEFAULT_EVALUATION[world], seed, steps, cache).run(record)
     return Result(points, built)

@@ -30,7 +30,7 @@ from vapo_core.slots import (
     whiten,
 )
 from vapo_core.slots.credit import CreditRule
-from vapo_core.slots.values import Valued
+from vapo_core.slots.values import ValueEstimates
 from vapo_core.suggest import nearest
 
 __all__ = ["COMPONENTS", "RECIPES", "VARIANTS", "Recipe", "Settings", "Toggles", "assemble"]
@@ -73,14 +73,14 @@ class Recipe:
     token_level_loss: Reduction
     clip_higher: clip_higher.Clip
     positive_lm_loss: Callable[[Tensor, Tensor, Tensor], Tensor]
-    group_sampling: group_sampling.Plan
+    group_sampling: group_sampling.SamplingPlan
     credit: CreditRule
-    values: Callable[..., Valued]
+    values: Callable[..., ValueEstimates]
     select_groups: Callable[[Tensor], Tensor]
     shape_reward: Callable[[Tensor, int], Tensor]
     whiten: Callable[[Tensor, Tensor], Tensor]
     horizon: horizon.Slot
-    rehearsal: replay.Rehearsal
+    rehearsal: replay.Replay
     importance: importance.Weigh
 
 

@@ -223,7 +223,7 @@ PROBES: tuple[str, ...] = (
 """Probes by name; the files are in `vapo_core/probes/`."""
 
 
-class Bundle(NamedTuple):
+class RecipeSpec(NamedTuple):
     """A named recipe: which components are on, and which named variants fill other slots."""
 
     toggles: Toggles
@@ -235,7 +235,7 @@ def only(*names: str) -> Toggles:
     return Toggles(**{name: name in names for name in COMPONENTS})
 
 
-SCALES: dict[str, Settings] = {
+DEFAULT_SETTINGS: dict[str, Settings] = {
     "walk": Settings(
         responses_per_step=256, group_size=16, pool_size=64, warmup_steps=12, alpha=0.5, mini_batches=4, epochs=2,
         policy_lr=2e-3, critic_lr=2e-3,
@@ -247,7 +247,7 @@ SCALES: dict[str, Settings] = {
 }  # fmt: skip
 """Settings that fit a laptop, by world. Answers here have tens of tokens, so alpha is ten times the paper's."""
 
-EXAMS: dict[str, Evaluation] = {
+DEFAULT_EVALUATION: dict[str, Evaluation] = {
     "walk": Evaluation(every=3, problems=64, k_problems=8),
     "lm": Evaluation(every=5, k_problems=32),
 }
@@ -260,31 +260,31 @@ CHECKPOINT = Settings(
 """Settings for a pretrained checkpoint of some 0.5B parameters on one GPU: the paper's alpha and rates, since answers have
 hundreds of tokens."""
 
-CHECKPOINT_EXAM = Evaluation(every=10, problems=512, k_problems=64)
+CHECKPOINT_EVALUATION = Evaluation(every=10, problems=512, k_problems=64)
 """Its evaluation."""
 
 
 def settings_of(world: str, model: str) -> Settings:
     """The settings that a world and a base model start from."""
-    return SCALES[world] if world != "lm" or model in BASE_SIZES else CHECKPOINT
+    return DEFAULT_SETTINGS[world] if world != "lm" or model in BASE_SIZES else CHECKPOINT
 
 
-def exam_of(world: str, model: str) -> Evaluation:
+def evaluation_of(world: str, model: str) -> Evaluation:
     """The evaluation that goes with them."""
-    return EXAMS[world] if world != "lm" or model in BASE_SIZES else CHECKPOINT_EXAM
+    return DEFAULT_EVALUATION[world] if world != "lm" or model in BASE_SIZES else CHECKPOINT_EVALUATION
 
 
 _CRITIC_FREE = {"credit": "group_relative", "whiten": "none"}
 
-RECIPES: dict[str, Bundle] = {
-    "vapo": Bundle(Toggles(), {}),
-    "ppo": Bundle(only(), {}),
-    "grpo": Bundle(only("group_sampling"), _CRITIC_FREE),
-    "dapo": Bundle(
+RECIPES: dict[str, RecipeSpec] = {
+    "vapo": RecipeSpec(Toggles(), {}),
+    "ppo": RecipeSpec(only(), {}),
+    "grpo": RecipeSpec(only("group_sampling"), _CRITIC_FREE),
+    "dapo": RecipeSpec(
         only("group_sampling", "clip_higher", "token_level_loss"),
         {**_CRITIC_FREE, "select_groups": "dynamic_sampling", "shape_reward": "soft_overlong"},
     ),
-    "vineppo": Bundle(only("group_sampling"), {"credit": "vine", "values": "monte_carlo"}),
+    "vineppo": RecipeSpec(only("group_sampling"), {"credit": "vine", "values": "monte_carlo"}),
 }
 
 

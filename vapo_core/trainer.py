@@ -24,7 +24,7 @@ from vapo_core.seeds import child, seeds_of, torch_generator
 from vapo_core.settings import Evaluation
 from vapo_core.sizes import check_sizes
 from vapo_core.slots.credit import terminal_rewards
-from vapo_core.slots.importance import mismatch_metrics, policys_own, weighted
+from vapo_core.slots.importance import mismatch_metrics, recompute_logprobs, weighted
 from vapo_core.training import metrics
 from vapo_core.training.activity import positive_grad_ratio
 from vapo_core.training.collect import Graded, gather, with_reference
@@ -33,7 +33,7 @@ from vapo_core.training.learner import Learner
 from vapo_core.training.prompts import PromptStream
 from vapo_core.training.update import Trace, assign_credit, update
 from vapo_core.training.value_pretraining import WarmStart, warm_start
-from vapo_core.types import Batch, Credited
+from vapo_core.types import AdvantageBatch, Batch
 from vapo_core.worlds.base import World
 
 Write = Callable[[int, Mapping[str, float]], None]
@@ -137,7 +137,7 @@ class Trainer:
             self.world, self.recipe, self.settings, self.stream, progress.prompts, child(self.seeds.sampling, number)
         )
         clock.lap("timing/rollout_s")
-        batch, gap = policys_own(graded.batch, self.world.engine, self.policy)
+        batch, gap = recompute_logprobs(graded.batch, self.world.engine, self.policy)
         batch = with_reference(batch, self.reference, self.ranks)
         asked = [p for p in graded.problems for _ in range(self.recipe.group_sampling.answers)]
         valued = self.recipe.values(self.world, batch, asked, self.settings, child(self.seeds.sampling, number, 1))
@@ -174,7 +174,7 @@ class Trainer:
         self.critic.end_of_rl_step()
         return progress
 
-    def _before_update(self, graded: Graded, batch: Batch, credited: Credited) -> dict[str, float]:
+    def _before_update(self, graded: Graded, batch: Batch, credited: AdvantageBatch) -> dict[str, float]:
         """What can be said of the batch with the policy that sampled it."""
         returns = returns_to_go(terminal_rewards(batch), batch.mask)
         entropy = self._entropy(batch)
@@ -193,12 +193,12 @@ class Trainer:
             **metrics.credit_activity(batch, credited, self.settings.fixed_lambda),
             **metrics.group_activity(batch.rewards, batch.group, [p.prompt for p in graded.problems]),
             "activity/value_pretraining": float(error.square().mean()),
-            **self._loudness(batch, credited),
+            **self._nll_grad_ratio(batch, credited),
         }
 
-    def _loudness(self, batch: Batch, credited: Credited) -> dict[str, float]:
+    def _nll_grad_ratio(self, batch: Batch, credited: AdvantageBatch) -> dict[str, float]:
         """What the positive-example loss weighs beside the surrogate, on one mini-batch."""
-        if self.ranks.in_pieces:
+        if self.ranks.is_sharded:
             return {}
         part = torch.arange(len(batch.mask) // self.settings.mini_batches)
         return positive_grad_ratio(
@@ -249,7 +249,7 @@ class Trainer:
             OSError: if the disk is full.
         """
         learners = {"policy": self.policy.state_dict(), "critic": self.critic.state_dict()}
-        with self.ranks.whole(self.world.policy, self.world.critic):
+        with self.ranks.unsharded(self.world.policy, self.world.critic):
             self.ranks.first(lambda: self._keep(folder, progress, learners))
 
     def _keep(self, folder: Path, progress: Progress, learners: Mapping[str, Any]) -> None:

@@ -83,7 +83,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Credited:
+class AdvantageBatch:
     """Credit for one batch, computed once from the values before the update."""
 
     advantages: Tensor

@@ -22,7 +22,7 @@ CODING = (
 )
 
 
-class Row(NamedTuple):
+class EffectRow(NamedTuple):
     """One effect as text."""
 
     letters: str
@@ -33,10 +33,10 @@ class Row(NamedTuple):
     remark: str
 
 
-def effect_rows(table: pd.DataFrame) -> list[Row]:
+def effect_rows(table: pd.DataFrame) -> list[EffectRow]:
     """The table of `factorial.effects` as text: AUC and log-odds with intervals, the sd over seeds, and what to mind."""
     return [
-        Row(row["letters"], row["effect"], interval(row, "auc", sign=True), interval(row, "logit", sign=True),
+        EffectRow(row["letters"], row["effect"], interval(row, "auc", sign=True), interval(row, "logit", sign=True),
             number(row["auc_sd"]), remark(row))
         for _, row in table.iterrows()
     ]  # fmt: skip

@@ -70,7 +70,7 @@ def shown_metrics(table: pd.DataFrame) -> list[str]:
     return [metric for metric in HEADLINES if (table["metric"] == metric).any()]
 
 
-class Row(NamedTuple):
+class MeasuredRow(NamedTuple):
     """One arm's line, as text."""
 
     arm: str
@@ -78,12 +78,15 @@ class Row(NamedTuple):
     """One per shown metric: the reference's own level, other arms' difference to it, with half of its interval."""
 
 
-def measured_rows(table: pd.DataFrame, reference: str) -> list[Row]:
+def measured_rows(table: pd.DataFrame, reference: str) -> list[MeasuredRow]:
     """The table as text, an arm a row."""
     metrics = shown_metrics(table)
     known = {(row["arm"], row["metric"]): row for _, row in table.iterrows()}
     arms = list(dict.fromkeys(table["arm"]))
-    return [Row(short(arm), [_cell(known.get((arm, metric)), arm == reference) for metric in metrics]) for arm in arms]
+    return [
+        MeasuredRow(short(arm), [_cell(known.get((arm, metric)), arm == reference) for metric in metrics])
+        for arm in arms
+    ]
 
 
 def _cell(row: pd.Series | None, home: bool) -> str:

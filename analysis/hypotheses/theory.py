@@ -17,7 +17,7 @@ COLOURS = sns.color_palette("colorblind")
 MARKS = ("o", "s", "^", "D", "v", "x")
 
 
-class Result(NamedTuple):
+class TheoryResult(NamedTuple):
     """How one result is drawn."""
 
     says: str
@@ -40,58 +40,58 @@ def _left(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["x"] < 1].assign(x=1 - table["x"])
 
 
-RESULTS: dict[str, Result] = {
-    "r1": Result(
+RESULTS: dict[str, TheoryResult] = {
+    "r1": TheoryResult(
         "bias of the gradient = (1 − λ) Σ λᵏ of the errors ahead", "1 − λ", "|E g − ∇J| / |∇J|", "case",
         {0: "state, one length", 3: "state, varying length", 4: "position, varying length", 5: "constant, varying length"},
         ("log", "log"), (1e-3, 20), _left,
     ),
-    "r2": Result(
+    "r2": TheoryResult(
         "weight of the reward on the first token tends to exp(−1/α)", "tokens", "λ^(l−1) over exp(−1/α)", "alpha",
         {a: f"α = {a:g}" for a in (0.05, 0.1, 0.4, 0.5, 1.5)}, ("log", "linear"), (0, 1.4),
     ),
-    "r3": Result(
+    "r3": TheoryResult(
         "squared TD errors add up to Var(R) under exact values", "Var(R), given the first state", "Σ E[δ²]", "case",
         {0: "one length", 1: "varying length"}, where=lambda table: table.assign(x=table["formula"]),
     ),
-    "r4": Result(
+    "r4": TheoryResult(
         "the best horizon grows as the cube root of length (line: τ = 1 decision)", "tokens", "h*, tokens", "b",
         {b: f"B = {b}" for b in (64, 512, 4096)}, ("log", "log"),
     ),
-    "r5": Result(
+    "r5": TheoryResult(
         "a baseline turns the sequence mean, not the token mean", "constant added to the baseline", "cosine to ∇J", "case",
         {0: "token mean", 1: "sequence mean"}, limits=(-1.05, 1.05),
     ),
-    "r6": Result(
+    "r6": TheoryResult(
         "variance of token over sequence mean", "correlation ρ of token gradients", "Var token / Var sequence", "cv2",
         {c: f"CV² = {c:g}" for c in (0.25, 0.9, 2.0)}, ("symlog", "linear"),
     ),
-    "r7": Result(
+    "r7": TheoryResult(
         "at full success the positive-example loss lets modes drift", "μ² η² steps / B", "entropy left of two modes", "",
         {0: "μ = 0.1"}, limits=(0, 1.03),
     ),
-    "r8": Result(
+    "r8": TheoryResult(
         "the trust region's bound is vacuous; the shift is far below it", "tokens", "|ΔJ − surrogate|", "case",
         {0: "clip 0.2 / 0.2", 1: "clip 0.2 / 0.28"}, ("log", "log"),
         where=lambda table: table.assign(found=np.exp(table["log_found"])),
     ),
-    "r9": Result(
+    "r9": TheoryResult(
         "what warm-up leaves of a constant error, 200 tokens before the end", "sweeps", "share left", "lambda",
         {0.8: "λ = 0.8", 0.95: "λ = 0.95", 0.99: "λ = 0.99", 1.0: "λ = 1"}, ("log", "linear"),
     ),
-    "r10": Result(
+    "r10": TheoryResult(
         "N responses find a mode of probability p or not", "rarity log(1/p), nats", "chance of a hit", "n",
         {n: f"N = {n}" for n in (64, 128, 8192)},
     ),
-    "r11": Result(
+    "r11": TheoryResult(
         "VAPO's rule is biased though values are exact: Σ Cov(λᵏ, δ)", "mean tokens", "|E g − ∇J| / |∇J|", "alpha",
         {0.05: "α = 0.05", 0.5: "α = 0.5"}, ("log", "linear"),
     ),
-    "r12": Result(
+    "r12": TheoryResult(
         "share of blame in the erring step of 8 tokens, error halfway", "tokens", "share of blame", "case",
         {0: "α = 0.05", 1: "α = 0.5", 2: "λ = 0.95", 3: "λ = 0"}, ("log", "log"),
     ),
-    "r13": Result(
+    "r13": TheoryResult(
         "GRPO weighs problems by 1/√(p(1−p)) as groups grow", "success probability p", "weight over that of ∇J", "g",
         {g: f"G = {g}" for g in (4, 8, 16, 64)}, limits=(0, 8),
     ),
@@ -108,7 +108,7 @@ def figures(tables: Tables) -> dict[str, Drawing]:
     return found
 
 
-def summary(result: Result, table: pd.DataFrame) -> pd.DataFrame:
+def summary(result: TheoryResult, table: pd.DataFrame) -> pd.DataFrame:
     """Mean over families of formula and found, with the 95 % interval of what was found, by curve and x.
 
     Where x itself is drawn, as in R3 and R11, families are ranked by it and shown in eight groups per curve.
@@ -132,7 +132,7 @@ def summary(result: Result, table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["curve", "x", "formula", "found", "low", "high", "families"])
 
 
-def draw(name: str, result: Result, shown: pd.DataFrame) -> Drawing:
+def draw(name: str, result: TheoryResult, shown: pd.DataFrame) -> Drawing:
     """Lines and marks."""
     with canvas(3.4, 3.0) as figure:
         axes = figure.subplots()
@@ -158,7 +158,7 @@ def _apart(x: pd.Series, log: bool) -> pd.Index:
     return x.index[~bins.duplicated()]
 
 
-def _finish(axes: Axes, name: str, result: Result) -> None:
+def _finish(axes: Axes, name: str, result: TheoryResult) -> None:
     """Scales, labels, the title over two lines where it is long."""
     if result.scales[0] == "symlog":
         axes.set_xscale("symlog", linthresh=0.002)

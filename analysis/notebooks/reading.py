@@ -12,7 +12,7 @@ from analysis.hypotheses import theory
 from analysis.plots.drawing import Drawing
 from analysis.tables.schema import COMPONENTS, Tables
 from analysis.verdict import outcomes, real_level
-from analysis.verdict.decision_style import LEVEL_NAMES, look
+from analysis.verdict.decision_style import LEVEL_NAMES, style_of
 from analysis.verdict.decisions import NOTE, Verdict
 from analysis.verdict.headline import component_lines, digits, estimate, headline
 from analysis.verdict.outcomes import Outcome
@@ -22,7 +22,7 @@ ROOT = "VAPO_ROOT"
 """Environment variable: the folder that holds results/ and runs/, in place of this checkout."""
 
 
-class Study(Protocol):
+class DeclaredStudy(Protocol):
     """A file in experiments/studies/."""
 
     QUESTIONS: dict[str, Question]
@@ -109,7 +109,7 @@ def root() -> Path:
     return Path(os.environ.get(ROOT) or Path(__file__).parents[2])
 
 
-def read(study: Study, judge: Judge, home: Path | None = None) -> Reading:
+def read(study: DeclaredStudy, judge: Judge, home: Path | None = None) -> Reading:
     """Score and draw a study anew from its tables: per level of evidence results/, else quick runs.
 
     Args:
@@ -183,6 +183,6 @@ def _row(row: Verdict, question: Question | None) -> dict[str, str]:
     if not row.primary:
         note = f" ({row.strata[NOTE]})" if NOTE in row.strata else ""
         return {**text, "what": row.estimand + note, **numbers}
-    said = look(row.decision, question is not None and question.equivalence)
+    said = style_of(row.decision, question is not None and question.equivalence)
     smallest = digits(row.smallest_detectable, row.threshold)
     return {**text, "decision": f"{said.symbol} {said.word}", **numbers, "smallest detectable": smallest}

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from analysis.hypotheses.study_text import topic_of
 from analysis.plots.drawing import GREY, INK, Drawing, canvas
-from analysis.verdict.decision_style import LEVEL_NAMES, look, replicates
+from analysis.verdict.decision_style import LEVEL_NAMES, replicates, style_of
 from analysis.verdict.decisions import Verdict
 from analysis.verdict.questions import Question
 
@@ -35,7 +35,7 @@ class Answer(NamedTuple):
     @property
     def said(self) -> str:
         """The decision in words, and where only quick runs stand behind it, that."""
-        word = look(self.verdict.decision if self.verdict else None, self.question.equivalence).word
+        word = style_of(self.verdict.decision if self.verdict else None, self.question.equivalence).word
         return word if self.verdict is None or self.full else f"{word} ({self.verdict.preset} only)"
 
 
@@ -71,7 +71,7 @@ def _shade(axes: Axes, at: int, equivalence: bool) -> None:
 def _line(axes: Axes, at: int, answer: Answer) -> None:
     assert answer.verdict is not None
     effect, low, high = relative(answer.verdict)
-    style = look(answer.verdict.decision, answer.question.equivalence)
+    style = style_of(answer.verdict.decision, answer.question.equivalence)
     if not math.isnan(low):
         ends = [max(low, -LIMIT), min(high, LIMIT)]
         axes.plot(ends, [at, at], color=style.colour, linewidth=1.6, linestyle="-" if answer.full else (0, (2, 1.2)))
@@ -101,7 +101,7 @@ def _frame(axes: Axes, answers: Sequence[Answer], narrow: bool) -> None:
     right.set_yticks(places, [a.said + ("" if narrow else _behind(a)) for a in answers])
     for label, answer in zip(right.get_yticklabels(), answers, strict=True):
         label.set(
-            color=look(answer.verdict.decision if answer.verdict else None).colour, fontsize=7.5, linespacing=1.05
+            color=style_of(answer.verdict.decision if answer.verdict else None).colour, fontsize=7.5, linespacing=1.05
         )
     for side in (axes, right):
         side.tick_params(axis="y", length=0, pad=7)

@@ -16,7 +16,7 @@ from analysis.report.embedding import Picture, of_drawing
 from analysis.report.pages import page
 from analysis.report.study_page import Studies
 from analysis.report.sweep_page import SweepSection
-from analysis.report.wording import Row, effect_rows, facts, seeds_note, summary
+from analysis.report.wording import ArmRow, effect_rows, facts, seeds_note, summary
 from analysis.tables import paper
 from analysis.tables.arms import references
 from analysis.tables.boundary import Damaged, left_out
@@ -30,7 +30,7 @@ class Comparison(NamedTuple):
     reference: str
     note: str
     summary: str
-    rows: list[Row]
+    rows: list[ArmRow]
     pictures: list[Picture]
     measured: "Measured | None"
 
@@ -40,7 +40,7 @@ class Measured(NamedTuple):
 
     names: list[str]
     """Column heads."""
-    rows: list[measured.Row]
+    rows: list[measured.MeasuredRow]
     picture: Picture
 
 
@@ -49,7 +49,7 @@ class FactorialPart(NamedTuple):
 
     note: str
     summary: str
-    rows: list[factorial_view.Row]
+    rows: list[factorial_view.EffectRow]
     picture: Picture
 
 

@@ -13,7 +13,7 @@ from analysis.report.forest import Answer, forest
 from analysis.tables.boundary import left_out
 from analysis.tables.terminal import NONE
 from analysis.verdict import outcomes
-from analysis.verdict.decision_style import LEVEL_NAMES, look, replicates
+from analysis.verdict.decision_style import LEVEL_NAMES, replicates, style_of
 from analysis.verdict.decisions import NOTE, Verdict
 from analysis.verdict.headline import digits, estimate
 from analysis.verdict.outcomes import Outcome
@@ -48,7 +48,7 @@ class Line(NamedTuple):
     remark: str
 
 
-class Entry(NamedTuple):
+class QuestionEntry(NamedTuple):
     """A question with its primary verdict."""
 
     id: str
@@ -61,7 +61,7 @@ class Entry(NamedTuple):
     """Parts declared in advance."""
 
 
-class Source(NamedTuple):
+class EvidenceSource(NamedTuple):
     """Where the rows of some levels come from."""
 
     study: str
@@ -79,10 +79,10 @@ class Chapter(NamedTuple):
 
     stem: str
     prose: StudyText
-    entries: list[Entry]
+    entries: list[QuestionEntry]
     secondary: list[Line]
     pictures: list[Picture]
-    sources: list[Source]
+    sources: list[EvidenceSource]
 
 
 class Studies(NamedTuple):
@@ -94,13 +94,13 @@ class Studies(NamedTuple):
     picture: Picture
     narrow: Picture
     """The same for a telephone."""
-    entries: list[Entry]
+    entries: list[QuestionEntry]
     components: list[ComponentRow]
     component_chapter: Chapter | None
     chapters: list[Chapter]
     maps: list[Picture]
     theory: list[Picture]
-    sources: list[Source]
+    sources: list[EvidenceSource]
 
 
 def studies(declared: Declared, results: Path, runs: Path, objections: list[str] | None = None) -> Studies | None:
@@ -183,7 +183,7 @@ def _own_pictures(chapter: Chapter) -> Chapter:
     return chapter._replace(pictures=[p for p in chapter.pictures if not is_map(p.name) and not is_theory(p.name)])
 
 
-def _entry(answer: Answer) -> Entry:
+def _entry(answer: Answer) -> QuestionEntry:
     question = answer.question
     beside = ", ".join(LEVEL_NAMES[level] for level in question.also)
     levels = f"decided at level {LEVEL_NAMES[question.primary]}" + (f", also shown: {beside}" if beside else "")
@@ -192,7 +192,7 @@ def _entry(answer: Answer) -> Entry:
         for name, part in (answer.verdict.strata if answer.verdict else {}).items()
         if name != NOTE
     }
-    return Entry(question.id, question, answer.stem, _line(answer, answer.verdict), levels, strata)
+    return QuestionEntry(question.id, question, answer.stem, _line(answer, answer.verdict), levels, strata)
 
 
 def _stratum(part: object, threshold: float) -> str:
@@ -202,17 +202,17 @@ def _stratum(part: object, threshold: float) -> str:
     numbers = [
         digits(float("nan") if part[name] is None else part[name], threshold) for name in ("effect", "low", "high")
     ]
-    said = f", {look(part['decision']).word}" if part.get("decision") else ""
+    said = f", {style_of(part['decision']).word}" if part.get("decision") else ""
     return f"{numbers[0]} [{numbers[1]}, {numbers[2]}]{said}"
 
 
 def _line(answer: Answer, row: Verdict | None, remark: str = "") -> Line:
     question = answer.question
     if row is None:
-        style = look(None)
+        style = style_of(None)
         return Line(question.id, question.estimand, NONE, question.unit, f"{question.threshold:g}", NONE,
                     LEVEL_NAMES[question.primary], "", NONE, "none", style.symbol, style.word, remark)  # fmt: skip
-    full, style = row.preset == "full", look(row.decision, question.equivalence)
+    full, style = row.preset == "full", style_of(row.decision, question.equivalence)
     said = style.word if row.primary else ""
     return Line(
         row.question, row.estimand, estimate(row), row.unit, f"{row.threshold:g}", f"{row.seeds} {replicates(row)}",
@@ -232,9 +232,9 @@ def _apart(answer: Answer, row: Verdict) -> str:
     return "outside the primary interval"
 
 
-def _source(outcome: Outcome) -> Source:
+def _source(outcome: Outcome) -> EvidenceSource:
     levels = ", ".join(LEVEL_NAMES[level] for level in outcome.levels)
-    return Source(outcome.stem, outcome.preset, levels, str(outcome.runs), f"{outcome.core_hours:.2f}", outcome.command,
+    return EvidenceSource(outcome.stem, outcome.preset, levels, str(outcome.runs), f"{outcome.core_hours:.2f}", outcome.command,
                   outcome.commit, outcome.machine)  # fmt: skip
 
 

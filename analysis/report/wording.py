@@ -11,7 +11,7 @@ from analysis.tables.schema import SCORE_LABELS
 from analysis.tables.terminal import interval, number
 
 
-class Row(NamedTuple):
+class ArmRow(NamedTuple):
     """One arm's line in the report's table, as text."""
 
     arm: str
@@ -27,16 +27,16 @@ class Row(NamedTuple):
     paper_diff: str
 
 
-def effect_rows(table: pd.DataFrame) -> list[Row]:
+def effect_rows(table: pd.DataFrame) -> list[ArmRow]:
     """The table of effects as text; scores with three decimals, lengths in tokens, the paper's in points."""
     return [_row(row) for _, row in table.iterrows()]
 
 
-def _row(row: pd.Series) -> Row:
+def _row(row: pd.Series) -> ArmRow:
     home = row["change"] == "reference"
     lost = f", {row['pairs']} paired" if row["pairs"] != row["seeds"] else ""
     crashed = f", {row['diverged']} diverged" if row["diverged"] else ""
-    return Row(
+    return ArmRow(
         short(row["arm"]),
         f"{row['seeds']}{lost}{crashed}",
         interval(row, "auc"),

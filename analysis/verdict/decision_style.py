@@ -6,7 +6,7 @@ from analysis.verdict.decisions import Decision, Verdict
 from analysis.verdict.questions import Level
 
 
-class Look(NamedTuple):
+class DecisionStyle(NamedTuple):
     """The same in text, on pages and in figures."""
 
     word: str
@@ -19,19 +19,19 @@ class Look(NamedTuple):
     """Dark enough for text on white; told apart by colour-blind readers."""
 
 
-LOOKS: dict[Decision | None, Look] = {
-    "supported": Look("supported", "▲", "△", "^", "#005b96"),
-    "refuted_opposite": Look("refuted: opposite", "▼", "▽", "v", "#b34700"),
-    "refuted_negligible": Look("refuted: negligible", "■", "□", "s", "#8a5a00"),
-    "conditional": Look("conditional", "◆", "◇", "D", "#8f3a73"),
-    "undecided": Look("undecided", "●", "○", "o", "#4d4d4d"),
-    "not_tested": Look("not tested", "✖", "✕", "X", "#6b6b6b"),
-    None: Look("not run yet", "–", "–", "", "#6b6b6b"),
+LOOKS: dict[Decision | None, DecisionStyle] = {
+    "supported": DecisionStyle("supported", "▲", "△", "^", "#005b96"),
+    "refuted_opposite": DecisionStyle("refuted: opposite", "▼", "▽", "v", "#b34700"),
+    "refuted_negligible": DecisionStyle("refuted: negligible", "■", "□", "s", "#8a5a00"),
+    "conditional": DecisionStyle("conditional", "◆", "◇", "D", "#8f3a73"),
+    "undecided": DecisionStyle("undecided", "●", "○", "o", "#4d4d4d"),
+    "not_tested": DecisionStyle("not tested", "✖", "✕", "X", "#6b6b6b"),
+    None: DecisionStyle("not run yet", "–", "–", "", "#6b6b6b"),
 }
 """Refuted and undecided are as loud as supported."""
 
 
-def look(decision: Decision | None, equivalence: bool = False) -> Look:
+def style_of(decision: Decision | None, equivalence: bool = False) -> DecisionStyle:
     """Of a decision. A predicted equivalence is refuted by any difference, so there `opposite` reads `a difference`."""
     if equivalence and decision == "refuted_opposite":
         return LOOKS[decision]._replace(word="refuted: a difference")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from analysis.tables import paper
 from analysis.tables.terminal import NONE
-from analysis.verdict.decision_style import LEVEL_NAMES, look, replicates
+from analysis.verdict.decision_style import LEVEL_NAMES, replicates, style_of
 from analysis.verdict.decisions import CONTRADICTED, NOTE, Decision, Verdict
 from analysis.verdict.questions import Question
 
@@ -57,7 +57,7 @@ def beside(verdicts: Sequence[Verdict]) -> list[str]:
 def _line(question: Question, row: Verdict | None) -> str:
     if row is None:
         return f"{question.id}: {MEANS[None]}."
-    word = look(row.decision, question.equivalence).word
+    word = style_of(row.decision, question.equivalence).word
     means = DIFFERENCE if question.equivalence and row.decision == "refuted_opposite" else MEANS[row.decision]
     start = f"{CONTRADICTED}, {question.id}" if row.decision in CONTRADICTS else question.id
     note = f" Note: {row.strata[NOTE]}." if NOTE in row.strata else ""

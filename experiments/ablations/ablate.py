@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from tyro.conf import UseAppendAction
 
 from experiments.ablations import planning
-from experiments.ablations.planning import Plan
+from experiments.ablations.planning import AblationPlan
 from experiments.ablations.publish import publish
 from experiments.launchers.launch import launch
 from experiments.launchers.launching import PLACES, Launching, part_of
@@ -24,7 +24,7 @@ from experiments.specs.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
 from experiments.sync.invocation import tracked
 from vapo_core import bounds
 from vapo_core.files import ensure_writable, write_whole
-from vapo_core.settings import BASE_SIZES, EXAMS, RECIPES, SCALES, Base, Evaluation, Settings
+from vapo_core.settings import BASE_SIZES, DEFAULT_EVALUATION, DEFAULT_SETTINGS, RECIPES, Base, Evaluation, Settings
 from vapo_core.sizes import check_fits
 from vapo_core.tasks import TASKS
 
@@ -104,7 +104,7 @@ class AblateConfig(Launching):
         return tuple(tuple(map(str, item)) for item in value)
 
 
-def plan(config: AblateConfig, dials: dict[str, Any]) -> Plan:
+def plan(config: AblateConfig, dials: dict[str, Any]) -> AblationPlan:
     """Every cell with every seed: seeds one after the other, cells in random order within each.
 
     Raises:
@@ -131,7 +131,7 @@ def plan(config: AblateConfig, dials: dict[str, Any]) -> Plan:
         first[cell].model_copy(update={"seed": seed, "base": _base_of(config, seed)}) for seed, cell in ordered
     )
     labels = {spec.hash: cell.label for spec, (_, cell) in zip(specs, ordered, strict=True)}
-    return Plan(specs, labels, design.reference, tuple(cell.label for cell in cells))
+    return AblationPlan(specs, labels, design.reference, tuple(cell.label for cell in cells))
 
 
 def _spec(config: AblateConfig, dials: dict[str, Any], cell: Cell, seed: int) -> RunSpec:
@@ -159,7 +159,7 @@ def _base_of(config: AblateConfig, seed: int) -> Base:
     return config.base.model_copy(update={"init": seed if config.world == "walk" else seed % BASES})
 
 
-def describe_plan(config: AblateConfig, plan: Plan) -> str:
+def describe_plan(config: AblateConfig, plan: AblationPlan) -> str:
     """What would run, what it costs and what it can see, for a person."""
     arms, blind = plan.arms, config.design == "fractional-factorial"
     speed = planning.measured_speed(config.runs, config.world, config.task, config.steps)
@@ -190,7 +190,7 @@ def _is_plain(config: AblateConfig, dials: dict[str, Any]) -> bool:
     """Whether it is the preset as it stands; anything else gets a folder of its own and overwrites no other outcome."""
     preset = PRESETS[config.world][config.preset]
     mine = (config.seeds, config.first_seed, config.steps, config.baselines, config.probes)
-    usual = (config.settings, config.evaluation) == (SCALES[config.world], EXAMS[config.world])
+    usual = (config.settings, config.evaluation) == (DEFAULT_SETTINGS[config.world], DEFAULT_EVALUATION[config.world])
     usual = usual and (config.engine, config.base) == ("transformers", Base())
     values = [item[1:] for item in config.vary]
     return mine == tuple(preset) and usual and not (dials or values)
@@ -240,7 +240,7 @@ def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:
     return 1 if failures or gone else 0
 
 
-def _resolved(config: AblateConfig, plan: Plan) -> str:
+def _resolved(config: AblateConfig, plan: AblationPlan) -> str:
     """The configuration as JSON, with the order in which the runs were to start."""
     content = json.loads(config.model_dump_json(exclude={*PLACES, "runs", "dry_run"}))  # infinity as text
     order = [{"seed": spec.seed, "arm": plan.labels[spec.hash], "spec": spec.hash} for spec in plan.specs]

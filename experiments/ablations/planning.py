@@ -21,7 +21,7 @@ MOST_LISTED = 24
 """Arms that a plan lists one by one."""
 
 
-class Plan(NamedTuple):
+class AblationPlan(NamedTuple):
     """Runs in the order in which they start."""
 
     specs: tuple[RunSpec, ...]
@@ -138,7 +138,7 @@ def alias_lines(fraction: int) -> list[str]:
     ]
 
 
-def arm_lines(plan: Plan) -> list[str]:
+def arm_lines(plan: AblationPlan) -> list[str]:
     """The arms, unless they are too many to read."""
     arms = plan.arms
     if len(arms) <= MOST_LISTED:

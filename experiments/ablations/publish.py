@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.ablations.planning import Plan
+from experiments.ablations.planning import AblationPlan
 from vapo_core.files import write_whole
 
 
-def publish(plan: Plan, runs: Path, title: str, out: Path) -> None:
+def publish(plan: AblationPlan, runs: Path, title: str, out: Path) -> None:
     """Write the tables, figures and page of a plan's finished runs into `out`, and print what was found."""
     from rich.console import Console
 

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from experiments.benchmarks.timing import Row
+    from experiments.benchmarks.timing import TimingRow
 
 PARTS: dict[str, str] = {
     "rl_step": "one RL step against the bare decode, forward and backward of its tokens",
@@ -45,6 +45,6 @@ def require_part(name: str) -> None:
         raise ValueError(f"parts: {name} needs the package {package}, which is not installed; {remedy}")
 
 
-def part(name: str) -> Callable[[bool], "list[Row]"]:
+def part(name: str) -> Callable[[bool], "list[TimingRow]"]:
     """The function of a part: quick -> rows."""
     return importlib.import_module(f"experiments.benchmarks.{name}").measure

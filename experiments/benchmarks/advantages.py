@@ -3,14 +3,14 @@
 import torch
 from torch import Tensor
 
-from experiments.benchmarks.timing import Row, rows, take_turns
+from experiments.benchmarks.timing import TimingRow, rows, take_turns
 from vapo_core.functional.advantages import gae
 
 RESPONSES = 64
 LENGTHS, QUICK_LENGTHS = (128, 1024, 8192, 32_768, 131_072), (128, 1024, 8192)
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(quick: bool) -> list[TimingRow]:
     """[64, T] to T = 131,072: seconds of both, and how far apart they are, in single and double precision."""
     found = []
     for tokens in QUICK_LENGTHS if quick else LENGTHS:

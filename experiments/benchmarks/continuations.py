@@ -3,12 +3,12 @@
 import numpy as np
 
 from experiments.benchmarks.models import model_of, prompts_of, scripted_engine
-from experiments.benchmarks.timing import Row, rows, take_turns
+from experiments.benchmarks.timing import TimingRow, rows, take_turns
 
 CONTINUATIONS, TOKENS = 16, 24
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(quick: bool) -> list[TimingRow]:
     """Prefixes of 12 to 60 tokens, 16 continuations of 24 tokens each."""
     model, tokenizer = model_of("tiny")
     engine = scripted_engine(model, tokenizer, TOKENS)

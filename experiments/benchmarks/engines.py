@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.benchmarks.models import model_of, prompts_of
-from experiments.benchmarks.timing import Row, number, rows, take_turns
+from experiments.benchmarks.timing import TimingRow, number, rows, take_turns
 from experiments.runs.run import run_one
 from experiments.specs.engines import require
 from experiments.specs.spec import RunSpec, spec_for
@@ -19,7 +19,7 @@ EXAM = Evaluation(every=10, problems=1024, k=2, k_problems=4)
 CASES = ((64, 32), (256, 32), (256, 128))
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(quick: bool) -> list[TimingRow]:
     """Speed, then learning.
 
     Raises:
@@ -32,7 +32,7 @@ def measure(quick: bool) -> list[Row]:
         return [*found, *compared(Path(folder), range(seeds), steps)]
 
 
-def _speed(answers: int, tokens: int, quick: bool) -> list[Row]:
+def _speed(answers: int, tokens: int, quick: bool) -> list[TimingRow]:
     """Answers of a random model, which end at a stop token now and then; both engines write as many but for chance."""
     from vapo_core.rollout.engines import ENGINES
 
@@ -53,7 +53,7 @@ def spec_of(engine: str, seed: int, steps: int) -> RunSpec:
     return spec_for("vapo", "lm", seed, steps=steps, engine=engine, base=base, evaluation=EXAM)
 
 
-def compared(runs: Path, seeds: range, steps: int) -> list[Row]:
+def compared(runs: Path, seeds: range, steps: int) -> list[TimingRow]:
     """Pass@1 after the last step and on average over the curve, of either engine, and the mean of paired differences."""
     from scipy.stats import t
 
@@ -66,7 +66,7 @@ def compared(runs: Path, seeds: range, steps: int) -> list[Row]:
         half = t.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) / len(gain) ** 0.5
         mean, unit = float(gain.mean()), "points, mean and 95 % interval"
         found.append(
-            Row(
+            TimingRow(
                 "engines",
                 f"{case}, {meaning}",
                 "vllm less transformers",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.benchmarks.timing import Row, number, rows
+from experiments.benchmarks.timing import TimingRow, number, rows
 from experiments.launchers.launch import local_map
 from experiments.launchers.workers import one_thread
 from experiments.runs.run import run_one
@@ -17,7 +17,7 @@ from experiments.sync.invocation import open_tracking
 from experiments.tracking.mlflow_run import Tracking
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(quick: bool) -> list[TimingRow]:
     """Walk runs with 1 and 2 workers, from the first row to the last; tracked and untracked runs in turn; `vapo --help`."""
     one_thread()
     runs = 8 if quick else 40
@@ -49,7 +49,7 @@ def _rate(workers: int, runs: int) -> float:
     return (len(ends) - 1) / (ends[-1] - ends[0])
 
 
-def _tracking(world: str, repetitions: int) -> list[Row]:
+def _tracking(world: str, repetitions: int) -> list[TimingRow]:
     """Seconds of a run with MLflow and without, on the same seeds."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)

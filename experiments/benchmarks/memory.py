@@ -8,25 +8,25 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.benchmarks.timing import Row, number
+from experiments.benchmarks.timing import TimingRow, number
 from experiments.runs.run import build_trainer
 from experiments.specs.spec import spec_for
-from vapo_core.settings import SCALES, Evaluation, Settings
+from vapo_core.settings import DEFAULT_SETTINGS, Evaluation, Settings
 
 PAGE = resource.getpagesize() / 2**20
 SETTLED = 100
 """RL steps after which growth counts."""
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(quick: bool) -> list[TimingRow]:
     """1,000 steps of a tiny language model with few responses a step, in a process of its own; megabytes in memory."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(_run, 150 if quick else 1000).result()
 
 
-def _run(steps: int) -> list[Row]:
+def _run(steps: int) -> list[TimingRow]:
     small = {"responses_per_step": 32, "group_size": 4, "pool_size": 16, "warmup_steps": 2}
-    settings = Settings(**{**SCALES["lm"].model_dump(), **small})
+    settings = Settings(**{**DEFAULT_SETTINGS["lm"].model_dump(), **small})
     exam = Evaluation(every=100, problems=32, k=2, k_problems=8)
     resident: list[float] = []
     with tempfile.TemporaryDirectory() as folder:

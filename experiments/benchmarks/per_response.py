@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from experiments.benchmarks.models import model_of
-from experiments.benchmarks.timing import Row, number, rows, take_turns
+from experiments.benchmarks.timing import TimingRow, number, rows, take_turns
 from vapo_core.functional.per_response import loop_gradients, per_response_gradients
 from vapo_core.models.policy import LanguagePolicy
 from vapo_core.types import Batch
@@ -15,7 +15,7 @@ PROMPT = 12
 RESPONSES, TOKENS = 64, 40
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(quick: bool) -> list[TimingRow]:
     """Both architectures of the tiny model, 64 responses; beside the seconds, how far from a loop of backward passes."""
     found = []
     for architecture in ("llama",) if quick else ("llama", "qwen3"):
@@ -23,7 +23,7 @@ def measure(quick: bool) -> list[Row]:
     return found
 
 
-def _case(architecture: str, repetitions: int) -> list[Row]:
+def _case(architecture: str, repetitions: int) -> list[TimingRow]:
     model, tokenizer = model_of("tiny", architecture)
     policy = LanguagePolicy(model, temperature=1.0)
     batch = random_batch(RESPONSES, TOKENS, len(tokenizer))

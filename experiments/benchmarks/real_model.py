@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from experiments.benchmarks.timing import Row, number
+from experiments.benchmarks.timing import TimingRow, number
 from vapo_core.devices import device
 from vapo_core.models.base_model import character_tokenizer
 from vapo_core.recipe import RECIPES, assemble
@@ -64,7 +64,7 @@ PEAKS: Mapping[str, float] = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
 LETTERS = "abcdefghijklmnopqrstuvwxyz "
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(quick: bool) -> list[TimingRow]:
     """Recipe vapo in bfloat16, with and without gradient checkpointing; medians over steps after the first."""
     load = QWEN_HALF if device().type == "cuda" and not quick else NARROW
     found = []
@@ -133,7 +133,7 @@ def update_operations(world: Any, load: Load, tokens: float) -> float:
     return 6 * (2 * layers * read + head * tokens)
 
 
-def _rows(load: Load, again: bool, points: list[dict[str, float]], world: Any) -> list[Row]:
+def _rows(load: Load, again: bool, points: list[dict[str, float]], world: Any) -> list[TimingRow]:
     case = f"{load.name}, bfloat16, {device().type}" + (", gradient checkpointing" if again else "")
     late = points[1:]  # the first step makes room and warms up
     tokens = np.array([p["response_length/mean"] for p in late]) * load.settings["responses_per_step"]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from experiments.benchmarks.models import MIXED, model_of, prompts_of, scripted_engine
-from experiments.benchmarks.timing import Row, rows, take_turns
+from experiments.benchmarks.timing import TimingRow, rows, take_turns
 from vapo_core.models.critic import NoCritic
 from vapo_core.models.policy import LanguagePolicy, positions
 from vapo_core.models.ragged import in_groups
@@ -28,7 +28,7 @@ EQUAL = [32] * RESPONSES
 LENGTHS = {"256 answers of 32": EQUAL, "256 answers, 9 of 16 to 1 of 160": MIXED}
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(quick: bool) -> list[TimingRow]:
     """Recipe grpo: sample, grade, credit, update; beside it the floor by the model as it comes, and a leaner one."""
     found = []
     for size in ("tiny",) if quick else ("tiny", "w128"):

@@ -5,13 +5,13 @@ from typing import Any
 import torch
 
 from experiments.benchmarks.models import MIXED, model_of, prompts_of, scripted_engine
-from experiments.benchmarks.timing import Row, rows, take_turns
+from experiments.benchmarks.timing import TimingRow, rows, take_turns
 
 CASES = ((64, 32), (256, 32), (256, 128))
 QUICK_CASES = ((64, 32),)
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(quick: bool) -> list[TimingRow]:
     """Answers of one length, then of two; no answer ends before its limit."""
     found = []
     for size in ("tiny",) if quick else ("tiny", "w128"):
@@ -23,7 +23,7 @@ def measure(quick: bool) -> list[Row]:
     return found
 
 
-def _case(model: Any, tokenizer: Any, case: str, lengths: list[int], quick: bool) -> list[Row]:
+def _case(model: Any, tokenizer: Any, case: str, lengths: list[int], quick: bool) -> list[TimingRow]:
     prompts = prompts_of(tokenizer, len(lengths))
     engine = scripted_engine(model, tokenizer, max(lengths))
     ways = {

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 
-class Row(NamedTuple):
+class TimingRow(NamedTuple):
     """One line of results/benchmarks/benchmarks.csv."""
 
     part: str
@@ -57,7 +57,7 @@ def rows(
     reference: str,
     amount: float = float("nan"),
     unit: str = "",
-) -> list[Row]:
+) -> list[TimingRow]:
     """One row per variant, with its ratio to the reference turn by turn.
 
     Args:
@@ -66,7 +66,7 @@ def rows(
         unit: what the amount counts.
     """
     return [
-        Row(
+        TimingRow(
             part, case, name, *quartiles(found), "s", len(found), reference,
             *quartiles(found / seconds[reference]), amount, unit,
         )
@@ -80,6 +80,6 @@ def quartiles(x: np.ndarray) -> tuple[float, float, float]:
     return float(middle), float(low), float(high)
 
 
-def number(part: str, case: str, variant: str, values: np.ndarray, unit: str) -> Row:
+def number(part: str, case: str, variant: str, values: np.ndarray, unit: str) -> TimingRow:
     """A row of a quantity that is not compared within its turn, such as megabytes."""
-    return Row(part, case, variant, *quartiles(values), unit, len(values))
+    return TimingRow(part, case, variant, *quartiles(values), unit, len(values))

@@ -10,13 +10,13 @@ import numpy as np
 
 from experiments.benchmarks.models import ALPHABET
 from experiments.benchmarks.rl_step import GROUP, LENGTHS, RESPONSES, Step
-from experiments.benchmarks.timing import Row, rows
+from experiments.benchmarks.timing import TimingRow, rows
 
 TURNS, STEPS = 4, 3
 """Blocks of steps, ours and TRL's in turn; the first step of a block warms up and is not kept."""
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(quick: bool) -> list[TimingRow]:
     """Width 128, 3 layers; answers of one length, then of two.
 
     Raises:

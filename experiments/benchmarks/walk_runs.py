@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from experiments.benchmarks.timing import Row, number, take_turns
+from experiments.benchmarks.timing import TimingRow, number, take_turns
 from experiments.runs.run import run_one
 from experiments.specs.spec import log_every, spec_for
 from vapo_core.oracles.instances import InstanceDials, critic_with_error, reasoning_mdp
 from vapo_core.oracles.tabular import adaptive, by_length, constant_lambda
 
 
-def measure(quick: bool) -> list[Row]:
+def measure(quick: bool) -> list[TimingRow]:
     """Runs of the default ablation's reference arm on one thread, without tracking; then moments over horizon."""
     torch.set_num_threads(1)
     found = [number("walk", "vapo, 30 steps", "runs per core-minute", _runs(2 if quick else 10), "runs/min")]

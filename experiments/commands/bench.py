@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import Field
 
 from experiments.benchmarks import ASKED_FOR, PARTS, part, require_part
-from experiments.benchmarks.timing import Row
+from experiments.benchmarks.timing import TimingRow
 from experiments.specs.options import known, parse
 from vapo_core.files import ensure_writable, write_whole
 from vapo_core.settings import Frozen
@@ -49,7 +49,7 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
-def line(row: Row) -> str:
+def line(row: TimingRow) -> str:
     """A row for a person."""
     ratio = (
         ""
@@ -60,11 +60,11 @@ def line(row: Row) -> str:
     return f"{row.case}, {row.variant}: {row.value:.4g} [{row.low:.4g}, {row.high:.4g}] {row.unit}{ratio}{rate}"
 
 
-def table(found: Sequence[Row]) -> str:
+def table(found: Sequence[TimingRow]) -> str:
     """Rows as CSV."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Row._fields)
+    writer.writerow(TimingRow._fields)
     writer.writerows([f"{x:.6g}" if isinstance(x, float) else x for x in row] for row in found)
     return text.getvalue()
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from experiments.launchers.shortfall import say_gone
 from experiments.runs.delivery import Arrival, pieces
-from experiments.runs.inventory import Entry, listing, say_damage
+from experiments.runs.inventory import RunFolder, listing, say_damage
 from experiments.runs.repair import curve_damage, whole_row
 from experiments.services.claims import claimed
 from experiments.specs.exact import AnySpec
@@ -37,7 +37,7 @@ def run(words: Sequence[str]) -> int:
     for folder in folders:
         found = listing(folder)
         left += say_damage(found)
-        finished = [entry for entry in found if isinstance(entry, Entry) and entry.row is not None]
+        finished = [entry for entry in found if isinstance(entry, RunFolder) and entry.row is not None]
         whole = [entry for entry in finished if _is_whole(entry)]
         new = [_bring(entry.spec, entry.home, config.runs) for entry in whole]
         left += len(finished) - len(whole)
@@ -48,7 +48,7 @@ def run(words: Sequence[str]) -> int:
     return 1 if say_gone(brought.values(), config.runs) or left else 0
 
 
-def _is_whole(entry: Entry) -> bool:
+def _is_whole(entry: RunFolder) -> bool:
     """Whether a finished run's curve is whole; if not, a line says so."""
     assert entry.row is not None
     wrong = curve_damage(entry.spec, entry.row, entry.home)

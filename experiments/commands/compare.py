@@ -8,7 +8,7 @@ from pydantic import Field
 from tyro.conf import Positional
 
 from experiments.records.points import damage, read_points
-from experiments.runs.inventory import Entry, find
+from experiments.runs.inventory import RunFolder, find
 from experiments.specs.exact import flat
 from experiments.specs.options import parse
 from vapo_core.settings import Frozen
@@ -42,7 +42,7 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
-def _last(entry: Entry) -> dict[str, float]:
+def _last(entry: RunFolder) -> dict[str, float]:
     """The last value of every metric."""
     path = entry.home / "metrics.jsonl"
     if damaged := damage(path):

@@ -19,7 +19,7 @@ from vapo_core.settings import Frozen
 from vapo_core.tasks import TASKS, make_task
 
 if TYPE_CHECKING:
-    from vapo_core.training.evaluation_report import Bin, Exam
+    from vapo_core.training.evaluation_report import Bin, EvaluationReport
 
 TEXT_TASKS = tuple(name for name, entry in TASKS.items() if entry.world == "lm")
 """Tasks whose answers a checkpoint writes."""
@@ -130,7 +130,7 @@ def _trained_in(spec: RunSpec, home: Path) -> Trained:
     return Trained(spec.task.name, located_dials(spec.task.dials, home), asked, home)
 
 
-def _examine(config: Any, task: Any) -> "Exam":
+def _examine(config: Any, task: Any) -> "EvaluationReport":
     import numpy as np
     import torch
     from transformers.utils import logging
@@ -155,7 +155,7 @@ def _examine(config: Any, task: Any) -> "Exam":
     return examine(engine, task, problems, config.answers, config.k, child(config.seed, 1))
 
 
-def _show(config: Any, exam: "Exam") -> None:
+def _show(config: Any, exam: "EvaluationReport") -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -187,7 +187,7 @@ def _range(place: "Bin") -> str:
     return f"{place.low:g}" if place.low == place.high else f"{place.low:g}-{place.high:g}"
 
 
-def _write(config: Any, exam: "Exam") -> None:
+def _write(config: Any, exam: "EvaluationReport") -> None:
     from vapo_core.files import write_whole
 
     content = {

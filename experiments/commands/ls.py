@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from experiments.runs.inventory import Entry, Unknown, listing, say_damage
+from experiments.runs.inventory import RunFolder, Unknown, listing, say_damage
 from experiments.specs.options import known, parse
 from vapo_core.settings import Frozen
 
@@ -47,12 +47,12 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
-def _study(entry: Entry | Unknown) -> str | None:
+def _study(entry: RunFolder | Unknown) -> str | None:
     """The study that a finished run says it is of."""
-    return entry.row.get("study") if isinstance(entry, Entry) and entry.row else None
+    return entry.row.get("study") if isinstance(entry, RunFolder) and entry.row else None
 
 
-def _cells(entry: Entry | Unknown) -> tuple[str, ...]:
+def _cells(entry: RunFolder | Unknown) -> tuple[str, ...]:
     """A run's line in the table."""
     if isinstance(entry, Unknown):
         return entry.home.name, "", "", "", entry.state

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import Field, model_validator
 from tyro.conf import Positional
 
-from experiments.runs.inventory import Entry, find
+from experiments.runs.inventory import RunFolder, find
 from experiments.specs.options import parse
 from vapo_core import bounds
 from vapo_core.files import ensure_writable
@@ -60,7 +60,7 @@ def run(words: Sequence[str]) -> int:
     return 0
 
 
-def _check(config: TraceConfig, entry: Entry) -> None:
+def _check(config: TraceConfig, entry: RunFolder) -> None:
     """Refuse what this run cannot do, before anything is trained."""
     from vapo_core.tasks import make_task
     from vapo_core.tasks.base import check_split
@@ -73,7 +73,7 @@ def _check(config: TraceConfig, entry: Entry) -> None:
         raise ValueError("answers = 1: the credit of this run compares answers to one prompt, allowed is 2 or more")
 
 
-def _table(config: TraceConfig, entry: Entry, trainer: Any) -> "pd.DataFrame":
+def _table(config: TraceConfig, entry: RunFolder, trainer: Any) -> "pd.DataFrame":
     """One row per token."""
     import numpy as np
     import pandas as pd
@@ -87,7 +87,7 @@ def _table(config: TraceConfig, entry: Entry, trainer: Any) -> "pd.DataFrame":
     return pd.DataFrame(trace(trainer.world, trainer.recipe, trainer.settings, problems, config.answers, truths, seed))
 
 
-def _facts(config: TraceConfig, entry: Entry, step: int, table: "pd.DataFrame") -> list[tuple[str, str]]:
+def _facts(config: TraceConfig, entry: RunFolder, step: int, table: "pd.DataFrame") -> list[tuple[str, str]]:
     """What the page's head says."""
     spec = entry.trained
     first = table.groupby("response").first()

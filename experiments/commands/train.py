@@ -14,14 +14,14 @@ from experiments.specs.spec import DEFAULT_STEPS, DEFAULT_TASK, RunSpec, TaskSpe
 from vapo_core import bounds
 from vapo_core.files import ensure_writable
 from vapo_core.settings import (
+    DEFAULT_SETTINGS,
     RECIPES,
-    SCALES,
     Base,
     Evaluation,
     Frozen,
     Settings,
     Toggles,
-    exam_of,
+    evaluation_of,
     settings_of,
 )
 from vapo_core.sizes import check_fits
@@ -74,7 +74,7 @@ def run(words: Sequence[str]) -> int:
 
 def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[TrainConfig, RunSpec]:
     """The configuration, with the defaults of its world, task and recipe, and the spec it stands for."""
-    world = known("world", peek(words, "world", str(over.get("world", "lm"))), SCALES)
+    world = known("world", peek(words, "world", str(over.get("world", "lm"))), DEFAULT_SETTINGS)
     recipe = known("recipe", peek(words, "recipe", str(over.get("recipe", "vapo"))), RECIPES)
     task = known("task", peek(words, "task", str(over.get("task", DEFAULT_TASK[world]))), TASKS)
     engine = known("engine", peek(words, "engine", str(over.get("engine", "transformers"))), DEFAULT_BASE)
@@ -90,7 +90,7 @@ def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[TrainConfig, 
         toggles=RECIPES[recipe].toggles,
         variants=dict(RECIPES[recipe].variants),
         settings=settings_of(world, model),
-        evaluation=exam_of(world, model),
+        evaluation=evaluation_of(world, model),
     )
     config = parse(with_dials, overlay(default, over), words, "train")
     chosen = config.dials.model_dump(exclude_defaults=True)

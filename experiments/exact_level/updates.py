@@ -28,7 +28,7 @@ def measure(plan: Updates, seed: int) -> Measured:
     predicted.
     """
     found = member(plan, plan.lengths[0], seed)
-    problem = Problem.of(found.mdp, plan)
+    problem = EnumeratedProblem.of(found.mdp, plan)
     logits, rows = np.log(found.mdp.policy), []
     climb = Adam(plan.move, logits.shape) if plan.adam else Ascent(first_rate(problem, logits, found.error))
     for _ in range(plan.updates):
@@ -53,7 +53,7 @@ def _summary(table: dict[str, np.ndarray]) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Batch:
+class EnumeratedBatch:
     """Every response under one policy; T tokens, N responses."""
 
     chance: np.ndarray
@@ -69,7 +69,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Problem:
+class EnumeratedProblem:
     """A problem with all its responses, and the recipe's numbers."""
 
     mdp: TabularMDP
@@ -83,7 +83,7 @@ class Problem:
     plan: Updates
 
     @classmethod
-    def of(cls, mdp: TabularMDP, plan: Updates) -> "Problem":
+    def of(cls, mdp: TabularMDP, plan: Updates) -> "EnumeratedProblem":
         """List the responses."""
         responses, _ = listed(mdp)
         time = np.arange(mdp.shape[0])[:, None]
@@ -97,7 +97,7 @@ class Problem:
         table = shifted - np.log(np.exp(shifted).sum(2, keepdims=True))
         return np.where(self.responses.mask, table.ravel()[self.token], 0.0)
 
-    def batch(self, logits: np.ndarray, error: np.ndarray) -> Batch:
+    def batch(self, logits: np.ndarray, error: np.ndarray) -> EnumeratedBatch:
         """Advantages under V + error of the present policy, whitened over all tokens."""
         mask, states = self.responses.mask, self.responses.states
         now = replace(self.mdp, policy=_softmax(logits))
@@ -108,7 +108,9 @@ class Problem:
         centre = (weight * raw).sum() / weight.sum()
         scale = float(np.sqrt((weight * (raw - centre) ** 2).sum() / weight.sum())) + 1e-8
         true = (now.action_values - now.values[:-1][:, :, None]).ravel()[self.token]
-        return Batch(chance, logp, np.where(mask, (raw - centre) / scale, 0.0), scale, np.where(mask, true, 0.0))
+        return EnumeratedBatch(
+            chance, logp, np.where(mask, (raw - centre) / scale, 0.0), scale, np.where(mask, true, 0.0)
+        )
 
     def _advantages(self, values: np.ndarray) -> np.ndarray:
         """[T, N] GAE with each response's own lambda."""
@@ -122,7 +124,7 @@ class Problem:
             found[t] = follow
         return found
 
-    def weights(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+    def weights(self, batch: EnumeratedBatch) -> tuple[np.ndarray, np.ndarray]:
         """[T, N] weights of tokens in the policy loss and, mu included, in the positive-example loss."""
         mask, length = self.responses.mask, self.responses.length
         if self.plan.reduction == "token_mean":
@@ -132,7 +134,7 @@ class Problem:
         right = mask * (batch.chance * (self.responses.reward == 1))
         return policy, self.plan.mu * right / max(right.sum(), 1e-300)
 
-    def gradient(self, batch: Batch, logits: np.ndarray) -> np.ndarray:
+    def gradient(self, batch: EnumeratedBatch, logits: np.ndarray) -> np.ndarray:
         """[T, S, A] ascent direction of the clipped surrogate plus the positive-example log-likelihood."""
         ratio = np.exp(self.logp(logits) - batch.logp)
         policy, positive = self.weights(batch)
@@ -142,7 +144,7 @@ class Problem:
         taken = np.bincount(self.token.ravel(), weight.ravel(), logits.size).reshape(logits.shape)
         return taken - taken.sum(2, keepdims=True) * _softmax(logits)
 
-    def compare(self, batch: Batch, before: np.ndarray, after: np.ndarray) -> dict[str, float]:
+    def compare(self, batch: EnumeratedBatch, before: np.ndarray, after: np.ndarray) -> dict[str, float]:
         """What one update promised and did."""
         logp, mask = self.logp(after), self.responses.mask
         ratio = np.where(mask, np.exp(logp - batch.logp), 1.0)
@@ -189,7 +191,7 @@ class Adam:
         return self._rate * self._mean / (1 - 0.9**self._count) / (root + 1e-8)
 
 
-def first_rate(problem: Problem, logits: np.ndarray, error: np.ndarray) -> float:
+def first_rate(problem: EnumeratedProblem, logits: np.ndarray, error: np.ndarray) -> float:
     """Rate at which the first gradient step changes log-probabilities by plan.move, root mean square over tokens."""
     batch = problem.batch(logits, error)
     direction = problem.gradient(batch, logits)

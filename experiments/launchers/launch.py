@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from experiments.launchers.launching import PLACES, Launching, cores
-from experiments.launchers.workers import Answer, Job, Worker, no_storage
+from experiments.launchers.workers import AttemptResult, Job, Worker, no_storage
 from experiments.runs.inputs import say_changes
 from experiments.runs.repair import whole_row
 from experiments.services.claims import LONGEST_WAIT_S, last_sign_of_life
@@ -36,7 +36,7 @@ class Failure(NamedTuple):
 OnDone = Callable[[AnySpec, dict[str, Any]], None]
 
 
-class Crew(Protocol):
+class Executor(Protocol):
     """Whoever runs specs."""
 
     def room(self) -> bool:
@@ -51,7 +51,7 @@ class Crew(Protocol):
         """Whether any run is under way."""
         ...
 
-    def take(self) -> list[tuple[AnySpec, Answer]]:
+    def take(self) -> list[tuple[AnySpec, AttemptResult]]:
         """What has come of runs since the last call, after a short wait if nothing has."""
         ...
 
@@ -66,12 +66,12 @@ def launch(
     """`local_map` on this machine's cores, or the same over a Ray cluster."""
     if how.launcher == "local":
         return local_map(specs, runs, study, how.at_once or cores(), tracking, on_done)
-    from experiments.launchers.ray.crew import RayCrew
+    from experiments.launchers.ray.crew import RayExecutor
 
     plain = Launching(
         **{name: getattr(how, name) for name in PLACES}
     )  # a command's own class may be made up as it starts
-    return run_all(specs, runs, on_done, lambda todo: RayCrew(Job(runs, study, tracking), plain))
+    return run_all(specs, runs, on_done, lambda todo: RayExecutor(Job(runs, study, tracking), plain))
 
 
 def local_map(
@@ -89,10 +89,12 @@ def local_map(
         shared: where this machine agrees with others on who runs what.
     """
     job = Job(runs, study, tracking, shared)
-    return run_all(specs, runs, on_done, lambda todo: LocalCrew(job, min(workers, todo)))
+    return run_all(specs, runs, on_done, lambda todo: LocalExecutor(job, min(workers, todo)))
 
 
-def run_all(specs: Sequence[AnySpec], runs: Path, on_done: OnDone, crew_for: Callable[[int], Crew]) -> list[Failure]:
+def run_all(
+    specs: Sequence[AnySpec], runs: Path, on_done: OnDone, crew_for: Callable[[int], Executor]
+) -> list[Failure]:
     """Run every unfinished spec.
 
     A run that diverges is a result. A run whose process dies or raises is tried again, three times in all; the reason
@@ -131,7 +133,7 @@ def run_all(specs: Sequence[AnySpec], runs: Path, on_done: OnDone, crew_for: Cal
     return work.failures
 
 
-class LocalCrew:
+class LocalExecutor:
     """Processes of this machine."""
 
     def __init__(self, job: Job, workers: int) -> None:
@@ -160,7 +162,7 @@ class LocalCrew:
         """Whether a worker is at a run."""
         return any(worker.spec for worker in self._workers)
 
-    def take(self) -> list[tuple[AnySpec, Answer]]:
+    def take(self) -> list[tuple[AnySpec, AttemptResult]]:
         """Answers, as they come."""
         at_work = {worker.line: worker for worker in self._workers if worker.spec}
         if not at_work:
@@ -193,7 +195,7 @@ class _Work:
             self.queue.append(spec)
         return None
 
-    def settle(self, spec: AnySpec, answer: Answer) -> None:
+    def settle(self, spec: AnySpec, answer: AttemptResult) -> None:
         """Book what came of an attempt.
 
         Raises:
@@ -221,7 +223,7 @@ class _Work:
         self._not_before[spec.hash] = time.monotonic() + POLL_S
         self.queue.append(spec)
 
-    def _try_again(self, spec: AnySpec, answer: Answer) -> None:
+    def _try_again(self, spec: AnySpec, answer: AttemptResult) -> None:
         self._tries[spec.hash] += 1
         content = {"attempt": self._tries[spec.hash], "reason": answer.reason, "trace": answer.trace}
         write_whole(self.runs / spec.hash / "failure.json", json.dumps(content, indent=2))

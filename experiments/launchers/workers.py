@@ -32,7 +32,7 @@ class Job(NamedTuple):
     """Where several machines agree on who runs what, and find each other's rows."""
 
 
-class Answer(NamedTuple):
+class AttemptResult(NamedTuple):
     """What came of one attempt at a run."""
 
     row: dict[str, Any] | None = None
@@ -70,7 +70,7 @@ class Worker:
         with contextlib.suppress(OSError):
             self.line.send(spec)
 
-    def take(self) -> tuple[AnySpec, Answer]:
+    def take(self) -> tuple[AnySpec, AttemptResult]:
         """The run it was at and what came of it; call when `line` has something to say."""
         spec, self.spec = self.spec, None
         assert spec is not None
@@ -78,7 +78,7 @@ class Worker:
             return spec, self.line.recv()
         except (EOFError, OSError):
             self.process.join()
-            return spec, Answer(reason=_farewell(self.process.exitcode or 0))
+            return spec, AttemptResult(reason=_farewell(self.process.exitcode or 0))
 
     def stop(self) -> None:
         """End it at once: what it had not finished is continued next time."""
@@ -102,23 +102,23 @@ def serve(line: Connection, job: Job) -> None:
         line.send(attempt(spec, job))
 
 
-def attempt(spec: AnySpec, job: Job) -> Answer:
+def attempt(spec: AnySpec, job: Job) -> AttemptResult:
     """Run a spec unless another process is at it; whatever goes wrong becomes an answer."""
     try:
         if job.shared is None:
-            return Answer(row=run_one(spec, job.runs, job.study, job.tracking, wait_s=0))
-        return Answer(
+            return AttemptResult(row=run_one(spec, job.runs, job.study, job.tracking, wait_s=0))
+        return AttemptResult(
             row=job.shared.in_turn(spec.hash, lambda: run_one(spec, job.runs, job.study, job.tracking, wait_s=0))
         )
     except Elsewhere:
         (job.runs / spec.hash).mkdir(parents=True, exist_ok=True)
         (job.runs / spec.hash / "lock").touch()  # a sign of life: that machine shows one of its own
-        return Answer(busy=True)
+        return AttemptResult(busy=True)
     except Busy:
-        return Answer(busy=True)
+        return AttemptResult(busy=True)
     except Exception as error:
         text = " ".join(str(error).split())
-        return Answer(
+        return AttemptResult(
             reason=redacted(f"{type(error).__name__}: {text}")[:500],
             trace=redacted(traceback.format_exc()),
             storage=storage_trouble(error, job.runs),

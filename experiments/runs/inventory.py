@@ -17,7 +17,7 @@ NAME = re.compile(r"[0-9a-f]{16}")
 """A run's folder is named after its spec's hash."""
 
 
-class Entry(NamedTuple):
+class RunFolder(NamedTuple):
     """One run's folder."""
 
     home: Path
@@ -55,7 +55,7 @@ class Unknown(NamedTuple):
     """What is wrong with its spec, in a line that names the file."""
 
 
-def listing(runs: Path) -> list[Entry | Unknown]:
+def listing(runs: Path) -> list[RunFolder | Unknown]:
     """Every run in a folder of records, the latest first, with those that cannot be read.
 
     Raises:
@@ -67,7 +67,7 @@ def listing(runs: Path) -> list[Entry | Unknown]:
     return [_entry(home) for home in homes]
 
 
-def entries(runs: Path) -> list[Entry]:
+def entries(runs: Path) -> list[RunFolder]:
     """Every run in a folder of records whose spec can be read, the latest first; of the others, a line each is said.
 
     Raises:
@@ -75,10 +75,10 @@ def entries(runs: Path) -> list[Entry]:
     """
     found = listing(runs)
     say_damage(found)
-    return [entry for entry in found if isinstance(entry, Entry)]
+    return [entry for entry in found if isinstance(entry, RunFolder)]
 
 
-def say_damage(found: list[Entry | Unknown]) -> int:
+def say_damage(found: list[RunFolder | Unknown]) -> int:
     """One line on stderr for each that cannot be read; returns how many there are."""
     lines = [entry.damage for entry in found if entry.damage]
     for line in lines:
@@ -86,7 +86,7 @@ def say_damage(found: list[Entry | Unknown]) -> int:
     return len(lines)
 
 
-def find(runs: Path, name: str) -> Entry:
+def find(runs: Path, name: str) -> RunFolder:
     """The run whose hash begins with `name`; if its row is damaged, a line says so.
 
     Raises:
@@ -118,20 +118,22 @@ def _began(home: Path) -> float:
     return (path if path.exists() else home).stat().st_mtime
 
 
-def _entry(home: Path) -> Entry | Unknown:
+def _entry(home: Path) -> RunFolder | Unknown:
     try:
         spec = _spec(home / "spec.json")
     except (ValueError, OSError) as error:
         return Unknown(home, "newer" if _is_newer(error) else "damaged", _in_words(error))
     if spec.hash != home.name:
-        return Entry(home, spec, None, f"{home / 'spec.json'}: it is of run {spec.hash}, its folder says {home.name}")
+        return RunFolder(
+            home, spec, None, f"{home / 'spec.json'}: it is of run {spec.hash}, its folder says {home.name}"
+        )
     try:
         row = checked_row(home)
     except (ValueError, OSError) as error:
-        return Entry(home, spec, None, _in_words(error))
+        return RunFolder(home, spec, None, _in_words(error))
     if row is not None and (row["world"], row["seed"]) != (spec.world, spec.seed):
-        return Entry(home, spec, None, f"{home / 'row.json'}: world and seed are not those of spec.json")
-    return Entry(home, spec, row)
+        return RunFolder(home, spec, None, f"{home / 'row.json'}: world and seed are not those of spec.json")
+    return RunFolder(home, spec, row)
 
 
 def _spec(path: Path) -> AnySpec:

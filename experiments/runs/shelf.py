@@ -27,7 +27,7 @@ def folders(results: Path) -> list[Path]:
     return sorted(path.parent for path in results.glob("*/runs.csv"))
 
 
-def held(folder: Path) -> set[str]:
+def finished_specs(folder: Path) -> set[str]:
     """Spec hashes of the rows a folder holds whole: in runs.csv, and with points in curves.parquet."""
     if not all((folder / name).is_file() for name in ("runs.csv", "curves.parquet")):
         return set()
@@ -36,19 +36,19 @@ def held(folder: Path) -> set[str]:
     return set(named) & set(points.astype(str))
 
 
-def part(tables: Tables, specs: Collection[str]) -> Tables:
+def select(tables: Tables, specs: Collection[str]) -> Tables:
     """The rows of some runs."""
     return Tables(*(table[table["spec"].astype(str).isin(list(specs))] for table in tables))
 
 
-def joined(parts: Sequence[Tables]) -> Tables:
+def concat(parts: Sequence[Tables]) -> Tables:
     """Several tables as one; of a run that is in two of them the first is kept."""
     seen: set[str] = set()
     fresh = []
     for tables in parts:
         wanted = set(tables.runs["spec"]) - seen
         seen |= wanted
-        fresh.append(part(tables, wanted))
+        fresh.append(select(tables, wanted))
     return Tables(*(_stacked(columns) for columns in zip(*fresh, strict=True)))
 
 

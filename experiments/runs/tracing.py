@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.runs.inventory import Entry
+from experiments.runs.inventory import RunFolder
 from experiments.runs.origin import located
 from experiments.runs.run import build_trainer, score
 from vapo_core.reading import reason_of
@@ -19,7 +19,7 @@ class Recovered(NamedTuple):
     """RL steps finished."""
 
 
-def recover(entry: Entry, step: int | None) -> Recovered:
+def recover(entry: RunFolder, step: int | None) -> Recovered:
     """The run after `step` RL steps (None: where its checkpoint stands, or its end).
 
     Only the latest checkpoint is kept, and a walk run has none: then the run is trained again from its spec, which is
@@ -33,7 +33,7 @@ def recover(entry: Entry, step: int | None) -> Recovered:
     return _train_again(entry, entry.trained.steps if step is None else step)
 
 
-def _load(entry: Entry) -> Recovered:
+def _load(entry: RunFolder) -> Recovered:
     checkpoint = entry.home / "checkpoint"
     trainer = build_trainer(entry.trained, entry.home.parent)
     try:
@@ -45,7 +45,7 @@ def _load(entry: Entry) -> Recovered:
         raise ValueError(f"{checkpoint}: {reason}") from None
 
 
-def _train_again(entry: Entry, step: int) -> Recovered:
+def _train_again(entry: RunFolder, step: int) -> Recovered:
     from vapo_core.training.update import Diverged
 
     spec = located(entry.trained, entry.home).model_copy(update={"probes": {}})  # probes only read

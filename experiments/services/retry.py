@@ -28,7 +28,7 @@ FINAL = ("authentication failed", "does not exist", "no password supplied", "per
 """What the same classes say of a trouble that waiting does not mend."""
 
 
-def patiently(action: Callable[[], Result], patience_s: float, marker: Path, what: str) -> Result:
+def retry_with_backoff(action: Callable[[], Result], patience_s: float, marker: Path, what: str) -> Result:
     """Do it, again and again with growing pauses while the connection to a PostgreSQL database is lost.
 
     Args:

@@ -11,7 +11,7 @@ from filelock import FileLock
 from experiments.services.claims import Elsewhere
 from experiments.services.database import Database
 from experiments.services.heartbeat import alive, is_alive
-from experiments.services.retry import patiently
+from experiments.services.retry import retry_with_backoff
 
 PATIENCE_S = 600.0
 """Seconds that a sweep waits for a database that is away: without it nothing can go on."""
@@ -42,7 +42,7 @@ class Store(Protocol):
         """Whether that worker is still at work."""
         ...
 
-    def patiently(self, action: Callable[[], Result]) -> Result:
+    def retry_with_backoff(self, action: Callable[[], Result]) -> Result:
         """Do it, waiting for a store that is away."""
         ...
 
@@ -77,7 +77,7 @@ class Journal(NamedTuple):
         """Whether its lock is held."""
         return is_alive(self.path.parent / "workers", worker)
 
-    def patiently(self, action: Callable[[], Result]) -> Result:
+    def retry_with_backoff(self, action: Callable[[], Result]) -> Result:
         """At once: a file does not go away."""
         return action()
 
@@ -113,9 +113,9 @@ class Shared(NamedTuple):
         """Whether it showed one lately."""
         return self.database.is_alive(worker)
 
-    def patiently(self, action: Callable[[], Result]) -> Result:
+    def retry_with_backoff(self, action: Callable[[], Result]) -> Result:
         """Again and again while the connection is lost."""
-        return patiently(action, PATIENCE_S, self.marker, f"the database of the sweep ({self.name()})")
+        return retry_with_backoff(action, PATIENCE_S, self.marker, f"the database of the sweep ({self.name()})")
 
     def rows(self) -> Database | None:
         """In the database itself."""
@@ -123,11 +123,11 @@ class Shared(NamedTuple):
 
     def row(self, spec: str) -> dict[str, Any] | None:
         """The row of a run that was finished on any machine."""
-        return self.patiently(lambda: self.database.rows([spec])).get(spec)
+        return self.retry_with_backoff(lambda: self.database.rows([spec])).get(spec)
 
     def put(self, spec: str, row: dict[str, Any], worker: str = "") -> None:
         """Let the other machines know of a finished run."""
-        self.patiently(lambda: self.database.put(spec, row, worker))
+        self.retry_with_backoff(lambda: self.database.put(spec, row, worker))
 
     def in_turn(self, spec: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """The row of a run, computed here unless it is finished.
@@ -139,12 +139,12 @@ class Shared(NamedTuple):
         if found is not None:
             return found
         with self.database.working() as me:
-            if not self.patiently(lambda: self.database.take(spec, me)):
+            if not self.retry_with_backoff(lambda: self.database.take(spec, me)):
                 raise Elsewhere(f"run {spec} is being run by another machine")
             try:
                 row = compute()
             except BaseException:
-                self.patiently(lambda: self.database.leave(spec, me))
+                self.retry_with_backoff(lambda: self.database.leave(spec, me))
                 raise
             self.put(spec, row, me)
         return row

@@ -10,10 +10,10 @@ from pydantic import Field, model_validator
 from vapo_core import bounds
 from vapo_core.settings import (
     COMPONENTS,
-    EXAMS,
+    DEFAULT_EVALUATION,
+    DEFAULT_SETTINGS,
     PROBES,
     RECIPES,
-    SCALES,
     Base,
     Evaluation,
     Frozen,
@@ -146,9 +146,9 @@ def spec_for(
         "task": task or TaskSpec(name=DEFAULT_TASK[world]),
         "recipe": recipe,
         "toggles": bundle.toggles,
-        "settings": settings or SCALES[world],
+        "settings": settings or DEFAULT_SETTINGS[world],
         "variants": dict(bundle.variants),
-        "evaluation": EXAMS[world],
+        "evaluation": DEFAULT_EVALUATION[world],
         "seed": seed,
         "steps": DEFAULT_STEPS[world],
     }

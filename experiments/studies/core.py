@@ -15,7 +15,17 @@ from typing import Any, Literal
 from experiments.ablations.ablate import BASES
 from experiments.specs.designs import Cell, full_factorial, leave_one_out, with_baselines
 from experiments.specs.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
-from vapo_core.settings import CHECKPOINT, CHECKPOINT_EXAM, EXAMS, RECIPES, SCALES, Base, Evaluation, Settings, Toggles
+from vapo_core.settings import (
+    CHECKPOINT,
+    CHECKPOINT_EVALUATION,
+    DEFAULT_EVALUATION,
+    DEFAULT_SETTINGS,
+    RECIPES,
+    Base,
+    Evaluation,
+    Settings,
+    Toggles,
+)
 
 World = Literal["walk", "lm"]
 
@@ -47,7 +57,7 @@ SMALL: dict[str, float] = {
 
 EXAM: dict[str, Evaluation] = {
     "smoke": Evaluation(every=2, problems=64, k_problems=8),
-    "real": CHECKPOINT_EXAM,
+    "real": CHECKPOINT_EVALUATION,
 }
 """Preset -> evaluation in place of the world's."""
 
@@ -136,7 +146,7 @@ def run(
         settings=numbers(world, preset, settings or {}),
         variants={**bundle.variants, **(variants or {})},
         base=MODEL if preset == "real" else Base(init=seed if world == "walk" else seed % BASES),
-        evaluation=evaluation or EXAM.get(preset, EXAMS[world]),
+        evaluation=evaluation or EXAM.get(preset, DEFAULT_EVALUATION[world]),
         seed=seed,
         steps=length,
         probes=dict(measured),
@@ -146,7 +156,7 @@ def run(
 
 def numbers(world: World, preset: str, changes: Mapping[str, Any]) -> Settings:
     """The world's settings, small ones in smoke, a checkpoint's in real, with these changes."""
-    usual = CHECKPOINT if preset == "real" else SCALES[world]
+    usual = CHECKPOINT if preset == "real" else DEFAULT_SETTINGS[world]
     return Settings(**{**usual.model_dump(), **(SMALL if preset == "smoke" else {}), **changes})
 
 

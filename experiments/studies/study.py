@@ -87,7 +87,7 @@ def run_study(stem: str, config: StudyConfig) -> int:
     wanted = [spec for spec in _specs(stem, config) if config.level in ("all", spec.world)]
     specs = part_of(wanted, config.shard)
     out = outcome_folder(stem, config.preset, config.runs, config.results)
-    kept = {name for folder in shelf.folders(config.results) for name in shelf.held(folder)}
+    kept = {name for folder in shelf.folders(config.results) for name in shelf.finished_specs(folder)}
     missing = [spec for spec in specs if spec.hash not in kept]
     print("\n".join(study_cost(stem, config.preset, specs, missing, config.runs, config.at_once)))
     if config.dry_run:
@@ -169,16 +169,16 @@ def _tables(stem: str, specs: Sequence[AnySpec], config: StudyConfig, out: Path)
     """Every finished row of these specs; what no other results folder holds is written into `out`."""
     wanted = {spec.hash for spec in specs}
     others = [folder for folder in shelf.folders(config.results) if folder != out]
-    elsewhere = [shelf.part(load(folder), shelf.held(folder) & wanted) for folder in others]
+    elsewhere = [shelf.select(load(folder), shelf.finished_specs(folder) & wanted) for folder in others]
     lent = {name for tables in elsewhere for name in tables.runs["spec"]}
-    mine = [shelf.part(load(out), shelf.held(out) & wanted)] if shelf.held(out) else []
+    mine = [shelf.select(load(out), shelf.finished_specs(out) & wanted)] if shelf.finished_specs(out) else []
     shelved = {name for tables in mine for name in tables.runs["spec"]}
     fresh = shelf.from_runs([spec for spec in specs if spec.hash not in lent | shelved], config.runs)
-    own = shelf.joined([*mine, fresh])
+    own = shelf.concat([*mine, fresh])
     if not len(own.runs) and not lent:
         return own
     shelf.write(own, out)
-    return shelf.joined([load(out), *elsewhere])
+    return shelf.concat([load(out), *elsewhere])
 
 
 def _draw(drawings: dict[str, Any], folder: Path) -> None:

@@ -12,7 +12,7 @@ from optuna.pruners import BasePruner, MedianPruner, NopPruner, PercentilePruner
 from optuna.samplers import BaseSampler, GPSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial
 
-from experiments.sweeps.space import Dimension, Plan
+from experiments.sweeps.space import Dimension, SearchPlan
 
 STARTUP_TRIALS = 8
 """Spread evenly over the range (Sobol) before TPE and GP have an opinion."""
@@ -58,7 +58,7 @@ def values_of(params: dict[str, Any], space: Sequence[Dimension]) -> dict[str, f
     return values
 
 
-def propose(plan: Plan, slot: int, history: Sequence[FrozenTrial]) -> dict[str, Any]:
+def propose(plan: SearchPlan, slot: int, history: Sequence[FrozenTrial]) -> dict[str, Any]:
     """Parameters for a slot: a function of the plan, the slot and the other trials, in no way of who asks or when.
 
     The sampler starts afresh in a study in memory, seeded by plan and slot; QMC, blind to results, is wound forward.
@@ -81,7 +81,7 @@ def slot_of(trial: FrozenTrial) -> int:
     return int(trial.user_attrs["slot"])
 
 
-def space_of(plan: Plan) -> dict[str, BaseDistribution]:
+def space_of(plan: SearchPlan) -> dict[str, BaseDistribution]:
     """The plan's settings as Optuna's parameters."""
     return dict(map(distribution, plan.space))
 

@@ -10,16 +10,18 @@ from analysis.report.sweep_page import write_page
 from analysis.sweeps.sweep import load_sweep, recommendations
 from analysis.sweeps.text import sentences, trials_table
 from experiments.services.store import Place, store_of
-from experiments.sweeps.trials import Study, importance_table, space_table, trial_table
+from experiments.sweeps.trials import Search, importance_table, space_table, trial_table
 from vapo_core.files import write_whole
 
 
-def publish(studies: Sequence[Study], place: Place, runs: Path, out: Path) -> None:
+def publish(studies: Sequence[Search], place: Place, runs: Path, out: Path) -> None:
     """Tables, figures, the page, and what is recommended on the terminal."""
-    patiently = store_of(place).patiently
-    write_whole(out / "sweep.csv", patiently(lambda: trial_table(studies, place, runs)).to_csv(index=False))
+    retry_with_backoff = store_of(place).retry_with_backoff
+    write_whole(out / "sweep.csv", retry_with_backoff(lambda: trial_table(studies, place, runs)).to_csv(index=False))
     write_whole(out / "space.csv", space_table(studies).to_csv(index=False))
-    write_whole(out / "importances.csv", patiently(lambda: importance_table(studies, place)).to_csv(index=False))
+    write_whole(
+        out / "importances.csv", retry_with_backoff(lambda: importance_table(studies, place)).to_csv(index=False)
+    )
     tables = load_sweep(out)
     found = recommendations(tables)
     write_whole(out / "recommendation.csv", found.to_csv(index=False))

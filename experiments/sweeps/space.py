@@ -51,7 +51,7 @@ class Dimension(NamedTuple):
     """Integers only."""
 
 
-class Plan(NamedTuple):
+class SearchPlan(NamedTuple):
     """What determines the trials of one study."""
 
     name: str

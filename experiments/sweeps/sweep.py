@@ -21,16 +21,16 @@ from experiments.services.store import Place, Shared, store_of
 from experiments.specs.engines import EngineName, require
 from experiments.specs.exact import AnySpec
 from experiments.specs.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
-from experiments.sweeps.space import Dimension, Plan, constant_lambda, dimensions, toggles_for
+from experiments.sweeps.space import Dimension, SearchPlan, constant_lambda, dimensions, toggles_for
 from experiments.sync.invocation import tracked
 from vapo_core import bounds
 from vapo_core.files import ensure_writable, write_whole
 from vapo_core.reading import reading
-from vapo_core.settings import EXAMS, RECIPES, SCALES, Base, Evaluation, Frozen, Settings
+from vapo_core.settings import DEFAULT_EVALUATION, DEFAULT_SETTINGS, RECIPES, Base, Evaluation, Frozen, Settings
 from vapo_core.tasks import TASKS
 
 if TYPE_CHECKING:
-    from experiments.sweeps.trials import Study
+    from experiments.sweeps.trials import Search
 
 
 class Preset(NamedTuple):
@@ -118,7 +118,7 @@ class SweepConfig(Frozen):
         return tuple(map(str, value)) if isinstance(value, (list, tuple)) else value
 
 
-def studies_of(config: SweepConfig, dials: dict[str, Any]) -> list["Study"]:
+def studies_of(config: SweepConfig, dials: dict[str, Any]) -> list["Search"]:
     """Every search: the main one and its control, at each place.
 
     Raises:
@@ -156,8 +156,8 @@ def _places(config: SweepConfig) -> list[tuple[str, dict[str, Any]]]:
     return [(f"{bare} = {value}", {bare: value}) for value in read]
 
 
-def _study(config: SweepConfig, role: str, space: tuple[Dimension, ...], place: str, dials: dict[str, Any]) -> "Study":
-    from experiments.sweeps.trials import Study
+def _study(config: SweepConfig, role: str, space: tuple[Dimension, ...], place: str, dials: dict[str, Any]) -> "Search":
+    from experiments.sweeps.trials import Search
 
     fields = tuple(dimension.field for dimension in space)
     template = RunSpec(
@@ -176,13 +176,13 @@ def _study(config: SweepConfig, role: str, space: tuple[Dimension, ...], place: 
     )
     seeds = tuple(range(config.first_seed, config.first_seed + config.seeds))
     half = config.seeds - config.seeds // 2
-    plan = Plan("", space, config.trials, half, config.sampler, config.sampler_seed, config.pruner)
+    plan = SearchPlan("", space, config.trials, half, config.sampler, config.sampler_seed, config.pruner)
     content = repr((template.hash, seeds[:half], plan._replace(trials=0)))
     name = f"{'-'.join(fields)}{f' at {place}' if place else ''} {hashlib.sha256(content.encode()).hexdigest()[:8]}"
-    return Study(role, place, template, plan._replace(name=name), seeds[:half], seeds[half:])
+    return Search(role, place, template, plan._replace(name=name), seeds[:half], seeds[half:])
 
 
-def describe_sweep(config: SweepConfig, studies: Sequence["Study"]) -> str:
+def describe_sweep(config: SweepConfig, studies: Sequence["Search"]) -> str:
     """What would run at most, what it costs and what it can see, for a person."""
     from analysis.statistics.intervals import smallest_threshold
 
@@ -206,7 +206,7 @@ def describe_sweep(config: SweepConfig, studies: Sequence["Study"]) -> str:
     )
 
 
-def _ranges(study: "Study") -> str:
+def _ranges(study: "Search") -> str:
     spans = [f"{d.field} {d.low:g} to {d.high:g} ({d.scale})" for d in study.plan.space]
     return ", ".join([*spans, study.place] if study.place else spans)
 
@@ -230,8 +230,8 @@ def _differences(config: SweepConfig, dials: dict[str, Any]) -> dict[str, Any]:
     """What a sweep has other than its preset."""
     preset, world = PRESETS[config.world][config.preset], config.world
     usual = SweepConfig(
-        world=world, seeds=preset.seeds, first_seed=preset.first_seed, steps=preset.steps, settings=SCALES[world],
-        evaluation=EXAMS[world],
+        world=world, seeds=preset.seeds, first_seed=preset.first_seed, steps=preset.steps, settings=DEFAULT_SETTINGS[world],
+        evaluation=DEFAULT_EVALUATION[world],
     )  # fmt: skip
     mine, theirs = (other.model_dump(mode="json", exclude=SAME) for other in (config, usual))
     differs = {name: value for name, value in mine.items() if value != theirs[name]}
@@ -281,16 +281,16 @@ def sweep(config: SweepConfig, dials: dict[str, Any]) -> int:
         jobs = {study: Cells(study, config.runs, out.name, tracking, shared) for study in studies}
         run_trials(jobs, place, config.workers)
         failures = run_held_back(jobs, place, config.workers)
-        patiently = store_of(place).patiently
+        retry_with_backoff = store_of(place).retry_with_backoff
         lost = [
-            *patiently(lambda: given_up(studies, place)),
+            *retry_with_backoff(lambda: given_up(studies, place)),
             *(f"seed {spec.seed}, run {spec.hash}: {why}" for spec, why in failures),
         ]
         for line in lost:
             print(f"not finished: {line}", file=sys.stderr)
-        ended = finished(patiently(lambda: owed(studies, place)), failures)
+        ended = finished(retry_with_backoff(lambda: owed(studies, place)), failures)
         gone = say_gone(ended, config.runs, _shared_rows(shared, ended))
-        if patiently(lambda: has_result(studies, place)):
+        if retry_with_backoff(lambda: has_result(studies, place)):
             publish(studies, place, config.runs, out)
         else:
             print("no trial is finished, so there are no tables", file=sys.stderr)
@@ -301,4 +301,4 @@ def _shared_rows(shared: Shared | None, specs: Sequence[AnySpec]) -> Collection[
     """Hashes of the runs whose rows the machines share."""
     if shared is None:
         return ()
-    return shared.patiently(lambda: shared.database.rows([spec.hash for spec in specs]))
+    return shared.retry_with_backoff(lambda: shared.database.rows([spec.hash for spec in specs]))

@@ -23,7 +23,7 @@ from experiments.services.addresses import redacted
 from experiments.services.stopping import deaf_children
 from experiments.services.store import Place, Shared, store_of
 from experiments.specs.spec import RunSpec
-from experiments.sweeps.space import Plan
+from experiments.sweeps.space import SearchPlan
 from experiments.sweeps.tune import (
     EVALUATOR,
     NoRoom,
@@ -32,8 +32,8 @@ from experiments.sweeps.tune import (
     importances,
     is_done,
     open_study,
-    pardon,
     records,
+    requeue_failed,
     work,
 )
 from experiments.tracking.mlflow_run import Tracking, client, warn_away
@@ -43,7 +43,7 @@ KEPT = ("score", "mean_length", "tokens", "seconds", "state", "reason", "metric"
 """Columns of a run's row that the table of trials repeats; the score is its area under the curve."""
 
 
-class Study(NamedTuple):
+class Search(NamedTuple):
     """One search: a space at one place, with the seeds that choose and those that are held back."""
 
     role: str
@@ -52,7 +52,7 @@ class Study(NamedTuple):
     """The task dial that tells this search from its siblings, such as `filler = 2`; empty if there is one."""
     template: RunSpec
     """The run all cells are made from."""
-    plan: Plan
+    plan: SearchPlan
     choosing: tuple[int, ...]
     held_back: tuple[int, ...]
 
@@ -71,7 +71,7 @@ class Study(NamedTuple):
 class Cells:
     """What a trial is scored by: the run of one seed, which is not run again if it is finished."""
 
-    study: Study
+    study: Search
     runs: Path
     experiment: str
     tracking: Tracking | None
@@ -111,24 +111,24 @@ def cell(template: RunSpec, values: dict[str, float], seed: int) -> RunSpec:
     return template.model_copy(update={"settings": settings, "seed": seed, "base": base})
 
 
-def run_trials(jobs: Mapping[Study, Cells], place: Place, workers: int) -> None:
+def run_trials(jobs: Mapping[Search, Cells], place: Place, workers: int) -> None:
     """Let worker processes take trials until none is left; a new crew takes over if all of one died.
 
     Raises:
         OSError: if a crew ended without moving a single trial, or records cannot be written.
     """
-    context, patiently = multiprocessing.get_context("spawn"), store_of(place).patiently
+    context, retry_with_backoff = multiprocessing.get_context("spawn"), store_of(place).retry_with_backoff
     troubles, home = context.SimpleQueue(), next(iter(jobs.values())).runs
     studies = {study.plan: open_study(place, study.plan) for study in jobs}
     for plan, found in studies.items():
-        patiently(lambda: pardon(found, plan, place))  # noqa: B023  called at once
+        retry_with_backoff(lambda: requeue_failed(found, plan, place))  # noqa: B023  called at once
     watch = Watch(sum(plan.trials for plan in studies))
     tasks = {study.plan: cells for study, cells in jobs.items()}
-    while not patiently(lambda: _all_done(studies)):
-        before = patiently(lambda: _begun(studies))
+    while not retry_with_backoff(lambda: _all_done(studies)):
+        before = retry_with_backoff(lambda: _begun(studies))
         crew = [context.Process(target=_worker, args=(tasks, place, home, troubles)) for _ in range(workers)]
-        _see_out(crew, troubles, lambda: watch.look(patiently(lambda: _done(studies))))
-        if patiently(lambda: _begun(studies)) == before and not patiently(lambda: _all_done(studies)):
+        _see_out(crew, troubles, lambda: watch.look(retry_with_backoff(lambda: _done(studies))))
+        if retry_with_backoff(lambda: _begun(studies)) == before and not retry_with_backoff(lambda: _all_done(studies)):
             raise OSError(
                 f"the workers of {store_of(place).name()} ended without moving a trial; their error stands above"
             )
@@ -156,19 +156,19 @@ def _see_out(crew: Sequence[Any], troubles: Any, look: Callable[[], None]) -> No
                 process.join()
 
 
-def _all_done(studies: Mapping[Plan, Any]) -> bool:
+def _all_done(studies: Mapping[SearchPlan, Any]) -> bool:
     return all(is_done(found, plan) for plan, found in studies.items())
 
 
-def _done(studies: Mapping[Plan, Any]) -> int:
+def _done(studies: Mapping[SearchPlan, Any]) -> int:
     return sum(len(records(found, plan)) for plan, found in studies.items())
 
 
-def _begun(studies: Mapping[Plan, Any]) -> int:
+def _begun(studies: Mapping[SearchPlan, Any]) -> int:
     return sum(len(found.get_trials(deepcopy=False)) for found in studies.values())
 
 
-def run_held_back(jobs: Mapping[Study, Cells], place: Place, workers: int) -> list[Failure]:
+def run_held_back(jobs: Mapping[Search, Cells], place: Place, workers: int) -> list[Failure]:
     """Run the held-back seeds of every complete trial, in an order of this process's own.
 
     Two commands at work on one sweep then seldom wait for the same cell.
@@ -187,12 +187,12 @@ def run_held_back(jobs: Mapping[Study, Cells], place: Place, workers: int) -> li
         bar.close()
 
 
-def owed(studies: Sequence[Study], place: Place) -> list[RunSpec]:
+def owed(studies: Sequence[Search], place: Place) -> list[RunSpec]:
     """Runs that the complete trials rest on, of both halves of the seeds."""
     return [spec for study in studies for spec in _complete(study, place, (*study.choosing, *study.held_back))]
 
 
-def _complete(study: Study, place: Place, seeds: Sequence[int]) -> list[RunSpec]:
+def _complete(study: Search, place: Place, seeds: Sequence[int]) -> list[RunSpec]:
     """The cells of the complete trials."""
     found = records(open_study(place, study.plan), study.plan)
     return [
@@ -203,7 +203,7 @@ def _complete(study: Study, place: Place, seeds: Sequence[int]) -> list[RunSpec]
 # --- tables ---
 
 
-def trial_table(studies: Sequence[Study], place: Place, runs: Path) -> pd.DataFrame:
+def trial_table(studies: Sequence[Search], place: Place, runs: Path) -> pd.DataFrame:
     """One row per trial and finished seed: its values, which half of the seeds it is of, its score and length.
 
     Rows of other machines come from the store that is shared with them.
@@ -225,7 +225,7 @@ def trial_table(studies: Sequence[Study], place: Place, runs: Path) -> pd.DataFr
     return pd.DataFrame(lines)
 
 
-def _line(study: Study, record: Record, half: str, seed: int, row: dict[str, Any]) -> dict[str, Any]:
+def _line(study: Search, record: Record, half: str, seed: int, row: dict[str, Any]) -> dict[str, Any]:
     """A finished run of a trial; a pruned or failed trial may have few or none."""
     return {
         "place": study.place, "role": study.role, "trial": record.slot, "number": record.number,
@@ -235,7 +235,7 @@ def _line(study: Study, record: Record, half: str, seed: int, row: dict[str, Any
     }  # fmt: skip
 
 
-def space_table(studies: Sequence[Study]) -> pd.DataFrame:
+def space_table(studies: Sequence[Search]) -> pd.DataFrame:
     """One row per swept setting and study: its range and scale."""
     return pd.DataFrame(
         [
@@ -246,7 +246,7 @@ def space_table(studies: Sequence[Study]) -> pd.DataFrame:
     )
 
 
-def importance_table(studies: Sequence[Study], place: Place) -> pd.DataFrame:
+def importance_table(studies: Sequence[Search], place: Place) -> pd.DataFrame:
     """One row per swept setting and study, the evaluator named; no row where the trials cannot tell."""
     rows = [
         {"place": s.place, "role": s.role, "setting": name, "importance": share, "evaluator": EVALUATOR}
@@ -256,12 +256,12 @@ def importance_table(studies: Sequence[Study], place: Place) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["place", "role", "setting", "importance", "evaluator"])
 
 
-def has_result(studies: Sequence[Study], place: Place) -> bool:
+def has_result(studies: Sequence[Search], place: Place) -> bool:
     """Whether any trial is complete."""
     return any(r.state == "complete" for s in studies for r in records(open_study(place, s.plan), s.plan))
 
 
-def given_up(studies: Sequence[Study], place: Place) -> list[str]:
+def given_up(studies: Sequence[Search], place: Place) -> list[str]:
     """A line per trial that never finished, with its last reason."""
     lines = []
     for study in studies:
@@ -278,7 +278,7 @@ def given_up(studies: Sequence[Study], place: Place) -> list[str]:
 # --- workers ---
 
 
-def _worker(jobs: Mapping[Plan, Cells], place: Place, home: Path, troubles: Any) -> None:
+def _worker(jobs: Mapping[SearchPlan, Cells], place: Place, home: Path, troubles: Any) -> None:
     """One process, one thread; the parent decides about Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     one_thread()

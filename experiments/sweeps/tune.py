@@ -25,7 +25,7 @@ from experiments.services.database import POOL
 from experiments.services.heartbeat import is_alive
 from experiments.services.store import Place, Shared, drop_cut_line, store_of
 from experiments.sweeps.proposals import PRUNERS, distribution, propose, quiet, slot_of, space_of, values_of
-from experiments.sweeps.space import Plan, Record
+from experiments.sweeps.space import Record, SearchPlan
 from vapo_core.files import set_aside
 from vapo_core.reading import Unreadable, reading
 
@@ -43,7 +43,7 @@ Evaluate = Callable[[dict[str, float], int, int], float]
 """(values of the settings, index of the seed, trial number) -> score of that seed; higher is better."""
 
 
-def open_study(place: Place, plan: Plan) -> optuna.Study:
+def open_study(place: Place, plan: SearchPlan) -> optuna.Study:
     """The plan's study in the store, made if it is not there."""
     store = store_of(place)
 
@@ -54,7 +54,7 @@ def open_study(place: Place, plan: Plan) -> optuna.Study:
                 sampler=RandomSampler(seed=plan.seed), pruner=PRUNERS[plan.pruner](), load_if_exists=True,
             )  # fmt: skip
 
-    return store.patiently(opened)
+    return store.retry_with_backoff(opened)
 
 
 def set_damaged_aside(journal: Path) -> None:
@@ -105,26 +105,26 @@ def _database_storage(address: str) -> BaseStorage:
     return RDBStorage(address, engine_kwargs=dict(POOL))
 
 
-def work(jobs: Mapping[Plan, Evaluate], place: Place) -> None:
+def work(jobs: Mapping[SearchPlan, Evaluate], place: Place) -> None:
     """Take trials of these studies, the first ones first, until all are done, also those that other processes have."""
     store = store_of(place)
     studies = {plan: open_study(place, plan) for plan in jobs}
     with store.working() as me:
-        while not store.patiently(lambda: all(is_done(study, plan) for plan, study in studies.items())):
-            plan, trial = store.patiently(lambda: _next(studies, place, me))
+        while not store.retry_with_backoff(lambda: all(is_done(study, plan) for plan, study in studies.items())):
+            plan, trial = store.retry_with_backoff(lambda: _next(studies, place, me))
             if plan is None or trial is None:
                 time.sleep(POLL_SECONDS)
             else:
                 _run(studies[plan], trial, plan, place, jobs[plan])
 
 
-def _next(studies: Mapping[Plan, optuna.Study], place: Place, me: str) -> tuple[Plan | None, Trial | None]:
+def _next(studies: Mapping[SearchPlan, optuna.Study], place: Place, me: str) -> tuple[SearchPlan | None, Trial | None]:
     """The first study with something left to begin, and a trial of it."""
     claims = ((plan, claim(study, plan, place, me)) for plan, study in studies.items())
     return next(((plan, trial) for plan, trial in claims if trial is not None), (None, None))
 
 
-def claim(study: optuna.Study, plan: Plan, place: Place, me: str) -> Trial | None:
+def claim(study: optuna.Study, plan: SearchPlan, place: Place, me: str) -> Trial | None:
     """A trial for this worker: a queued one first, else a new one; None if nothing is left to begin.
 
     A worker asks with empty hands. So a running trial with its name on it was claimed in an attempt that lost its
@@ -147,7 +147,7 @@ def claim(study: optuna.Study, plan: Plan, place: Place, me: str) -> Trial | Non
         return _asked(study, plan, me)
 
 
-def _asked(study: optuna.Study, plan: Plan, me: str) -> Trial | None:
+def _asked(study: optuna.Study, plan: SearchPlan, me: str) -> Trial | None:
     """The queued trial, with this worker's name on it; None if its slot is another trial's.
 
     The claim lock alone does not make a slot's trial the only one: it falls with its connection when the server is
@@ -169,12 +169,12 @@ def _asked(study: optuna.Study, plan: Plan, me: str) -> Trial | None:
     return trial
 
 
-def is_done(study: optuna.Study, plan: Plan) -> bool:
+def is_done(study: optuna.Study, plan: SearchPlan) -> bool:
     """Whether every slot has its result or was given up."""
     return len(records(study, plan)) == plan.trials
 
 
-def records(study: optuna.Study, plan: Plan) -> list[Record]:
+def records(study: optuna.Study, plan: SearchPlan) -> list[Record]:
     """The trials that have a result or were given up, by slot."""
     found = {
         slot_of(t): Record(slot_of(t), t.number, t.state.name.lower(), values_of(t.params, plan.space))
@@ -186,7 +186,7 @@ def records(study: optuna.Study, plan: Plan) -> list[Record]:
     return [found[slot] for slot in range(plan.trials) if slot in found]
 
 
-def pardon(study: optuna.Study, plan: Plan, place: Place) -> None:
+def requeue_failed(study: optuna.Study, plan: SearchPlan, place: Place) -> None:
     """Let a new command try again what an earlier one gave up: what was broken may have been mended."""
     with store_of(place).claiming():
         lost = {r.slot: _failures(study)[r.slot][-1] for r in records(study, plan) if r.state == "failed"}
@@ -196,7 +196,7 @@ def pardon(study: optuna.Study, plan: Plan, place: Place) -> None:
             study.enqueue_trial(dict(trial.params), user_attrs={"slot": slot})
 
 
-def importances(study: optuna.Study, plan: Plan) -> dict[str, float]:
+def importances(study: optuna.Study, plan: SearchPlan) -> dict[str, float]:
     """Setting -> share of the score's variance over the range, by `EVALUATOR`; empty if the trials cannot tell."""
     evaluator = optuna.importance.FanovaImportanceEvaluator(n_trees=64, max_depth=64, seed=plan.seed)
     scores = [t.value for t in _trials(study, TrialState.COMPLETE)]
@@ -214,7 +214,7 @@ def failures(study: optuna.Study) -> list[tuple[int, str]]:
     return [(t.number, reasons[f"why trial {t.number} failed"]) for t in lost]
 
 
-def _run(study: optuna.Study, trial: Trial, plan: Plan, place: Place, evaluate: Evaluate) -> None:
+def _run(study: optuna.Study, trial: Trial, plan: SearchPlan, place: Place, evaluate: Evaluate) -> None:
     """One trial, seed by seed, until it is complete or pruned."""
     store, scores = store_of(place), list[float]()
     values = values_of(trial.params, plan.space)
@@ -225,16 +225,16 @@ def _run(study: optuna.Study, trial: Trial, plan: Plan, place: Place, evaluate: 
             raise
         except Exception as error:
             reason = redacted(f"{type(error).__name__}: {error}")
-            store.patiently(lambda: _fail(study, trial.number, reason, place))  # noqa: B023  called at once
+            store.retry_with_backoff(lambda: _fail(study, trial.number, reason, place))  # noqa: B023  called at once
             return
         shown = scores[-1] if plan.pruner == "wilcoxon" else float(np.mean(scores))
-        if store.patiently(lambda: _is_hopeless(trial, shown, index, plan)):  # noqa: B023  called at once
-            store.patiently(lambda: study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True))
+        if store.retry_with_backoff(lambda: _is_hopeless(trial, shown, index, plan)):  # noqa: B023  called at once
+            store.retry_with_backoff(lambda: study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True))
             return
-    store.patiently(lambda: study.tell(trial, float(np.mean(scores)), skip_if_finished=True))
+    store.retry_with_backoff(lambda: study.tell(trial, float(np.mean(scores)), skip_if_finished=True))
 
 
-def _is_hopeless(trial: Trial, shown: float, index: int, plan: Plan) -> bool:
+def _is_hopeless(trial: Trial, shown: float, index: int, plan: SearchPlan) -> bool:
     """Report a seed's score; whether the seeds that are left can be saved."""
     trial.report(shown, step=index)
     return index + 1 < plan.seeds and trial.should_prune()
@@ -257,7 +257,7 @@ def _give_back(study: optuna.Study, trial: FrozenTrial, reason: str) -> None:
         study.enqueue_trial(dict(trial.params), user_attrs={"slot": slot_of(trial)})
 
 
-def _free_slot(study: optuna.Study, plan: Plan) -> int | None:
+def _free_slot(study: optuna.Study, plan: SearchPlan) -> int | None:
     taken = {slot_of(t) for t in _trials(study, *_WITH_RESULT, TrialState.RUNNING)}
     taken |= {slot for slot, lost in _failures(study).items() if len(lost) >= MOST_ATTEMPTS}
     return next((slot for slot in range(plan.trials) if slot not in taken), None)

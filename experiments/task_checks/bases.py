@@ -21,7 +21,7 @@ COLUMNS = (
 """Columns of the table."""
 
 
-class Cell(NamedTuple):
+class BaseCell(NamedTuple):
     """One base model."""
 
     task: str
@@ -30,26 +30,26 @@ class Cell(NamedTuple):
     init: int
 
 
-def every(tasks: Sequence[str], sizes: Sequence[str], architectures: Sequence[str], inits: int) -> list[Cell]:
+def every(tasks: Sequence[str], sizes: Sequence[str], architectures: Sequence[str], inits: int) -> list[BaseCell]:
     """All combinations, cheap sizes first and one initialisation after the other: an early stop leaves whole rounds."""
     return [
-        Cell(task, size, architecture, init)
+        BaseCell(task, size, architecture, init)
         for size, init, architecture, task in product(sizes, range(inits), architectures, tasks)
     ]
 
 
-def missing(cells: Iterable[Cell], rows: Iterable[Mapping[str, str]]) -> list[Cell]:
+def missing(cells: Iterable[BaseCell], rows: Iterable[Mapping[str, str]]) -> list[BaseCell]:
     """Cells without a row of the base they would have now: what was pretrained otherwise is measured again."""
     found = {cell_of(row): row["base"] for row in rows}
     return [cell for cell in cells if found.get(cell) != _identity(cell)[0]]
 
 
-def cell_of(row: Mapping[str, str]) -> Cell:
+def cell_of(row: Mapping[str, str]) -> BaseCell:
     """Which base a row is about."""
-    return Cell(row["task"], row["size"], row["architecture"], int(row["init"]))
+    return BaseCell(row["task"], row["size"], row["architecture"], int(row["init"]))
 
 
-def measure(cell: Cell, runs: Path) -> dict[str, str]:
+def measure(cell: BaseCell, runs: Path) -> dict[str, str]:
     """Pretrain the base, unless it is cached, and sample it; a row of the table.
 
     `seconds` is process time of pretraining on one thread, empty for a base that was cached.
@@ -81,7 +81,7 @@ def measure(cell: Cell, runs: Path) -> dict[str, str]:
     return {column: str(row[column]) for column in COLUMNS}
 
 
-def _identity(cell: Cell) -> tuple[str, dict[str, Any]]:
+def _identity(cell: BaseCell) -> tuple[str, dict[str, Any]]:
     """Content hash of a base, and what is hashed."""
     from vapo_core.models.base_model import base_identity, content_key
 

@@ -14,7 +14,7 @@ from experiments.specs.spec import RunSpec, TaskSpec, spec_for
 from vapo_core.oracles.monte_carlo import sampled_truth
 from vapo_core.oracles.truth import Truth, position_variance, unexplained, value_variance
 from vapo_core.seeds import child
-from vapo_core.settings import SCALES, Base
+from vapo_core.settings import DEFAULT_SETTINGS, Base
 
 
 class Size(NamedTuple):
@@ -49,11 +49,11 @@ def judge(task: str, dials: dict[str, Any], seed: int, init: int, runs: Path, si
         "mean_length": float(lengths.mean()), "length_cv": float(lengths.std(correction=0) / lengths.mean()),
         "var_v": value_variance(found),
         **fractions(found, np.array([problems[r].prompt for r in found.row]), seed),
-        **lift(task, dials, seed, init, runs),
+        **training_gain(task, dials, seed, init, runs),
     }  # fmt: skip
 
 
-def lift(task: str, dials: dict[str, Any], seed: int, init: int, runs: Path) -> dict[str, float]:
+def training_gain(task: str, dials: dict[str, Any], seed: int, init: int, runs: Path) -> dict[str, float]:
     """What full VAPO makes of the base with the world's own settings: accuracy after, and how lengths vary on the way."""
     spec = spec_for("vapo", "lm", seed, TaskSpec(name=task, dials=dials), base=Base(init=init))
     points: list[tuple[int, dict[str, float]]] = []
@@ -84,5 +84,5 @@ def fractions(found: Truth, prompts: np.ndarray, seed: int) -> dict[str, float]:
 
 
 def _spec(task: str, dials: dict[str, Any], seed: int, init: int, size: Size) -> RunSpec:
-    settings = SCALES["lm"].model_copy(update={"warmup_steps": size.warmup_steps})
+    settings = DEFAULT_SETTINGS["lm"].model_copy(update={"warmup_steps": size.warmup_steps})
     return spec_for("vapo", "lm", seed, TaskSpec(name=task, dials=dials), settings, base=Base(init=init))

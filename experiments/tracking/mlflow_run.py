@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.services.addresses import database_address, is_postgres, redacted, remember
-from experiments.services.retry import patiently, reason_of, say_once
+from experiments.services.retry import reason_of, retry_with_backoff, say_once
 from experiments.specs.exact import AnySpec
 from vapo_core.files import write_whole
 
@@ -202,7 +202,7 @@ class MLflowRun:
         if self._run_id and self._client is None:
             return
         try:
-            patiently(action, PATIENCE_S, self._home.parent / AWAY, DATABASE)
+            retry_with_backoff(action, PATIENCE_S, self._home.parent / AWAY, DATABASE)
         except Exception as error:
             warn_away(error, self._home.parent)
             self._run_id, self._client, self._pending = "away", None, []

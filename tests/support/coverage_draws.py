@@ -17,7 +17,7 @@ from analysis.statistics.intervals import paired, student, studentised
 from analysis.statistics.survival import restricted_mean
 from analysis.sweeps.sweep import best_range
 from experiments.sweeps.proposals import distribution, propose
-from experiments.sweeps.space import Dimension, Plan
+from experiments.sweeps.space import Dimension, SearchPlan
 from vapo_core.oracles.intervals import interval_of
 from vapo_core.oracles.truth import Truth, calibration_line, squared_error, unexplained
 from vapo_core.probes.expected_gradients import Groups, noise_scale
@@ -201,7 +201,7 @@ def change_of_j(success: float, step: float, responses: int, rng: np.random.Gene
 def recommended(tpe: bool, seeds: int, rng: np.random.Generator) -> Found:
     """Sixteen trials over three decades; scores are a parabola in log alpha with levels by seed and noise by run."""
     truth, levels = rng.uniform(-0.7, 0.7), rng.normal(0, 0.05, seeds)
-    plan = Plan("simulated", (ALPHA,), 16, seeds, "tpe" if tpe else "random", int(rng.integers(2**31)), "none")
+    plan = SearchPlan("simulated", (ALPHA,), 16, seeds, "tpe" if tpe else "random", int(rng.integers(2**31)), "none")
     history, scores = list[FrozenTrial](), list[np.ndarray]()
     for slot in range(plan.trials):
         alpha = propose(plan, slot, history)["alpha"] if tpe else 10 ** rng.uniform(math.log10(0.02), math.log10(20))

@@ -50,7 +50,7 @@ DIVERGING = small_spec("walk", steps=5, numbers={"policy_lr": 1e30, "warmup_step
 def weights(of: Any) -> dict[str, torch.Tensor]:
     """Policy's and critic's, by name."""
     nets = {"policy": of.world.policy, "critic": of.world.critic}
-    with of.ranks.whole(*nets.values()):
+    with of.ranks.unsharded(*nets.values()):
         return {f"{net}.{name}": x.detach().clone() for net, one in nets.items() for name, x in one.named_parameters()}
 
 
@@ -152,7 +152,7 @@ def work(words: Sequence[str]) -> int:
     if words[0] == "sharded":
         as_fsdp()
     ranks = accelerated.join(timeout=PATIENCE)
-    assert ranks.in_pieces == (words[0] == "sharded")
+    assert ranks.is_sharded == (words[0] == "sharded")
     {"shared": shared, "sharded": sharded}[words[0]](Path(words[1]), Path(words[2]), ranks)
     ranks.leave()
     return 0

@@ -5,7 +5,7 @@ from typing import Any
 
 from experiments.runs.run import build_trainer
 from experiments.specs.spec import RunSpec, TaskSpec, spec_for
-from vapo_core.settings import SCALES, Evaluation, Settings
+from vapo_core.settings import DEFAULT_SETTINGS, Evaluation, Settings
 
 SMALL_EXAM = Evaluation(every=2, problems=32, k=2, k_problems=8)
 
@@ -13,7 +13,7 @@ SMALL_EXAM = Evaluation(every=2, problems=32, k=2, k_problems=8)
 def small_settings(world: str, **numbers: Any) -> Settings:
     """The world's defaults, cut down to a fraction of a second per step."""
     small = {"responses_per_step": 32, "group_size": 4, "pool_size": 16, "warmup_steps": 2, "mini_batches": 2}
-    return Settings(**{**SCALES[world].model_dump(), **small, **numbers})
+    return Settings(**{**DEFAULT_SETTINGS[world].model_dump(), **small, **numbers})
 
 
 def small_spec(world: str = "walk", recipe: str = "vapo", seed: int = 0, steps: int = 3, **fields: Any) -> RunSpec:

@@ -1,6 +1,6 @@
 """Group-sampling: few prompts, many answers each, the same number of responses (VAPO, section 4.3).
 
-Slot: a `Plan` (prompts, answers). Off: every response has a prompt of its own. The limitations paper (Shao et al.) reads
+Slot: a `SamplingPlan` (prompts, answers). Off: every response has a prompt of its own. The limitations paper (Shao et al.) reads
 the component otherwise, as batches grouped by problem type or difficulty; that reading is in VARIANTS.
 """
 
@@ -14,7 +14,7 @@ from vapo_core.settings import Settings
 from vapo_core.types import Problem
 
 
-class Plan(NamedTuple):
+class SamplingPlan(NamedTuple):
     """P prompts and G answers each; B = P * G."""
 
     prompts: int
@@ -25,20 +25,20 @@ class Plan(NamedTuple):
         return rng.permutation(len(pool))
 
 
-def on(settings: Settings) -> Plan:
+def on(settings: Settings) -> SamplingPlan:
     """512 prompts x 16 answers in the paper."""
-    return Plan(settings.responses_per_step // settings.group_size, settings.group_size)
+    return SamplingPlan(settings.responses_per_step // settings.group_size, settings.group_size)
 
 
-def off(settings: Settings) -> Plan:
+def off(settings: Settings) -> SamplingPlan:
     """8192 prompts x 1 answer in the paper."""
-    return Plan(settings.responses_per_step, 1)
+    return SamplingPlan(settings.responses_per_step, 1)
 
 
-def _grouped(settings: Settings, label: Callable[[Sequence[Problem]], np.ndarray]) -> Plan:
+def _grouped(settings: Settings, label: Callable[[Sequence[Problem]], np.ndarray]) -> SamplingPlan:
     """A plan whose pass over the pool keeps problems of one label together, labels in random order."""
 
-    class Grouped(Plan):
+    class Grouped(SamplingPlan):
         def order(self, pool: Sequence[Problem], rng: np.random.Generator) -> np.ndarray:
             shuffled = rng.permutation(len(pool))
             names, labels = np.unique(label(pool), return_inverse=True)
@@ -48,12 +48,12 @@ def _grouped(settings: Settings, label: Callable[[Sequence[Problem]], np.ndarray
     return Grouped(*on(settings))
 
 
-def by_type(settings: Settings) -> Plan:
+def by_type(settings: Settings) -> SamplingPlan:
     """The limitations paper's reading: consecutive prompts share a problem type (`Problem.kind`)."""
     return _grouped(settings, lambda pool: np.array([problem.kind for problem in pool]))
 
 
-def by_difficulty(settings: Settings) -> Plan:
+def by_difficulty(settings: Settings) -> SamplingPlan:
     """The limitations paper's reading: consecutive prompts share a band of `Problem.difficulty`."""
 
     def band(pool: Sequence[Problem]) -> np.ndarray:

@@ -92,7 +92,7 @@ class Accelerated(Ranks):
         """Itself: a copy of a learner works among the same processes."""
         return self
 
-    def everyones(self, mine: bytes) -> list[bytes]:
+    def all_gather(self, mine: bytes) -> list[bytes]:
         """What each rank brought, in the order of their numbers.
 
         Raises:
@@ -132,7 +132,7 @@ class Accelerated(Ranks):
         """Scale summed gradients to a global norm of at most `most`; returns the norm before."""
         return float(nn.utils.clip_grad_norm_(parameters, most))
 
-    def same(self, module: nn.Module) -> None:
+    def broadcast(self, module: nn.Module) -> None:
         """Give a network the weights it has at rank 0; before anything has been prepared from it."""
         with self._watching():
             for tensor in [*module.parameters(), *module.buffers()]:
@@ -140,7 +140,7 @@ class Accelerated(Ranks):
                 dist.broadcast(moved, src=0)
                 tensor.data.copy_(moved)
 
-    def whole(self, *modules: nn.Module) -> AbstractContextManager[None]:
+    def unsharded(self, *modules: nn.Module) -> AbstractContextManager[None]:
         """Every rank has all weights."""
         return nullcontext()
 

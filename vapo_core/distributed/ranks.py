@@ -33,11 +33,11 @@ class Ranks(ABC):
     """From 0; number 0 writes what is written."""
     size: int
     """How many there are."""
-    in_pieces = False
+    is_sharded = False
     """Whether weights are spread over the ranks, so that gradients can be had for training alone."""
 
     @abstractmethod
-    def everyones(self, mine: bytes) -> list[bytes]:
+    def all_gather(self, mine: bytes) -> list[bytes]:
         """What each rank brought, in the order of their numbers.
 
         Raises:
@@ -61,11 +61,11 @@ class Ranks(ABC):
         """Scale summed gradients to a global norm of at most `most`; returns the norm before."""
 
     @abstractmethod
-    def same(self, module: nn.Module) -> None:
+    def broadcast(self, module: nn.Module) -> None:
         """Give a network the weights it has at rank 0; before anything has been prepared from it."""
 
     @abstractmethod
-    def whole(self, *modules: nn.Module) -> AbstractContextManager[Any]:
+    def unsharded(self, *modules: nn.Module) -> AbstractContextManager[Any]:
         """Within it every rank has all weights of these networks to read, also where they are kept in pieces."""
 
     @abstractmethod
@@ -82,7 +82,7 @@ class Ranks(ABC):
         Raises:
             ValueError: if there are too many ranks for that, or weights are in pieces and there are probes.
         """
-        if self.in_pieces and probes:
+        if self.is_sharded and probes:
             raise ValueError(
                 f"probes: {next(iter(probes))} reads weights that FSDP spreads over processes; use DDP, or none"
             )
@@ -100,7 +100,7 @@ class Ranks(ABC):
     def first(self, work: Callable[[], Any]) -> Any:
         """The JSON value of work that rank 0 does, while the others wait for it."""
         mine = work() if self.number == 0 else None
-        return json.loads(self.everyones(json.dumps(mine).encode())[0])
+        return json.loads(self.all_gather(json.dumps(mine).encode())[0])
 
     def held(self, lock: AbstractContextManager[Any]) -> AbstractContextManager[Any]:
         """A lock that rank 0 holds for all; the others wait at what it does `first` within."""
@@ -112,12 +112,12 @@ class Ranks(ABC):
 
     def together(self, mine: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Every rank's tensors, one after the other along the first dimension, on the CPU; other dimensions agree."""
-        pieces = [load(piece) for piece in self.everyones(packed(mine))]
+        pieces = [load(piece) for piece in self.all_gather(packed(mine))]
         return {name: torch.cat([piece[name] for piece in pieces]) for name in mine}
 
     def padded(self, mine: Mapping[str, tuple[Tensor, float]]) -> dict[str, Tensor]:
         """As `together`, from tensors [b, t] whose t may differ between ranks, and what rows are filled up with."""
-        pieces = [load(piece) for piece in self.everyones(packed({name: x for name, (x, _) in mine.items()}))]
+        pieces = [load(piece) for piece in self.all_gather(packed({name: x for name, (x, _) in mine.items()}))]
         found = {}
         for name, (_, fill) in mine.items():
             widest = max(piece[name].shape[1] for piece in pieces)
@@ -143,7 +143,7 @@ class Ranks(ABC):
 
     def shared_out(self, rows: int, work: Callable[[slice], Sequence[Any]]) -> list[Any]:
         """JSON values of so many rows, each rank working on its share; one value per row."""
-        pieces = self.everyones(json.dumps(list(work(self.share(rows)))).encode())
+        pieces = self.all_gather(json.dumps(list(work(self.share(rows)))).encode())
         return [value for piece in pieces for value in json.loads(piece)]
 
 
@@ -152,7 +152,7 @@ class Single(Ranks):
 
     number, size = 0, 1
 
-    def everyones(self, mine: bytes) -> list[bytes]:
+    def all_gather(self, mine: bytes) -> list[bytes]:
         """Its own."""
         return [mine]
 
@@ -172,10 +172,10 @@ class Single(Ranks):
         """As torch does it."""
         return float(nn.utils.clip_grad_norm_(parameters, most))
 
-    def same(self, module: nn.Module) -> None:
+    def broadcast(self, module: nn.Module) -> None:
         """Nothing to be done."""
 
-    def whole(self, *modules: nn.Module) -> AbstractContextManager[Any]:
+    def unsharded(self, *modules: nn.Module) -> AbstractContextManager[Any]:
         """Nothing to be done."""
         return nullcontext()
 

@@ -22,7 +22,7 @@ from vapo_core.types import Batch
 class Sharded(Accelerated):
     """One of several processes under `accelerate launch --use_fsdp --fsdp_version 2`."""
 
-    in_pieces = True
+    is_sharded = True
 
     def prepare(self, module: nn.Module, optimizer: torch.optim.Optimizer) -> nn.Module:
         """The module, in pieces from now on; the optimiser and what it knows go with them."""
@@ -60,7 +60,7 @@ class Sharded(Accelerated):
         return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
 
     @contextmanager
-    def whole(self, *modules: nn.Module) -> Iterator[None]:
+    def unsharded(self, *modules: nn.Module) -> Iterator[None]:
         """Within it every rank has all weights of these networks to read."""
         roots = [root for root in self._prepared if any(m in set(root.modules()) for m in modules)]
         units = [(unit, unit is root) for root in roots for unit in _units(root)]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from vapo_core.grading.numerals import number
 
-SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+DEFAULT_SETTINGS = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 """Word -> the power of ten that it multiplies by."""
 
 _SAME = (
@@ -39,7 +39,7 @@ CHANGING = frozenset((
     "trillions",
 ))  # fmt: skip
 """Words that make another number, or an expression, of one."""
-NAMES = frozenset((*KNOWN.values(), *COMPOUND, *SCALES, *PERCENT))
+NAMES = frozenset((*KNOWN.values(), *COMPOUND, *DEFAULT_SETTINGS, *PERCENT))
 
 _TOKEN = re.compile(
     r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{([^{}\\$]*)\}|\\[A-Za-z]+|[^\W\d_]+|\s+|\^\s*(?:\{\s*[23]\s*\}|[23])(?!\d)|.",
@@ -139,8 +139,8 @@ def _plainly(body: str, words: list[str], spaced: bool) -> bool:
 
 def _scaled(body: str, words: list[str]) -> tuple[str, list[str]]:
     """Words of scale and of percentage as part of the number."""
-    if body[-1].isdigit() and words[0] in SCALES:
-        body, words = f"{body}\\times10^{{{SCALES[words[0]]}}}", words[1:]
+    if body[-1].isdigit() and words[0] in DEFAULT_SETTINGS:
+        body, words = f"{body}\\times10^{{{DEFAULT_SETTINGS[words[0]]}}}", words[1:]
     if words[:2] == ["per", "cent"]:
         words = ["percent", *words[2:]]
     if words and words[0] in PERCENT and body[-1] in "0123456789}.)":

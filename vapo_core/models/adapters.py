@@ -17,7 +17,7 @@ TRAINED = "adapter/trained.safetensors"
 """What a run trains, exactly, within a checkpoint; the merged weights beside the folder are what others load."""
 
 
-def put_on(model: Any, lora: Lora) -> Any:
+def apply_lora(model: Any, lora: Lora) -> Any:
     """Give the model adapters, in place, and freeze the rest; returns peft's own view of it.
 
     Raises:

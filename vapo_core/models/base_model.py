@@ -37,7 +37,7 @@ PRETRAINING: dict[str, dict[str, float]] = {
 """Next-token training on demonstrations, by size: seconds, a minute or two, and minutes on a core (it is meant for a GPU)."""
 
 
-LESSONS, MANY_LESSONS = 64, 4096
+N_DEMONSTRATIONS, N_DEMONSTRATIONS_OF_A_FUNCTION = 64, 4096
 """Demonstrations by which a base model's identity knows its task: few beside its dials, many where it has none."""
 
 
@@ -58,7 +58,7 @@ def base_identity(task_name: str, task: Any, base: Base) -> dict[str, Any]:
     """
     check_positions(task.max_tokens, "lm", base)
     rng, dials = np.random.default_rng(0), getattr(task, "dials", None)
-    number = MANY_LESSONS if dials is None else LESSONS
+    number = N_DEMONSTRATIONS_OF_A_FUNCTION if dials is None else N_DEMONSTRATIONS
     lessons = [(p.prompt, task.demonstration(p, rng)) for p in lessons_of(task, rng, number)]
     changed = {} if dials is None else dials.model_dump(mode="json", exclude_defaults=True)
     steps = round(PRETRAINING[base.model]["steps"] * getattr(task, "pretraining", 1.0))

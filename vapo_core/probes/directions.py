@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from vapo_core.functional.losses import linear_weights, sequence_mean, token_mean
 from vapo_core.probes.base import View
 from vapo_core.probes.expected_gradients import product
-from vapo_core.probes.fresh import Fresh, again, fresh_batch, whitening
+from vapo_core.probes.fresh import Fresh, fresh_batch, recredit, whitening
 from vapo_core.recipe import Recipe
 from vapo_core.types import Batch
 
@@ -64,12 +64,12 @@ def expected(view: View, recipes: Mapping[str, Recipe], seed: int) -> dict[str, 
     """
     policy, responses = view.world.policy, block_size(view.world.policy)
     other = fresh_batch(view, view.recipe, responses, seed)
-    white = {name: whitening(recipe, again(view, other, recipe)) for name, recipe in recipes.items()}
+    white = {name: whitening(recipe, recredit(view, other, recipe)) for name, recipe in recipes.items()}
     rows: dict[str, dict[str, list[Tensor]]] = {name: {r: [] for r in REDUCTIONS} for name in recipes}
     for number in range(BLOCKS):
         fresh = fresh_batch(view, view.recipe, responses, seed, number + 1)
         for name, recipe in recipes.items():
-            advantages = white[name](again(view, fresh, recipe))
+            advantages = white[name](recredit(view, fresh, recipe))
             for reduction, found in rows[name].items():
                 weights = reduced(reduction, advantages, fresh.batch.mask)
                 found.append(summed_gradient(policy, fresh.batch, weights))

@@ -94,7 +94,7 @@ def measure(view: View) -> Measurement:
         known = inside & np.isfinite(position)
         if known.any():
             metrics[f"forgetting/fvu_position_{panel}"] = float(position[known].mean()) / variance
-    kept = members["rare"] & ~rehearsable(fixed)
+    kept = members["rare"] & ~replayable(fixed)
     if kept.any():
         metrics["forgetting/fvu_rare_kept"] = squared_error(truth.where(kept)) / variance
     metrics["forgetting/excess"] = metrics["forgetting/fvu_rare"] - metrics["forgetting/fvu_frequent"]
@@ -123,7 +123,7 @@ def panels(view: View, start: World) -> Panels:
     return Panels(problems, rollout, row, time, members)
 
 
-def rehearsable(fixed: Panels) -> np.ndarray:
+def replayable(fixed: Panels) -> np.ndarray:
     """[N] bool, rare places of every other prompt: all that a twin run may rehearse; the rest show what it learned.
 
     By prompts, since places of one response nearly tell each other's values. None rest where one prompt has them all.

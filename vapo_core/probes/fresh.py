@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vapo_core.components.group_sampling import Plan
+from vapo_core.components.group_sampling import SamplingPlan
 from vapo_core.probes.base import CannotRun, View
 from vapo_core.recipe import Recipe
 from vapo_core.slots.credit import CREDIT
@@ -70,7 +70,7 @@ def fresh_batch(view: View, recipe: Recipe, responses: int, seed: int, number: i
     """
     grouped = recipe.credit == CREDIT["group_relative"]
     answers = recipe.group_sampling.answers if grouped else min(ANSWERS, recipe.group_sampling.answers)
-    plan = Plan(responses // answers, answers)
+    plan = SamplingPlan(responses // answers, answers)
     plain = replace(recipe, group_sampling=plan, whiten=lambda x, mask: x)
     stream = DrawnPrompts(view.pool, view.seed(seed, number, 2))
     graded = gather(view.world, plain, view.settings, stream, 0, view.seed(seed, number, 0))
@@ -80,7 +80,7 @@ def fresh_batch(view: View, recipe: Recipe, responses: int, seed: int, number: i
     return Fresh(graded.batch, advantages, asked, torch.tensor([grade.reward for grade in graded.grades]))
 
 
-def again(view: View, fresh: Fresh, recipe: Recipe) -> Fresh:
+def recredit(view: View, fresh: Fresh, recipe: Recipe) -> Fresh:
     """The same responses with the critic's values credited by another recipe; as they are if it is the run's own."""
     if recipe is view.recipe:
         return fresh

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from torch import Tensor, nn
 
-from vapo_core.components.group_sampling import Plan
+from vapo_core.components.group_sampling import SamplingPlan
 from vapo_core.functional.losses import linear_weights
 from vapo_core.probes.base import CannotRun, Measurement, View
 from vapo_core.probes.directions import summed_gradient
@@ -18,7 +18,7 @@ from vapo_core.probes.improvement import compare
 from vapo_core.probes.policy_shift import credited_batch, stepped, updated_policy
 from vapo_core.recipe import Recipe
 from vapo_core.training.learner import Learner
-from vapo_core.types import Batch, Credited
+from vapo_core.types import AdvantageBatch, Batch
 
 TIMES = 32
 """Responses of the large update over those of the recipe's."""
@@ -92,11 +92,11 @@ def large_update(view: View) -> nn.Module:
     return stepped(grown, batch, credited, policy, view.step)
 
 
-def _times(plan: Plan) -> Plan:
+def _times(plan: SamplingPlan) -> SamplingPlan:
     return plan._replace(prompts=TIMES * plan.prompts)
 
 
-def loss_gradient(policy: nn.Module, batch: Batch, credited: Credited, recipe: Recipe) -> Tensor:
+def loss_gradient(policy: nn.Module, batch: Batch, credited: AdvantageBatch, recipe: Recipe) -> Tensor:
     """[D] gradient of the recipe's policy loss at ratio 1, positive-example loss included, penalties and bonuses not."""
     like = credited.advantages
     surrogate = linear_weights(recipe.token_level_loss, like, batch.mask)

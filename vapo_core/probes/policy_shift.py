@@ -17,7 +17,7 @@ from vapo_core.training.collect import gather, with_reference
 from vapo_core.training.learner import Learner
 from vapo_core.training.prompts import PromptStream
 from vapo_core.training.update import assign_credit, update
-from vapo_core.types import Batch, Credited, Problem
+from vapo_core.types import AdvantageBatch, Batch, Problem
 
 RESPONSES = 512
 """Fresh responses of the old policy that the shift is read on."""
@@ -79,7 +79,7 @@ def updated_policy(view: View, draw: int = 0) -> nn.Module:
     return stepped(view, *credited_batch(view, draw), copy.deepcopy(view.policy), draw)
 
 
-def credited_batch(view: View, draw: int = 0) -> tuple[Batch, Credited]:
+def credited_batch(view: View, draw: int = 0) -> tuple[Batch, AdvantageBatch]:
     """What one RL step of the recipe would learn from. Args: as `updated_policy`."""
     stream = PromptStream(view.pool, view.recipe.group_sampling, view.seed(9, draw))
     graded = gather(view.world, view.recipe, view.settings, stream, 0, view.seed(10, draw))
@@ -89,7 +89,7 @@ def credited_batch(view: View, draw: int = 0) -> tuple[Batch, Credited]:
     return batch, assign_credit(batch, valued.values, view.recipe)
 
 
-def stepped(view: View, batch: Batch, credited: Credited, policy: Learner, draw: int = 0) -> nn.Module:
+def stepped(view: View, batch: Batch, credited: AdvantageBatch, policy: Learner, draw: int = 0) -> nn.Module:
     """The policy of a learner after the recipe's update on a batch, the critic's on a copy.
 
     Args: policy, changed in place; draw, which mini-batches.

@@ -10,7 +10,7 @@ class CannotAsk(ValueError):
     """A prompt that a model cannot answer."""
 
 
-class Room(NamedTuple):
+class Capacity(NamedTuple):
     """What a model has places for."""
 
     tokens: int
@@ -21,11 +21,11 @@ class Room(NamedTuple):
     """What `positions` is, in words."""
 
 
-def room_of(model: Any) -> Room:
+def room_of(model: Any) -> Capacity:
     """What a Hugging Face model has places for."""
     embedding = model.get_input_embeddings()  # its weight is no guide: it may be cut in pieces
     known = getattr(embedding, "num_embeddings", None) or model.config.get_text_config().vocab_size
-    return Room(known, positions_of(model.config))
+    return Capacity(known, positions_of(model.config))
 
 
 STRETCHED = frozenset({"linear", "dynamic", "yarn"})
@@ -45,7 +45,7 @@ def positions_of(config: Any) -> int | None:
     return max(stated, int(own * float(scaling.get("factor") or 1.0)))
 
 
-def fault_of(prompt: Sequence[int], answer: int, room: Room) -> str:
+def fault_of(prompt: Sequence[int], answer: int, room: Capacity) -> str:
     """What keeps a prompt from being answered, as the end of a sentence; "" if nothing does.
 
     Args:
@@ -67,7 +67,7 @@ def fault_of(prompt: Sequence[int], answer: int, room: Room) -> str:
     return ""
 
 
-def check_prompts(prompts: Iterable[Sequence[int]], answers: Iterable[int], room: Room) -> None:
+def check_prompts(prompts: Iterable[Sequence[int]], answers: Iterable[int], room: Capacity) -> None:
     """See that all of these prompts can be answered.
 
     Args:

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from vapo_core.distributed.ranks import Ranks, Single
 from vapo_core.models.text import Text, stops_of
-from vapo_core.rollout.asking import Room, check_prompts, room_of
+from vapo_core.rollout.asking import Capacity, check_prompts, room_of
 from vapo_core.types import Problem, Rollout
 
 Boundaries = Callable[[str], list[int]]
@@ -56,7 +56,7 @@ class TextEngine:
         return self.dtype == torch.float32
 
     @property
-    def room(self) -> Room:
+    def room(self) -> Capacity:
         """What it has places for."""
         return room_of(self.model)
 
@@ -118,7 +118,7 @@ class TextEngine:
         check_prompts(prefixes, limits, self.room)
         part = self.ranks.share(len(prefixes))
         device = next(self.model.parameters()).device
-        with self.ranks.whole(self.model):
+        with self.ranks.unsharded(self.model):
             if part.start < part.stop:
                 tokens, logp = self.sample(prefixes, limits, seed, each, part)
             else:  # fewer prefixes than ranks

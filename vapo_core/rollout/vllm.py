@@ -34,7 +34,7 @@ ENVIRONMENT = {
 """Set before vLLM is imported, where the user has not set them."""
 
 
-class Answer(NamedTuple):
+class SampledAnswer(NamedTuple):
     """One sampled answer."""
 
     tokens: Sequence[int]
@@ -90,7 +90,7 @@ class Server:
         seeds: Sequence[int],
         temperature: float,
         stops: Sequence[int],
-    ) -> list[Answer]:
+    ) -> list[SampledAnswer]:
         """An answer per prefix, each from a random stream of its own.
 
         Args: limits, most tokens of each; temperature, at least 0.01, below which vLLM does something else.
@@ -109,7 +109,7 @@ class Server:
         stance = nullcontext() if self.on_gpu else torch.compiler.set_stance("force_eager")
         with stance, _undisturbed():
             done = self._llm.generate(asked, params, use_tqdm=False)
-        return [Answer(one.outputs[0].token_ids, one.outputs[0].logprobs.logprobs) for one in done]
+        return [SampledAnswer(one.outputs[0].token_ids, one.outputs[0].logprobs.logprobs) for one in done]
 
 
 def _on_cpu(shape: str) -> dict[str, Any]:

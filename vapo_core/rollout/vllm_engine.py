@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vapo_core.models.adapters import merged
 from vapo_core.models.policy import LanguagePolicy, Passes
-from vapo_core.rollout.asking import Room, room_of
+from vapo_core.rollout.asking import Capacity, room_of
 from vapo_core.rollout.text_engine import UNWRITTEN, TextEngine, side_by_side
 from vapo_core.rollout.transformers import evaluating
 from vapo_core.rollout.vllm import server, shape_of
@@ -68,12 +68,12 @@ class VLLMEngine(TextEngine):
         return self._ask(prefixes, limits, seed, each, part)
 
     @property
-    def room(self) -> Room:
+    def room(self) -> Capacity:
         """The model's, or vLLM's where its cache has room for less."""
         own, cache = room_of(self.model), self._server.room
         if own.positions is not None and own.positions <= cache:
             return own
-        return Room(own.tokens, cache, "the room in the cache of engine vllm (on a CPU VLLM_CPU_KVCACHE_SPACE GiB)")
+        return Capacity(own.tokens, cache, "the room in the cache of engine vllm (on a CPU VLLM_CPU_KVCACHE_SPACE GiB)")
 
     def _ask(
         self, prefixes: Sequence[list[int]], limits: Sequence[int], seed: int, each: int, part: slice

@@ -14,13 +14,13 @@ from torch import Tensor
 from vapo_core.rollout.base import Engine
 from vapo_core.settings import Settings
 from vapo_core.training.learner import Learner
-from vapo_core.types import Batch, Credited
+from vapo_core.types import AdvantageBatch, Batch
 
 Weigh = Callable[[Tensor], Tensor]
 """gap [B, T] -> weight of each token's policy loss [B, T]."""
 
 
-def policys_own(batch: Batch, engine: Engine, policy: Learner) -> tuple[Batch, Tensor]:
+def recompute_logprobs(batch: Batch, engine: Engine, policy: Learner) -> tuple[Batch, Tensor]:
     """The batch with the policy's log-probabilities for old ones, so that ratios begin at 1, and the gap to the engine's."""
     if engine.exact:
         return batch, torch.zeros_like(batch.logp_old)
@@ -43,7 +43,7 @@ def default(settings: Settings) -> Weigh:
     return partial(truncated, cap=settings.importance_cap) if settings.importance_weighting else unweighted
 
 
-def weighted(credited: Credited, weights: Tensor) -> Credited:
+def weighted(credited: AdvantageBatch, weights: Tensor) -> AdvantageBatch:
     """Credit for a policy loss with weights [B, T] of 0 or more: they may as well multiply the advantages."""
     return replace(credited, advantages=credited.advantages * weights)
 

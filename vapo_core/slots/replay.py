@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from vapo_core.probes.base import View
     from vapo_core.probes.forgetting import Panels
 
-Rehearsal = Callable[["View"], int]
+Replay = Callable[["View"], int]
 """Called once per RL step, after the update; returns the tokens it sampled."""
 
 PLACES = 64
 """Rare places rehearsed per RL step."""
 
 
-def no_rehearsal(view: "View") -> int:
+def no_replay(view: "View") -> int:
     """The critic learns from the step's responses alone."""
     return 0
 
 
-class RareRehearsal:
+class RareReplay:
     """One critic step per RL step on fresh results from places that the starting policy seldom reached.
 
-    The places are those of probe `forgetting`, panel `rare`, in half of its prompts (`rehearsable`), so that the others
+    The places are those of probe `forgetting`, panel `rare`, in half of its prompts (`replayable`), so that the others
     show what was learned and not memorised; the target is the result of one continuation by the present policy, so its
     expectation is V there. The policy is not trained on it. Without such places nothing is done.
     """
@@ -43,11 +43,11 @@ class RareRehearsal:
 
     def __call__(self, view: "View") -> int:
         """Rehearse; returns the tokens sampled."""
-        from vapo_core.probes.forgetting import panels, rehearsable  # a probe's view holds a recipe, which holds this
+        from vapo_core.probes.forgetting import panels, replayable  # a probe's view holds a recipe, which holds this
 
         fixed = self._panels = self._panels or panels(view, view.world.start())
         rng = np.random.default_rng(child(view.seeds.sampling, view.step, 2))
-        chosen = rng.permutation(rehearsable(fixed).nonzero()[0])[:PLACES]
+        chosen = rng.permutation(replayable(fixed).nonzero()[0])[:PLACES]
         if not len(chosen):
             return 0
         row, time = fixed.row[chosen], fixed.time[chosen]
@@ -62,14 +62,14 @@ class RareRehearsal:
         return found.tokens
 
 
-def default(settings: Settings) -> Rehearsal:
+def default(settings: Settings) -> Replay:
     """The identity."""
-    return no_rehearsal
+    return no_replay
 
 
-def rare(settings: Settings) -> Rehearsal:
-    """See `RareRehearsal`."""
-    return RareRehearsal()
+def rare(settings: Settings) -> Replay:
+    """See `RareReplay`."""
+    return RareReplay()
 
 
-VARIANTS: Mapping[str, Callable[[Settings], Rehearsal]] = {"rare": rare}
+VARIANTS: Mapping[str, Callable[[Settings], Replay]] = {"rare": rare}

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vapo_core.seeds import torch_generator
 from vapo_core.settings import Settings
-from vapo_core.slots.values import Valued, critic_values
+from vapo_core.slots.values import ValueEstimates, critic_values
 from vapo_core.types import Batch, Problem
 
 ErrorOf = Callable[[Any, Batch, int], Tensor]
@@ -33,14 +33,14 @@ def by_position(world: Any, batch: Batch, seed: int) -> Tensor:
     return frozen_normal(torch.arange(batch.mask.shape[1]).expand_as(batch.mask), world.identity["head"])
 
 
-def afresh(world: Any, batch: Batch, seed: int) -> Tensor:
+def iid_noise(world: Any, batch: Batch, seed: int) -> Tensor:
     """A new draw for every token: variance without bias."""
     return torch.randn(batch.mask.shape, generator=torch_generator(seed, 1))
 
 
-def disturbed(
+def value_noise(
     error_of: ErrorOf, world: Any, batch: Batch, problems: Sequence[Problem], settings: Settings, seed: int
-) -> Valued:
+) -> ValueEstimates:
     """The critic's values plus the error, 0 where masked."""
     valued = critic_values(world, batch, problems, settings, seed)
     error = settings.value_error_sd * error_of(world, batch, seed).to(valued.values)
@@ -66,12 +66,12 @@ def _mixed(x: np.ndarray) -> np.ndarray:
     return x ^ (x >> np.uint64(31))
 
 
-def _slot(error_of: ErrorOf, settings: Settings) -> Callable[..., Valued]:
-    return partial(disturbed, error_of)
+def _slot(error_of: ErrorOf, settings: Settings) -> Callable[..., ValueEstimates]:
+    return partial(value_noise, error_of)
 
 
-VARIANTS: Mapping[str, Callable[[Settings], Callable[..., Valued]]] = {
+VARIANTS: Mapping[str, Callable[[Settings], Callable[..., ValueEstimates]]] = {
     "state_error": partial(_slot, by_state),
     "position_error": partial(_slot, by_position),
-    "fresh_error": partial(_slot, afresh),
+    "fresh_error": partial(_slot, iid_noise),
 }

@@ -19,7 +19,7 @@ from vapo_core.tasks.trap import Trap, TrapDials
 from vapo_core.tasks.walk import Walk, WalkDials
 
 
-class Entry(NamedTuple):
+class TaskEntry(NamedTuple):
     """A task with the model of its dials and the world it belongs to."""
 
     dials: type[Frozen]
@@ -29,19 +29,19 @@ class Entry(NamedTuple):
     """Whether base models of `BASE_SIZES` can be made for it; if not, it takes a checkpoint."""
 
 
-TASKS: dict[str, Entry] = {
-    "walk": Entry(WalkDials, Walk, "walk"),
-    "text_walk": Entry(TextWalkDials, TextWalk, "lm"),
-    "chain": Entry(ChainDials, Chain, "lm"),
-    "addition": Entry(AdditionDials, Addition, "lm"),
-    "trap": Entry(TrapDials, Trap, "lm"),
-    "routes": Entry(RoutesDials, Routes, "lm"),
-    "reasoning_gym": Entry(ReasoningGymDials, ReasoningGym, "lm"),
-    "gsm8k": Entry(Gsm8kDials, Gsm8k, "lm", pretrained_here=False),
-    "math": Entry(MathDials, CompetitionMath, "lm", pretrained_here=False),
-    "aime_2024": Entry(Aime2024Dials, Aime2024, "lm", pretrained_here=False),
-    "dapo_math_17k": Entry(DapoMath17kDials, DapoMath17k, "lm", pretrained_here=False),
-    "jsonl": Entry(JsonlDials, Jsonl, "lm", pretrained_here=False),
+TASKS: dict[str, TaskEntry] = {
+    "walk": TaskEntry(WalkDials, Walk, "walk"),
+    "text_walk": TaskEntry(TextWalkDials, TextWalk, "lm"),
+    "chain": TaskEntry(ChainDials, Chain, "lm"),
+    "addition": TaskEntry(AdditionDials, Addition, "lm"),
+    "trap": TaskEntry(TrapDials, Trap, "lm"),
+    "routes": TaskEntry(RoutesDials, Routes, "lm"),
+    "reasoning_gym": TaskEntry(ReasoningGymDials, ReasoningGym, "lm"),
+    "gsm8k": TaskEntry(Gsm8kDials, Gsm8k, "lm", pretrained_here=False),
+    "math": TaskEntry(MathDials, CompetitionMath, "lm", pretrained_here=False),
+    "aime_2024": TaskEntry(Aime2024Dials, Aime2024, "lm", pretrained_here=False),
+    "dapo_math_17k": TaskEntry(DapoMath17kDials, DapoMath17k, "lm", pretrained_here=False),
+    "jsonl": TaskEntry(JsonlDials, Jsonl, "lm", pretrained_here=False),
 }
 
 

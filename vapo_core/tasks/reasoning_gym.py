@@ -58,7 +58,7 @@ class ReasoningGymDials(Frozen):
     )
 
 
-class Entry(NamedTuple):
+class Generated(NamedTuple):
     """What a reasoning-gym problem hides in `Problem.answer`."""
 
     seed: int
@@ -125,7 +125,7 @@ class ReasoningGym:
             if len(answer) < self.max_tokens and set(answer) <= set(self.alphabet):
                 prompt = f"{entry['question']}\n"
                 yield Problem(
-                    prompt, Entry(seed, n, index, answer), kind=self.dials.generator, difficulty=float(len(answer))
+                    prompt, Generated(seed, n, index, answer), kind=self.dials.generator, difficulty=float(len(answer))
                 )
 
     def demonstration(self, problem: Problem, rng: np.random.Generator) -> str:
@@ -136,7 +136,7 @@ class ReasoningGym:
         """The package's score within [0, 1]; not parsed where it is empty, too long, or stops the scorer."""
         if not response or len(response) > LONGEST:
             return Grade(0.0, parsed=False)
-        entry: Entry = problem.answer
+        entry: Generated = problem.answer
         if self.dials.generator in COMPARED:
             return Grade(float(response == entry.reference), mode="answer")
         score = self.scorer.score(entry, response, self.dials.time_limit)
@@ -183,7 +183,7 @@ class Scorer:
         self._process: subprocess.Popen[str] | None = None
         self._lines: queue.Queue[str] = queue.Queue()
 
-    def score(self, entry: Entry, answer: str, limit: float) -> float | None:
+    def score(self, entry: Generated, answer: str, limit: float) -> float | None:
         """The package's score, or None if it takes longer than `limit` seconds or fails."""
         with self._lock:
             process = self._process or self._start()

@@ -6,11 +6,11 @@ from torch import Tensor, nn
 from vapo_core.functional.losses import clipped_surrogate, linear_weights
 from vapo_core.models.ragged import micro_batches
 from vapo_core.recipe import Recipe
-from vapo_core.types import Batch, Credited
+from vapo_core.types import AdvantageBatch, Batch
 
 
 def positive_grad_ratio(
-    policy: nn.Module, batch: Batch, credited: Credited, recipe: Recipe, most_tokens: float = float("inf")
+    policy: nn.Module, batch: Batch, credited: AdvantageBatch, recipe: Recipe, most_tokens: float = float("inf")
 ) -> dict[str, float]:
     """Gradient norm of the positive-example loss over that of the policy loss, at ratio 1, on one mini-batch.
 

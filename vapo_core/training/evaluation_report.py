@@ -32,7 +32,7 @@ class Bin(NamedTuple):
     accuracy: float
 
 
-class Exam(NamedTuple):
+class EvaluationReport(NamedTuple):
     """What n answers to each of P problems say."""
 
     problems: int
@@ -67,7 +67,7 @@ class Exam(NamedTuple):
 
 def examine(
     engine: Engine, task: Task, problems: Sequence[Problem], answers: int, ks: Sequence[int], seed: int
-) -> Exam:
+) -> EvaluationReport:
     """Sample `answers` per problem and count.
 
     Args:
@@ -94,7 +94,7 @@ def examine(
 
 def _count(
     problems: Sequence[Problem], grades: Sequence[Grade], lengths: np.ndarray, truncated: np.ndarray, ks: Sequence[int]
-) -> Exam:
+) -> EvaluationReport:
     answers = len(grades) // len(problems)
     right = np.array([grade.reward == 1.0 for grade in grades])
     per_problem = right.reshape(-1, answers)
@@ -103,7 +103,7 @@ def _count(
     asked = np.unique([problem.prompt for problem in problems], return_inverse=True)[1]
     difficulty = np.repeat([problem.difficulty for problem in problems], answers)
     distinct = [len(set(m[r])) for m, r in zip(modes.reshape(-1, answers), per_problem, strict=True)]
-    return Exam(
+    return EvaluationReport(
         problems=len(share),
         distinct_problems=int(asked.max()) + 1,
         answers=answers,

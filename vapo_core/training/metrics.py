@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from vapo_core.training.update import Trace
-from vapo_core.types import Batch, Credited
+from vapo_core.types import AdvantageBatch, Batch
 
 METRICS: dict[str, tuple[str, str]] = {
     "reward/mean": ("reward", "mean terminal reward of the step's responses, shaping included"),
@@ -141,7 +141,7 @@ def masked_mean(x: Tensor, batch: Batch) -> float:
     return _mean(x[batch.mask])
 
 
-def credit_activity(batch: Batch, credited: Credited, fixed_lambda: float) -> dict[str, float]:
+def credit_activity(batch: Batch, credited: AdvantageBatch, fixed_lambda: float) -> dict[str, float]:
     """How much there is for the lambda rules and the reduction to act on."""
     length, spread = batch.lengths.float(), credited.lam_policy.std(correction=0)
     return {

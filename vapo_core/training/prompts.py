@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from vapo_core.components.group_sampling import Plan
+from vapo_core.components.group_sampling import SamplingPlan
 from vapo_core.seeds import child
 from vapo_core.types import Problem
 
@@ -21,7 +21,7 @@ class Prompts(Protocol):
 class PromptStream:
     """Prompts number 0, 1, 2, ... of a run; any slice can be asked for, so resuming needs no state."""
 
-    def __init__(self, pool: Sequence[Problem], plan: Plan, seed: int) -> None:
+    def __init__(self, pool: Sequence[Problem], plan: SamplingPlan, seed: int) -> None:
         self.pool, self.plan, self.seed = pool, plan, seed
         self._passes: dict[int, np.ndarray] = {}
 

@@ -11,7 +11,7 @@ from vapo_core.functional.losses import clipped_surrogate, kl_k3, linear_weights
 from vapo_core.models.ragged import micro_batches
 from vapo_core.recipe import Recipe, Settings
 from vapo_core.training.learner import Learner
-from vapo_core.types import Batch, Credited
+from vapo_core.types import AdvantageBatch, Batch
 
 
 class Diverged(ArithmeticError):
@@ -42,7 +42,7 @@ class Trace:
         return replace(self, ratio=found["ratio"], advantages=found["advantages"], low=found["low"], high=found["high"])
 
 
-def assign_credit(batch: Batch, values: Tensor, recipe: Recipe) -> Credited:
+def assign_credit(batch: Batch, values: Tensor, recipe: Recipe) -> AdvantageBatch:
     """Advantages and value targets for a whole batch, from the values before the update.
 
     Args:
@@ -57,12 +57,12 @@ def assign_credit(batch: Batch, values: Tensor, recipe: Recipe) -> Credited:
     lam_value = recipe.decoupled_gae(lam_policy)
     advantages, targets = recipe.credit.assign(batch, values, lam_policy, lam_value)
     _finite(targets, "value target")
-    return Credited(recipe.whiten(advantages, batch.mask), targets, values, lam_policy, lam_value)
+    return AdvantageBatch(recipe.whiten(advantages, batch.mask), targets, values, lam_policy, lam_value)
 
 
 def update(
     batch: Batch,
-    credited: Credited,
+    credited: AdvantageBatch,
     recipe: Recipe,
     settings: Settings,
     policy: Learner,
@@ -132,7 +132,7 @@ def _whole_batch_weights(part: Batch, recipe: Recipe) -> tuple[Tensor, Tensor, T
 
 def _micro_losses(
     part: Batch,
-    credit: Credited,
+    credit: AdvantageBatch,
     weights: list[Tensor],
     recipe: Recipe,
     settings: Settings,

@@ -10,7 +10,7 @@ from filelock import FileLock
 from safetensors.torch import save_model
 from torch import Tensor
 
-from vapo_core.components.group_sampling import Plan
+from vapo_core.components.group_sampling import SamplingPlan
 from vapo_core.files import clear_scratch, set_aside, whole_folder
 from vapo_core.functional.advantages import returns_to_go
 from vapo_core.functional.losses import linear_weights, token_mean, value_loss
@@ -59,10 +59,10 @@ def warm_start(
         tokens = ranks.first(lambda: _load(world, home))
         if tokens is None:
             tokens = fit(world, settings, pool, seeds, outcome, recipe.value_pretraining)
-            with ranks.whole(world.critic):
+            with ranks.unsharded(world.critic):
                 ranks.first(lambda: _keep(world, home, tokens))
         else:
-            ranks.same(world.critic)
+            ranks.broadcast(world.critic)
     return WarmStart(tokens, key)
 
 
@@ -115,7 +115,7 @@ def fit(world: World, settings: Settings, pool: list[Problem], seeds: Seeds, out
         Tokens generated.
     """
     learner = Learner(world.critic, settings.critic_lr, settings, outcome + steps, ranks=world.ranks)
-    stream = PromptStream(pool, Plan(settings.responses_per_step, 1), child(seeds.warmup, 0))
+    stream = PromptStream(pool, SamplingPlan(settings.responses_per_step, 1), child(seeds.warmup, 0))
     tokens = 0
     for step in range(outcome + steps):
         problems = stream.take(step * settings.responses_per_step, settings.responses_per_step)

@@ -17,7 +17,7 @@ Reference = Callable[[Batch], tuple[Tensor, Tensor]]
 """batch -> (log-probabilities, entropy), both [B, T], of a policy that is not trained."""
 
 
-class Said(NamedTuple):
+class TokenDescription(NamedTuple):
     """One token in words."""
 
     text: str
@@ -115,7 +115,7 @@ class World(Protocol):
         """[B, T] int, a label of what a token is chosen in, equal where the world's next steps are alike."""
         ...
 
-    def describe(self, rollout: Rollout) -> list[list[Said]]:
+    def describe(self, rollout: Rollout) -> list[list[TokenDescription]]:
         """Every response's tokens in words, stop token included."""
         ...
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from vapo_core.devices import device
 from vapo_core.distributed.ranks import Ranks, Single
 from vapo_core.distributed.shared_task import SharedTask
-from vapo_core.models.adapters import Unadapted, load_trained, merged, put_on, save_trained
+from vapo_core.models.adapters import Unadapted, apply_lora, load_trained, merged, save_trained
 from vapo_core.models.checkpoints import check_vocabulary, load_back, read_policy, recompute_activations
 from vapo_core.models.critic import LanguageCritic, NoCritic
 from vapo_core.models.policy import LanguagePolicy, Passes
@@ -28,7 +28,7 @@ from vapo_core.seeds import child
 from vapo_core.settings import Base, Settings
 from vapo_core.tasks.base import Task, verify_all
 from vapo_core.types import Batch, Problem, Rollout
-from vapo_core.worlds.base import Branches, Reference, Said
+from vapo_core.worlds.base import Branches, Reference, TokenDescription
 
 TRIES = 6
 """Next steps sampled at a place whose alternatives are asked for."""
@@ -81,7 +81,7 @@ class LanguageWorld:
         self.tokenizer, self.model = read_policy("base.model", checkpoint, base.revision)
         mend_generation_config(self.model)
         self._drawn = torch.get_rng_state()
-        self.adapter = put_on(self.model, base.lora) if base.lora.on else None
+        self.adapter = apply_lora(self.model, base.lora) if base.lora.on else None
         self.model.to(device())
         if base.gradient_checkpointing:
             recompute_activations(self.model)
@@ -103,7 +103,7 @@ class LanguageWorld:
             source = self._critic
             model = on_backbone(self.model, self._bias) if source is None else read_values(source, self._bias)
             if self.base.lora.on:
-                put_on(model.base_model, self.base.lora)
+                apply_lora(model.base_model, self.base.lora)
         check_vocabulary(self._critic, model.config, self.model.config, self.tokenizer)
         if self.base.gradient_checkpointing:
             recompute_activations(model.base_model)
@@ -205,13 +205,13 @@ class LanguageWorld:
             label = label * _BASE + written
         return label
 
-    def describe(self, rollout: Rollout) -> list[list[Said]]:
+    def describe(self, rollout: Rollout) -> list[list[TokenDescription]]:
         """What each token adds to its response: joined, the response, and the stop token by its name."""
         ids, text = rollout.inputs["ids"][:, -rollout.mask.shape[1] :], self.engine.text
         rows = [row[keep].tolist() for row, keep in zip(ids, rollout.mask, strict=True)]
         names = {token: self.tokenizer.decode([token]) for token in text.stops}
         return [
-            [Said(names.get(token, piece), "") for token, piece in zip(row, pieces, strict=True)]
+            [TokenDescription(names.get(token, piece), "") for token, piece in zip(row, pieces, strict=True)]
             for row, pieces in zip(rows, text.pieces(rows, rollout.responses), strict=True)
         ]
 

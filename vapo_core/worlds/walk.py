@@ -16,7 +16,7 @@ from vapo_core.oracles.kept import Continued
 from vapo_core.seeds import torch_generator
 from vapo_core.tasks.walk import ACTIONS, LEFT, NAMES, RIGHT, STOP, Walk, WalkPath
 from vapo_core.types import Batch, Problem, Rollout
-from vapo_core.worlds.base import Branches, Said
+from vapo_core.worlds.base import Branches, TokenDescription
 from vapo_core.worlds.walk_networks import WalkCritic, WalkPolicy
 from vapo_core.worlds.walk_values import Rings, action_slices, occupancy, values
 
@@ -260,14 +260,14 @@ class WalkWorld:
         """[B, T] int, number of the state each token is chosen in; that of the move's end on filler."""
         return batch.inputs["state"]
 
-    def describe(self, rollout: Rollout) -> list[list[Said]]:
+    def describe(self, rollout: Rollout) -> list[list[TokenDescription]]:
         """The action of every token and the state before it; filler is a dot."""
         row, time = rollout.mask.nonzero(as_tuple=True)
-        said: list[list[Said]] = [[] for _ in rollout.mask]
+        said: list[list[TokenDescription]] = [[] for _ in rollout.mask]
         names = ("action", "phase", "state")
         columns = (rollout.inputs[name][row, time].tolist() for name in names)
         for at, action, phase, state in zip(row.tolist(), *columns, strict=True):
-            said[at].append(Said("·" if phase else NAMES[action], self.task.describe(state)))
+            said[at].append(TokenDescription("·" if phase else NAMES[action], self.task.describe(state)))
         return said
 
     # --- checkpoints ---

@@ -15,7 +15,7 @@ from analysis.verdict.questions import Level
 LEVELS: tuple[Level, ...] = ("walk", "tiny_lm")
 
 
-class Cell(NamedTuple):
+class ComponentCell(NamedTuple):
     """One component at one level of evidence."""
 
     estimate: str
@@ -33,7 +33,7 @@ class ComponentRow(NamedTuple):
     """One component."""
 
     component: str
-    cells: list[Cell]
+    cells: list[ComponentCell]
     """As `LEVELS`."""
     paper: str
     """Points lost without it."""
@@ -64,11 +64,11 @@ def _main(outcome: Outcome, row: Verdict) -> bool:
     return row.question in outcome.questions and row.estimand == outcome.questions[row.question].estimand
 
 
-def _cell(row: Verdict | None) -> Cell:
+def _cell(row: Verdict | None) -> ComponentCell:
     if row is None:
-        return Cell(NONE, "", NONE, NONE, NONE, False)
+        return ComponentCell(NONE, "", NONE, NONE, NONE, False)
     activity = row.strata.get("activity", {}).get("effect")
-    return Cell(
+    return ComponentCell(
         estimate(row), row.preset, f"{row.seeds} {replicates(row)}", digits(row.smallest_detectable, row.threshold),
         number(float("nan") if activity is None else activity), row.decision == "not_tested",
     )  # fmt: skip

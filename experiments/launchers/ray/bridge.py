@@ -18,9 +18,9 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from experiments.launchers.launching import Launching
-from experiments.launchers.ray.crew import Came, Room
+from experiments.launchers.ray.crew import Capacity, RunResult
 from experiments.launchers.ray.node import Refusal, run_here
-from experiments.launchers.workers import Answer, Job, end_with_parent, storage_trouble
+from experiments.launchers.workers import AttemptResult, Job, end_with_parent, storage_trouble
 from experiments.runs.delivery import Arrival
 from experiments.runs.repair import clear_damage, whole_row
 from experiments.services.addresses import redacted
@@ -97,7 +97,7 @@ class _Bridge:
         room = there.get("CPU", 0.0) / self._how.cpus_per_run
         if self._how.gpus_per_run:
             room = min(room, there.get("GPU", 0.0) / self._how.gpus_per_run)
-        self._line.send(Room(int(room + 1e-9)))
+        self._line.send(Capacity(int(room + 1e-9)))
         for spec, _ in self._held.values():
             os.utime(self._job.runs / spec.hash / "lock")
 
@@ -107,7 +107,7 @@ class _Bridge:
         try:
             held.enter_context(claimed(home, wait_s=0))
         except Busy:
-            self._line.send(Came(spec, Answer(busy=True)))
+            self._line.send(RunResult(spec, AttemptResult(busy=True)))
             return
         clear_scratch(home)
         with redirect_stderr(self._seen):
@@ -115,26 +115,28 @@ class _Bridge:
         row = whole_row(spec, home)
         if row is not None:
             held.close()
-            self._line.send(Came(spec, Answer(row=row)))
+            self._line.send(RunResult(spec, AttemptResult(row=row)))
             return
         live = self._job.tracking if _is_live(self._job.tracking) else None
         stream = self._remote.remote(spec.model_dump_json(), self._job.study, live, fingerprint())
         self._held[stream] = spec, held
 
-    def _bring(self, spec: AnySpec, stream: Any) -> Came | Refusal:
+    def _bring(self, spec: AnySpec, stream: Any) -> RunResult | Refusal:
         """What came of a run, its files in place if there is a row."""
         try:
             found = self._receive(spec, stream)
-            return found if isinstance(found, Refusal) else Came(spec, found)
+            return found if isinstance(found, Refusal) else RunResult(spec, found)
         except RayTaskError as error:
             cause = redacted(str(getattr(error, "cause", error))).strip().splitlines()
-            return Came(spec, Answer(reason=f"on its node: {cause[-1][:300] if cause else type(error).__name__}"))
+            return RunResult(
+                spec, AttemptResult(reason=f"on its node: {cause[-1][:300] if cause else type(error).__name__}")
+            )
         except (RayError, OSError) as error:
             storage = storage_trouble(error, self._job.runs)
             reason = f"its node or process was lost ({type(error).__name__})"
-            return Came(spec, Answer(reason=reason, storage=storage), lost=storage is None)
+            return RunResult(spec, AttemptResult(reason=reason, storage=storage), lost=storage is None)
 
-    def _receive(self, spec: AnySpec, stream: Any) -> Answer | Refusal:
+    def _receive(self, spec: AnySpec, stream: Any) -> AttemptResult | Refusal:
         answer = ray.get(next(stream))
         if isinstance(answer, Refusal) or answer.row is None:
             return answer

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from experiments.launchers.launching import Launching
 from experiments.launchers.progress import clock
 from experiments.launchers.ray.node import Refusal
-from experiments.launchers.workers import Answer, Job
+from experiments.launchers.workers import AttemptResult, Job
 from experiments.services.stopping import deaf_children
 from experiments.specs.exact import AnySpec
 
@@ -34,22 +34,22 @@ MOST_LOSSES = 5
 KEPT = "finished runs are kept, give the command again"
 
 
-class Came(NamedTuple):
+class RunResult(NamedTuple):
     """What came of a run."""
 
     spec: AnySpec
-    answer: Answer
+    answer: AttemptResult
     lost: bool = False
     """Its node or process is gone: the run's misfortune, or the first sign that the whole cluster is going."""
 
 
-class Room(NamedTuple):
+class Capacity(NamedTuple):
     """The cluster holds so many runs at a time."""
 
     runs: int
 
 
-class RayCrew:
+class RayExecutor:
     """A connection to a Ray cluster, made again when the cluster comes back."""
 
     def __init__(self, job: Job, how: Launching) -> None:
@@ -64,7 +64,7 @@ class RayCrew:
             raise ValueError(f"address {how.address!r}: give HOST:PORT, and the command on a node of the cluster")
         self._job, self._how = job, how
         self._given: dict[str, AnySpec] = {}
-        self._doubtful: list[Came] = []
+        self._doubtful: list[RunResult] = []
         self._room, self._losses, self._cramped = 0, 0, False
         self._process: BaseProcess | None = None
         if reason := self._connect():
@@ -89,19 +89,19 @@ class RayCrew:
         """Whether any run is under way."""
         return bool(self._given)
 
-    def take(self) -> list[tuple[AnySpec, Answer]]:
+    def take(self) -> list[tuple[AnySpec, AttemptResult]]:
         """Answers; all runs under way come back to be begun again if the cluster is lost.
 
         Raises:
             ValueError: if a node has other code.
             OSError: if the cluster does not come back.
         """
-        found: list[tuple[AnySpec, Answer]] = []
+        found: list[tuple[AnySpec, AttemptResult]] = []
         try:
             while self._line.poll(0 if found else POLL_S):
                 self._hear(self._line.recv(), found)
         except (EOFError, OSError):
-            found += [(spec, Answer(again=True)) for spec in self._given.values()]
+            found += [(spec, AttemptResult(again=True)) for spec in self._given.values()]
             self._given, self._doubtful = {}, []
             self._reconnect(len(found))
         return found
@@ -116,10 +116,10 @@ class RayCrew:
             self._process.kill()
             self._process.join()
 
-    def _hear(self, said: Came | Room | Refusal, found: list[tuple[AnySpec, Answer]]) -> None:
+    def _hear(self, said: RunResult | Capacity | Refusal, found: list[tuple[AnySpec, AttemptResult]]) -> None:
         if isinstance(said, Refusal):
             raise ValueError(said.reason)
-        if isinstance(said, Room):  # so the cluster is there, and what was lost was lost by itself
+        if isinstance(said, Capacity):  # so the cluster is there, and what was lost was lost by itself
             self._room = said.runs
             self._say_whether_there_is_room()
             doubtful, self._doubtful = self._doubtful, []
@@ -137,7 +137,7 @@ class RayCrew:
                   f" {self._how.gpus_per_run:g}); waiting for machines to join", file=sys.stderr, flush=True)  # fmt: skip
         self._cramped = not self._room
 
-    def _settle(self, came: Came, found: list[tuple[AnySpec, Answer]]) -> None:
+    def _settle(self, came: RunResult, found: list[tuple[AnySpec, AttemptResult]]) -> None:
         if self._given.pop(came.spec.hash, None) is not None:
             found.append((came.spec, came.answer))
 

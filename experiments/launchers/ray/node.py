@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from experiments.launchers.workers import Answer, Job, attempt, one_thread
+from experiments.launchers.workers import AttemptResult, Job, attempt, one_thread
 from experiments.runs.delivery import Piece, pieces
 from experiments.specs.exact import read_spec
 from experiments.specs.same_code import difference, fingerprint
@@ -23,7 +23,7 @@ class Refusal(NamedTuple):
 
 def run_here(
     text: str, study: str, tracking: Tracking | None, code: dict[str, str]
-) -> Iterator[Refusal | Answer | Piece]:
+) -> Iterator[Refusal | AttemptResult | Piece]:
     """Run a spec given as JSON, then yield what came of it and, if there is a row, the files of its folder.
 
     A base or a warm critic is made once per node, under a file lock. An unfinished run stays and is continued here by a

@@ -19,7 +19,7 @@ from experiments.studies import core
 from experiments.studies.core import World
 from experiments.studies.h1_value_fidelity.exact_runs import exact_runs
 from experiments.studies.h1_value_fidelity.real_runs import real_runs
-from vapo_core.settings import SCALES, Toggles
+from vapo_core.settings import DEFAULT_SETTINGS, Toggles
 
 SEEDS: dict[str, dict[str, int]] = {
     "smoke": {
@@ -113,7 +113,7 @@ def critic(world: World, preset: str, seed: int, task: str, dials: Mapping[str, 
     return core.run(world, preset, seed, task=task, dials=dials, probes=probes)
 
 
-def disturbed(world: World, preset: str, seed: int, error: Error, dials: Mapping[str, Any] | None = None) -> RunSpec:
+def value_noise(world: World, preset: str, seed: int, error: Error, dials: Mapping[str, Any] | None = None) -> RunSpec:
     """Full VAPO with a fixed lambda and an error in its advantages; on text the run without one is the core tables' own."""
     return core.run(
         world, preset, seed, toggles=core.without("length_adaptive_gae"),
@@ -126,7 +126,7 @@ def disturbed(world: World, preset: str, seed: int, error: Error, dials: Mapping
 def twins(world: World, preset: str, seed: int, times: float = 1.0) -> tuple[RunSpec, RunSpec]:
     """Full VAPO, and the same with a critic that also rehearses rare places."""
     steps = FORGET_STEPS if world == "walk" and preset != "smoke" else core.STEPS[world][preset]
-    rate = times * SCALES[world].policy_lr
+    rate = times * DEFAULT_SETTINGS[world].policy_lr
     plain, rehearsed = (
         core.run(
             world,
@@ -155,9 +155,9 @@ def propagation(preset: str) -> Iterable[RunSpec]:
     """Of h1b, learned levels."""
     for seed in first_seeds("walk", preset, SEEDS[preset]["error_walk"]):
         for dials in LENGTHS.values():
-            yield from (disturbed("walk", preset, seed, error, dials) for error in ERRORS)
+            yield from (value_noise("walk", preset, seed, error, dials) for error in ERRORS)
     for seed in first_seeds("lm", preset, SEEDS[preset]["error_text"]):
-        yield from (disturbed("lm", preset, seed, error) for error in TEXT_ERRORS)
+        yield from (value_noise("lm", preset, seed, error) for error in TEXT_ERRORS)
 
 
 def forgetting(preset: str) -> Iterable[RunSpec]:

@@ -7,7 +7,7 @@ from experiments.specs.spec import RunSpec
 from experiments.studies import boundaries, core
 from experiments.studies.h4_exploration.exact_runs import exact_runs
 from experiments.studies.h4_exploration.real_runs import real_runs
-from vapo_core.settings import SCALES
+from vapo_core.settings import DEFAULT_SETTINGS
 
 TRAPPED: dict[str, Any] = {"size": 32, "horizon": 24, "trap_reward": 0.2}
 DECISIONS = 5
@@ -88,7 +88,7 @@ def text_trap(preset: str) -> tuple[RunSpec, ...]:
 
 def fork(preset: str) -> tuple[RunSpec, ...]:
     """Two ways of being right: with the positive-example loss, without, and without but faster; two epochs and one."""
-    rate = SCALES["walk"].policy_lr
+    rate = DEFAULT_SETTINGS["walk"].policy_lr
     return tuple(
         core.run(
             "walk", preset, seed, toggles=core.without(*(() if loss else ("positive_lm_loss",))), dials=FORKED,

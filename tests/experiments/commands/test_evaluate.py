@@ -113,7 +113,7 @@ def test_few_difficulties_have_a_line_each_and_many_share_them():
     assert len(_by_value(np.arange(100.0), np.ones(100, bool))) == 4
 
 
-def exam_of(prompts, rewards):
+def evaluation_of(prompts, rewards):
     """An exam with two answers to each of some prompts."""
     problems = [Problem(prompt, None) for prompt in prompts]
     grades = [Grade(reward) for pair in rewards for reward in pair]
@@ -121,12 +121,12 @@ def exam_of(prompts, rewards):
 
 
 def test_a_problem_that_is_asked_again_adds_no_independent_evidence():
-    once = exam_of("abc", [(1, 1), (0, 1), (0, 0)])
+    once = evaluation_of("abc", [(1, 1), (0, 1), (0, 0)])
     assert once.pass_at_1_se == pytest.approx(np.std([1, 0.5, 0], ddof=1) / np.sqrt(3))
-    again = exam_of("abc" * 50, [(1, 1), (0, 1), (0, 0)] * 50)
+    again = evaluation_of("abc" * 50, [(1, 1), (0, 1), (0, 0)] * 50)
     assert (again.problems, again.distinct_problems) == (150, 3)
     assert again.pass_at_1_se == pytest.approx(once.pass_at_1_se)
-    assert np.isnan(exam_of("aa", [(1, 1), (0, 0)]).pass_at_1_se)
+    assert np.isnan(evaluation_of("aa", [(1, 1), (0, 0)]).pass_at_1_se)
 
 
 def test_kinds_tell_what_cannot_be_read_from_what_has_no_name_and_reasoning_from_guesses():

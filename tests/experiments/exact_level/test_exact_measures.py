@@ -245,7 +245,7 @@ def small_updates(**fields):
 
 def problem_of(plan):
     drawn = member(plan, plan.lengths[0], 0)
-    return updates.Problem.of(drawn.mdp, plan), np.log(drawn.mdp.policy), drawn
+    return updates.EnumeratedProblem.of(drawn.mdp, plan), np.log(drawn.mdp.policy), drawn
 
 
 def test_the_ascent_direction_is_the_slope_of_the_objective():

@@ -22,7 +22,7 @@ def drawn(**fields):
     }
     plan = Updates.model_validate({**base, **fields})
     found = member(plan, plan.lengths[0], 0)
-    return updates.Problem.of(found.mdp, plan), np.log(found.mdp.policy), found.error
+    return updates.EnumeratedProblem.of(found.mdp, plan), np.log(found.mdp.policy), found.error
 
 
 def moved(problem, logits, error, size=0.3):

@@ -13,7 +13,7 @@ import pytest
 
 from experiments.launchers import launch
 from experiments.launchers.launch import MOST_ATTEMPTS, local_map
-from experiments.launchers.workers import Answer, Job, Worker, storage_trouble
+from experiments.launchers.workers import AttemptResult, Job, Worker, storage_trouble
 from experiments.runs.run import finished_row, run_one
 from experiments.services.claims import Busy, claimed
 from tests.support import fault_processes
@@ -27,7 +27,7 @@ def nothing(spec, row) -> None:
 class Scripted:
     """A worker whose answers are written beforehand: spec hash -> what its attempts come to, in turn."""
 
-    script: dict[str, list[Answer]]
+    script: dict[str, list[AttemptResult]]
     given: list[str]
 
     def __init__(self, job):
@@ -62,7 +62,7 @@ def scripted(monkeypatch):
 def test_a_failing_run_is_tried_three_times_and_its_reason_kept(scripted, tmp_path):
     bad, good = small_spec(seed=0), small_spec(seed=1)
     (tmp_path / bad.hash).mkdir()
-    scripted.script = {bad.hash: [Answer(reason="it broke")] * 5, good.hash: [Answer(row={"auc": 1})]}
+    scripted.script = {bad.hash: [AttemptResult(reason="it broke")] * 5, good.hash: [AttemptResult(row={"auc": 1})]}
     failures = local_map([bad, good], tmp_path, "test", 1, None, nothing)
     assert [(failure.spec, failure.reason) for failure in failures] == [(bad, "it broke")]
     assert scripted.given.count(bad.hash) == MOST_ATTEMPTS == 3
@@ -72,7 +72,9 @@ def test_a_failing_run_is_tried_three_times_and_its_reason_kept(scripted, tmp_pa
 
 def test_a_failure_that_passes_is_no_failure(scripted, tmp_path):
     spec = small_spec()
-    scripted.script = {spec.hash: [Answer(reason="once"), Answer(reason="twice"), Answer(row={"auc": 1})]}
+    scripted.script = {
+        spec.hash: [AttemptResult(reason="once"), AttemptResult(reason="twice"), AttemptResult(row={"auc": 1})]
+    }
     done = []
     assert local_map([spec], tmp_path, "test", 1, None, lambda spec, row: done.append(row)) == []
     assert done == [{"auc": 1}]
@@ -80,7 +82,7 @@ def test_a_failure_that_passes_is_no_failure(scripted, tmp_path):
 
 def test_runs_start_in_the_order_given(scripted, tmp_path):
     specs = [small_spec(seed=seed) for seed in (3, 1, 2)]
-    scripted.script = {spec.hash: [Answer(row={})] for spec in specs}
+    scripted.script = {spec.hash: [AttemptResult(row={})] for spec in specs}
     local_map(specs, tmp_path, "test", 1, None, nothing)
     assert scripted.given == [spec.hash for spec in specs]
 
@@ -89,7 +91,10 @@ def test_a_run_of_another_command_is_left_for_last_and_said_once(scripted, tmp_p
     other, own = small_spec(seed=0), small_spec(seed=1)
     for spec in (other, own):
         (tmp_path / spec.hash).mkdir()
-    scripted.script = {other.hash: [Answer(busy=True)] * 4 + [Answer(row={})], own.hash: [Answer(row={})]}
+    scripted.script = {
+        other.hash: [AttemptResult(busy=True)] * 4 + [AttemptResult(row={})],
+        own.hash: [AttemptResult(row={})],
+    }
     assert local_map([other, own], tmp_path, "test", 1, None, nothing) == []
     assert scripted.given[:2] == [other.hash, own.hash]
     assert capsys.readouterr().err.count("another command") == 1
@@ -103,14 +108,14 @@ def test_a_run_that_another_command_holds_without_progress_is_given_up(scripted,
     long_ago = time.time() - 2 * launch.LONGEST_WAIT_S
     os.utime(home / "metrics.jsonl", (long_ago, long_ago))
     os.utime(home, (long_ago, long_ago))
-    scripted.script = {spec.hash: [Answer(busy=True)]}
+    scripted.script = {spec.hash: [AttemptResult(busy=True)]}
     (failure,) = local_map([spec], tmp_path, "test", 1, None, nothing)
     assert "another command holds it" in failure.reason
 
 
 def test_a_full_disk_stops_everything_with_its_own_name(scripted, tmp_path):
     specs = [small_spec(seed=seed) for seed in range(3)]
-    scripted.script = {spec.hash: [Answer(reason="x", storage=(28, "/full/place"))] for spec in specs}
+    scripted.script = {spec.hash: [AttemptResult(reason="x", storage=(28, "/full/place"))] for spec in specs}
     with pytest.raises(OSError, match=r"No space left on device; .* '/full/place'"):
         local_map(specs, tmp_path, "test", 1, None, nothing)
     assert len(scripted.given) == 1

@@ -19,7 +19,7 @@ from experiments.launchers.launching import Launching
 from experiments.launchers.ray import crew as ray_crew
 from experiments.launchers.ray.crew import nobody_at
 from experiments.launchers.ray.node import Refusal, node_cache, run_here
-from experiments.launchers.workers import Answer, Job
+from experiments.launchers.workers import AttemptResult, Job
 from experiments.runs.collect import collect, from_mlflow, from_records
 from experiments.runs.run import finished_row
 from experiments.specs.same_code import difference, fingerprint
@@ -161,7 +161,7 @@ def served(folder: Path):
 @pytest.mark.slow
 def test_a_cluster_without_room_is_waited_for_and_said_once(cluster, tmp_path, capfd):
     job = Job(tmp_path, "test", None)
-    crew = ray_crew.RayCrew(job, Launching(launcher="ray", address=cluster.address, gpus_per_run=4))
+    crew = ray_crew.RayExecutor(job, Launching(launcher="ray", address=cluster.address, gpus_per_run=4))
     try:
         for _ in range(10):
             assert crew.take() == []
@@ -243,7 +243,7 @@ def test_a_node_hands_a_run_over_and_keeps_what_others_need(tmp_path, monkeypatc
     monkeypatch.setenv("VAPO_NODE_CACHE", str(tmp_path))
     spec = small_spec()
     answer, *files = run_here(spec.model_dump_json(), "test", None, fingerprint())
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, AttemptResult)
     assert answer.row["spec"] == spec.hash
     names = {piece.name for piece in files}
     assert {"row.json", "spec.json", "metrics.jsonl"} <= names

@@ -15,7 +15,7 @@ from experiments.services.addresses import database_address, is_postgres, redact
 from experiments.services.database import Database
 from experiments.sweeps.sweep import SweepConfig
 from experiments.tracking.mlflow_run import Tracking, is_synced, mark_synced
-from vapo_core.settings import SCALES, Evaluation
+from vapo_core.settings import DEFAULT_SETTINGS, Evaluation
 
 SECRET = "open-sesame-4711"
 
@@ -88,7 +88,7 @@ def test_a_missing_driver_is_named_with_its_extra(monkeypatch):
 def test_nothing_that_is_shown_or_kept_holds_an_address(tmp_path):
     """Configurations, places and the note of what is uploaded."""
     address = f"postgresql://me:{SECRET}@db/x"
-    config = SweepConfig(names=("alpha",), storage=address, settings=SCALES["walk"], evaluation=Evaluation())
+    config = SweepConfig(names=("alpha",), storage=address, settings=DEFAULT_SETTINGS["walk"], evaluation=Evaluation())
     assert config.storage == address
     shown = [repr(config), config.model_dump_json(), repr(Tracking(address, "1", "2")), repr(Database(address))]
     assert not [text for text in shown if SECRET in text]
@@ -125,10 +125,10 @@ def test_a_lost_connection_is_waited_for_and_said_once(tmp_path, monkeypatch, ca
             raise RuntimeError("the store") from OperationalError("connection refused")
         return "done"
 
-    assert patience.patiently(action, 60, tmp_path / "away", "the database") == "done"
-    assert patience.patiently(lambda: "again", 60, tmp_path / "away", "the database") == "again"
+    assert patience.retry_with_backoff(action, 60, tmp_path / "away", "the database") == "done"
+    assert patience.retry_with_backoff(lambda: "again", 60, tmp_path / "away", "the database") == "again"
     tries.clear()
-    assert patience.patiently(action, 60, tmp_path / "away", "the database") == "done"
+    assert patience.retry_with_backoff(action, 60, tmp_path / "away", "the database") == "done"
     said = capsys.readouterr().err
     assert said == "the database is away (connection refused); trying again for up to 60 s\n"
 
@@ -142,7 +142,7 @@ def test_what_waiting_does_not_mend_is_not_waited_for(error, tmp_path, capsys):
         raise error
 
     with pytest.raises(type(error)):
-        patience.patiently(action, 60, tmp_path / "away", "the database")
+        patience.retry_with_backoff(action, 60, tmp_path / "away", "the database")
     assert capsys.readouterr().err == ""
 
 
@@ -152,7 +152,7 @@ def test_patience_ends(tmp_path, capsys):
 
     started = time.monotonic()
     with pytest.raises(OperationalError):
-        patience.patiently(action, 0.2, tmp_path / "away", "the database")
+        patience.retry_with_backoff(action, 0.2, tmp_path / "away", "the database")
     assert time.monotonic() - started < 60
     assert capsys.readouterr().err.count("\n") == 1
 

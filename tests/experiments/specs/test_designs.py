@@ -31,7 +31,7 @@ from experiments.specs.designs import (
     with_baselines,
 )
 from experiments.specs.factors import Factor, factors_of
-from vapo_core.settings import COMPONENTS, RECIPES, SCALES
+from vapo_core.settings import COMPONENTS, DEFAULT_SETTINGS, RECIPES
 from vapo_core.tasks import TASKS
 
 WALK = TASKS["walk"].dials()
@@ -40,7 +40,7 @@ FILLER = Factor("dials", "filler", 0, (0, 3))
 
 
 def factors(design, *asked, task="walk"):
-    return factors_of(design, task, asked, SCALES["walk"], TASKS[task].dials())
+    return factors_of(design, task, asked, DEFAULT_SETTINGS["walk"], TASKS[task].dials())
 
 
 def test_product_drops_what_occurs_twice():

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from experiments.specs.designs import Cell, add_one_in, leave_one_out
 from experiments.specs.spec import RunSpec, TaskSpec, spec_for
 from tests.support.worlds import small_spec
-from vapo_core.settings import COMPONENTS, RECIPES, SCALES, Settings, Toggles
+from vapo_core.settings import COMPONENTS, DEFAULT_SETTINGS, RECIPES, Settings, Toggles
 
 
 def test_hash_depends_on_content_alone():
@@ -17,7 +17,10 @@ def test_hash_depends_on_content_alone():
     assert spec.hash == spec_for("vapo", "walk", 0, evaluation=spec.evaluation.model_copy()).hash
     assert spec.hash == RunSpec.model_validate_json(spec.model_dump_json()).hash
     assert spec.hash != spec_for("vapo", "walk", 1).hash
-    assert spec.hash != spec_for("vapo", "walk", 0, settings=SCALES["walk"].model_copy(update={"alpha": 0.51})).hash
+    assert (
+        spec.hash
+        != spec_for("vapo", "walk", 0, settings=DEFAULT_SETTINGS["walk"].model_copy(update={"alpha": 0.51})).hash
+    )
     assert spec.hash != spec.model_copy(update={"protocol": 99}).hash
 
 

@@ -103,7 +103,7 @@ def test_a_row_that_another_folder_holds_is_read_there(tmp_path, small):
     assert run_study(STEM, config(tmp_path, preset="full")) == 0
     out = tmp_path / "results" / STEM
     whole, lent = load(out), {small[0].hash, small[2].hash}
-    shelf.write(shelf.part(whole, lent), tmp_path / "results" / "components")
+    shelf.write(shelf.select(whole, lent), tmp_path / "results" / "components")
     for path in out.glob("*"):
         if path.is_file():
             path.unlink()
@@ -129,8 +129,8 @@ def test_a_row_without_its_curve_is_not_held(tmp_path, small):
     out = tmp_path / "results" / STEM
     curves = pd.read_parquet(out / "curves.parquet")
     curves[curves["spec"] != small[0].hash].to_parquet(out / "curves.parquet", index=False)
-    assert shelf.held(out) == {spec.hash for spec in small[1:]}
-    assert shelf.held(tmp_path) == set()
+    assert shelf.finished_specs(out) == {spec.hash for spec in small[1:]}
+    assert shelf.finished_specs(tmp_path) == set()
 
 
 def test_slim_tables_keep_what_judges_read(tmp_path, small):

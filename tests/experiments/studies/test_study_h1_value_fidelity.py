@@ -13,7 +13,7 @@ from experiments.studies import core
 from experiments.studies.h1_value_fidelity import questions as questions
 from experiments.studies.h1_value_fidelity import runs as study
 from tests.calibration.planting import frame_of, tables
-from vapo_core.settings import SCALES
+from vapo_core.settings import DEFAULT_SETTINGS
 
 TRAINED = {preset: [s for s in study.specs(preset) if s.world != "exact"] for preset in core.PRESETS}
 
@@ -46,7 +46,7 @@ def test_judge_finds_every_declared_cell():
 
 
 def test_the_judge_knows_the_policys_own_rate():
-    assert {world: SCALES[world].policy_lr for world in judge.RATE} == judge.RATE
+    assert {world: DEFAULT_SETTINGS[world].policy_lr for world in judge.RATE} == judge.RATE
 
 
 def test_other_values_stand_beside_the_critics_own_on_the_same_seeds():
@@ -65,12 +65,12 @@ def test_twins_differ_in_rehearsal_alone():
 
 def test_errors_differ_from_their_plain_run_in_the_error_alone():
     """On text the plain run is the core tables' own."""
-    plain, wrong = (study.disturbed("walk", "full", 1000, study.Error("state", sd, 0.95)) for sd in (0.0, 0.2))
+    plain, wrong = (study.value_noise("walk", "full", 1000, study.Error("state", sd, 0.95)) for sd in (0.0, 0.2))
     assert wrong.settings == plain.settings.model_copy(update={"value_error_sd": 0.2})
     assert (wrong.task, wrong.toggles, wrong.steps) == (plain.task, plain.toggles, plain.steps)
     assert not plain.variants
     shared = {spec.hash for spec in core.lm("full")}
-    assert study.disturbed("lm", "full", 1000, study.TEXT_ERRORS[0]).hash in shared
+    assert study.value_noise("lm", "full", 1000, study.TEXT_ERRORS[0]).hash in shared
 
 
 def test_smoke_runs_are_judged(tmp_path):

@@ -6,10 +6,10 @@ import pytest
 
 from experiments.services.store import store_of
 from experiments.sweeps.proposals import propose
-from experiments.sweeps.space import Dimension, Plan
+from experiments.sweeps.space import Dimension, SearchPlan
 from experiments.sweeps.tune import claim, failures, open_study, records, work
 
-WANTED = Plan("claims", (Dimension("alpha", "log", 0.02, 20.0, False),), 3, 1, "qmc", 7, "none")
+WANTED = SearchPlan("claims", (Dimension("alpha", "log", 0.02, 20.0, False),), 3, 1, "qmc", 7, "none")
 
 
 class LostOnce:
@@ -29,7 +29,7 @@ class LostOnce:
             self.lost += 1
             raise ConnectionError("server closed the connection")
 
-    def patiently(self, action):
+    def retry_with_backoff(self, action):
         try:
             return action()
         except ConnectionError:

@@ -17,7 +17,7 @@ from experiments.launchers.launch import local_map
 from experiments.runs.collect import from_mlflow, from_records
 from experiments.services.database import Database
 from experiments.services.store import Shared
-from experiments.sweeps.space import Dimension, Plan
+from experiments.sweeps.space import Dimension, SearchPlan
 from experiments.sweeps.tune import claim, failures, open_study, records, work
 from experiments.sync.invocation import close_tracking, open_tracking
 from experiments.tracking.mlflow_run import is_synced, tracking_uri
@@ -129,7 +129,7 @@ def shared_at(address: str, folder: Path) -> Shared:
 
 def test_workers_of_one_study_outlive_a_stop_and_start_of_the_store(server, tmp_path, capfd):
     """Optuna in PostgreSQL: every trial once, each process says nothing or all of them say one line together."""
-    wanted = Plan("outage", (ALPHA,), 3 * WORKERS, 2, "qmc", 7, "none")
+    wanted = SearchPlan("outage", (ALPHA,), 3 * WORKERS, 2, "qmc", 7, "none")
     place = shared_at(server.database("optuna_outage"), tmp_path)
     (tmp_path / "lines").mkdir()
     context = multiprocessing.get_context("spawn")
@@ -165,7 +165,7 @@ def test_a_dead_workers_trial_is_tried_again_by_another_machine(server, tmp_path
     monkeypatch.setattr("experiments.services.database.SILENCE_S", 4.0)
     monkeypatch.setattr("experiments.services.database.BEAT_S", 0.2)
     time.sleep(4.5)  # a server just started counts everybody as alive
-    wanted = Plan("deaths", (ALPHA,), 2, 1, "qmc", 7, "none")
+    wanted = SearchPlan("deaths", (ALPHA,), 2, 1, "qmc", 7, "none")
     place = shared_at(server.database("optuna_deaths"), tmp_path)
     with place.working() as alive, place.working() as another:
         assert place.is_alive(alive)

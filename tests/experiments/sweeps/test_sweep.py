@@ -24,7 +24,7 @@ from experiments.sweeps.sweep import SweepConfig, outcome_folder
 from experiments.tracking.mlflow_run import tracking_uri
 from tests.experiments.sweeps.test_trials import ALPHA, plan
 from tests.experiments.test_cli import TINY
-from vapo_core.settings import SCALES
+from vapo_core.settings import DEFAULT_SETTINGS
 
 # --- the search space ---
 
@@ -65,7 +65,7 @@ def test_wrong_input_is_one_line_and_exit_code_2(words, said, capsys, tmp_path, 
 
 def test_scales_and_ranges():
     """Log for a wide positive range, horizon for a lambda, else linear; whole numbers where the setting is one."""
-    base = SCALES["walk"]
+    base = DEFAULT_SETTINGS["walk"]
     assert dimensions(["lambda"], [], base, "vapo") == (Dimension("fixed_lambda", "horizon", 0.0, 0.999, False),)
     assert dimensions(["mu"], [["0.01", "1"]], base, "vapo")[0].scale == "log"
     assert dimensions(["mu"], [["0", "1"]], base, "vapo")[0].scale == "linear"

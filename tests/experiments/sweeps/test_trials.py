@@ -14,7 +14,7 @@ import pytest
 
 from experiments.services.heartbeat import alive
 from experiments.sweeps.proposals import SAMPLERS, propose
-from experiments.sweeps.space import Dimension, Plan
+from experiments.sweeps.space import Dimension, SearchPlan
 from experiments.sweeps.tune import (
     EVALUATOR,
     NoRoom,
@@ -22,8 +22,8 @@ from experiments.sweeps.tune import (
     failures,
     importances,
     open_study,
-    pardon,
     records,
+    requeue_failed,
     set_damaged_aside,
 )
 from experiments.sweeps.tune import work as share
@@ -33,8 +33,8 @@ CRITIC = Dimension("lambda_critic", "horizon", 0.0, 0.999, False)
 BEST = 0.5
 
 
-def plan(trials=6, sampler="tpe", pruner="none", seeds=3, space=(ALPHA,)) -> Plan:
-    return Plan("a study", space, trials, seeds, sampler, 7, pruner)
+def plan(trials=6, sampler="tpe", pruner="none", seeds=3, space=(ALPHA,)) -> SearchPlan:
+    return SearchPlan("a study", space, trials, seeds, sampler, 7, pruner)
 
 
 def score(values, index, number) -> float:
@@ -187,7 +187,7 @@ def test_a_trial_that_cannot_run_is_given_up_after_three_attempts_and_the_rest_g
     assert len(tried) == 3
     assert [state for _, state, _ in found(wanted, journal)].count("failed") == 1
     study = open_study(journal, wanted)
-    pardon(study, wanted, journal)
+    requeue_failed(study, wanted, journal)
     work(wanted, journal, score)
     assert [state for _, state, _ in found(wanted, journal)] == ["complete"] * 5
     assert {values["alpha"] for _, _, values in found(wanted, journal)} >= set(tried)

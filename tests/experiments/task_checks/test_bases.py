@@ -5,7 +5,7 @@ import csv
 import pytest
 
 from experiments.cli import main
-from experiments.task_checks.bases import Cell, every, measure, missing
+from experiments.task_checks.bases import BaseCell, every, measure, missing
 from vapo_core.models import base_model
 
 
@@ -18,11 +18,11 @@ def test_cheap_sizes_come_first_and_every_base_once():
     cells = every(("chain", "trap"), ("tiny", "small"), ("llama", "qwen3"), 3)
     assert len(set(cells)) == len(cells) == 24
     assert [cell.size for cell in cells] == ["tiny"] * 12 + ["small"] * 12
-    assert cells[0] == Cell("chain", "tiny", "llama", 0)
+    assert cells[0] == BaseCell("chain", "tiny", "llama", 0)
 
 
 def test_a_measured_base_is_kept_until_its_pretraining_changes(tmp_path, monkeypatch, capsys):
-    cell = Cell("routes", "tiny", "qwen3", 1)
+    cell = BaseCell("routes", "tiny", "qwen3", 1)
     row = measure(cell, tmp_path)
     assert 50_000 < int(row["parameters"]) < 200_000
     assert 0 <= float(row["accuracy"]) <= float(row["parsed"]) <= 1

@@ -175,7 +175,7 @@ def test_weights_in_pieces_equal_one_process(alone, cache: Path, tmp_path: Path)
 def test_ranks_in_pieces_refuse_probes():
     """A probe reads all weights; that is said before anything is trained."""
     one = Many(0, 2)
-    one.in_pieces = True
+    one.is_sharded = True
     with pytest.raises(ValueError, match="probes: curvature reads weights that FSDP spreads"):
         one.check(Settings(responses_per_step=32, group_size=4, mini_batches=8), {"curvature": 1})
 

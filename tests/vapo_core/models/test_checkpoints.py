@@ -13,7 +13,7 @@ from tests.support.checkpoints import CORPUS, SHAPES, bpe, causal
 from vapo_core.contents import fingerprint
 from vapo_core.models.text import Text, uses_template
 from vapo_core.seeds import seeds_of
-from vapo_core.settings import SCALES, Base, Settings
+from vapo_core.settings import DEFAULT_SETTINGS, Base, Settings
 from vapo_core.tasks.base import FunctionTask
 from vapo_core.types import Batch, Problem
 from vapo_core.worlds import build_world
@@ -29,7 +29,7 @@ PROBLEMS = sums(np.random.default_rng(0), 6, "train")
 
 
 def world_of(checkpoint: str, cache: Path, task=TASK, numbers=None, **base):
-    settings = Settings(**{**SCALES["lm"].model_dump(), **(numbers or {})})
+    settings = Settings(**{**DEFAULT_SETTINGS["lm"].model_dump(), **(numbers or {})})
     return build_world("lm", task, "sums", Base(model=checkpoint, **base), settings, seeds_of(0), cache)
 
 

@@ -10,7 +10,7 @@ from tests.support.worlds import small_spec, trainer_of
 from vapo_core.oracles import monte_carlo
 from vapo_core.oracles.monte_carlo import continue_all, sampled_truth, values_at
 from vapo_core.oracles.truth import position_variance, squared_error, value_variance
-from vapo_core.settings import SCALES
+from vapo_core.settings import DEFAULT_SETTINGS
 
 
 def asked(world, number: int = 6):
@@ -184,7 +184,7 @@ def test_kept_results_are_never_taken_for_another_job(cache, tmp_path):
 @pytest.mark.slow
 def test_learned_critic_beats_best_constant_and_best_position_only_critic(cache):
     """On the text walk the state is visible, so value pretraining explains more of V than any position can."""
-    spec = small_spec("lm", steps=1, numbers=SCALES["lm"].model_dump() | {"warmup_steps": 20})
+    spec = small_spec("lm", steps=1, numbers=DEFAULT_SETTINGS["lm"].model_dump() | {"warmup_steps": 20})
     trainer = trainer_of(spec, cache)
     trainer.steps = 0
     trainer.run(lambda step, metrics: None)

@@ -20,7 +20,7 @@ from vapo_core.probes.directions import (
     surely_positive,
     true_gradient,
 )
-from vapo_core.probes.fresh import Fresh, again, fresh_batch
+from vapo_core.probes.fresh import Fresh, fresh_batch, recredit
 from vapo_core.types import Batch
 
 
@@ -61,8 +61,8 @@ def test_credit_given_again_is_that_of_a_batch_sampled_with_it(cache):
     view = view_of("walk", cache)
     other = replace(view.recipe, length_adaptive_gae=lambda lengths: torch.full((len(lengths),), 0.3))
     fresh = fresh_batch(view, view.recipe, 64, 8)
-    assert again(view, fresh, view.recipe) is fresh
-    found, wanted = again(view, fresh, other), fresh_batch(view, other, 64, 8)
+    assert recredit(view, fresh, view.recipe) is fresh
+    found, wanted = recredit(view, fresh, other), fresh_batch(view, other, 64, 8)
     torch.testing.assert_close(found.advantages, wanted.advantages)
     assert not torch.allclose(found.advantages, fresh.advantages)
     both = expected(view, {"own": view.recipe, "other": other}, 8)

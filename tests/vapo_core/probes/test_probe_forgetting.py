@@ -10,7 +10,7 @@ from tests.support.worlds import run, small_spec, trainer_of, view_of
 from tests.vapo_core.probes.test_probe_value_error import Critic, flat
 from vapo_core.oracles.truth import Truth, position_variance
 from vapo_core.probes import PROBES, CannotRun, forgetting
-from vapo_core.probes.forgetting import panels, position_error, rehearsable, standing, visit_ratio
+from vapo_core.probes.forgetting import panels, position_error, replayable, standing, visit_ratio
 
 
 def read(view) -> dict[str, float]:
@@ -228,7 +228,7 @@ def test_the_rare_places_of_every_other_prompt_are_kept_from_rehearsal(cache, mo
     """A critic wrong on them alone: fvu_rare_kept is 0.20, fvu_rare less by the share of rare places that are kept."""
     view = view_of("lm", cache)
     fixed = panels(view, view.world.start())
-    rare, allowed = fixed.members["rare"], rehearsable(fixed)
+    rare, allowed = fixed.members["rare"], replayable(fixed)
     kept = rare & ~allowed
     assert allowed.any()
     assert kept.any()

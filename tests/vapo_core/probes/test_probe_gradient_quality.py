@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tests.support.worlds import view_of
-from vapo_core.components.group_sampling import Plan
+from vapo_core.components.group_sampling import SamplingPlan
 from vapo_core.probes import PROBES, gradient_quality
 from vapo_core.probes.base import CannotRun
 from vapo_core.probes.directions import REDUCTIONS, reduced, summed_gradient
@@ -96,7 +96,7 @@ def test_quality_is_that_of_simulated_batches(cache):
     view = view_of("walk", cache, "ppo", numbers={"responses_per_step": 64, "mini_batches": 2})
     metrics = PROBES["gradient_quality"](view).metrics
     white = whitening(view.recipe, fresh_batch(view, view.recipe, 4096, 90))
-    single = replace(view.recipe, group_sampling=Plan(32, 1))
+    single = replace(view.recipe, group_sampling=SamplingPlan(32, 1))
     truth = view.world.exact_gradient(view.pool)
     rows = {name: [] for name in REDUCTIONS}
     for number in range(600):

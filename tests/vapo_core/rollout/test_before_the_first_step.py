@@ -15,7 +15,7 @@ from tests.vapo_core.training.test_real_training import EXAM, settings_of
 from vapo_core.files import dispensable
 from vapo_core.full_disk import fullness
 from vapo_core.recipe import RECIPES, assemble
-from vapo_core.rollout.asking import Room, fault_of, positions_of
+from vapo_core.rollout.asking import Capacity, fault_of, positions_of
 from vapo_core.tasks.base import FunctionTask
 from vapo_core.trainer import Trainer
 from vapo_core.types import Problem
@@ -186,7 +186,7 @@ def test_a_probe_that_asks_too_much_is_left_out(cache, monkeypatch, capsys):
 
 
 def test_the_longest_answer_just_fits():
-    room = Room(tokens=320, positions=20)
+    room = Capacity(tokens=320, positions=20)
     assert fault_of([1] * 8, 12, room) == ""
     assert "has 9 tokens, and its answer up to 12, allowed is 20" in fault_of([1] * 9, 12, room)
     assert fault_of([1] * 900, 12, room._replace(positions=None)) == ""

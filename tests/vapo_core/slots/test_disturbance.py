@@ -112,14 +112,14 @@ def test_targets_do_not_move_and_advantages_do_as_the_theory_says(kind, cache):
     recipe = assemble(toggles, numbers, {"values": kind})
     batch = sampled(view)
     plain = assign_credit(batch, view.world.critic(batch).detach(), recipe)
-    disturbed = assign_credit(batch, recipe.values(view.world, batch, [], numbers, 0).values, recipe)
-    torch.testing.assert_close(disturbed.targets, plain.targets, atol=1e-5, rtol=0)
+    value_noise = assign_credit(batch, recipe.values(view.world, batch, [], numbers, 0).values, recipe)
+    torch.testing.assert_close(value_noise.targets, plain.targets, atol=1e-5, rtol=0)
     error, length = errors(view, batch, kind, 0.3), batch.mask.shape[1]
     expected = -error
     for t in range(length):
         for k in range(length - t - 1):
             expected[:, t] += (1 - lam) * lam**k * error[:, t + 1 + k]
-    torch.testing.assert_close(disturbed.advantages - plain.advantages, expected, atol=1e-4, rtol=0)
+    torch.testing.assert_close(value_noise.advantages - plain.advantages, expected, atol=1e-4, rtol=0)
 
 
 def test_what_would_reach_the_critic_is_refused():

@@ -13,11 +13,11 @@ from vapo_core.slots.importance import (
     default,
     effective_share,
     mismatch_metrics,
-    policys_own,
+    recompute_logprobs,
     truncated,
     weighted,
 )
-from vapo_core.types import Credited
+from vapo_core.types import AdvantageBatch
 
 
 def test_effective_share_by_hand():
@@ -46,7 +46,7 @@ def test_weights_on_advantages_are_weights_on_the_loss():
     generator = torch.Generator().manual_seed(0)
     ratio, advantages, weights = (torch.rand(4, 6, generator=generator) * 3 for _ in range(3))
     advantages = advantages - 1.5
-    credited = Credited(advantages, torch.ones(4, 6), torch.zeros(4, 6), torch.ones(4), torch.ones(4))
+    credited = AdvantageBatch(advantages, torch.ones(4, 6), torch.zeros(4, 6), torch.ones(4), torch.ones(4))
     after = weighted(credited, weights)
     inside = clipped_surrogate(ratio, after.advantages, 0.2, 0.28)
     torch.testing.assert_close(inside, weights * clipped_surrogate(ratio, advantages, 0.2, 0.28))
@@ -109,7 +109,7 @@ def test_an_exact_engine_is_taken_at_its_word(cache):
     from vapo_core.types import Batch
 
     batch = Batch.ungraded(graded)
-    same, gap = policys_own(batch, trainer.world.engine, trainer.policy)
+    same, gap = recompute_logprobs(batch, trainer.world.engine, trainer.policy)
     assert same is batch
     assert not gap.any()
     assert mismatch_metrics(trainer.world.engine, gap, batch.mask, 2.0) == {}

@@ -7,11 +7,11 @@ import torch
 from tests.support.worlds import run, small_spec, trainer_of
 from vapo_core.oracles.monte_carlo import continue_all
 from vapo_core.probes import forgetting
-from vapo_core.probes.forgetting import panels, rehearsable
+from vapo_core.probes.forgetting import panels, replayable
 from vapo_core.recipe import RECIPES, Settings, assemble
 from vapo_core.settings import check_combination
 from vapo_core.slots import replay as rehearsal
-from vapo_core.slots.replay import RareRehearsal
+from vapo_core.slots.replay import RareReplay
 
 
 @pytest.mark.parametrize("world", ["walk", "lm"])
@@ -19,7 +19,7 @@ def test_it_moves_the_critic_and_nothing_else(world, cache):
     trainer = trainer_of(small_spec(world), cache)
     policy = [p.clone() for p in trainer.world.policy.parameters()]
     critic = [p.clone() for p in trainer.world.critic.parameters()]
-    assert RareRehearsal()(trainer._view(1)) > 0
+    assert RareReplay()(trainer._view(1)) > 0
     assert all(torch.equal(a, b) for a, b in zip(policy, trainer.world.policy.parameters(), strict=True))
     assert any(not torch.equal(a, b) for a, b in zip(critic, trainer.world.critic.parameters(), strict=True))
     assert all(p.grad is None for p in trainer.world.critic.parameters())
@@ -30,7 +30,7 @@ def test_rehearsing_brings_the_critic_to_the_truth_on_rare_places(cache):
     trainer = trainer_of(small_spec("walk", numbers={"critic_lr": 1e-2}), cache)
     view = trainer._view(0)
     fixed = panels(view, view.world.start())
-    inside = rehearsable(fixed)
+    inside = replayable(fixed)
     row, time = fixed.row[inside], fixed.time[inside]
     truth = torch.from_numpy(view.world.exact_at(fixed.rollout, row, time))
 
@@ -41,7 +41,7 @@ def test_rehearsing_brings_the_critic_to_the_truth_on_rare_places(cache):
             values = view.world.critic(Batch.ungraded(fixed.rollout))[row, time]
         return float((values - truth).square().mean())
 
-    before, rehearse = error(), RareRehearsal()
+    before, rehearse = error(), RareReplay()
     for step in range(300):
         rehearse(trainer._view(step))
     assert error() < 0.25 * before
@@ -58,12 +58,12 @@ def test_only_rehearsable_places_are_rehearsed_and_none_where_there_are_none(cac
         return continue_all(world, rollout, problems, row, time, *rest)
 
     monkeypatch.setattr(rehearsal, "continue_all", recorded)
-    RareRehearsal()(view)
-    inside = rehearsable(fixed)
+    RareReplay()(view)
+    inside = replayable(fixed)
     assert set(asked) == set(zip(fixed.row[inside].tolist(), fixed.time[inside].tolist(), strict=True))
     monkeypatch.setattr(forgetting, "standing", lambda x, group: np.full(len(x), 0.5))
     before = [p.clone() for p in trainer.world.critic.parameters()]
-    assert RareRehearsal()(view) == 0
+    assert RareReplay()(view) == 0
     assert all(torch.equal(a, b) for a, b in zip(before, trainer.world.critic.parameters(), strict=True))
 
 

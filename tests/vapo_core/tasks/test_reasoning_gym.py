@@ -16,7 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vapo_core.tasks import make_task
-from vapo_core.tasks.reasoning_gym import COMPARED, REFUSED, UNSTEADY, Entry, ReasoningGym, ReasoningGymDials, Scorer
+from vapo_core.tasks.reasoning_gym import (
+    COMPARED,
+    REFUSED,
+    UNSTEADY,
+    Generated,
+    ReasoningGym,
+    ReasoningGymDials,
+    Scorer,
+)
 from vapo_core.types import Problem
 
 gym = pytest.importorskip("reasoning_gym", reason="the extra `gym` is not installed")
@@ -123,19 +131,19 @@ def test_a_scorer_that_hangs_is_stopped_in_any_thread_and_starts_again(monkeypat
     """A stub that sleeps on the answer `hang` stands in for the package's scorer."""
     monkeypatch.setattr("vapo_core.tasks.reasoning_gym._SERVE", SLEEPY)
     scorer = Scorer("chain_sum", {})
-    assert scorer.score(Entry(0, 1, 0, ""), "fine", 5.0) == 1.0
+    assert scorer.score(Generated(0, 1, 0, ""), "fine", 5.0) == 1.0
     found = []
 
     def ask() -> None:
         started = time.perf_counter()
-        found.append((scorer.score(Entry(0, 1, 0, ""), "hang", 0.2), time.perf_counter() - started))
+        found.append((scorer.score(Generated(0, 1, 0, ""), "hang", 0.2), time.perf_counter() - started))
 
     thread = threading.Thread(target=ask)
     thread.start()
     thread.join(10)
     assert [score for score, _ in found] == [None]
     assert found[0][1] < 5.0
-    assert scorer.score(Entry(0, 1, 0, ""), "fine", 5.0) == 1.0
+    assert scorer.score(Generated(0, 1, 0, ""), "fine", 5.0) == 1.0
 
 
 SLEEPY = """import json, sys, time
@@ -151,7 +159,7 @@ def test_a_failing_scorer_is_unparsed_and_goes_on():
     whole = task.sample(np.random.default_rng(0), 1, "train")[0]
     assert task.verify(whole, whole.answer.reference).reward == 1.0
     process = task.scorer._process
-    broken = Problem("", Entry(0, 1, "x", "1"))  # type: ignore[arg-type]
+    broken = Problem("", Generated(0, 1, "x", "1"))  # type: ignore[arg-type]
     assert not task.verify(broken, "1").parsed
     assert task.scorer._process is process
 

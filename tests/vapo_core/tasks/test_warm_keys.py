@@ -15,7 +15,7 @@ from vapo_core.contents import fingerprint
 from vapo_core.models.base_model import base_identity, content_key
 from vapo_core.recipe import RECIPES, assemble
 from vapo_core.seeds import seeds_of
-from vapo_core.settings import SCALES, Base, Settings
+from vapo_core.settings import DEFAULT_SETTINGS, Base, Settings
 from vapo_core.tasks import make_task
 from vapo_core.tasks.base import FunctionTask
 from vapo_core.tasks.known_by import code_hash, problems_hash, task_identity
@@ -34,7 +34,7 @@ def rows(folder: Path, sums) -> Path:
 
 def key_of(task, checkpoint, cache, name="sums", numbers=None, engine="transformers", **base) -> str:
     """Name of the warm critic that a run would have."""
-    settings = Settings(**{**SCALES["lm"].model_dump(), "pool_size": 8, **(numbers or {})})
+    settings = Settings(**{**DEFAULT_SETTINGS["lm"].model_dump(), "pool_size": 8, **(numbers or {})})
     seeds = seeds_of(0)
     world = build_world("lm", task, name, Base(model=str(checkpoint), **base), settings, seeds, cache, engine)
     pool = task.sample(np.random.default_rng(seeds.data), settings.pool_size, "train")
@@ -203,7 +203,7 @@ def test_problems_are_known_by_what_is_compared(wrap):
 def test_a_warm_critic_with_lost_weights_leaves_the_critic_as_it_was(tmp_path, capsys):
     """It used to go on from the half of it that could be read."""
     world = build_world(
-        "lm", make_task("addition", {}), "addition", Base(model=causal(tmp_path / "base")), SCALES["lm"], seeds_of(0), tmp_path
+        "lm", make_task("addition", {}), "addition", Base(model=causal(tmp_path / "base")), DEFAULT_SETTINGS["lm"], seeds_of(0), tmp_path
     )  # fmt: skip
     fresh = {name: x.clone() for name, x in world.critic.state_dict().items()}
     for harm in (lambda w: w.pop("model.score.bias"), lambda w: w["model.score.weight"].fill_(float("nan"))):

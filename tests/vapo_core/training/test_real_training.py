@@ -16,7 +16,7 @@ from vapo_core.models.policy import token_statistics
 from vapo_core.models.ragged import micro_batches, within
 from vapo_core.recipe import RECIPES, assemble
 from vapo_core.seeds import torch_generator
-from vapo_core.settings import SCALES, Base, Evaluation, Settings
+from vapo_core.settings import DEFAULT_SETTINGS, Base, Evaluation, Settings
 from vapo_core.trainer import Trainer
 from vapo_core.training.learner import Learner
 from vapo_core.training.update import assign_credit, update
@@ -29,7 +29,7 @@ EXAM = Evaluation(every=2, problems=4, k=2, k_problems=2)
 
 
 def settings_of(**numbers) -> Settings:
-    return Settings(**{**SCALES["lm"].model_dump(), **SMALL, **numbers})
+    return Settings(**{**DEFAULT_SETTINGS["lm"].model_dump(), **SMALL, **numbers})
 
 
 def trainer_of(checkpoint, cache, recipe="vapo", steps=2, numbers=None, **base):

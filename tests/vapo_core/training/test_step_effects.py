@@ -19,7 +19,7 @@ from vapo_core.functional.losses import nll
 from vapo_core.recipe import Toggles, assemble
 from vapo_core.training.learner import Learner, rate_factor
 from vapo_core.training.update import Diverged, update
-from vapo_core.types import Batch, Credited
+from vapo_core.types import AdvantageBatch, Batch
 
 # --- what the losses do ---
 
@@ -48,7 +48,7 @@ def test_the_positive_example_loss_raises_correct_answers():
     batch = make_batch(drift=0.0)
     recipe, learners = assemble(Toggles(), BASE), [Learner(m, 0.01, BASE, 1) for m in (TablePolicy(), TableCritic())]
     zero = torch.zeros(B, T, dtype=torch.float64)
-    credited = Credited(zero, zero, zero, torch.ones(B), torch.ones(B))
+    credited = AdvantageBatch(zero, zero, zero, torch.ones(B), torch.ones(B))
     before = float(nll(learners[0].module(batch)[0], batch.mask, batch.correct).detach())
     trace = update(batch, credited, recipe, BASE, *learners, seeded(0))
     assert trace.policy_loss == pytest.approx([0.7 * before], abs=1e-6)
@@ -76,7 +76,7 @@ def test_kl_and_entropy_by_hand(changes, expected):
         {"seen": ids, "next": ids}, mask, half, torch.zeros_like(half), off.double(), off, torch.zeros(2).int(), ids
     )
     zero = torch.zeros_like(half)
-    credited = Credited(zero, zero, zero, torch.ones(2), torch.ones(2))
+    credited = AdvantageBatch(zero, zero, zero, torch.ones(2), torch.ones(2))
     settings = having(**changes)
     learners = Learner(policy, 0.1, settings, 1), Learner(TableCritic(), 0.1, settings, 1)
     trace = update(batch, credited, assemble(Toggles(), settings), settings, *learners, seeded(0))
