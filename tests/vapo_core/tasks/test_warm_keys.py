@@ -202,9 +202,9 @@ def test_problems_are_known_by_what_is_compared(wrap):
 
 def test_a_warm_critic_with_lost_weights_leaves_the_critic_as_it_was(tmp_path, capsys):
     """It used to go on from the half of it that could be read."""
-    world = build_world(
-        "lm", make_task("addition", {}), "addition", Base(model=causal(tmp_path / "base")), DEFAULT_SETTINGS["lm"], seeds_of(0), tmp_path
-    )  # fmt: skip
+    base = Base(model=causal(tmp_path / "base"))
+    settings = DEFAULT_SETTINGS["lm"]
+    world = build_world("lm", make_task("addition", {}), "addition", base, settings, seeds_of(0), tmp_path)
     fresh = {name: x.clone() for name, x in world.critic.state_dict().items()}
     for harm in (lambda w: w.pop("model.score.bias"), lambda w: w["model.score.weight"].fill_(float("nan"))):
         home = tmp_path / "critics" / "warm"
