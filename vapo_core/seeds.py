@@ -1,5 +1,6 @@
 """Random streams. Every draw is a pure function of (run seed, purpose, step), so resuming needs no saved state."""
 
+import hashlib
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,11 @@ def seeds_of(seed: int) -> Seeds:
 def child(seed: int, *path: int) -> int:
     """A 63-bit seed for a place in the tree under `seed` (numpy's SeedSequence, so neighbours are independent)."""
     return int(np.random.SeedSequence([seed, *path]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def named(name: str) -> int:
+    """A 64-bit number for a name, the same in every process, to stand first in a path of `child`."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
 
 
 def torch_generator(seed: int, *path: int) -> torch.Generator:

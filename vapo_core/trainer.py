@@ -22,16 +22,17 @@ from vapo_core.recipe import Recipe, Settings
 from vapo_core.rollout.asking import CannotAsk
 from vapo_core.seeds import child, seeds_of, torch_generator
 from vapo_core.settings import Evaluation
-from vapo_core.sizes import check_sizes
 from vapo_core.slots.credit import terminal_rewards
-from vapo_core.slots.importance import mismatch_metrics, recompute_logprobs, weighted
+from vapo_core.tasks.sizes import check_sizes
 from vapo_core.training import metrics
 from vapo_core.training.activity import positive_grad_ratio
-from vapo_core.training.collect import Graded, gather, with_reference
-from vapo_core.training.evaluate import evaluate, held_out
+from vapo_core.training.collect import Graded, gather
+from vapo_core.training.evaluate import evaluate, held_out_problems
 from vapo_core.training.learner import Learner
+from vapo_core.training.learning_batch import prepare
+from vapo_core.training.mismatch import mismatch_metrics
 from vapo_core.training.prompts import PromptStream
-from vapo_core.training.update import Trace, assign_credit, update
+from vapo_core.training.update import Trace, update
 from vapo_core.training.value_pretraining import WarmStart, warm_start
 from vapo_core.types import AdvantageBatch, Batch
 from vapo_core.worlds.base import World
@@ -82,7 +83,7 @@ class Trainer:
         self.policy = Learner(world.policy, settings.policy_lr, settings, steps, settings.lr_warmup_steps, self.ranks)
         self.critic = Learner(world.critic, settings.critic_lr, settings, steps, ranks=self.ranks)
         self.reference = world.reference() if settings.kl_coef else None
-        self.exam = held_out(world, evaluation, self.seeds.evaluation)
+        self.held_out = held_out_problems(world, evaluation, self.seeds.evaluation)
         self.probes = dict(probes or {})
         self._check_problems()
         self.keep_arrays: KeepArrays = _forget
@@ -114,7 +115,7 @@ class Trainer:
 
     def _check_problems(self) -> None:
         """Before anything is trained: a prompt too long for the model would end the run when it is drawn, hours later."""
-        asked = {"train": self.pool, "held_out": self.exam}
+        asked = {"train": self.pool, "held_out": self.held_out}
         if "generalization" in self.probes:
             rng = np.random.default_rng(child(self.seeds.evaluation, 1))
             others = [split for split in self.world.task.splits if split not in asked]
@@ -137,11 +138,10 @@ class Trainer:
             self.world, self.recipe, self.settings, self.stream, progress.prompts, child(self.seeds.sampling, number)
         )
         clock.lap("timing/rollout_s")
-        batch, gap = recompute_logprobs(graded.batch, self.world.engine, self.policy)
-        batch = with_reference(batch, self.reference, self.ranks)
-        asked = [p for p in graded.problems for _ in range(self.recipe.group_sampling.answers)]
-        valued = self.recipe.values(self.world, batch, asked, self.settings, child(self.seeds.sampling, number, 1))
-        credited = weighted(assign_credit(batch, valued.values, self.recipe), self.recipe.importance(gap))
+        batch, credited, gap, value_tokens = prepare(
+            self.world, self.recipe, self.settings, self.policy, self.reference, graded,
+            child(self.seeds.sampling, number, 1),
+        )  # fmt: skip
         clock.lap("timing/credit_s")
         finished = number + 1
         logged = finished % self.log_every == 0 or finished in (1, self.steps)
@@ -153,11 +153,11 @@ class Trainer:
             batch, credited, self.recipe, self.settings, self.policy, self.critic,
             torch_generator(self.seeds.shuffle, number),
         )  # fmt: skip
-        rehearsed = self.recipe.rehearsal(self._view(finished))
+        replayed = self.recipe.rehearsal(self.world, self.pool, self.settings, self.critic, self.seeds, finished)
         clock.lap("timing/update_s")
         progress = Progress(
             finished,
-            progress.tokens + graded.generated_tokens + valued.tokens + rehearsed,
+            progress.tokens + graded.generated_tokens + value_tokens + replayed,
             progress.prompts + graded.prompts_used,
         )
         examined = finished % self.evaluation.every == 0 or finished == self.steps
@@ -216,7 +216,7 @@ class Trainer:
         }
 
     def _evaluate(self) -> dict[str, float]:
-        return evaluate(self.world, self.evaluation, self.exam, self.seeds.evaluation)
+        return evaluate(self.world, self.evaluation, self.held_out, self.seeds.evaluation)
 
     def _probe(self, step: int) -> dict[str, float]:
         """Metrics of the probes that are due; one that cannot run says so once and leaves its metrics out."""
@@ -234,7 +234,7 @@ class Trainer:
 
     def _view(self, step: int) -> View:
         return View(
-            self.world, self.recipe, self.settings, self.seeds, step, self.pool, self.exam, self.policy, self.critic,
+            self.world, self.recipe, self.settings, self.seeds, step, self.pool, self.held_out, self.policy, self.critic,
             self.reference,
         )  # fmt: skip
 

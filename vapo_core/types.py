@@ -3,7 +3,7 @@
 from __future__ import annotations  # keeps torch a type-checking import, so that tasks and specs stay light
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -100,12 +100,3 @@ class AdvantageBatch:
     def take(self, rows: Tensor) -> Self:
         """The same credit restricted to some responses."""
         return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
-
-
-@dataclass(frozen=True)
-class StepMetrics:
-    """Named numbers of one step; names, units and meanings stand in `metrics.py`."""
-
-    step: int
-    """RL steps finished when the numbers were taken."""
-    values: Mapping[str, float] = field(default_factory=dict)

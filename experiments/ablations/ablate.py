@@ -25,8 +25,8 @@ from experiments.sync.invocation import tracked
 from vapo_core import bounds
 from vapo_core.files import ensure_writable, write_whole
 from vapo_core.settings import BASE_SIZES, DEFAULT_EVALUATION, DEFAULT_SETTINGS, RECIPES, Base, Evaluation, Settings
-from vapo_core.sizes import check_fits
 from vapo_core.tasks import TASKS
+from vapo_core.tasks.sizes import check_fits
 
 BASES = 3
 """Base initialisations, nested in the seeds of the language world."""

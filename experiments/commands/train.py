@@ -24,8 +24,8 @@ from vapo_core.settings import (
     evaluation_of,
     settings_of,
 )
-from vapo_core.sizes import check_fits
 from vapo_core.tasks import TASKS
+from vapo_core.tasks.sizes import check_fits
 
 
 class TrainConfig(Frozen):

@@ -15,9 +15,9 @@ from vapo_core.files import set_aside, whole_folder
 from vapo_core.models.checkpoints import read_policy
 from vapo_core.seeds import child
 from vapo_core.settings import Base
-from vapo_core.sizes import check_positions
 from vapo_core.tasks.base import Task
 from vapo_core.tasks.known_by import code_hash, is_ours
+from vapo_core.tasks.sizes import check_positions
 from vapo_core.types import Problem
 
 SIZES: dict[str, dict[str, int]] = {

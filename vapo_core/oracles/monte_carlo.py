@@ -4,15 +4,13 @@ A world says how places are continued (`World.continuations`); here is in which 
 Shapes: N places, K continuations, B responses, T tokens.
 """
 
-from collections.abc import MutableMapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vapo_core.oracles.kept import Continued, Kept, job_name
 from vapo_core.oracles.truth import Truth
 from vapo_core.seeds import child
 from vapo_core.settings import Settings
@@ -20,6 +18,15 @@ from vapo_core.types import Batch, Problem, Rollout
 
 ROWS = 512
 """Most continuations sampled side by side; on two cores more are slower, for the cache of keys and values grows past theirs."""
+
+
+class Continued(NamedTuple):
+    """What continuing places gave and cost."""
+
+    returns: np.ndarray
+    """[N, K] results of K continuations at N places, in verifier units."""
+    tokens: int
+    """Tokens sampled."""
 
 
 def continue_all(
@@ -30,7 +37,6 @@ def continue_all(
     time: np.ndarray,
     continuations: int,
     seed: int,
-    keep_in: Path | None = None,
 ) -> Continued:
     """Continue N prefixes K times each, in batches of prefixes alike in length.
 
@@ -45,26 +51,15 @@ def continue_all(
         time: [N] tokens it keeps, so that V stands before token `time`.
         continuations: K.
         seed: the same seed gives the same results.
-        keep_in: folder for finished batches, kept as they come. Given again, a killed job goes on where it was and ends
-            with the same numbers; with another policy, other places or another seed it is another job.
-
-    Raises:
-        OSError: if `keep_in` cannot be written.
     """
     size, order = max(1, ROWS // continuations), np.argsort(time, kind="stable")
-    done: MutableMapping[int, Continued] = {}
-    if keep_in is not None:
-        job = job_name(world, responses, problems, np.stack([row, time]), (continuations, seed, size))
-        done = Kept(keep_in / f"{job}.jsonl")
-    returns = np.zeros((len(row), continuations))
+    returns, tokens = np.zeros((len(row), continuations)), 0
     for number, first in enumerate(range(0, len(order), size)):
         here = order[first : first + size]
-        if number not in done:
-            done[number] = world.continuations(
-                responses, problems, row[here], time[here], continuations, child(seed, 1, number)
-            )
-        returns[here] = done[number].returns
-    return Continued(returns, sum(found.tokens for found in done.values()))
+        found = world.continuations(responses, problems, row[here], time[here], continuations, child(seed, 1, number))
+        returns[here] = found.returns
+        tokens += found.tokens
+    return Continued(returns, tokens)
 
 
 def pick_places(mask: Tensor, number: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

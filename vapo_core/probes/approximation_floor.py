@@ -72,11 +72,11 @@ def measure(view: View) -> Measurement:
     cannot represent, and what unseen problems cost belongs to the excess. On text the fit is to a finite number of noisy
     results, so the floor is an upper bound and the excess a lower one.
     """
-    scored = {split: truth_of(view, split, SCORED, PLACES) for split in SPLITS}
+    scored = {split: truth_of(view, split, "approximation_floor/scored", SCORED, PLACES) for split in SPLITS}
     clear = {split: x for split, x in scored.items() if resolvable(x.truth, x.prompts)}
     if not clear:
         raise CannotRun("approximation_floor: Var(V) is too near 0 to explain any of it")
-    fitted = fit(view.world.critic, lessons(view), view.settings.critic_lr, view.seed(15))
+    fitted = fit(view.world.critic, lessons(view), view.settings.critic_lr, view.seed("approximation_floor/fit"))
     metrics: dict[str, float] = {}
     for split, (truth, prompts, rollout) in clear.items():
         copied = truth._replace(critic=critic_at(fitted, rollout, truth.row, truth.time, view.settings))
@@ -114,7 +114,7 @@ def lessons(view: View) -> Lessons:
     """
     number = BATCHES * view.settings.responses_per_step
     asked = [split[i % len(split)] for i in range(number // 2) for split in (view.held_out, view.pool)]
-    rollout = view.world.engine.generate(asked, 1, view.seed(13))
+    rollout = view.world.engine.generate(asked, 1, view.seed("approximation_floor/responses"))
     row, time = (x.cpu().numpy() for x in rollout.mask.nonzero(as_tuple=True))
     value = view.world.exact_at(rollout, row, time)
     if value is None:

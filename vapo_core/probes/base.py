@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from vapo_core.recipe import Recipe
-from vapo_core.seeds import Seeds, child
+from vapo_core.seeds import Seeds, child, named
 from vapo_core.settings import Settings
 from vapo_core.training.learner import Learner
 from vapo_core.types import Problem
@@ -39,9 +39,14 @@ class View:
     reference: Reference | None
     """The policy that a KL penalty holds to, where there is one."""
 
-    def seed(self, *path: int) -> int:
-        """A seed for this probe's draws, the same at every step, so that changes along a run are not resampling noise."""
-        return child(self.seeds.evaluation, 99, *path)
+    def seed(self, stream: str, *path: int) -> int:
+        """A seed for a probe's draws, the same at every step, so that changes along a run are not resampling noise.
+
+        Args:
+            stream: `probe/purpose`; streams of different names are independent.
+            path: numbers of draws within the stream.
+        """
+        return child(self.seeds.evaluation, named(stream), *path)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,11 @@ def measure(view: View) -> Measurement:
     kept = (batch.mask & ~inside).any(1).nonzero().squeeze(1).cpu()
     if len(kept) < FEWEST:
         raise CannotRun(f"credit: {len(kept)} errors could be planted, needed are {FEWEST}")
-    sources = {"": view.recipe.values(view.world, batch, planted.problems, view.settings, view.seed(21)).values}
+    sources = {
+        "": view.recipe.values(
+            view.world, batch, planted.problems, view.settings, view.seed("credit/planted_values")
+        ).values
+    }
     truth = _true_values(view, planted.rollout)
     if truth is not None:
         sources["_exact"] = truth
@@ -129,7 +133,7 @@ def _plant(view: View) -> Planted:
     """Errors in responses to held-out problems."""
     walks = isinstance(view.world.task, Walk)
     problems = [view.held_out[i % len(view.held_out)] for i in range(WALKS if walks else TEXTS)]
-    planted = (slipped_walks if walks else corrupted_texts)(view.world, problems, view.seed(20))
+    planted = (slipped_walks if walks else corrupted_texts)(view.world, problems, view.seed("credit/planted"))
     if planted is None:
         raise CannotRun("credit: no error could be planted, for want of steps or of right demonstrations")
     return planted
@@ -167,14 +171,14 @@ def _rows(x: Tensor, kept: Tensor, mask: Tensor) -> list[np.ndarray]:
 def _boundaries(view: View) -> dict[str, float]:
     """How much of the TD error stands where steps begin, in fresh responses; nothing where every token is a step."""
     problems = [view.held_out[i % len(view.held_out)] for i in range(RESPONSES)]
-    rollout = view.world.engine.generate(problems, 1, view.seed(23))
+    rollout = view.world.engine.generate(problems, 1, view.seed("credit/responses"))
     batch = _graded(view, rollout, grade_all(view.world.task, problems, 1, rollout))
     opens = step_starts(batch.step, batch.mask)
     if opens[batch.mask].all():
         return {}
-    values = view.recipe.values(view.world, batch, problems, view.settings, view.seed(24)).values
+    values = view.recipe.values(view.world, batch, problems, view.settings, view.seed("credit/values")).values
     delta = gae(terminal_rewards(batch), values, batch.mask, 0.0)
-    truth = true_advantages(view.world, rollout, problems, PLACES, CONTINUATIONS, view.seed(25))
+    truth = true_advantages(view.world, rollout, problems, PLACES, CONTINUATIONS, view.seed("credit/truth"))
     first, critic = (x[truth.row, truth.time].cpu().numpy() for x in (opens, delta.double()))
     span = view.settings.reward_high - view.settings.reward_low
     squares = {"": critic**2, "_true": span**2 * (truth.value**2 - truth.noise)}

@@ -66,16 +66,16 @@ def measure(view: View) -> Measurement:
         CannotRun: if all advantages are equal or the update does not move the policy.
     """
     policy = view.world.policy
-    update = _flat(updated_policy(view)) - _flat(policy)
+    update = _flat(updated_policy(view, "curvature/update")) - _flat(policy)
     size = max(FEWEST, min(MOST, QUICK // len(update)))
-    other, *fresh = (fresh_batch(view, view.recipe, size, 40, number) for number in range(4))
+    other, *fresh = (fresh_batch(view, view.recipe, size, "curvature", number) for number in range(4))
     white = whitening(view.recipe, other)
     *parts, apart = [Part(some.batch, white(some)) for some in fresh]
     length = float(update.norm())
     if length == 0:
         raise CannotRun("curvature: the update does not move the policy")
-    slope = slopes(expected(view, {"": view.recipe}, 42)[""])
-    start = torch.randn(len(update), generator=torch_generator(view.seed(41))).to(update)
+    slope = slopes(expected(view, {"": view.recipe}, "curvature/slope")[""])
+    start = torch.randn(len(update), generator=torch_generator(view.seed("curvature/start"))).to(update)
     metrics = {"update_norm": length, **top_curvatures(policy, parts, apart, start)}
     metrics |= {f"kappa_{name}": metrics[f"top_{name}"] * length / slope[name] for name in slope}
     for part in ("", "_gauss_newton"):

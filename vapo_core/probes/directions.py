@@ -52,7 +52,7 @@ def block_size(policy: nn.Module) -> int:
     return max(FEWEST, min(MOST, QUICK // sum(p.numel() for p in policy.parameters() if p.requires_grad)))
 
 
-def expected(view: View, recipes: Mapping[str, Recipe], seed: int) -> dict[str, Blocks]:
+def expected(view: View, recipes: Mapping[str, Recipe], stream: str) -> dict[str, Blocks]:
     """What each recipe's credit makes of the same K blocks, at ratio 1, without extra losses; by the recipes' names.
 
     Whitening's constants are another block's.
@@ -60,14 +60,14 @@ def expected(view: View, recipes: Mapping[str, Recipe], seed: int) -> dict[str, 
     Args:
         view: the run.
         recipes: the run's, or copies that differ in credit alone.
-        seed: first number of the draws' path; equal seeds are equal responses.
+        stream: whose random numbers are drawn; equal streams are equal responses.
     """
     policy, responses = view.world.policy, block_size(view.world.policy)
-    other = fresh_batch(view, view.recipe, responses, seed)
+    other = fresh_batch(view, view.recipe, responses, stream)
     white = {name: whitening(recipe, recredit(view, other, recipe)) for name, recipe in recipes.items()}
     rows: dict[str, dict[str, list[Tensor]]] = {name: {r: [] for r in REDUCTIONS} for name in recipes}
     for number in range(BLOCKS):
-        fresh = fresh_batch(view, view.recipe, responses, seed, number + 1)
+        fresh = fresh_batch(view, view.recipe, responses, stream, number + 1)
         for name, recipe in recipes.items():
             advantages = white[name](recredit(view, fresh, recipe))
             for reduction, found in rows[name].items():
@@ -76,7 +76,7 @@ def expected(view: View, recipes: Mapping[str, Recipe], seed: int) -> dict[str, 
     return {name: Blocks(**{r: torch.stack(found) for r, found in both.items()}) for name, both in rows.items()}
 
 
-def true_gradient(view: View, seed: int) -> Tensor:
+def true_gradient(view: View, stream: str) -> Tensor:
     """[M, D] grad J over the training problems: M = 1 where it is exact, else K unbiased estimates from disjoint responses.
 
     An estimate is (1/B) sum_i (R_i - b_i) sum_t psi_t with R the whole response's verifier reward and b_i the mean reward of
@@ -87,7 +87,7 @@ def true_gradient(view: View, seed: int) -> Tensor:
         return exact[None]
     rows = []
     for number in range(BLOCKS):
-        fresh = fresh_batch(view, view.recipe, block_size(view.world.policy), seed, number + 1)
+        fresh = fresh_batch(view, view.recipe, block_size(view.world.policy), stream, number + 1)
         advantages = leave_one_out(fresh).to(fresh.batch.logp_old)[:, None].expand(fresh.batch.mask.shape)
         rows.append(summed_gradient(view.world.policy, fresh.batch, advantages / len(advantages)))
     return torch.stack(rows)

@@ -43,11 +43,11 @@ def measure(view: View) -> Measurement:
     n, so it does not rise with the success rate as a plug-in entropy does; 0 when one mode is left (METHODS h4b, R7).
     """
     shown = [view.held_out[i % len(view.held_out)] for i in range(DEMONSTRATIONS)]
-    fixed = view.world.demonstrated(shown, view.seed(2))
+    fixed = view.world.demonstrated(shown, view.seed("exploration/demonstrations"))
     with torch.no_grad():
         entropy = view.world.policy(fixed)[1][fixed.mask].mean()
     problems = view.held_out[:PROBLEMS]
-    rollout = view.world.engine.generate(problems, ANSWERS, view.seed(3))
+    rollout = view.world.engine.generate(problems, ANSWERS, view.seed("exploration/responses"))
     grades = grade_all(view.world.task, problems, ANSWERS, rollout)
     solved = np.array([g.reasoned for g in grades]).reshape(-1, ANSWERS)
     modes = np.array([g.mode for g in grades]).reshape(-1, ANSWERS)

@@ -4,30 +4,19 @@ The probe measures. Forgetting is the growth of `excess` since the end of value 
 one whose policy is frozen (policy_lr 0): for a comparison of runs to say.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 
 from vapo_core.oracles.intervals import resolvable
-from vapo_core.oracles.monte_carlo import pick_places, truth_at, values_at
+from vapo_core.oracles.monte_carlo import truth_at
+from vapo_core.oracles.rare_places import Panels, panels, replayable
 from vapo_core.oracles.truth import Truth, squared_error, value_variance
 from vapo_core.probes.base import CannotRun, Measurement, View
-from vapo_core.types import Batch, Problem, Rollout
+from vapo_core.types import Batch, Rollout
 from vapo_core.worlds.base import World
 
-RESPONSES = 256
-"""Answers of the starting policy to training problems."""
-
-PLACES = 160
-"""Places in them on text; every place where values are exact. The last token of an answer is none: nothing is left to
-learn there."""
-
-SELECTING, CONTINUATIONS = 8, 16
-"""Continuations under the starting policy that choose the critical places, and under the present one that judge the critic."""
-
-SHARE = 0.2
-"""Of the places, how many are in a panel."""
+CONTINUATIONS = 16
+"""Continuations of a place under the present policy, by which the critic is judged."""
 
 PANELS = ("rare", "frequent", "critical")
 
@@ -52,22 +41,6 @@ METRICS: dict[str, tuple[str, str]] = {
 }
 
 
-class Panels(NamedTuple):
-    """Places of the starting policy. N places in B responses."""
-
-    problems: list[Problem]
-    rollout: Rollout
-    row: np.ndarray
-    time: np.ndarray
-    members: dict[str, np.ndarray]
-    """[N] bool by panel; a panel may be empty."""
-
-    @property
-    def prompts(self) -> np.ndarray:
-        """[N] prompt of each place."""
-        return np.array([problem.prompt for problem in self.problems])[self.row]
-
-
 def measure(view: View) -> Measurement:
     """FVU of the critic on rare, frequent and critical places, E = E[(V_hat - V)^2 | panel] / Var(V), V under the present policy.
 
@@ -76,11 +49,13 @@ def measure(view: View) -> Measurement:
     if not view.recipe.credit.needs_critic:
         raise CannotRun("forgetting: this recipe has no critic")
     start = view.world.start()
-    fixed = panels(view, start)
+    fixed = panels(view.pool, start, view.seeds)
     problems, rollout, row, time, members = fixed
     if not (members["rare"].any() and members["frequent"].any()):
         raise CannotRun("forgetting: the starting policy reaches no place more rarely than others at its token")
-    truth = truth_at(view.world, rollout, problems, row, time, CONTINUATIONS, view.seed(23), view.settings)
+    truth = truth_at(
+        view.world, rollout, problems, row, time, CONTINUATIONS, view.seed("forgetting/values"), view.settings
+    )
     if not resolvable(truth, fixed.prompts):
         raise CannotRun("forgetting: Var(V) is too near 0 to explain any of it")
     variance = value_variance(truth)
@@ -100,46 +75,6 @@ def measure(view: View) -> Measurement:
     metrics["forgetting/excess"] = metrics["forgetting/fvu_rare"] - metrics["forgetting/fvu_frequent"]
     columns = {"time": time, "value": truth.value, "critic": truth.critic, "noise": truth.noise, "visits": visits}
     return Measurement(metrics, columns | {name: inside.astype(float) for name, inside in members.items()})
-
-
-def panels(view: View, start: World) -> Panels:
-    """The same places at every step, since they follow from the starting policy and seeds that no step enters.
-
-    Rare and frequent: the SHARE least and most often reached among places at the same token, for both that policy; matched
-    in position, or rare would mean late. Critical: the SHARE with the largest |V after the next token - V before it| under
-    that policy, estimated from continuations of its own, so that choosing does not favour what measuring finds.
-    """
-    problems = [view.pool[i % len(view.pool)] for i in range(RESPONSES)]
-    rollout = start.engine.generate(problems, 1, view.seed(20))
-    lasting = rollout.mask & torch.nn.functional.pad(rollout.mask[:, 1:], (0, 1))
-    exact = start.exact_at(rollout, np.zeros(1, int), np.zeros(1, int)) is not None
-    row, time = pick_places(lasting, int(lasting.sum()) if exact else PLACES, np.random.default_rng(view.seed(21)))
-    rank = standing(start.reach(problems, rollout).cpu().numpy()[row, time], time)
-    before, after = (
-        values_at(start, rollout, problems, row, time + later, SELECTING, view.seed(22, later))[0] for later in (0, 1)
-    )
-    change = standing(np.abs(after - before), np.zeros(len(time)))
-    members = {"rare": rank < SHARE, "frequent": rank > 1 - SHARE, "critical": change > 1 - SHARE}
-    return Panels(problems, rollout, row, time, members)
-
-
-def replayable(fixed: Panels) -> np.ndarray:
-    """[N] bool, rare places of every other prompt: all that a twin run may rehearse; the rest show what it learned.
-
-    By prompts, since places of one response nearly tell each other's values. None rest where one prompt has them all.
-    """
-    rare = fixed.members["rare"]
-    return rare & np.isin(fixed.prompts, np.unique(fixed.prompts[rare])[::2])
-
-
-def standing(x: np.ndarray, group: np.ndarray) -> np.ndarray:
-    """[N] share of the same group that is smaller, ties counted half: in (0, 1), 0.5 where all are equal."""
-    found = np.empty(len(x))
-    for label in np.unique(group):
-        inside = group == label
-        mine, others = x[inside][:, None], x[inside][None, :]
-        found[inside] = (others < mine).mean(1) + (others == mine).mean(1) / 2
-    return found
 
 
 def visit_ratio(world: World, start: World, fixed: Panels) -> np.ndarray:

@@ -12,7 +12,9 @@ from vapo_core.components.group_sampling import SamplingPlan
 from vapo_core.probes.base import CannotRun, View
 from vapo_core.recipe import Recipe
 from vapo_core.slots.credit import CREDIT
+from vapo_core.slots.importance import unweighted
 from vapo_core.training.collect import gather
+from vapo_core.training.learning_batch import prepare
 from vapo_core.training.update import assign_credit
 from vapo_core.types import Batch, Problem
 
@@ -26,11 +28,13 @@ class Fresh(NamedTuple):
 
     batch: Batch
     advantages: Tensor
-    """[B, T] before whitening, in reward units; 0 where masked."""
+    """[B, T] before whitening and importance weights, in reward units; 0 where masked."""
     problems: list[Problem]
     """B problems, one per response."""
     rewards: Tensor
     """[B] verifier rewards in [0, 1], unshaped."""
+    weights: Tensor
+    """[B, T] the recipe's importance weights; 1 for an exact engine."""
 
 
 class DrawnPrompts:
@@ -52,11 +56,11 @@ class Whitening(NamedTuple):
     shift: float
 
     def __call__(self, fresh: Fresh) -> Tensor:
-        """[B, T] whitened advantages, 0 where masked."""
-        return (self.scale * fresh.advantages + self.shift).where(fresh.batch.mask, 0.0)
+        """[B, T] advantages as the policy loss takes them, whitened and weighted; 0 where masked."""
+        return ((self.scale * fresh.advantages + self.shift) * fresh.weights).where(fresh.batch.mask, 0.0)
 
 
-def fresh_batch(view: View, recipe: Recipe, responses: int, seed: int, number: int = 0) -> Fresh:
+def fresh_batch(view: View, recipe: Recipe, responses: int, stream: str, number: int = 0) -> Fresh:
     """Sample, grade and credit about `responses` responses to training problems drawn with replacement.
 
     So prompts are independent clusters, also where the pool has no more of them than the batch.
@@ -65,19 +69,24 @@ def fresh_batch(view: View, recipe: Recipe, responses: int, seed: int, number: i
         view: the run.
         recipe: the run's recipe, or a copy of it; its plan is replaced by one of few answers per prompt.
         responses: how many, rounded down to whole groups.
-        seed: first number of the draw's path.
-        number: which batch of that path; its prompts and samples are independent of the others'.
+        stream: whose random numbers are drawn, as `View.seed` takes it.
+        number: which batch of that stream; its prompts and samples are independent of the others'.
     """
     grouped = recipe.credit == CREDIT["group_relative"]
     answers = recipe.group_sampling.answers if grouped else min(ANSWERS, recipe.group_sampling.answers)
     plan = SamplingPlan(responses // answers, answers)
-    plain = replace(recipe, group_sampling=plan, whiten=lambda x, mask: x)
-    stream = DrawnPrompts(view.pool, view.seed(seed, number, 2))
-    graded = gather(view.world, plain, view.settings, stream, 0, view.seed(seed, number, 0))
-    asked = [p for p in graded.problems for _ in range(answers)]
-    valued = recipe.values(view.world, graded.batch, asked, view.settings, view.seed(seed, number, 1))
-    advantages = assign_credit(graded.batch, valued.values, plain).advantages
-    return Fresh(graded.batch, advantages, asked, torch.tensor([grade.reward for grade in graded.grades]))
+    plain = replace(recipe, group_sampling=plan, whiten=lambda x, mask: x, importance=unweighted)
+    prompts = DrawnPrompts(view.pool, view.seed(f"{stream}/prompts", number))
+    graded = gather(view.world, plain, view.settings, prompts, 0, view.seed(f"{stream}/sampling", number))
+    seed = view.seed(f"{stream}/values", number)
+    found = prepare(view.world, plain, view.settings, view.policy, view.reference, graded, seed)
+    return Fresh(
+        found.batch,
+        found.credited.advantages,
+        [p for p in graded.problems for _ in range(answers)],
+        torch.tensor([grade.reward for grade in graded.grades]),
+        recipe.importance(found.gap),
+    )
 
 
 def recredit(view: View, fresh: Fresh, recipe: Recipe) -> Fresh:

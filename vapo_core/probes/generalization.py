@@ -25,11 +25,11 @@ def measure(view: View) -> Measurement:
     """
     metrics: dict[str, float] = {}
     for number, split in enumerate(view.world.task.splits):
-        rng = np.random.default_rng(view.seed(7, number))
+        rng = np.random.default_rng(view.seed("generalization/problems", number))
         problems = view.world.task.sample(rng, PROBLEMS, split)
         if split == "train":
             problems = [view.pool[i % len(view.pool)] for i in range(PROBLEMS)]
-        rollout = view.world.engine.generate(problems, 1, view.seed(8, number))
+        rollout = view.world.engine.generate(problems, 1, view.seed("generalization/responses", number))
         exact = view.world.exact_at(rollout, np.arange(PROBLEMS), np.zeros(PROBLEMS, int))
         right = [g.reward == 1.0 for g in grade_all(view.world.task, problems, 1, rollout)] if exact is None else exact
         metrics[f"generalization/accuracy_{split}"] = float(np.mean(right))

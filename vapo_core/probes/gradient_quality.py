@@ -77,9 +77,10 @@ def measure(view: View) -> Measurement:
         CannotRun: if all advantages are equal, or a gradient's power is not to be told from zero.
     """
     policy = view.world.policy
-    blocks, truth = expected(view, {"": view.recipe}, 60)[""]._asdict(), true_gradient(view, 61)
-    white = whitening(view.recipe, fresh_batch(view, view.recipe, block_size(policy), 60))
-    fresh = fresh_batch(view, view.recipe, responses_for(policy), 62)
+    blocks = expected(view, {"": view.recipe}, "gradient_quality")[""]._asdict()
+    truth = true_gradient(view, "gradient_quality/truth")
+    white = whitening(view.recipe, fresh_batch(view, view.recipe, block_size(policy), "gradient_quality"))
+    fresh = fresh_batch(view, view.recipe, responses_for(policy), "gradient_quality/noise")
     noise = traces(policy, fresh, white(fresh), view.recipe.group_sampling.answers)
     batch = view.settings.responses_per_step // view.settings.mini_batches
     squares = {name: square(rows) for name, rows in blocks.items()}

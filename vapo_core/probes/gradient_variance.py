@@ -85,7 +85,9 @@ def measure(view: View) -> Measurement:
         CannotRun: if all advantages are equal or every gradient is zero.
     """
     policy = view.world.policy
-    other, fresh = (fresh_batch(view, view.recipe, responses_for(policy), 4, number) for number in range(2))
+    other, fresh = (
+        fresh_batch(view, view.recipe, responses_for(policy), "gradient_variance", number) for number in range(2)
+    )
     batch = fresh.batch
     weights = -whitening(view.recipe, other)(fresh)
     layers = layer_gradients(policy, batch, weights)

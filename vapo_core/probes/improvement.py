@@ -56,17 +56,20 @@ def measure(view: View) -> Measurement:
 
     So updates along a run are independent, and the share of them that lower J can be counted.
     """
-    return compare(view, updated_policy(view, view.step))
+    return compare(view, updated_policy(view, "improvement", view.step), "improvement")
 
 
-def compare(view: View, after: nn.Module) -> Measurement:
+def compare(view: View, after: nn.Module, stream: str) -> Measurement:
     """What the run's recipe predicts of the step from its policy to `after`, and the truth, over the training problems.
+
+    Args:
+        stream: whose random numbers draw the fresh responses.
 
     Raises:
         CannotRun: if all advantages of a fresh batch are equal, so that nothing is predicted.
     """
     unselected = replace(view.recipe, select_groups=lambda rewards: torch.ones(len(rewards), dtype=torch.bool))
-    other, fresh = (fresh_batch(view, unselected, RESPONSES, 50, number) for number in range(2))
+    other, fresh = (fresh_batch(view, unselected, RESPONSES, f"{stream}/fresh", number) for number in range(2))
     batch = fresh.batch
     with torch.no_grad():
         step = Step(*view.world.policy(batch), *after(batch))

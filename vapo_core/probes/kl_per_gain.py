@@ -24,6 +24,7 @@ from vapo_core.probes.directions import (
     true_gradient,
 )
 from vapo_core.probes.expected_gradients import product
+from vapo_core.training.mismatch import recompute_logprobs
 from vapo_core.types import Batch
 
 RESPONSES = 256
@@ -74,11 +75,12 @@ def measure(view: View) -> Measurement:
 
     Products are of disjoint blocks of responses, so that noise of a direction counts neither in d'Fd nor in the gain.
     """
-    truth = true_gradient(view, 71)
+    truth = true_gradient(view, "kl_per_gain/truth")
     problems = [view.pool[i % len(view.pool)] for i in range(RESPONSES)]
-    batch = Batch.ungraded(view.world.engine.generate(problems, 1, view.seed(72)))
+    rollout = view.world.engine.generate(problems, 1, view.seed("kl_per_gain/responses"))
+    batch, _ = recompute_logprobs(Batch.ungraded(rollout), view.world.engine, view.policy)
     mc = replace(view.recipe, length_adaptive_gae=lambda lengths: torch.ones(len(lengths), device=lengths.device))
-    found = expected(view, {"": view.recipe, "_mc": mc}, 70)
+    found = expected(view, {"": view.recipe, "_mc": mc}, "kl_per_gain")
     named = {f"{r}{credit}": rows for credit, both in found.items() for r, rows in both._asdict().items()}
     metrics = compare(view, named, truth, batch)
     for credit in CREDITS:

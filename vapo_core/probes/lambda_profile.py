@@ -95,7 +95,7 @@ def measure(view: View) -> Measurement:
         raise CannotRun("lambda_profile: this recipe has no critic, so no lambda")
     gradient = view.world.exact_gradient(view.pool)
     problems, rollout, batch, size = _sample(view, exact=gradient is not None)
-    values = view.recipe.values(view.world, batch, problems, view.settings, view.seed(33)).values
+    values = view.recipe.values(view.world, batch, problems, view.settings, view.seed("lambda_profile/values")).values
     rules = _rules(view, batch, values)
     advantages = torch.stack([
         view.recipe.credit.assign(batch, values, lam, view.recipe.decoupled_gae(lam))[0] for lam in rules.lam
@@ -140,9 +140,9 @@ def _sample(view: View, exact: bool) -> tuple[list[Problem], Rollout, Batch, int
     answers = view.recipe.group_sampling.answers if exact else 1
     prompts = max(1, RESPONSES // answers)
     number = GROUPS if exact else GROUPS // 8  # sampled truth costs more, and answers no question of gradients
-    drawn = np.random.default_rng(view.seed(30)).integers(len(view.pool), size=number * prompts)
+    drawn = np.random.default_rng(view.seed("lambda_profile/prompts")).integers(len(view.pool), size=number * prompts)
     problems = [view.pool[i] for i in drawn]
-    rollout = view.world.engine.generate(problems, answers, view.seed(31))
+    rollout = view.world.engine.generate(problems, answers, view.seed("lambda_profile/responses"))
     grades = grade_all(view.world.task, problems, answers, rollout)
     shaping = view.recipe.shape_reward(rollout.mask.sum(1).cpu(), view.world.task.max_tokens)
     batch = to_batch(rollout, grades, answers, reward_values(grades, view.settings) + shaping)
@@ -162,7 +162,7 @@ def _squared_errors(
     view: View, problems: list[Problem], rollout: Rollout, advantages: Tensor
 ) -> tuple[np.ndarray, np.ndarray]:
     """(response [N], squared error [R, N] in reward units, unbiased) at tokens that are not their response's last."""
-    truth = true_advantages(view.world, rollout, problems, PLACES, CONTINUATIONS, view.seed(34))
+    truth = true_advantages(view.world, rollout, problems, PLACES, CONTINUATIONS, view.seed("lambda_profile/truth"))
     if not len(truth.row):
         raise CannotRun("lambda_profile: all responses are one token long")
     span = view.settings.reward_high - view.settings.reward_low

@@ -62,10 +62,12 @@ def measure(view: View) -> Measurement:
     if view.world.exact_change(view.world.policy, view.pool) is None:
         raise CannotRun("large_update: signs of changes of J are counted only where J is exact")
     after = large_update(view)
-    split = compare(view, after).metrics
+    split = compare(view, after, "large_update").metrics
     metrics = {name: split[f"improvement/{name}"] for name, *_ in _LARGE if f"improvement/{name}" in split}
     metrics["delta_j"] = _change(view, after)
-    changes = np.array([_change(view, updated_policy(view, draw)) for draw in draws_of(view.step)])
+    changes = np.array(
+        [_change(view, updated_policy(view, "large_update/sampled", draw)) for draw in draws_of(view.step)]
+    )
     metrics |= {
         "signal": float(changes.mean()),
         "noise": float(changes.std(ddof=1)),
@@ -75,8 +77,8 @@ def measure(view: View) -> Measurement:
 
 
 def draws_of(step: int) -> range:
-    """Numbers of the sampled updates of a step: other ones at every step, and none that another probe draws."""
-    return range(10**6 + DRAWS * step, 10**6 + DRAWS * (step + 1))
+    """Numbers of the sampled updates of a step: other ones at every step."""
+    return range(DRAWS * step, DRAWS * (step + 1))
 
 
 def large_update(view: View) -> nn.Module:
@@ -86,10 +88,10 @@ def large_update(view: View) -> nn.Module:
     """
     plan = view.recipe.group_sampling
     grown = replace(view, recipe=replace(view.recipe, group_sampling=_times(plan)))
-    batch, credited = credited_batch(grown, 10**6 + view.step)
+    batch, credited = credited_batch(grown, "large_update", view.step)
     policy = copy.deepcopy(view.policy)
     prime(policy, loss_gradient(policy.module, batch, credited, view.recipe))
-    return stepped(grown, batch, credited, policy, view.step)
+    return stepped(grown, batch, credited, policy, "large_update", view.step)
 
 
 def _times(plan: SamplingPlan) -> SamplingPlan:

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from vapo_core.probes.base import Measurement, View
 from vapo_core.seeds import torch_generator
 from vapo_core.tasks.base import verify_all
-from vapo_core.training.collect import gather, with_reference
+from vapo_core.training.collect import gather
 from vapo_core.training.learner import Learner
+from vapo_core.training.learning_batch import prepare
+from vapo_core.training.mismatch import recompute_logprobs
 from vapo_core.training.prompts import PromptStream
-from vapo_core.training.update import assign_credit, update
+from vapo_core.training.update import update
 from vapo_core.types import AdvantageBatch, Batch, Problem
 
 RESPONSES = 512
@@ -47,10 +49,10 @@ METRICS: dict[str, tuple[str, str]] = {
 
 def measure(view: View) -> Measurement:
     """KL per response and by quarter, ratios outside the clip, and the true change of J by one update."""
-    after = updated_policy(view)
+    after = updated_policy(view, "policy_shift")
     problems = [view.held_out[i % len(view.held_out)] for i in range(RESPONSES)]
-    rollout = view.world.engine.generate(problems, 1, view.seed(11))
-    batch = Batch.ungraded(rollout)
+    rollout = view.world.engine.generate(problems, 1, view.seed("policy_shift/responses"))
+    batch, _ = recompute_logprobs(Batch.ungraded(rollout), view.world.engine, view.policy)
     with torch.no_grad():
         log_ratio = (after(batch)[0] - batch.logp_old).where(batch.mask, 0.0)
     kl = torch.expm1(log_ratio) - log_ratio  # k3 of KL(old || new) under samples of old
@@ -71,31 +73,37 @@ def measure(view: View) -> Measurement:
     return Measurement(metrics)
 
 
-def updated_policy(view: View, draw: int = 0) -> nn.Module:
+def updated_policy(view: View, stream: str, draw: int = 0) -> nn.Module:
     """A copy of the policy after one more update; the run's own networks and optimisers are not touched.
 
-    Args: draw, which prompts and samples: the same at every step unless it says otherwise.
+    Args:
+        stream: whose random numbers choose prompts, samples and mini-batches.
+        draw: which of that stream's; equal draws are equal updates.
     """
-    return stepped(view, *credited_batch(view, draw), copy.deepcopy(view.policy), draw)
+    return stepped(view, *credited_batch(view, stream, draw), copy.deepcopy(view.policy), stream, draw)
 
 
-def credited_batch(view: View, draw: int = 0) -> tuple[Batch, AdvantageBatch]:
+def credited_batch(view: View, stream: str, draw: int = 0) -> tuple[Batch, AdvantageBatch]:
     """What one RL step of the recipe would learn from. Args: as `updated_policy`."""
-    stream = PromptStream(view.pool, view.recipe.group_sampling, view.seed(9, draw))
-    graded = gather(view.world, view.recipe, view.settings, stream, 0, view.seed(10, draw))
-    batch = with_reference(graded.batch, view.reference, view.world.ranks)
-    asked = [p for p in graded.problems for _ in range(view.recipe.group_sampling.answers)]
-    valued = view.recipe.values(view.world, batch, asked, view.settings, view.seed(12, draw))
-    return batch, assign_credit(batch, valued.values, view.recipe)
+    prompts = PromptStream(view.pool, view.recipe.group_sampling, view.seed(f"{stream}/prompts", draw))
+    graded = gather(view.world, view.recipe, view.settings, prompts, 0, view.seed(f"{stream}/sampling", draw))
+    found = prepare(
+        view.world, view.recipe, view.settings, view.policy, view.reference, graded, view.seed(f"{stream}/values", draw)
+    )
+    return found.batch, found.credited
 
 
-def stepped(view: View, batch: Batch, credited: AdvantageBatch, policy: Learner, draw: int = 0) -> nn.Module:
+def stepped(
+    view: View, batch: Batch, credited: AdvantageBatch, policy: Learner, stream: str, draw: int = 0
+) -> nn.Module:
     """The policy of a learner after the recipe's update on a batch, the critic's on a copy.
 
-    Args: policy, changed in place; draw, which mini-batches.
+    Args:
+        policy: changed in place.
+        stream, draw: as of `updated_policy`, for the mini-batches.
     """
-    critic = copy.deepcopy(view.critic)
-    update(batch, credited, view.recipe, view.settings, policy, critic, torch_generator(view.seed(13, draw)))
+    critic, generator = copy.deepcopy(view.critic), torch_generator(view.seed(f"{stream}/shuffle", draw))
+    update(batch, credited, view.recipe, view.settings, policy, critic, generator)
     return policy.module
 
 

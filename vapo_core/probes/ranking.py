@@ -42,11 +42,11 @@ METRICS: dict[str, tuple[str, str]] = {
 
 def measure(view: View) -> Measurement:
     """Gap captured on held-out problems; see `captured`."""
-    found = captured(view, view.held_out)
+    found = captured(view, view.held_out, "ranking")
     return Measurement({f"ranking/{name}": x for name, x in found.items()})
 
 
-def captured(view: View, problems: Sequence[Problem], *path: int) -> dict[str, float]:
+def captured(view: View, problems: Sequence[Problem], stream: str, *path: int) -> dict[str, float]:
     """Gap captured on alternative next steps = sum sign(V_hat_a - V_hat_b)(V_a - V_b) / sum |V_a - V_b| over pairs.
 
     Alternatives differ, start from one prefix and do not end the response: after its end a critic says nothing. Walk: both
@@ -56,7 +56,7 @@ def captured(view: View, problems: Sequence[Problem], *path: int) -> dict[str, f
     Args:
         view: the run.
         problems: what is answered.
-        path: sets the draws apart from others'.
+        stream, path: whose random numbers are drawn, and which of them.
 
     Raises:
         CannotRun: without a critic, or if there is nothing to choose between.
@@ -64,15 +64,15 @@ def captured(view: View, problems: Sequence[Problem], *path: int) -> dict[str, f
     if not view.recipe.credit.needs_critic:
         raise CannotRun("ranking: this recipe has no critic")
     asked = [problems[i % len(problems)] for i in range(RESPONSES)]
-    rollout = view.world.engine.generate(asked, 1, view.seed(16, *path))
-    found = view.world.branches(asked, rollout, PLACES, view.seed(17, *path))
+    rollout = view.world.engine.generate(asked, 1, view.seed(f"{stream}/responses", *path))
+    found = view.world.branches(asked, rollout, PLACES, view.seed(f"{stream}/branches", *path))
     first, second = pairs(found.place)
     if not len(first):
         raise CannotRun("ranking: no place has two next steps to choose between")
     critic = critic_at(view.world.critic, found.responses, found.row, found.time, view.settings)
     places = (view.world, found.responses, found.problems, found.row, found.time)
-    value, noise = values_at(*places, CONTINUATIONS, view.seed(18, *path))
-    halves = [values_at(*places, HALF, view.seed(19, half, *path))[0] for half in range(2)]
+    value, noise = values_at(*places, CONTINUATIONS, view.seed(f"{stream}/values", *path))
+    halves = [values_at(*places, HALF, view.seed(f"{stream}/halves", half, *path))[0] for half in range(2)]
     one, other = (half[first] - half[second] for half in halves)
     gap = mean_gap(one, other)
     prompts = np.array([problem.prompt for problem in found.problems])[found.row[first]]

@@ -82,10 +82,14 @@ class Places(NamedTuple):
     """The responses they are in."""
 
 
-def truth_of(view: View, split: str, responses: int = RESPONSES, places: int = 128) -> Places:
+def truth_of(
+    view: View, split: str, stream: str = "value_error", responses: int = RESPONSES, places: int = 128
+) -> Places:
     """Places of one answer to each of some problems; drawn alike at every step.
 
-    Args: places, on text; every token where values are exact.
+    Args:
+        stream: whose random numbers are drawn.
+        places: on text; every token where values are exact.
 
     Raises:
         CannotRun: if the recipe has no critic.
@@ -94,8 +98,8 @@ def truth_of(view: View, split: str, responses: int = RESPONSES, places: int = 1
         raise CannotRun("value_error: this recipe has no critic")
     number, problems = SPLITS.index(split), {"held_out": view.held_out, "train": view.pool}[split]
     repeated = [problems[i % len(problems)] for i in range(responses)]
-    rollout = view.world.engine.generate(repeated, 1, view.seed(0, number))
-    truth = sampled_truth(view.world, repeated, rollout, view.seed(1, number), view.settings, places)
+    rollout = view.world.engine.generate(repeated, 1, view.seed(f"{stream}/responses", number))
+    truth = sampled_truth(view.world, repeated, rollout, view.seed(f"{stream}/places", number), view.settings, places)
     return Places(truth, np.array([problem.prompt for problem in repeated])[truth.row], rollout)
 
 

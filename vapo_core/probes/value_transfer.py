@@ -88,13 +88,19 @@ def measure(view: View) -> Measurement:
 def judged(view: View, split: str) -> Judged | None:
     """Places of answers to problems of a split, drawn alike at every step; none if hardly any answer is right."""
     number = SPLITS.index(split)
-    problems = view.world.task.sample(np.random.default_rng(view.seed(30, number)), RESPONSES, split)
-    rollout = view.world.engine.generate(problems, 1, view.seed(31, number))
+    problems = view.world.task.sample(
+        np.random.default_rng(view.seed("value_transfer/problems", number)), RESPONSES, split
+    )
+    rollout = view.world.engine.generate(problems, 1, view.seed("value_transfer/responses", number))
     if np.mean([grade.reward for grade in grade_all(view.world.task, problems, 1, rollout)]) < LEAST_RIGHT:
         return None
-    truth = sampled_truth(view.world, problems, rollout, view.seed(32, number), view.settings, PLACES, HALF)
+    truth = sampled_truth(
+        view.world, problems, rollout, view.seed("value_transfer/values", number), view.settings, PLACES, HALF
+    )
     at = (view.world, rollout, problems, truth.row, truth.time)
-    other = values_at(*at, HALF, view.seed(33, number))[0] if truth.noise.any() else truth.value
+    other = (
+        values_at(*at, HALF, view.seed("value_transfer/other_values", number))[0] if truth.noise.any() else truth.value
+    )
     return Judged(truth, other, np.array([problem.prompt for problem in problems])[truth.row])
 
 
@@ -169,8 +175,10 @@ def _ranked(view: View, splits: list[str]) -> dict[str, float]:
 
 def _gap(view: View, split: str) -> float | None:
     number = SPLITS.index(split)
-    problems = view.world.task.sample(np.random.default_rng(view.seed(34, number)), RESPONSES, split)
+    problems = view.world.task.sample(
+        np.random.default_rng(view.seed("value_transfer/baseline_problems", number)), RESPONSES, split
+    )
     try:
-        return captured(view, problems, 35, number)["gap_captured"]
+        return captured(view, problems, "value_transfer/gap", number)["gap_captured"]
     except CannotRun:
         return None

@@ -14,7 +14,7 @@ from vapo_core.types import Problem
 from vapo_core.worlds.base import World
 
 
-def held_out(world: World, evaluation: Evaluation, seed: int) -> list[Problem]:
+def held_out_problems(world: World, evaluation: Evaluation, seed: int) -> list[Problem]:
     """The evaluation problems of a seed."""
     return world.task.sample(np.random.default_rng(seed), evaluation.problems, "held_out")
 

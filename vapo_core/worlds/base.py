@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from vapo_core.distributed.ranks import Ranks
-from vapo_core.oracles.kept import Continued
+from vapo_core.oracles.monte_carlo import Continued
 from vapo_core.rollout.base import Engine
 from vapo_core.tasks.base import Task
 from vapo_core.types import Batch, Problem, Rollout

@@ -20,8 +20,7 @@ from vapo_core.models.policy import LanguagePolicy, Passes
 from vapo_core.models.saving import mend_generation_config, try_saving
 from vapo_core.models.text import uses_template
 from vapo_core.models.value_models import on_backbone, read_values
-from vapo_core.oracles.kept import Continued
-from vapo_core.oracles.monte_carlo import pick_places, step_starts
+from vapo_core.oracles.monte_carlo import Continued, pick_places, step_starts
 from vapo_core.rollout.asking import check_problems
 from vapo_core.rollout.engines import ENGINES
 from vapo_core.seeds import child

@@ -12,7 +12,7 @@ from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
 from vapo_core.distributed.ranks import Ranks, Single
-from vapo_core.oracles.kept import Continued
+from vapo_core.oracles.monte_carlo import Continued
 from vapo_core.seeds import torch_generator
 from vapo_core.tasks.walk import ACTIONS, LEFT, NAMES, RIGHT, STOP, Walk, WalkPath
 from vapo_core.types import Batch, Problem, Rollout

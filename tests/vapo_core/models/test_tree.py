@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from tests.support.full_tree import full_tree
 from vapo_core.models.base_model import build_model, character_tokenizer
-from vapo_core.oracles.tree import full_tree
 from vapo_core.rollout.transformers import TransformersEngine
 
 TOKENIZER = character_tokenizer("abq")

@@ -41,7 +41,7 @@ def test_a_network_that_can_hold_the_truth_has_no_floor(cache):
     found = read(view)
     for split in ("held_out", "train"):
         assert found[f"fvu_{split}"] == pytest.approx(0, abs=0.01)
-        whole = unexplained(truth_of(view, split, SCORED, PLACES).truth)
+        whole = unexplained(truth_of(view, split, "approximation_floor/scored", SCORED, PLACES).truth)
         assert found[f"fvu_{split}"] + found[f"excess_{split}"] == pytest.approx(whole)
         assert whole > 2
         assert found[f"excess_low_{split}"] < found[f"excess_{split}"] < found[f"excess_high_{split}"]
@@ -52,7 +52,7 @@ def test_quarters_of_floor_and_excess_add_up(cache):
     """Weighted by their places: they share one Var(V)."""
     view = view_of("walk", cache)
     found = read(view)
-    truth = truth_of(view, "held_out", SCORED, PLACES).truth
+    truth = truth_of(view, "held_out", "approximation_floor/scored", SCORED, PLACES).truth
     share = np.bincount(truth.quarter, minlength=4) / len(truth.value)
     for name in ("fvu", "excess"):
         parts = [found[f"{name}_q{q}"] for q in range(1, 5)]

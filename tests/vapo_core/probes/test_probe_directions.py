@@ -35,7 +35,7 @@ def blind(view):
 def test_grad_j_from_samples_is_the_exact_one(cache):
     """Along the exact gradient and in every coordinate within noise: leave-one-out takes nothing away in expectation."""
     view = view_of("walk", cache, numbers={"responses_per_step": 256})
-    exact, rows = view.world.exact_gradient(view.pool), true_gradient(blind(view), 5)
+    exact, rows = view.world.exact_gradient(view.pool), true_gradient(blind(view), "test")
     along = (rows @ exact / exact.square().sum()).numpy()
     error = along.std(ddof=1) / np.sqrt(len(along))
     assert abs(along.mean() - 1) < 4 * error < 0.2
@@ -43,13 +43,13 @@ def test_grad_j_from_samples_is_the_exact_one(cache):
     seen = spread > 1e-6
     z = ((rows.mean(0) - exact) / spread)[seen]
     assert float(z.square().mean()) < 3  # Student's with 7 degrees of freedom has 1.4, coordinates are correlated
-    assert torch.equal(true_gradient(view, 5), exact[None])
+    assert torch.equal(true_gradient(view, "test"), exact[None])
 
 
 def test_at_lambda_1_token_mean_points_along_grad_j(cache):
     """R5: grad J / E l under token mean, whatever the critic says; sequence mean points elsewhere."""
     view = view_of("walk", cache, "ppo", numbers={"fixed_lambda": 1.0, "mu": 0.0})
-    blocks, exact = expected(view, {"own": view.recipe}, 7)["own"], view.world.exact_gradient(view.pool)
+    blocks, exact = expected(view, {"own": view.recipe}, "test")["own"], view.world.exact_gradient(view.pool)
     cosines = {
         k: float(x.mean(0) @ exact) / np.sqrt(square(x) * square(exact[None])) for k, x in blocks._asdict().items()
     }
@@ -60,12 +60,12 @@ def test_at_lambda_1_token_mean_points_along_grad_j(cache):
 def test_credit_given_again_is_that_of_a_batch_sampled_with_it(cache):
     view = view_of("walk", cache)
     other = replace(view.recipe, length_adaptive_gae=lambda lengths: torch.full((len(lengths),), 0.3))
-    fresh = fresh_batch(view, view.recipe, 64, 8)
+    fresh = fresh_batch(view, view.recipe, 64, "test")
     assert recredit(view, fresh, view.recipe) is fresh
-    found, wanted = recredit(view, fresh, other), fresh_batch(view, other, 64, 8)
+    found, wanted = recredit(view, fresh, other), fresh_batch(view, other, 64, "test")
     torch.testing.assert_close(found.advantages, wanted.advantages)
     assert not torch.allclose(found.advantages, fresh.advantages)
-    both = expected(view, {"own": view.recipe, "other": other}, 8)
+    both = expected(view, {"own": view.recipe, "other": other}, "test")
     assert not torch.allclose(both["own"].token, both["other"].token)
 
 
@@ -86,7 +86,7 @@ def test_leave_one_out_by_hand():
 
     def fresh(group: list[int]) -> Fresh:
         batch = Batch({}, mask, zeros, zeros, zeros[:, 0], zeros[:, 0].bool(), torch.tensor(group), zeros.long())
-        return Fresh(batch, zeros, [], rewards)
+        return Fresh(batch, zeros, [], rewards, torch.ones_like(zeros))
 
     assert leave_one_out(fresh([0, 0, 1, 1])).tolist() == [1, -1, 0, 0]
     assert leave_one_out(fresh([0, 1, 2, 3])).tolist() == pytest.approx([1, -1 / 3, -1 / 3, -1 / 3])

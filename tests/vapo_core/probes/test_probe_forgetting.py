@@ -8,9 +8,10 @@ import torch
 
 from tests.support.worlds import run, small_spec, trainer_of, view_of
 from tests.vapo_core.probes.test_probe_value_error import Critic, flat
+from vapo_core.oracles.rare_places import panels, replayable, standing
 from vapo_core.oracles.truth import Truth, position_variance
 from vapo_core.probes import PROBES, CannotRun, forgetting
-from vapo_core.probes.forgetting import panels, position_error, replayable, standing, visit_ratio
+from vapo_core.probes.forgetting import position_error, visit_ratio
 
 
 def read(view) -> dict[str, float]:
@@ -28,7 +29,7 @@ class Overwritten(Critic):
 
 def cells_of(view, panel: str):
     """(decision, state) of a panel's places in the walk."""
-    fixed = panels(view, view.world.start())
+    fixed = panels(view.pool, view.world.start(), view.seeds)
     at = [fixed.rollout.inputs[name][fixed.row, fixed.time] for name in ("decision", "state")]
     inside = torch.from_numpy(fixed.members[panel])
     return at[0][inside], at[1][inside]
@@ -136,7 +137,7 @@ def test_visits_fall_where_the_policy_no_longer_goes(cache):
     view = view_of("walk", cache)
     view = replace(view, pool=view.pool[:1])  # other problems share states: one walker's left is another's right
     start = view.world.start()
-    fixed = panels(view, start)
+    fixed = panels(view.pool, start, view.seeds)
     with torch.no_grad():
         view.world.policy.head.bias[0] = -60.0
     ratio = visit_ratio(view.world, start, fixed)
@@ -193,7 +194,7 @@ def with_members(monkeypatch, fixed, **members):
 def test_without_rare_or_frequent_places_there_is_nothing_to_forget(cache, monkeypatch):
     """Neither where all places are reached alike, nor where only one of the two panels is empty."""
     view = view_of("walk", cache)
-    fixed = panels(view, view.world.start())
+    fixed = panels(view.pool, view.world.start(), view.seeds)
     for panel in ("rare", "frequent"):
         with_members(monkeypatch, fixed, **{panel: np.zeros(len(fixed.row), bool)})
         with pytest.raises(CannotRun, match="more rarely"):
@@ -207,7 +208,7 @@ def test_without_rare_or_frequent_places_there_is_nothing_to_forget(cache, monke
 def test_metrics_of_places_that_are_not_there_are_left_out(cache, monkeypatch):
     """No critical places, and no rare place with two others at its token."""
     view = view_of("walk", cache)
-    fixed = panels(view, view.world.start())
+    fixed = panels(view.pool, view.world.start(), view.seeds)
     with_members(monkeypatch, fixed, critical=np.zeros(len(fixed.row), bool))
     unknown = np.where(fixed.members["rare"], np.nan, 0)
     monkeypatch.setattr(forgetting, "position_error", lambda truth: position_error(truth) + unknown)
@@ -227,7 +228,7 @@ def test_shares_of_a_variance_that_may_be_zero_are_left_out(cache, monkeypatch):
 def test_the_rare_places_of_every_other_prompt_are_kept_from_rehearsal(cache, monkeypatch):
     """A critic wrong on them alone: fvu_rare_kept is 0.20, fvu_rare less by the share of rare places that are kept."""
     view = view_of("lm", cache)
-    fixed = panels(view, view.world.start())
+    fixed = panels(view.pool, view.world.start(), view.seeds)
     rare, allowed = fixed.members["rare"], replayable(fixed)
     kept = rare & ~allowed
     assert allowed.any()

@@ -37,7 +37,7 @@ def planted(rho: float, lengths: np.ndarray, size: int = 12, seed: int = 0) -> F
     zeros, each = torch.zeros(mask.shape), torch.zeros(count)
     inputs = {"x": rho**0.5 * shared + (1 - rho) ** 0.5 * own}
     batch = Batch(inputs, mask, zeros, zeros, each, each.bool(), torch.arange(count), zeros.long())
-    return Fresh(batch, mask.float(), [], each)
+    return Fresh(batch, mask.float(), [], each, torch.ones(mask.shape))
 
 
 def lengths_of(count: int, seed: int = 0) -> np.ndarray:
@@ -95,12 +95,12 @@ def test_quality_is_that_of_simulated_batches(cache):
     """Q from a thousand batches of one optimiser step's size, with grad J known: both reductions."""
     view = view_of("walk", cache, "ppo", numbers={"responses_per_step": 64, "mini_batches": 2})
     metrics = PROBES["gradient_quality"](view).metrics
-    white = whitening(view.recipe, fresh_batch(view, view.recipe, 4096, 90))
+    white = whitening(view.recipe, fresh_batch(view, view.recipe, 4096, "test/whitening"))
     single = replace(view.recipe, group_sampling=SamplingPlan(32, 1))
     truth = view.world.exact_gradient(view.pool)
     rows = {name: [] for name in REDUCTIONS}
     for number in range(600):
-        fresh = fresh_batch(view, single, 32, 91, number)
+        fresh = fresh_batch(view, single, 32, "test", number)
         for name, found in rows.items():
             weights = reduced(name, white(fresh), fresh.batch.mask)
             found.append(summed_gradient(view.world.policy, fresh.batch, weights))

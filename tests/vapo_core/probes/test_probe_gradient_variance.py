@@ -222,7 +222,7 @@ def test_expected_gradients_of_the_walk_follow_theory(cache, monkeypatch):
 
 def test_frozen_whitening_is_the_recipes_own_on_the_batch_it_came_from(cache):
     view = view_of("walk", cache)
-    fresh = fresh_batch(view, view.recipe, 32, 4)
+    fresh = fresh_batch(view, view.recipe, 32, "test")
     expected = view.recipe.whiten(fresh.advantages, fresh.batch.mask)
     torch.testing.assert_close(whitening(view.recipe, fresh)(fresh), expected, atol=1e-5, rtol=1e-5)
     assert len(fresh.problems) == len(fresh.rewards) == 32

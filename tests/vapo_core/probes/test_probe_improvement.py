@@ -39,7 +39,7 @@ def test_a_tiny_step_along_the_exact_gradient_has_slope_one(cache, monkeypatch):
     """Delta J, the true surrogate and the recipe's own prediction agree to first order; no shift is left."""
     monkeypatch.setattr(improvement, "RESPONSES", 8192)
     view = with_token_mean(view_of("walk", cache, "ppo", numbers=PLAIN))
-    numbers = found(compare(view, moved(view, view.world.exact_gradient(view.pool), 0.02)))
+    numbers = found(compare(view, moved(view, view.world.exact_gradient(view.pool), 0.02), "test"))
     assert numbers["delta_j"] > 0
     for name in ("surrogate", "predicted"):
         slope, error = numbers["delta_j"] / numbers[name], numbers[f"{name}_se"] / numbers[name]
@@ -58,7 +58,7 @@ def test_the_split_adds_up_and_the_shift_keeps_to_its_bound(cache):
 def test_the_shift_of_a_long_step_is_seen(cache):
     """Twenty times further along the gradient, old states no longer tell the whole change of J."""
     view = view_of("walk", cache, "ppo", numbers=PLAIN)
-    numbers = found(compare(view, moved(view, view.world.exact_gradient(view.pool), 2.0)))
+    numbers = found(compare(view, moved(view, view.world.exact_gradient(view.pool), 2.0), "test"))
     assert abs(numbers["shift"]) > 4 * numbers["surrogate_se"]
     assert abs(numbers["shift"]) < numbers["bound_seen"]
 
@@ -67,14 +67,14 @@ def test_a_sign_flipped_update_reads_negative(cache):
     """Truth, true surrogate and prediction all see it. Without the positive-example loss, whose sign would stay."""
     view = view_of("walk", cache, numbers={"responses_per_step": 256, "mu": 0.0})
     flipped = replace(view.recipe, whiten=lambda x, mask: -view.recipe.whiten(x, mask))
-    numbers = found(compare(view, updated_policy(replace(view, recipe=flipped))))
+    numbers = found(compare(view, updated_policy(replace(view, recipe=flipped), "test"), "test"))
     assert max(numbers[name] for name in ("delta_j", "surrogate", "predicted")) < 0
 
 
 def test_the_same_policy_changes_nothing(cache):
     for world in ("walk", "lm"):
         view = view_of(world, cache)
-        numbers = found(compare(view, copy.deepcopy(view.world.policy)))
+        numbers = found(compare(view, copy.deepcopy(view.world.policy), "test"))
         for name in ("delta_j", "predicted", "tv", "surrogate", "shift", "bound_seen"):
             assert numbers.get(name, 0.0) == pytest.approx(0, abs=1e-7)
 
@@ -88,7 +88,7 @@ def test_text_has_the_paired_change_and_no_true_advantages(cache):
 def test_predicted_gain_is_the_fall_of_the_recipes_loss(cache):
     """Up to whitening's scale and the mean length; clip, positive-example loss and entropy bonus included."""
     view = view_of("walk", cache, numbers={"entropy_coef": 0.3, "reward_low": -1.0})
-    fresh, white = fresh_batch(view, view.recipe, 32, 50), Whitening(2.0, -0.1)
+    fresh, white = fresh_batch(view, view.recipe, 32, "test"), Whitening(2.0, -0.1)
     mask, correct = fresh.batch.mask, fresh.batch.correct
     assert correct.any()
     after = moved(view, view.world.exact_gradient(view.pool), 3.0)
@@ -109,7 +109,7 @@ def test_predicted_gain_is_the_fall_of_the_recipes_loss(cache):
 def test_true_advantages_average_to_zero_and_telescope(cache):
     """Their sum over a response is R - V(start)."""
     view = view_of("walk", cache)
-    fresh = fresh_batch(view, view.recipe, 512, 50)
+    fresh = fresh_batch(view, view.recipe, 512, "test")
     advantages = true_advantages(view, fresh)
     starts = torch.as_tensor(view.world.exact_at(fresh.batch, np.arange(512), np.zeros(512, int)))
     torch.testing.assert_close(advantages.sum(1), fresh.rewards.float() - starts.float(), atol=1e-5, rtol=1e-4)

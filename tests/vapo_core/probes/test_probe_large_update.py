@@ -35,9 +35,9 @@ class Recorder:
 
 def test_gradient_put_into_adam_is_the_one_the_update_would_take(cache):
     view = trained_view(cache, mini_batches=1, epochs=1)
-    batch, credited = credited_batch(view, 3)
+    batch, credited = credited_batch(view, "test", 3)
     recorder = Recorder(copy.deepcopy(view.world.policy))
-    stepped(view, batch, credited, recorder)
+    stepped(view, batch, credited, recorder, "test")
     found = loss_gradient(view.world.policy, batch, credited, view.recipe)
     torch.testing.assert_close(found, recorder.gradient, atol=1e-6, rtol=1e-3)
 

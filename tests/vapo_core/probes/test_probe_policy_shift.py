@@ -1,14 +1,17 @@
 """How far one update goes, and what it gains."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from tests.support.inexact_engine import InexactEngine
 from tests.support.worlds import small_spec, trainer_of, view_of
 from vapo_core.probes import PROBES
-from vapo_core.probes.policy_shift import paired_change, updated_policy
+from vapo_core.probes.fresh import Whitening, fresh_batch
+from vapo_core.probes.policy_shift import credited_batch, paired_change, updated_policy
 
 
 def test_policy_shift_of_a_frozen_policy_is_zero(cache):
@@ -36,7 +39,7 @@ def test_policy_shift_grows_with_the_rate(cache):
 def test_small_steps_raise_j_on_average(cache):
     """One draw may not: a sampled gradient points uphill in expectation only."""
     view = view_of("walk", cache, numbers={"policy_lr": 1e-3, "responses_per_step": 512})
-    gains = [view.world.exact_change(updated_policy(view, draw), view.pool) for draw in range(8)]
+    gains = [view.world.exact_change(updated_policy(view, "test", draw), view.pool) for draw in range(8)]
     assert np.mean(gains) > 2 * np.std(gains) / np.sqrt(8) > 0
 
 
@@ -65,8 +68,47 @@ def test_the_measured_update_pays_the_penalty_to_the_reference(cache):
     view = trainer._view(1)
     start = torch.nn.utils.parameters_to_vector(trainer.reference.parameters())
     before, after = (
-        torch.nn.utils.parameters_to_vector(policy.parameters()) for policy in (view.world.policy, updated_policy(view))
+        torch.nn.utils.parameters_to_vector(policy.parameters())
+        for policy in (view.world.policy, updated_policy(view, "test"))
     )
     assert float((after - before) @ (start - before)) > 0
-    other = torch.nn.utils.parameters_to_vector(updated_policy(replace(view, reference=None)).parameters())
+    other = torch.nn.utils.parameters_to_vector(updated_policy(replace(view, reference=None), "test").parameters())
     assert float((after - before) @ (start - before)) > 2 * float((other - before) @ (start - before))
+
+
+def with_inexact_engine(view):
+    world = copy.copy(view.world)
+    world.engine = InexactEngine(view.world.engine)
+    return replace(view, world=world)
+
+
+def parameters(policy: torch.nn.Module) -> torch.Tensor:
+    return torch.nn.utils.parameters_to_vector(policy.parameters()).detach()
+
+
+@pytest.mark.parametrize("world", ["walk", "lm"])
+def test_an_inexact_engine_moves_neither_the_measured_update_nor_the_shift(world, cache):
+    """The trainer recomputes log-probabilities, so ratios start at 1 and nothing is clipped; the probe must do the same."""
+    view = view_of(world, cache, numbers={"policy_lr": 1e-3})
+    inexact = with_inexact_engine(view)
+    before, plain, found = (
+        parameters(p) for p in (view.world.policy, *(updated_policy(v, "test") for v in (view, inexact)))
+    )
+    assert (plain - before).abs().max() > 1e-4
+    torch.testing.assert_close(found, plain, atol=2e-5, rtol=0)
+    wanted, measured = (PROBES["policy_shift"](v).metrics for v in (view, inexact))
+    assert measured == pytest.approx(wanted, rel=0.02, abs=1e-5)
+
+
+def test_the_measured_update_has_the_importance_weights_of_the_trainers(cache):
+    """Samples are half a nat likelier under the policy than recorded: weights of 1.65 reach advantages and gradients."""
+    numbers = {"importance_weighting": True, "mini_batches": 1, "epochs": 1}
+    view = view_of("walk", cache, numbers=numbers)
+    _, plain = credited_batch(view, "test")
+    batch, weighted = credited_batch(with_inexact_engine(view), "test")
+    weights = torch.ones_like(plain.advantages)
+    weights[:, ::2] = np.exp(0.5)
+    torch.testing.assert_close(weighted.advantages, plain.advantages * weights.where(batch.mask, 1.0))
+    fresh, inexact = (fresh_batch(v, v.recipe, 64, "test") for v in (view, with_inexact_engine(view)))
+    one = Whitening(1.0, 0.0)
+    torch.testing.assert_close(one(inexact), one(fresh) * weights[:1].expand(64, -1)[:, : one(fresh).shape[1]])

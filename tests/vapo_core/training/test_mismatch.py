@@ -1,23 +1,16 @@
 """An engine that samples from something close to the policy: what is trained on, what is logged, what is corrected."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
+from tests.support.inexact_engine import InexactEngine
 from tests.support.worlds import small_settings, small_spec, trainer_of
 from vapo_core.functional.losses import clipped_surrogate
 from vapo_core.recipe import Toggles, assemble
 from vapo_core.settings import Settings
-from vapo_core.slots.importance import (
-    default,
-    effective_share,
-    mismatch_metrics,
-    recompute_logprobs,
-    truncated,
-    weighted,
-)
-from vapo_core.types import AdvantageBatch
+from vapo_core.slots.importance import default, truncated, weighted
+from vapo_core.training.mismatch import effective_share, mismatch_metrics, recompute_logprobs
+from vapo_core.types import AdvantageBatch, Batch
 
 
 def test_effective_share_by_hand():
@@ -53,28 +46,10 @@ def test_weights_on_advantages_are_weights_on_the_loss():
     assert after.targets is credited.targets
 
 
-class OffEngine:
-    """The world's engine, with log-probabilities half a nat off on every second token."""
-
-    exact = False
-
-    def __init__(self, engine) -> None:
-        self.engine = engine
-
-    def __getattr__(self, name):
-        return getattr(self.engine, name)
-
-    def generate(self, *asked):
-        rollout = self.engine.generate(*asked)
-        off = torch.zeros_like(rollout.logp)
-        off[:, ::2] = 0.5
-        return replace(rollout, logp=(rollout.logp - off).where(rollout.mask, 0.0))
-
-
 def run_with(world: str, cache, **numbers):
     """One step of a recipe whose engine is off; its only mini-batch is the first, so ratios there are the update's."""
     trainer = trainer_of(small_spec(world, steps=1, numbers={"mini_batches": 1, "epochs": 1, **numbers}), cache)
-    trainer.world.engine = OffEngine(trainer.world.engine)
+    trainer.world.engine = InexactEngine(trainer.world.engine)
     points = []
     trainer.run(lambda step, metrics: points.append(metrics))
     return points[-1], torch.cat([p.detach().flatten() for p in trainer.world.policy.parameters()])
@@ -106,8 +81,6 @@ def test_an_exact_engine_is_taken_at_its_word(cache):
     """No pass is spent and no metric logged where there is nothing to find."""
     trainer = trainer_of(small_spec("walk"), cache)
     graded = trainer.world.engine.generate(trainer.pool[:4], 2, 1)
-    from vapo_core.types import Batch
-
     batch = Batch.ungraded(graded)
     same, gap = recompute_logprobs(batch, trainer.world.engine, trainer.policy)
     assert same is batch
