@@ -40,8 +40,8 @@ def check_product(field: str, sizes: Mapping[str, int], most: int) -> None:
     """
     number = prod(sizes.values())
     if number > most:
-        said = " x ".join(f"{size} {name}" for name, size in sizes.items())
-        raise ValueError(f"{field}: {said} = {number}, allowed are {most}")
+        product = " x ".join(f"{size} {name}" for name, size in sizes.items())
+        raise ValueError(f"{field}: {product} = {number}, allowed are {most}")
 
 
 def memory() -> int | None:
@@ -65,8 +65,8 @@ def check_memory(field: str, sizes: Mapping[str, int], bytes_each: int) -> None:
     """
     needed, there = prod(sizes.values()) * bytes_each, memory()
     if there is not None and needed > there:
-        said = " x ".join(f"{size} {name}" for name, size in sizes.items())
+        product = " x ".join(f"{size} {name}" for name, size in sizes.items())
         gib = 2**30
         raise ValueError(
-            f"{field}: {said} take {needed / gib:.0f} GiB, allowed are this machine's {there / gib:.0f} GiB"
+            f"{field}: {product} take {needed / gib:.0f} GiB, allowed are this machine's {there / gib:.0f} GiB"
         )

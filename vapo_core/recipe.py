@@ -1,4 +1,7 @@
-"""A recipe is what the trainer calls: seven slots, one per VAPO component, and a few more. Only here is a toggle read."""
+"""A recipe is what the trainer calls: seven slots, one per VAPO component, and a few more.
+
+Toggles become behaviour only here (`assemble`); `settings.check_combination` reads them too, to refuse combinations.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -93,7 +96,7 @@ def assemble(toggles: Toggles, settings: Settings, variants: Mapping[str, str] |
         variants: slot name -> variant name, from `VARIANTS`.
 
     Raises:
-        ValueError: for an unknown slot or variant (the nearest valid one is named) or a combination that means nothing.
+        ValueError: for an unknown slot or variant (the nearest valid one is named) or a combination that is not meaningful.
     """
     chosen = dict(variants or {})
     check_combination(toggles, settings, chosen)

@@ -1,4 +1,4 @@
-"""Toggles, Settings and the named recipes as data: frozen, torch-free, unknown keys refused."""
+"""Toggles, settings and the named recipes as data: frozen, without torch; unknown keys are refused."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, Self
@@ -25,19 +25,19 @@ COMPONENTS: tuple[str, ...] = tuple(Toggles.model_fields)
 
 
 TRUNCATIONS = frozenset({"top_p", "top_k", "min_p", "repetition_penalty"})
-"""Settings of engines that sample from another distribution than the policy's."""
+"""Sampling options that would truncate or change the policy's distribution; none is supported."""
 
 
 def no_truncation(name: str) -> str:
-    """Why there is no such setting."""
+    """The error message for a setting that would truncate the sampling distribution."""
     return (
-        f"{name}: not offered, for answers are sampled from the policy's whole distribution: from any other, ratios and"
-        " advantages would be of another policy than the one trained; allowed: temperature"
+        f"{name}: not supported: answers are sampled from the policy's full distribution, or ratios and advantages would"
+        " belong to a policy other than the one trained; allowed: temperature"
     )
 
 
 class Settings(Frozen):
-    """Every number of a recipe; defaults are the VAPO paper's where it states one (arXiv:2504.05118, section 5.1)."""
+    """Hyperparameters of a recipe; defaults follow the VAPO paper where it states them (arXiv:2504.05118, section 5.1)."""
 
     # what is sampled
     responses_per_step: int = Field(
@@ -49,29 +49,33 @@ class Settings(Frozen):
     pool_size: int = Field(
         8192, ge=1, le=bounds.RESPONSES, description="training problems in the finite pool that prompts are drawn from"
     )
-    temperature: float = Field(1.0, gt=0, description="softmax temperature of sampling and of the trained policy alike")
+    temperature: float = Field(1.0, gt=0, description="softmax temperature, for sampling and for the trained policy")
     generation_rounds: int = Field(
-        4, ge=1, le=1000, description="most rounds of sampling while a recipe discards groups (dapo)"
+        4, ge=1, le=1000, description="maximum sampling rounds per step while groups are discarded (dapo)"
     )
     reward_low: float = Field(0.0, description="reward of a wrong answer (VC-PPO used -1)")
     reward_high: float = Field(1.0, description="reward of a right answer")
-    overlong_share: float = Field(0.2, gt=0, le=1, description="last share of the length limit that dapo penalises")
-    difficulty_bands: int = Field(4, ge=1, le=1000, description="bands of the group_sampling variant by_difficulty")
+    overlong_share: float = Field(
+        0.2, gt=0, le=1, description="final share of the length limit in which dapo penalises length"
+    )
+    difficulty_bands: int = Field(
+        4, ge=1, le=1000, description="difficulty bands of the group_sampling variant by_difficulty"
+    )
 
     # credit
-    warmup_steps: int = Field(50, ge=0, le=bounds.WARMUP, description="steps of value pretraining before RL")
+    warmup_steps: int = Field(50, ge=0, le=bounds.WARMUP, description="value-pretraining steps before RL")
     alpha: float = Field(0.05, gt=0, description="lambda_policy = 1 - 1 / (alpha l), l the response length in tokens")
     fixed_lambda: float = Field(0.95, ge=0, le=1, description="lambda_policy when length_adaptive_gae is off")
     lambda_critic: float = Field(1.0, ge=0, le=1, description="lambda of value targets when decoupled_gae is on")
-    whitening: bool = Field(
-        True, description="normalise advantages over the batch, the same in every arm with a critic"
-    )
+    whitening: bool = Field(True, description="normalise advantages over the batch (all arms with a critic)")
 
     value_error_sd: float = Field(
-        0.0, ge=0, description="standard deviation, reward, of the error that variants *_error of slot values add"
+        0.0,
+        ge=0,
+        description="standard deviation of the error added by the *_error variants of slot values, in reward units",
     )
     continuations: int = Field(
-        9, ge=1, le=1000, description="K, fresh continuations per step boundary of recipe vineppo"
+        9, ge=1, le=1000, description="K, fresh continuations per step boundary (recipe vineppo)"
     )
 
     # losses
@@ -83,13 +87,16 @@ class Settings(Frozen):
     kl_coef: float = Field(0.0, ge=0, description="weight of KL(policy || reference), per token")
     importance_weighting: bool = Field(
         False,
-        description="weigh each token's policy loss by policy over engine probability, where the engine is not exact",
+        description="weight each token's policy loss by its policy/engine probability ratio (inexact engines such as vLLM)",
     )
     importance_cap: float = Field(
-        2.0, gt=0, description="most that such a weight may be (truncated importance sampling)"
+        2.0, gt=0, description="upper bound on the importance weight (truncated importance sampling)"
     )
     value_clip: float = Field(
-        float("inf"), gt=0, allow_inf_nan=True, description="most a value may move from its old one; inf = unclipped"
+        float("inf"),
+        gt=0,
+        allow_inf_nan=True,
+        description="maximum change of a value from its old value; inf = unclipped",
     )
     normaliser_tokens: int = Field(
         1024, ge=1, le=10_000_000, description="tokens per response in the constant_mean reduction"
@@ -97,44 +104,46 @@ class Settings(Frozen):
 
     # critic start
     critic_start: Literal["backbone", "outcome"] = Field(
-        "backbone", description="fresh head on the policy's backbone, or also fitted to results of complete answers"
+        "backbone",
+        description="backbone: a new head on the policy's backbone; outcome: then fitted to outcomes of complete answers",
     )
-    critic_bias: float = Field(0.0, description="constant added to the critic's output head before anything is fitted")
-    outcome_steps: int = Field(
-        10, ge=1, le=bounds.WARMUP, description="steps of fitting complete answers when critic_start is outcome"
-    )
+    critic_bias: float = Field(0.0, description="initial bias of the critic's value head")
+    outcome_steps: int = Field(10, ge=1, le=bounds.WARMUP, description="steps of that fit when critic_start is outcome")
 
     # the update
     mini_batches: int = Field(16, ge=1, le=bounds.RESPONSES, description="optimiser steps per pass over the batch")
     epochs: int = Field(1, ge=1, le=10_000, description="passes over the batch")
     micro_batches: int = Field(
-        1, ge=1, le=bounds.RESPONSES, description="gradient accumulation: slices per mini-batch, equal results"
+        1,
+        ge=1,
+        le=bounds.RESPONSES,
+        description="gradient accumulation: micro-batches per mini-batch; results do not change",
     )
     tokens_per_micro_batch: float = Field(
         float("inf"),
         gt=0,
         allow_inf_nan=True,
-        description="most tokens, prompt and padding included, that a pass reads at once; equal results; inf = all",
+        description="maximum tokens per forward pass, prompt and padding included; results do not change; inf = no limit",
     )
     tokens_per_generation_batch: float = Field(
         float("inf"),
         gt=0,
         allow_inf_nan=True,
-        description="most tokens that engine transformers may come to hold in its key-value cache; inf = all answers at once",
+        description="maximum tokens in the key-value cache of engine transformers; inf = generate all answers at once",
     )
     max_grad_norm: float = Field(
-        1.0, gt=0, allow_inf_nan=True, description="global gradient norm clip, policy and critic each"
+        1.0, gt=0, allow_inf_nan=True, description="maximum global gradient norm, for policy and critic separately"
     )
-    policy_lr: float = Field(1e-6, ge=0, description="AdamW rate of the policy")
-    critic_lr: float = Field(2e-6, ge=0, description="AdamW rate of the critic, pretraining included")
-    adam_beta1: float = Field(0.9, ge=0, lt=1, description="AdamW decay of the mean gradient")
-    adam_beta2: float = Field(0.999, ge=0, lt=1, description="AdamW decay of the mean squared gradient")
+    policy_lr: float = Field(1e-6, ge=0, description="AdamW learning rate of the policy")
+    critic_lr: float = Field(2e-6, ge=0, description="AdamW learning rate of the critic, also in value pretraining")
+    adam_beta1: float = Field(0.9, ge=0, lt=1, description="AdamW beta1, decay of the first moment")
+    adam_beta2: float = Field(0.999, ge=0, lt=1, description="AdamW beta2, decay of the second moment")
     weight_decay: float = Field(0.0, ge=0, description="AdamW weight decay")
     lr_schedule: Literal["constant", "linear", "cosine"] = Field(
-        "constant", description="after the warm-up of the rate"
+        "constant", description="learning-rate schedule after its warm-up"
     )
     lr_warmup_steps: int = Field(
-        0, ge=0, le=bounds.STEPS, description="RL steps over which the policy's rate rises from 0"
+        0, ge=0, le=bounds.STEPS, description="RL steps of linear warm-up of the policy's learning rate"
     )
 
     @model_validator(mode="before")
@@ -178,40 +187,43 @@ class Evaluation(Frozen):
 
 
 class Lora(Frozen):
-    """Low-rank adapters (arXiv:2106.09685) in place of training every weight; policy and critic have one each."""
+    """LoRA (arXiv:2106.09685) instead of full fine-tuning; policy and critic have separate adapters."""
 
     on: bool = Field(False, description="train adapters only (needs the extra `real`)")
-    rank: int = Field(16, ge=1, le=4096, description="r, the rank of every adapter")
-    alpha: float = Field(32.0, gt=0, description="an adapter's product counts alpha / rank times")
+    rank: int = Field(16, ge=1, le=4096, description="r, rank of the adapters")
+    alpha: float = Field(32.0, gt=0, description="LoRA scaling: the adapter's output is multiplied by alpha / rank")
     targets: tuple[str, ...] = Field(
         ("all-linear",),
         min_length=1,
-        description="names of layers that get one; all-linear: every linear layer but the last",
+        description="names of the layers to adapt; all-linear: every linear layer except the output head",
     )
 
 
 BASE_SIZES: tuple[str, ...] = ("tiny", "tiny32", "small", "medium")
-"""Base models pretrained here; any other name is a checkpoint's."""
+"""Base models pretrained here; any other name is read as a checkpoint."""
 
 
 class Base(Frozen):
-    """The policy a run starts from, and how it and its critic are read."""
+    """The base model a run starts from, its critic's backbone, and how both are loaded."""
 
-    model: str = Field("tiny", description="a size pretrained here, or any checkpoint `from_pretrained` takes")
-    architecture: Literal["llama", "qwen3"] = Field("llama", description="of a model pretrained here")
-    init: int = Field(0, ge=0, le=2 * bounds.SEED, description="which initialisation of that size")
-    revision: str = Field("main", description="branch, tag or commit of a checkpoint on the hub")
+    model: str = Field(
+        "tiny",
+        description="a size pretrained here, or any checkpoint `from_pretrained` accepts",
+    )
+    architecture: Literal["llama", "qwen3"] = Field("llama", description="architecture of a model pretrained here")
+    init: int = Field(0, ge=0, le=2 * bounds.SEED, description="seed of that model's initialisation")
+    revision: str = Field("main", description="branch, tag or commit of a checkpoint on the Hugging Face Hub")
     critic: str = Field(
         "policy",
-        description="the critic's backbone: policy, a causal, reward or value checkpoint, or an earlier run's hash",
+        description="the critic's backbone: policy, a causal, reward or value checkpoint, or the hash of an earlier run",
     )
     chat: Literal["auto", "on", "off"] = Field(
-        "auto", description="prompt as a user's message in the chat template; auto: where the tokenizer has one"
+        "auto", description="wrap the prompt as a user message in the chat template; auto: if the tokenizer has one"
     )
     dtype: Literal["float32", "bfloat16"] = Field(
-        "float32", description="numbers that passes compute in; weights and optimiser are float32 either way"
+        "float32", description="compute dtype; weights and optimiser state stay float32"
     )
-    gradient_checkpointing: bool = Field(False, description="compute activations again on the way back: less memory")
+    gradient_checkpointing: bool = Field(False, description="recompute activations in the backward pass to save memory")
     lora: Lora = Lora()
 
 
@@ -231,7 +243,7 @@ class RecipeSpec(NamedTuple):
 
 
 def only(*names: str) -> Toggles:
-    """Toggles with just these components on."""
+    """Toggles with only these components on."""
     return Toggles(**{name: name in names for name in COMPONENTS})
 
 
@@ -245,32 +257,32 @@ DEFAULT_SETTINGS: dict[str, Settings] = {
         policy_lr=4e-4, critic_lr=2e-3,
     ),
 }  # fmt: skip
-"""Settings that fit a laptop, by world. Answers here have tens of tokens, so alpha is ten times the paper's."""
+"""Default settings by world, sized for a laptop. Answers have tens of tokens, so alpha is ten times the paper's."""
 
 DEFAULT_EVALUATION: dict[str, Evaluation] = {
     "walk": Evaluation(every=3, problems=64, k_problems=8),
     "lm": Evaluation(every=5, k_problems=32),
 }
-"""Evaluations by world. The walk is scored by its exact J, so it needs fewer sampled answers."""
+"""Default evaluation by world. The walk is scored by its exact J, so it needs fewer sampled answers."""
 
 CHECKPOINT = Settings(
     responses_per_step=512, group_size=16, pool_size=7168, warmup_steps=20, alpha=0.05, mini_batches=4,
     policy_lr=1e-6, critic_lr=2e-6, tokens_per_micro_batch=16_384, tokens_per_generation_batch=131_072,
 )  # fmt: skip
-"""Settings for a pretrained checkpoint of some 0.5B parameters on one GPU: the paper's alpha and rates, since answers have
-hundreds of tokens."""
+"""Default settings for a pretrained checkpoint of about 0.5B parameters on one GPU. Answers have hundreds of tokens, so alpha
+and learning rates are the paper's."""
 
 CHECKPOINT_EVALUATION = Evaluation(every=10, problems=512, k_problems=64)
-"""Its evaluation."""
+"""Default evaluation for such a checkpoint."""
 
 
 def settings_of(world: str, model: str) -> Settings:
-    """The settings that a world and a base model start from."""
+    """Default settings for a world and base model."""
     return DEFAULT_SETTINGS[world] if world != "lm" or model in BASE_SIZES else CHECKPOINT
 
 
 def evaluation_of(world: str, model: str) -> Evaluation:
-    """The evaluation that goes with them."""
+    """Default evaluation for a world and base model."""
     return DEFAULT_EVALUATION[world] if world != "lm" or model in BASE_SIZES else CHECKPOINT_EVALUATION
 
 
@@ -289,22 +301,22 @@ RECIPES: dict[str, RecipeSpec] = {
 
 
 def check_combination(toggles: Toggles, settings: Settings, variants: Mapping[str, str]) -> None:
-    """Refuse combinations that mean nothing.
+    """Refuse combinations that are not meaningful. Apart from `recipe.assemble`, only this function reads toggles.
 
     Raises:
-        ValueError: a variant of a component that is off, rehearsal without a critic, an error put into values that would
-            reach the critic, or group-relative credit with a single answer per prompt.
+        ValueError: a variant of a component that is off, value replay without a critic, a value error that the critic
+            would learn, or group-relative credit with a single answer per prompt.
     """
     for slot in variants:
         if slot in COMPONENTS and not getattr(toggles, slot):
-            raise ValueError(f"variants.{slot}: {variants[slot]!r} is a way of having {slot} on, but its toggle is off")
+            raise ValueError(f"variants.{slot}: {variants[slot]!r} is a variant of {slot}, whose toggle is off")
     if "rehearsal" in variants and variants.get("credit") in ("group_relative", "vine"):
-        raise ValueError(f"variants.rehearsal: credit {variants['credit']} has no critic that could rehearse")
+        raise ValueError(f"variants.rehearsal: credit {variants['credit']} has no critic to train on replayed places")
     apart = toggles.decoupled_gae and settings.lambda_critic == 1.0 and settings.value_clip == float("inf")
     if variants.get("values", "").endswith("_error") and not apart:
         raise ValueError(
-            f"variants.values: {variants['values']} is meant for advantages alone, so it needs decoupled_gae on with"
-            " lambda_critic 1 and no value_clip: otherwise the critic would learn the error"
+            f"variants.values: {variants['values']} must affect advantages only, so it needs decoupled_gae on,"
+            " lambda_critic 1 and no value_clip; otherwise the critic would learn the error"
         )
     if "horizon" in variants and not toggles.length_adaptive_gae:
         raise ValueError(f"variants.horizon: {variants['horizon']} adapts lambda, so it needs length_adaptive_gae on")

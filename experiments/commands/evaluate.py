@@ -141,7 +141,7 @@ def _examine(config: Any, task: Any) -> "EvaluationReport":
     from vapo_core.rollout.asking import check_problems
     from vapo_core.rollout.engines import ENGINES
     from vapo_core.seeds import child
-    from vapo_core.training.evaluation_report import examine
+    from vapo_core.training.evaluation_report import detailed_evaluation
 
     logging.disable_progress_bar()
     tokenizer, model = read_policy("checkpoint", str(config.checkpoint))
@@ -152,7 +152,7 @@ def _examine(config: Any, task: Any) -> "EvaluationReport":
     )
     problems = task.sample(np.random.default_rng(child(config.seed, 0)), config.problems, config.split)
     check_problems(engine, config.split, problems)
-    return examine(engine, task, problems, config.answers, config.k, child(config.seed, 1))
+    return detailed_evaluation(engine, task, problems, config.answers, config.k, child(config.seed, 1))
 
 
 def _show(config: Any, exam: "EvaluationReport") -> None:

@@ -60,7 +60,7 @@ def measure(cell: BaseCell, runs: Path) -> dict[str, str]:
     from vapo_core.models.base_model import ensure_base
     from vapo_core.models.checkpoints import read_policy
     from vapo_core.rollout.transformers import TransformersEngine
-    from vapo_core.training.evaluation_report import examine
+    from vapo_core.training.evaluation_report import detailed_evaluation
 
     torch.set_num_threads(1)
     logging.disable_progress_bar()
@@ -72,7 +72,7 @@ def measure(cell: BaseCell, runs: Path) -> dict[str, str]:
     tokenizer, model = read_policy("base", str(home))
     engine = TransformersEngine(model, tokenizer, 1.0, task.max_tokens)
     problems = task.sample(np.random.default_rng(0), PROBLEMS, "held_out")
-    exam = examine(engine, task, problems, 1, (), 0)
+    exam = detailed_evaluation(engine, task, problems, 1, (), 0)
     row = {
         **cell._asdict(), "accuracy": exam.pass_at_1, "parsed": exam.parsed, "mean_length": exam.mean_length,
         "parameters": sum(p.numel() for p in model.parameters()), "steps": identity["steps"],

@@ -19,8 +19,8 @@ os.umask(int(sys.argv[2], 8))
 from pathlib import Path
 import torch
 from safetensors.torch import save_file
-from tests.worlds import small_spec
-from experiments.run import run_one
+from tests.support.worlds import small_spec
+from experiments.runs.run import run_one
 from vapo_core.files import whole_file, whole_folder, write_whole
 home = Path(sys.argv[1])
 write_whole(home / "a" / "text", "x")

@@ -33,9 +33,9 @@ def off(settings: Settings) -> Clip:
 
 
 def above_threshold(settings: Settings) -> Clip:
-    """The limitations paper's reading: the wider bound only where the advantage exceeds `clip_threshold`.
+    """The reading of the limitations paper (Shao et al. 2025): the wider bound only where the advantage exceeds `clip_threshold`.
 
-    The VAPO paper widens the bound for every token; the threshold appears only in the description by Shao et al.
+    The VAPO paper widens the bound for every token; the threshold appears only in the limitations paper's description
     ("explore actions with advantages higher than a certain threshold").
     """
 

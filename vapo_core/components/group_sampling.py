@@ -1,7 +1,8 @@
 """Group-sampling: few prompts, many answers each, the same number of responses (VAPO, section 4.3).
 
-Slot: a `SamplingPlan` (prompts, answers). Off: every response has a prompt of its own. The limitations paper (Shao et al.) reads
-the component otherwise, as batches grouped by problem type or difficulty; that reading is in VARIANTS.
+Slot: a `SamplingPlan` (prompts, answers). Off: every response has a prompt of its own. The limitations
+paper (Shao et al. 2025, "Towards Analyzing and Understanding the Limitations of VAPO: A Theoretical Perspective") reads the
+component as batches grouped by problem type or difficulty; that reading is in VARIANTS.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,12 +50,12 @@ def _grouped(settings: Settings, label: Callable[[Sequence[Problem]], np.ndarray
 
 
 def by_type(settings: Settings) -> SamplingPlan:
-    """The limitations paper's reading: consecutive prompts share a problem type (`Problem.kind`)."""
+    """As the limitations paper (Shao et al. 2025) reads it: consecutive prompts share a problem type (`Problem.kind`)."""
     return _grouped(settings, lambda pool: np.array([problem.kind for problem in pool]))
 
 
 def by_difficulty(settings: Settings) -> SamplingPlan:
-    """The limitations paper's reading: consecutive prompts share a band of `Problem.difficulty`."""
+    """As the limitations paper (Shao et al. 2025) reads it: consecutive prompts share a band of `Problem.difficulty`."""
 
     def band(pool: Sequence[Problem]) -> np.ndarray:
         rank = rankdata([problem.difficulty for problem in pool])  # ties share their mean rank, 1 .. n

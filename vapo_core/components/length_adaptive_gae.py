@@ -27,7 +27,7 @@ def off(settings: Settings) -> Slot:
 def equal_first_weight(settings: Settings) -> Slot:
     """q^(1/(l-1)), q = exp(-1/alpha): the reward reaches the first token with weight q at every length, without a clamp.
 
-    The rule of AReaL (areal/trainer/ppo/lambda_fn.py); VAPO's wherever alpha l is large (METHODS R2).
+    The rule of AReaL (areal/trainer/ppo/lambda_fn.py); VAPO's wherever alpha l is large (METHODS.md R2).
     """
     return lambda lengths: torch.exp(-1 / (settings.alpha * (lengths - 1)))
 

@@ -218,8 +218,8 @@ class Single(Ranks):
 @torch.no_grad()
 def outputs(module: Reader, batch: Batch) -> tuple[Tensor, ...]:
     """What a network says, as a tuple also where it is one tensor."""
-    said = module(batch)
-    return said if isinstance(said, tuple) else (said,)
+    output = module(batch)
+    return output if isinstance(output, tuple) else (output,)
 
 
 def packed(tensors: Mapping[str, Tensor]) -> bytes:

@@ -100,11 +100,11 @@ class Sharded(Accelerated):
         budget = min(self._budgets.values(), default=float("inf"))
         slices = self.even(micro_batches(batch.take(rows), 1, budget))
         with self._watching():
-            said = [outputs(module, batch.take(rows[part])) for part in slices]
+            read = [outputs(module, batch.take(rows[part])) for part in slices]
         back = torch.cat(slices).argsort()
         own = {
             str(number): torch.cat(parts)[back.to(parts[0].device)]
-            for number, parts in enumerate(zip(*said, strict=True))
+            for number, parts in enumerate(zip(*read, strict=True))
         }
         return tuple(x.to(batch.mask.device) for x in self.together(own).values())
 

@@ -79,8 +79,8 @@ def compare_all(pool: Pool, references: Sequence[str], answers: Sequence[str | N
     known = {pair: compare_readings(*pair) for pair in pairs if pair is not None}
     hard = {pair: (pair[0].body, pair[1].body) for pair, outcome in known.items() if outcome is None}
     asked = list(dict.fromkeys(hard.values())) if hard and installed() else []
-    said = dict(zip(asked, pool.compare(asked), strict=True))
-    found = {**known, **{pair: said.get(bodies) for pair, bodies in hard.items()}}
+    received = dict(zip(asked, pool.compare(asked), strict=True))
+    found = {**known, **{pair: received.get(bodies) for pair, bodies in hard.items()}}
     return ["unparsable" if pair is None else found[pair] or "unparsable" for pair in pairs]
 
 
@@ -164,14 +164,14 @@ def _line(process: "subprocess.Popen[bytes]", limit: float) -> bytes:
         TimeoutError: after `limit` seconds, an OSError.
         ValueError: if it has ended.
     """
-    pipe, said, until = process.stdout, b"", time.monotonic() + limit
+    pipe, received, until = process.stdout, b"", time.monotonic() + limit
     with selectors.DefaultSelector() as selector:
         selector.register(pipe, selectors.EVENT_READ)  # type: ignore[arg-type]
-        while not said.endswith(b"\n"):
+        while not received.endswith(b"\n"):
             if not selector.select(max(0.0, until - time.monotonic())):
                 raise TimeoutError("no answer in time")
             piece = os.read(pipe.fileno(), 4096)  # type: ignore[union-attr]
             if not piece:
                 raise ValueError("the process has ended")
-            said += piece
-    return said
+            received += piece
+    return received

@@ -108,8 +108,8 @@ def _quantity(body: str, end: list[tuple[str, str | None]]) -> Quantity | None:
     while end and (end[0][0].isspace() or end[0][0] in "-."):
         end = end[1:]
     marked = bool(end) and end[0][1] is not None
-    said = _CLOCK.sub(r"\1m", "".join(f" {text} " if text is not None else token for token, text in end))
-    words = [re.sub(r"[\s{}]", "", word) for word in _WORD.findall(said)]
+    joined = _CLOCK.sub(r"\1m", "".join(f" {text} " if text is not None else token for token, text in end))
+    words = [re.sub(r"[\s{}]", "", word) for word in _WORD.findall(joined)]
     words = [word if len(word) == 1 else word.lower() for word in words]
     if not body or not words or body[-1] in "+-*/^_=<>({[,&|\\" or CHANGING.intersection(words):
         return None

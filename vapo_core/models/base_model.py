@@ -79,24 +79,24 @@ def ensure_base(identity: Mapping[str, Any], task: Task, cache: Path) -> Path:
 
     One that cannot be read any more is set aside, said in one line, and made again.
     """
-    home = cache / "bases" / content_key(identity)
-    home.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{home}.lock"):
-        if home.exists() and (damage := _damage(home)):
-            set_aside(home, f"it cannot be read ({damage})", "the base model is made again")
-        if not home.exists():
+    folder = cache / "bases" / content_key(identity)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if folder.exists() and (damage := _damage(folder)):
+            set_aside(folder, f"it cannot be read ({damage})", "the base model is made again")
+        if not folder.exists():
             model, tokenizer = pretrain(identity, task)
-            with whole_folder(home) as scratch:
+            with whole_folder(folder) as scratch:
                 model.save_pretrained(scratch)
                 tokenizer.save_pretrained(scratch)
                 (scratch / "identity.json").write_text(json.dumps(identity, indent=2))
-    return home
+    return folder
 
 
-def _damage(home: Path) -> str:
+def _damage(folder: Path) -> str:
     """Why a base model in the cache cannot be read; "" if it can."""
     try:
-        read_policy("base", str(home))
+        read_policy("base", str(folder))
     except ValueError as error:
         return str(error)
     return ""

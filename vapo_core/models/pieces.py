@@ -56,14 +56,14 @@ class Pieces:
         return self.tokenizer("a", add_special_tokens=False)["input_ids"][-1:]
 
     def _added(self, token: int) -> Added:
-        said = self.decoded([*self._before, token])[len(self.decoded(self._before)) :]
+        written = self.decoded([*self._before, token])[len(self.decoded(self._before)) :]
         raw = self.tokenizer.convert_ids_to_tokens(token) or ""
         byte = _NAMED_BYTE.fullmatch(raw)
-        if byte and said != raw:
+        if byte and written != raw:
             return Added(bytes.fromhex(byte[1]), named=True)
-        if UNREADABLE in said and all(letter in BYTE_OF for letter in raw):
+        if UNREADABLE in written and all(letter in BYTE_OF for letter in raw):
             return Added(bytes(BYTE_OF[letter] for letter in raw))
-        return Added(said.encode(), text=said)
+        return Added(written.encode(), text=written)
 
     def _by_beginnings(self, row: Sequence[int], text: str) -> list[str]:
         """The same for any tokenizer: a character belongs to the token after which a beginning decodes to it."""

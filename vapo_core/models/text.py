@@ -51,8 +51,8 @@ class Text:
         """
         if not self.chat:
             return [row[: len(row) - self._appended] for row in self.tokenizer(list(texts))["input_ids"]]
-        said = [_conversation(self.tokenizer, {"user": text}, add_generation_prompt=True) for text in texts]
-        return self.tokenizer(said, add_special_tokens=False)["input_ids"]  # the template has written them
+        rendered = [_conversation(self.tokenizer, {"user": text}, add_generation_prompt=True) for text in texts]
+        return self.tokenizer(rendered, add_special_tokens=False)["input_ids"]  # the template has written them
 
     def unread(self, texts: Sequence[str]) -> str:
         """Characters of prompts that the tokenizer has no token for, each once; "" if it can read all of them.
@@ -86,8 +86,8 @@ class Text:
 
     def responses(self, rows: Sequence[Sequence[int]]) -> list[str]:
         """Responses as text, without stop tokens. Other special tokens stay visible, so a verifier refuses them."""
-        said = self._said(rows)
-        return self.tokenizer.batch_decode(said, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        content = self._content(rows)
+        return self.tokenizer.batch_decode(content, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
     def pieces(self, rows: Sequence[Sequence[int]], texts: Sequence[str]) -> list[list[str]]:
         """The part that each token adds to its response's text, as `responses` gives it; joined, they are the text.
@@ -96,12 +96,12 @@ class Text:
         has it.
         """
         found = []
-        for row, said, text in zip(rows, self._said(rows), texts, strict=True):
-            parts = iter(self._pieces.of(said, text))
+        for row, content, text in zip(rows, self._content(rows), texts, strict=True):
+            parts = iter(self._pieces.of(content, text))
             found.append(["" if token in self.stops else next(parts) for token in row])
         return found
 
-    def _said(self, rows: Sequence[Sequence[int]]) -> list[list[int]]:
+    def _content(self, rows: Sequence[Sequence[int]]) -> list[list[int]]:
         """Rows without stop tokens, and with tokens that the tokenizer has."""
         kept = [[token for token in row if token not in self.stops] for row in rows]
         if any(max(row, default=0) >= self._size for row in kept):  # vocabularies are padded to round numbers
@@ -158,10 +158,10 @@ def turn_ends(tokenizer: Any) -> list[int]:
     Raises:
         ValueError: if the template cannot be used.
     """
-    said = _conversation(tokenizer, {"user": MARKER, "assistant": MARKER}, add_generation_prompt=False)
-    if said.count(MARKER) < 2:
-        raise ValueError("base.model: its chat template leaves out what is said; allowed with it is base.chat = 'off'")
-    _, found, rest = said.rpartition(MARKER)
+    rendered = _conversation(tokenizer, {"user": MARKER, "assistant": MARKER}, add_generation_prompt=False)
+    if rendered.count(MARKER) < 2:
+        raise ValueError("base.model: its chat template drops the message text; set base.chat = 'off'")
+    _, found, rest = rendered.rpartition(MARKER)
     following = tokenizer(rest.lstrip(), add_special_tokens=False)["input_ids"][:1] if found else []
     return [token for token in following if token in _control_tokens(tokenizer)]
 
@@ -176,16 +176,16 @@ TEMPLATE_S = 3.0
 """Seconds that a chat template may take for one conversation."""
 
 MOST_ADDED = 100_000
-"""Characters that a chat template may put around what is said."""
+"""Characters that a chat template may add around the messages."""
 
 
-def _conversation(tokenizer: Any, said: dict[str, str], add_generation_prompt: bool) -> str:
+def _conversation(tokenizer: Any, by_role: dict[str, str], add_generation_prompt: bool) -> str:
     """One message per role, as the template writes it.
 
     Raises:
         ValueError: if it cannot write them, or takes too long.
     """
-    messages = [{"role": role, "content": content} for role, content in said.items()]
+    messages = [{"role": role, "content": content} for role, content in by_role.items()]
     with reading("base.model: its chat template", "cannot write a conversation"):
         try:
             text: str = call_within(
@@ -198,9 +198,9 @@ def _conversation(tokenizer: Any, said: dict[str, str], add_generation_prompt: b
             raise ValueError(f"takes longer than {TEMPLATE_S:g} s") from None
         except MemoryError:
             raise ValueError("it is too long for this machine's memory") from None
-        added = len(text) - sum(map(len, said.values()))
+        added = len(text) - sum(map(len, by_role.values()))
         if added > MOST_ADDED:
-            raise ValueError(f"it adds {added} characters to what is said, allowed are {MOST_ADDED}")
+            raise ValueError(f"it adds {added} characters to the messages, allowed are {MOST_ADDED}")
     return text
 
 

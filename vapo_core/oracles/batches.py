@@ -41,7 +41,7 @@ class BatchMoments:
         return float(np.sqrt(max(0.0, 1 - _along(self.mean, truth) ** 2 / self.mean_square)))
 
     def quality(self, truth: np.ndarray) -> float:
-        """Gradient quality Q = (E g_hat . grad J)^2 / (|grad J|^2 E|g_hat|^2), in [0, 1] (METHODS section 0)."""
+        """Gradient quality Q = (E g_hat . grad J)^2 / (|grad J|^2 E|g_hat|^2), in [0, 1] (METHODS.md section 0)."""
         return _along(self.mean, truth) ** 2 / self.square
 
 

@@ -1,6 +1,6 @@
 """Exact answers on tabular reasoning MDPs: values, gradient, and the moments of GAE gradient estimators.
 
-Notation as in METHODS: T decisions at most, S situations per decision, A actions. A state is (t, s); the policy has a
+Notation as in METHODS.md: T decisions at most, S situations per decision, A actions. A state is (t, s); the policy has a
 logit for every (t, s, a), so a response meets each parameter at most once and scores of different tokens are orthogonal.
 That makes E|g|^2 a sum over single tokens, which is what allows exact second moments. Everything is numpy, float64.
 """

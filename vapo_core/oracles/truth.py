@@ -1,6 +1,6 @@
 """True values of places in sampled responses, whichever world: exact, or Monte-Carlo means with their noise.
 
-Estimators are the debiased ones of METHODS section 3; with exact values the noise is 0 and they reduce to the plain ones.
+Estimators are the debiased ones of METHODS.md section 3; with exact values the noise is 0 and they reduce to the plain ones.
 All hold for any reward values. Shapes: N places.
 """
 

@@ -55,7 +55,7 @@ def measure(view: View) -> Measurement:
     With A [B, T] the advantages, blame is b_t = max(0, -A_t), and the share of the erring step S is
     sum_{t in S} b_t / sum_t b_t, averaged over responses with any blame. The other measures read ranks within a response
     alone, and all responses count; ties are averaged over. With V exact, an error at j and no other, lambda = 0 gives
-    1; a constant V > 0 gives token j (1 - lambda) lambda^(l-1-j) / (1 - lambda^l) (METHODS R12, h7a).
+    1; a constant V > 0 gives token j (1 - lambda) lambda^(l-1-j) / (1 - lambda^l) (METHODS.md R12, h7a).
 
     At boundaries it is delta^2 that is compared, not |delta|, since the true square has an unbiased estimate from
     continuations. Arrays have a row per planted error; nan stands where it has no blame.

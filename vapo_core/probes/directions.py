@@ -1,6 +1,6 @@
 """Expected gradients of one policy from blocks of disjoint responses: under either reduction, and grad J itself.
 
-Blocks have prompts and samples of their own, so products of different blocks are free of noise (METHODS section 3). A block
+Blocks have prompts and samples of their own, so products of different blocks are free of noise (METHODS.md section 3). A block
 takes one backward pass, so there may be more responses than gradients per response would allow. K, M blocks; D parameters.
 """
 

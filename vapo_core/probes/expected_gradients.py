@@ -2,7 +2,7 @@
 
 Rows are gradients averaged by prompt, so different rows are independent and the mean inner product of different rows is
 the inner product of the expectations, free of noise: the average over all ways to split the batch into disjoint halves
-(METHODS section 3). A row's product with itself has the noise in it.
+(METHODS.md section 3). A row's product with itself has the noise in it.
 """
 
 from typing import Any, NamedTuple
@@ -42,7 +42,7 @@ class Groups(NamedTuple):
     """Answers per prompt of the recipe, at which S is stated."""
 
     def trace(self, own: np.ndarray | float, square: np.ndarray | float, within: np.ndarray | float) -> Any:
-        """tr S per response at the recipe's answers per prompt: W + G b, from W + a b and W (METHODS R13)."""
+        """tr S per response at the recipe's answers per prompt: W + G b, from W + a b and W (METHODS.md R13)."""
         share = self.recipe / self.answers
         return share * self.answers * (own - square) + (1 - share) * within
 

@@ -40,7 +40,7 @@ def measure(view: View) -> Measurement:
 
     Entropy on prefixes of demonstrations moves only with the policy, not with what it happens to visit. Diversity is
     1 - sum_m n_m (n_m - 1) / (n (n - 1)) over modes m of a problem's n solving answers: unbiased for 1 - sum p_m^2 at any
-    n, so it does not rise with the success rate as a plug-in entropy does; 0 when one mode is left (METHODS h4b, R7).
+    n, so it does not rise with the success rate as a plug-in entropy does; 0 when one mode is left (METHODS.md h4b, R7).
     """
     shown = [view.held_out[i % len(view.held_out)] for i in range(DEMONSTRATIONS)]
     fixed = view.world.demonstrated(shown, view.seed("exploration/demonstrations"))

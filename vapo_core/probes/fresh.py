@@ -45,8 +45,8 @@ class DrawnPrompts:
 
     def take(self, first: int, count: int) -> list[Problem]:
         """Prompts first .. first + count - 1."""
-        drawn = np.random.default_rng(self.seed).integers(len(self.pool), size=first + count)
-        return [self.pool[i] for i in drawn[first:]]
+        chosen = np.random.default_rng(self.seed).integers(len(self.pool), size=first + count)
+        return [self.pool[i] for i in chosen[first:]]
 
 
 class Whitening(NamedTuple):

@@ -7,7 +7,7 @@ from vapo_core.tasks.base import SPLITS
 from vapo_core.training.collect import grade_all
 
 PROBLEMS = 1024
-"""Problems of each split, one answer each; two splits out of distribution have 2,048 (METHODS h5b)."""
+"""Problems of each split, one answer each; two splits out of distribution have 2,048 (METHODS.md h5b)."""
 
 METRICS: dict[str, tuple[str, str]] = {
     **{

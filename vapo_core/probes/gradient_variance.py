@@ -78,7 +78,7 @@ METRICS: dict[str, tuple[str, str]] = {
 def measure(view: View) -> Measurement:
     """Noise scale by reduction with interval, cosines between expected gradients, and verl's proxy beside the truth.
 
-    Whitening constants come from another batch, so responses are not coupled by them (METHODS section 3). A ratio whose
+    Whitening constants come from another batch, so responses are not coupled by them (METHODS.md section 3). A ratio whose
     denominator is not clear of 0 is not resolvable and left out.
 
     Raises:

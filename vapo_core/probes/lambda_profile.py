@@ -75,7 +75,7 @@ class Moments(NamedTuple):
     """[R] trace of the covariance per response, answers to one prompt counted as the batch has them."""
 
     def quality(self, batch: int) -> np.ndarray:
-        """[R] Q of the mean of `batch` responses (METHODS section 0); consistent, and not cut to [0, 1]."""
+        """[R] Q of the mean of `batch` responses (METHODS.md section 0); consistent, and not cut to [0, 1]."""
         return self.signal / (self.square + self.trace / batch)
 
 
@@ -83,7 +83,7 @@ def measure(view: View) -> Measurement:
     """Squared advantage error by length, and gradient quality, for constant lambdas, alphas and the own rule.
 
     Error: E (A_hat_t - A_t)^2 over tokens but the last, where no lambda matters; A_t = V_{t+1} - V_t, exact or from 2K
-    continuations whose noise variance is taken off. It counts the -e_t that is harmless as a baseline (METHODS R1).
+    continuations whose noise variance is taken off. It counts the -e_t that is harmless as a baseline (METHODS.md R1).
     Quality: Q = (E g . grad J)^2 / (|grad J|^2 E|g|^2) of g = (1/B) sum_i sum_t A_hat_t psi_t, unwhitened, with B the
     recipe's responses per step; prompts are drawn from the pool with replacement, so that groups are independent. It
     is left out where no rule's gradient can be told from 0 along grad J, as near the end of training.
@@ -140,8 +140,8 @@ def _sample(view: View, exact: bool) -> tuple[list[Problem], Rollout, Batch, int
     answers = view.recipe.group_sampling.answers if exact else 1
     prompts = max(1, RESPONSES // answers)
     number = GROUPS if exact else GROUPS // 8  # sampled truth costs more, and answers no question of gradients
-    drawn = np.random.default_rng(view.seed("lambda_profile/prompts")).integers(len(view.pool), size=number * prompts)
-    problems = [view.pool[i] for i in drawn]
+    chosen = np.random.default_rng(view.seed("lambda_profile/prompts")).integers(len(view.pool), size=number * prompts)
+    problems = [view.pool[i] for i in chosen]
     rollout = view.world.engine.generate(problems, answers, view.seed("lambda_profile/responses"))
     grades = grade_all(view.world.task, problems, answers, rollout)
     shaping = view.recipe.shape_reward(rollout.mask.sum(1).cpu(), view.world.task.max_tokens)

@@ -110,7 +110,7 @@ def stepped(
 def paired_terms(log_ratio: Tensor, rewards: Tensor) -> Tensor:
     """[B] (rho - 1)(R - mean R), whose mean estimates the change of J; rho is the sequence ratio.
 
-    Paired on the same responses, so the noise of two evaluations cancels (METHODS section 3).
+    Paired on the same responses, so the noise of two evaluations cancels (METHODS.md section 3).
 
     Args:
         log_ratio: [B] nats, log pi_new / pi_old of whole responses.

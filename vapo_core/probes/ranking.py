@@ -51,7 +51,7 @@ def captured(view: View, problems: Sequence[Problem], stream: str, *path: int) -
 
     Alternatives differ, start from one prefix and do not end the response: after its end a critic says nothing. Walk: both
     moves at every decision of sampled responses, values exact. Text: next steps sampled from the policy, duplicates
-    dropped; numerator and denominator come from separate continuations (METHODS section 3).
+    dropped; numerator and denominator come from separate continuations (METHODS.md section 3).
 
     Args:
         view: the run.

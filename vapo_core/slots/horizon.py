@@ -2,7 +2,7 @@
 
 Slot: (rule: lengths [B] -> lambda [B], batch, values [B, T]) -> lambda_policy [B]. The identity asks the rule at each
 response's own length. A length is known only when the response is over, so a lambda that follows it is biased even under
-an exact critic (METHODS R11); and the horizon that serves best depends on the critic's error, which no length knows (R4).
+an exact critic (METHODS.md R11); and the horizon that serves best depends on the critic's error, which no length knows (R4).
 """
 
 from collections.abc import Callable, Mapping

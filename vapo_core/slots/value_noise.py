@@ -24,7 +24,7 @@ ErrorOf = Callable[[Any, Batch, int], Tensor]
 
 
 def by_state(world: Any, batch: Batch, seed: int) -> Tensor:
-    """One draw per state of the world, the same at every step of a run: what biases the gradient (METHODS, R1)."""
+    """One draw per state of the world, the same at every step of a run: what biases the gradient (METHODS.md, R1)."""
     return frozen_normal(world.state_labels(batch), world.identity["head"])
 
 

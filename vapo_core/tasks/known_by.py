@@ -142,5 +142,5 @@ def _names(code: CodeType) -> list[str]:
 def _is_installed(module: str) -> bool:
     """Whether code comes with Python, with this project or with an installed package, so that its name says enough."""
     root = module.partition(".")[0]
-    home = getattr(sys.modules.get(root), "__file__", None) or ""
-    return root in sys.stdlib_module_names or root == "vapo_core" or "site-packages" in home
+    origin = getattr(sys.modules.get(root), "__file__", None) or ""
+    return root in sys.stdlib_module_names or root == "vapo_core" or "site-packages" in origin

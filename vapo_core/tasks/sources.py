@@ -110,9 +110,9 @@ def files_of(path: Path, split: str) -> list[Path]:
         found = [file for file in inside if marked.search(file.relative_to(path).as_posix().lower())]
     formats = {FORMATS.get(file.suffix) for file in found}
     if len(formats) != 1 or None in formats:
-        said = ", ".join(FORMATS)
+        allowed = ", ".join(FORMATS)
         raise ValueError(
-            f"path: {path} has no data of split {split!r} in one format (allowed: {said}; {split} in the name)"
+            f"path: {path} has no data of split {split!r} in one format (allowed: {allowed}; {split} in the name)"
         )
     return found
 

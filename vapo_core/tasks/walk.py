@@ -272,8 +272,8 @@ class Walk:
         goals = [Grade(1.0, mode=f"goal {number}") for number in range(self.dials.modes)]
         words = [*goals, Grade(0.0, mode=GUESS), Grade(1.0, mode=GUESS), Grade(0.0, mode="truncated")]
         guess = self.dials.modes + ((broken == 0) & lucky)
-        said = np.where(self.solved(stage, goal, broken), goal // (self.dials.size // self.dials.modes), guess)
-        return [words[i] for i in np.where(ended, said, len(words) - 1).tolist()]
+        mode = np.where(self.solved(stage, goal, broken), goal // (self.dials.size // self.dials.modes), guess)
+        return [words[i] for i in np.where(ended, mode, len(words) - 1).tolist()]
 
     def _ends(self, problems: Sequence[Problem], responses: Sequence[WalkPath]) -> tuple[np.ndarray, np.ndarray]:
         """[N] state in which each walk is left, and whether it is a response that can be judged."""

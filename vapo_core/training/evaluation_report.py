@@ -65,7 +65,7 @@ class EvaluationReport(NamedTuple):
     """By the problem's difficulty, in the task's own measure."""
 
 
-def examine(
+def detailed_evaluation(
     engine: Engine, task: Task, problems: Sequence[Problem], answers: int, ks: Sequence[int], seed: int
 ) -> EvaluationReport:
     """Sample `answers` per problem and count.

@@ -83,7 +83,7 @@ def pass_at_k(n: int, correct: int, k: int) -> float:
     """1 - C(n - c, k) / C(n, k), the unbiased estimate of pass@k from n answers (arXiv:2107.03374, eq. 1).
 
     Raises:
-        ValueError: if n < 2k (too noisy by METHODS section 3) or c > n.
+        ValueError: if n < 2k (too noisy by METHODS.md section 3) or c > n.
     """
     if n < 2 * k or correct > n:
         raise ValueError(f"pass_at_k needs n >= 2k and c <= n, got n={n}, c={correct}, k={k}")

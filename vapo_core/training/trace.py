@@ -179,8 +179,8 @@ def _response_columns(batch: Batch, problems: Sequence[Problem], answers: int, r
 
 def _words(world: World, rollout: Rollout) -> Columns:
     """`text` and `state` of every token."""
-    said = [token for response in world.describe(rollout) for token in response]
+    tokens = [token for response in world.describe(rollout) for token in response]
     return {
-        "text": np.array([token.text for token in said], dtype=object),
-        "state": np.array([token.state for token in said], dtype=object),
+        "text": np.array([token.text for token in tokens], dtype=object),
+        "state": np.array([token.state for token in tokens], dtype=object),
     }

@@ -52,39 +52,39 @@ def warm_start(
     if not recipe.credit.needs_critic or outcome + recipe.value_pretraining == 0:
         return WarmStart(0, "")
     key = content_key(_key_content(world, recipe, settings, pool, outcome, seeds))
-    home = cache / "critics" / key
-    home.parent.mkdir(parents=True, exist_ok=True)
+    folder = cache / "critics" / key
+    folder.parent.mkdir(parents=True, exist_ok=True)
     ranks = world.ranks
-    with ranks.held(FileLock(f"{home}.lock")):
-        tokens = ranks.first(lambda: _load(world, home))
+    with ranks.held(FileLock(f"{folder}.lock")):
+        tokens = ranks.first(lambda: _load(world, folder))
         if tokens is None:
             tokens = fit(world, settings, pool, seeds, outcome, recipe.value_pretraining)
             with ranks.unsharded(world.critic):
-                ranks.first(lambda: _keep(world, home, tokens))
+                ranks.first(lambda: _keep(world, folder, tokens))
         else:
             ranks.broadcast(world.critic)
     return WarmStart(tokens, key)
 
 
-def _keep(world: World, home: Path, tokens: int) -> None:
+def _keep(world: World, folder: Path, tokens: int) -> None:
     """Put a warm critic where every arm finds it."""
-    clear_scratch(home.parent, home.name)
-    with whole_folder(home) as scratch:
+    clear_scratch(folder.parent, folder.name)
+    with whole_folder(folder) as scratch:
         save_model(world.critic, str(scratch / "critic.safetensors"))
         (scratch / "warm.json").write_text(json.dumps({"tokens": tokens}))
 
 
-def _load(world: World, home: Path) -> int | None:
+def _load(world: World, folder: Path) -> int | None:
     """Load a finished warm critic and return its tokens; None if there is none, a damaged one being set aside."""
-    if not home.exists():
+    if not folder.exists():
         return None
     try:
-        tokens = int(json.loads((home / "warm.json").read_text())["tokens"])
-        load_exactly(world.critic, home / "critic.safetensors")
+        tokens = int(json.loads((folder / "warm.json").read_text())["tokens"])
+        load_exactly(world.critic, folder / "critic.safetensors")
     except MemoryError:
         raise
     except Exception as error:  # whatever a reader of damaged bytes may raise
-        set_aside(home, f"it cannot be read ({reason_of(error)})", "the warm critic is made again")
+        set_aside(folder, f"it cannot be read ({reason_of(error)})", "the warm critic is made again")
         return None
     return tokens
 

@@ -82,12 +82,12 @@ def critic_checkpoint(name: str, cache: Path) -> str | None:
     """
     if name == "policy":
         return None
-    for home in (Path(name), cache / name):
-        kept = home / "checkpoint" / "critic"
+    for folder in (Path(name), cache / name):
+        kept = folder / "checkpoint" / "critic"
         if (kept / "config.json").exists():
             return str(kept)
-        if (home / "spec.json").exists():
-            raise ValueError(f"base.critic: run {home} has no checkpoint of a critic")
+        if (folder / "spec.json").exists():
+            raise ValueError(f"base.critic: run {folder} has no checkpoint of a critic")
     if re.fullmatch("[0-9a-f]{16}", name):
         raise ValueError(f"base.critic: no run {name} in {cache}")
     return name

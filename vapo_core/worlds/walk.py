@@ -263,12 +263,12 @@ class WalkWorld:
     def describe(self, rollout: Rollout) -> list[list[TokenDescription]]:
         """The action of every token and the state before it; filler is a dot."""
         row, time = rollout.mask.nonzero(as_tuple=True)
-        said: list[list[TokenDescription]] = [[] for _ in rollout.mask]
+        described: list[list[TokenDescription]] = [[] for _ in rollout.mask]
         names = ("action", "phase", "state")
         columns = (rollout.inputs[name][row, time].tolist() for name in names)
         for at, action, phase, state in zip(row.tolist(), *columns, strict=True):
-            said[at].append(TokenDescription("·" if phase else NAMES[action], self.task.describe(state)))
-        return said
+            described[at].append(TokenDescription("·" if phase else NAMES[action], self.task.describe(state)))
+        return described
 
     # --- checkpoints ---
 

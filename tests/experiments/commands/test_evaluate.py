@@ -15,7 +15,7 @@ from vapo_core.models.base_model import base_identity, ensure_base
 from vapo_core.settings import Base
 from vapo_core.tasks import make_task
 from vapo_core.tasks.base import Grade
-from vapo_core.training.evaluation_report import _bins, _by_value, _count, examine
+from vapo_core.training.evaluation_report import _bins, _by_value, _count, detailed_evaluation
 from vapo_core.types import Problem
 
 FEW = ["--problems", "20", "--answers", "8", "--k", "2", "4"]
@@ -141,4 +141,4 @@ def test_kinds_tell_what_cannot_be_read_from_what_has_no_name_and_reasoning_from
 
 def test_exam_refuses_k_beyond_half_the_answers():
     with pytest.raises(ValueError, match="needs at least 16 answers"):
-        examine(None, None, [], 8, (8,), 0)
+        detailed_evaluation(None, None, [], 8, (8,), 0)

@@ -182,7 +182,7 @@ def test_clip_higher_by_hand():
 
 
 def test_above_threshold_widens_only_where_the_advantage_exceeds_it():
-    """The limitations paper's reading: advantages at or below the threshold keep the symmetric clip."""
+    """As the limitations paper (Shao et al. 2025) reads it: advantages at or below the threshold keep the symmetric clip."""
     clip = VARIANTS["clip_higher"]["above_threshold"](PAPER)
     low, high = clip.bounds(double([-1.0, 0.0, 0.5, 0.51, 3.0]))
     assert low == 0.2

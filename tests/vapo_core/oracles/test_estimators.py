@@ -1,4 +1,4 @@
-"""The estimators of METHODS section 3 and their plain rivals, each with the numbers stated there."""
+"""The estimators of METHODS.md section 3 and their plain rivals, each with the numbers stated there."""
 
 import numpy as np
 import pytest
@@ -97,7 +97,7 @@ def test_pass_at_k_of_a_guesser(answers, k):
 
 
 def test_the_best_of_nine_equal_settings_looks_better_than_it_is():
-    """METHODS section 1: by 0.47 sd with 10 seeds; on other seeds by nothing."""
+    """METHODS.md section 1: by 0.47 sd with 10 seeds; on other seeds by nothing."""
     rng = np.random.default_rng(6)
     chosen, held_back = rng.normal(size=(2, 20_000, 9, 10)).mean(3)
     best = chosen.argmax(1)[:, None]

@@ -1,4 +1,4 @@
-"""R1(d), R3, R4 and the raw-MSE example of METHODS section 0 on a random walk of 32 to 1024 fair steps, R = 1 if it ends
+"""R1(d), R3, R4 and the raw-MSE example of METHODS.md section 0 on a random walk of 32 to 1024 fair steps, R = 1 if it ends
 above 0 (1/2 on a tie).
 
 Advantages are taken per state and action, as R4 does: MSE(h) = E[(bias of A_hat's contrast)^2] + Var(A_hat | s, a) / n,
@@ -131,7 +131,7 @@ def test_r4_slope_on_short_walks():
 
 
 def test_raw_mse_shortens_the_horizon_of_a_shrunken_critic_and_quality_does_not():
-    """METHODS section 0, V_hat = V - 0.5 (V - 0.5), 64 samples: raw MSE falls with l, Q is best at 1 for every l.
+    """METHODS.md section 0, V_hat = V - 0.5 (V - 0.5), 64 samples: raw MSE falls with l, Q is best at 1 for every l.
 
     Stated: 9.7 at l = 32 to 1.0 at 1024, slope -0.6. Here: 17.2 to 5.7 at 512 per state and action, slope -0.5; of the
     whole gradient 1.4 to 1.0.

@@ -186,7 +186,7 @@ def test_r3_exact_critic_has_its_best_quality_at_lambda_zero():
 
 
 def test_quality_ignores_shrinkage_and_is_one_without_bias_or_noise():
-    """METHODS section 0: a shrunken critic's lambda = 0 direction is never wrong, whatever the scale."""
+    """METHODS.md section 0: a shrunken critic's lambda = 0 direction is never wrong, whatever the scale."""
     rng = np.random.default_rng(11)
     instance = reasoning_mdp(InstanceDials(horizon=10), rng)
     truth = instance.mdp.gradient

@@ -39,7 +39,7 @@ def test_squared_error_is_unbiased_for_any_reward_values(low, high, k):
 
 
 def test_squared_error_of_minus_one_plus_one_rewards_by_hand():
-    """METHODS section 3: the 0/1 shortcut reads 0.098 for a true 0.032 with -1/+1 rewards; ours must not."""
+    """METHODS.md section 3: the 0/1 shortcut reads 0.098 for a true 0.032 with -1/+1 rewards; ours must not."""
     rng = np.random.default_rng(1)
     p = rng.uniform(0.05, 0.95, 60_000)
     critic = 2 * p - 1 + rng.normal(0, np.sqrt(0.032), len(p))
@@ -53,7 +53,7 @@ def test_squared_error_by_hand():
 
 @pytest.mark.parametrize(("share", "k"), [(0.2, 4), (0.2, 16), (0.0, 16)])
 def test_planted_shares_of_the_variance_read_as_planted(share, k):
-    """METHODS h1a's controls: V plus an error of 0.2 Var(V) reads 0.20, exact V seen through K returns reads 0."""
+    """METHODS.md h1a's controls: V plus an error of 0.2 Var(V) reads 0.20, exact V seen through K returns reads 0."""
     rng = np.random.default_rng(2)
     time = rng.integers(8, size=150_000)
     v = rng.uniform(0.1, 0.6, len(time)) + 0.04 * time

@@ -43,7 +43,7 @@ def trained(cache, **numbers):
 
 
 def test_a_critic_overwritten_on_rare_places_is_wrong_there_alone(cache):
-    """METHODS h1c's positive control: an error of 0.2 Var(V) there reads 0.20 there and 0 on frequent places."""
+    """METHODS.md h1c's positive control: an error of 0.2 Var(V) there reads 0.20 there and 0 on frequent places."""
     view = trained(cache)
     size = (0.2 * read(view)["var_v"]) ** 0.5
     view.world.critic = Critic(view.world)
@@ -57,7 +57,7 @@ def test_a_critic_overwritten_on_rare_places_is_wrong_there_alone(cache):
 
 
 def test_a_critic_bad_on_rare_places_from_the_start_shows_no_change(cache):
-    """METHODS h1c's negative control: the level is high, its change between two policies far apart is 0."""
+    """METHODS.md h1c's negative control: the level is high, its change between two policies far apart is 0."""
     excess = []
     for view in (view_of("walk", cache), trained(cache)):
         size = (0.2 * read(view)["var_v"]) ** 0.5
@@ -76,7 +76,7 @@ def test_panels_follow_from_the_starting_policy_alone(world, cache):
     with torch.no_grad():
         for p in moved.world.policy.parameters():
             p.add_(far * torch.randn(p.shape, generator=torch.Generator().manual_seed(1)))
-    one, other = (panels(v, v.world.start()) for v in (first, moved))
+    one, other = (panels(v.pool, v.world.start(), v.seeds) for v in (first, moved))
     assert np.array_equal(one.row, other.row)
     assert np.array_equal(one.time, other.time)
     for panel, inside in one.members.items():
@@ -89,7 +89,8 @@ def test_panels_follow_from_the_starting_policy_alone(world, cache):
 
 def test_rare_is_matched_to_frequent_in_position(cache):
     """Or rare would mean late: mean token numbers agree."""
-    fixed = panels(view := view_of("walk", cache), view.world.start())
+    view = view_of("walk", cache)
+    fixed = panels(view.pool, view.world.start(), view.seeds)
     rare, frequent = (fixed.time[fixed.members[name]].mean() for name in ("rare", "frequent"))
     assert rare == pytest.approx(frequent, abs=1.0)
     reach = view.world.reach(fixed.problems, fixed.rollout).numpy()[fixed.row, fixed.time]
@@ -101,7 +102,8 @@ def test_rare_is_matched_to_frequent_in_position(cache):
 
 
 def test_critical_places_are_where_the_next_token_decides(cache):
-    fixed = panels(view := view_of("walk", cache), view.world.start())
+    view = view_of("walk", cache)
+    fixed = panels(view.pool, view.world.start(), view.seeds)
     values = view.world.exact_at(fixed.rollout, fixed.row, fixed.time)
     change = np.abs(view.world.exact_at(fixed.rollout, fixed.row, fixed.time + 1) - values)
     critical = fixed.members["critical"]

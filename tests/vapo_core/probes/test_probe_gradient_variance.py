@@ -53,7 +53,7 @@ def test_contributions_have_the_batch_gradients_as_their_means(cache):
 
 
 def test_trace_and_square_are_unbiased_where_the_plain_ones_are_not():
-    """METHODS section 3: with |G|^2 = 1, tr S = 10,000 and B = 64, the plain ratio tends to B."""
+    """METHODS.md section 3: with |G|^2 = 1, tr S = 10,000 and B = 64, the plain ratio tends to B."""
     rng = np.random.default_rng(1)
     dimensions, batch = 400, 64
     direction = np.zeros(dimensions)
@@ -133,7 +133,7 @@ def test_noise_around_zero_is_not_resolvable():
 
 
 def test_cosines_lose_their_noise_where_plain_ones_do_not():
-    """METHODS section 3: noise scale 1000, B = 500, true cosine 0.6: plain 0.20 from two batches, 0.87 from one."""
+    """METHODS.md section 3: noise scale 1000, B = 500, true cosine 0.6: plain 0.20 from two batches, 0.87 from one."""
     rng = np.random.default_rng(5)
     a, b = np.eye(300)[0], 0.6 * np.eye(300)[0] + 0.8 * np.eye(300)[1]
     sd, batch = np.sqrt(1000 / 300), 500

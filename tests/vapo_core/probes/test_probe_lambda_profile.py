@@ -230,7 +230,7 @@ def test_best_of_each_kind_is_chosen_within_its_kind(sign, constant, adaptive):
 
 
 def test_selection_does_not_flatter_the_best_of_equals():
-    """METHODS section 1: the best of 9 equal settings looks better than it is, unless it is scored elsewhere."""
+    """METHODS.md section 1: the best of 9 equal settings looks better than it is, unless it is scored elsewhere."""
     loss = np.random.default_rng(0).normal(size=(4000, 2, 9))
     assert np.mean([chosen_elsewhere(x) for x in loss]) == pytest.approx(0, abs=0.05)
     assert loss.mean(1).min(1).mean() < -0.9

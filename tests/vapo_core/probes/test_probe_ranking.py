@@ -25,7 +25,7 @@ def test_the_truth_captures_all_its_reverse_loses_all_and_a_constant_nothing(cac
 
 
 def test_only_order_counts(cache):
-    """A critic that is wrong everywhere but in the same order ranks perfectly (METHODS h5a)."""
+    """A critic that is wrong everywhere but in the same order ranks perfectly (METHODS.md h5a)."""
     view = view_of("walk", cache)
     view.world.critic = Critic(view.world, lambda v: 0.3 + 0.01 * v**3)
     assert captured(view) == pytest.approx(1, abs=1e-3)

@@ -34,7 +34,7 @@ def mean_over_draws(name: str, inside, outside, draws: int = 24, **more) -> floa
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_noise_in_the_critic_out_of_distribution_alone_is_found(exact):
-    """METHODS h5a's positive control: V in distribution, V + noise beyond it; the excess is the noise's variance."""
+    """METHODS.md h5a's positive control: V in distribution, V + noise beyond it; the excess is the noise's variance."""
     size = 0.15
 
     def inside(rng, exact):
@@ -55,7 +55,7 @@ def shrunken(v):
 
 @pytest.mark.parametrize("critic", [shrunken, lambda v: np.full_like(v, 0.1), lambda v: np.full_like(v, 0.5)])
 def test_a_split_that_differs_in_v_alone_is_no_worse(critic):
-    """METHODS h5a's negative control: any pessimist looks good where V is low; the unmatched difference is large."""
+    """METHODS.md h5a's negative control: any pessimist looks good where V is low; the unmatched difference is large."""
 
     def inside(rng):
         return places(512, rng, 0.6, 1.2, critic)

@@ -91,6 +91,6 @@ def test_an_exact_engine_is_taken_at_its_word(cache):
 def test_settings_of_engines_that_truncate_are_refused():
     """There is no top_p: truncated samples would not be the trained policy's."""
     with pytest.raises(
-        ValueError, match=r"top_p: not offered, for answers are sampled from the policy's whole distribution"
+        ValueError, match=r"top_p: not supported: answers are sampled from the policy's full distribution"
     ):
         small_settings("lm", top_p=0.9)
