@@ -50,17 +50,11 @@ class Settings(Frozen):
         8192, ge=1, le=bounds.RESPONSES, description="training problems in the finite pool that prompts are drawn from"
     )
     temperature: float = Field(1.0, gt=0, description="softmax temperature, for sampling and for the trained policy")
-    generation_rounds: int = Field(
-        4, ge=1, le=1000, description="maximum sampling rounds per step while groups are discarded (dapo)"
-    )
+    generation_rounds: int = Field(4, ge=1, le=1000, description="maximum sampling rounds while groups are discarded")
     reward_low: float = Field(0.0, description="reward of a wrong answer (VC-PPO used -1)")
     reward_high: float = Field(1.0, description="reward of a right answer")
-    overlong_share: float = Field(
-        0.2, gt=0, le=1, description="final share of the length limit in which dapo penalises length"
-    )
-    difficulty_bands: int = Field(
-        4, ge=1, le=1000, description="difficulty bands of the group_sampling variant by_difficulty"
-    )
+    overlong_share: float = Field(0.2, gt=0, le=1, description="final share of the length limit that dapo penalises")
+    difficulty_bands: int = Field(4, ge=1, le=1000, description="bands of group_sampling variant by_difficulty")
 
     # credit
     warmup_steps: int = Field(50, ge=0, le=bounds.WARMUP, description="value-pretraining steps before RL")
@@ -72,11 +66,9 @@ class Settings(Frozen):
     value_error_sd: float = Field(
         0.0,
         ge=0,
-        description="standard deviation of the error added by the *_error variants of slot values, in reward units",
+        description="standard deviation, in reward units, of the error that variants *_error add",
     )
-    continuations: int = Field(
-        9, ge=1, le=1000, description="K, fresh continuations per step boundary (recipe vineppo)"
-    )
+    continuations: int = Field(9, ge=1, le=1000, description="K, continuations per step boundary (vineppo)")
 
     # losses
     clip_low: float = Field(0.2, ge=0, lt=1, description="lower clip bound is 1 - clip_low")
@@ -87,19 +79,17 @@ class Settings(Frozen):
     kl_coef: float = Field(0.0, ge=0, description="weight of KL(policy || reference), per token")
     importance_weighting: bool = Field(
         False,
-        description="weight each token's policy loss by its policy/engine probability ratio (inexact engines such as vLLM)",
+        description="weight the policy loss per token by policy/engine probability (vLLM)",
     )
-    importance_cap: float = Field(
-        2.0, gt=0, description="upper bound on the importance weight (truncated importance sampling)"
-    )
+    importance_cap: float = Field(2.0, gt=0, description="upper bound on the importance weight (truncation)")
     value_clip: float = Field(
         float("inf"),
         gt=0,
         allow_inf_nan=True,
-        description="maximum change of a value from its old value; inf = unclipped",
+        description="maximum change of a value; inf = unclipped",
     )
     normaliser_tokens: int = Field(
-        1024, ge=1, le=10_000_000, description="tokens per response in the constant_mean reduction"
+        1024, ge=1, le=10_000_000, description="tokens per response in reduction constant_mean"
     )
 
     # critic start
@@ -113,12 +103,7 @@ class Settings(Frozen):
     # the update
     mini_batches: int = Field(16, ge=1, le=bounds.RESPONSES, description="optimiser steps per pass over the batch")
     epochs: int = Field(1, ge=1, le=10_000, description="passes over the batch")
-    micro_batches: int = Field(
-        1,
-        ge=1,
-        le=bounds.RESPONSES,
-        description="gradient accumulation: micro-batches per mini-batch; results do not change",
-    )
+    micro_batches: int = Field(1, ge=1, le=bounds.RESPONSES, description="gradient accumulation steps; same results")
     tokens_per_micro_batch: float = Field(
         float("inf"),
         gt=0,
@@ -131,9 +116,7 @@ class Settings(Frozen):
         allow_inf_nan=True,
         description="maximum tokens in the key-value cache of engine transformers; inf = generate all answers at once",
     )
-    max_grad_norm: float = Field(
-        1.0, gt=0, allow_inf_nan=True, description="maximum global gradient norm, for policy and critic separately"
-    )
+    max_grad_norm: float = Field(1.0, gt=0, allow_inf_nan=True, description="maximum gradient norm, per network")
     policy_lr: float = Field(1e-6, ge=0, description="AdamW learning rate of the policy")
     critic_lr: float = Field(2e-6, ge=0, description="AdamW learning rate of the critic, also in value pretraining")
     adam_beta1: float = Field(0.9, ge=0, lt=1, description="AdamW beta1, decay of the first moment")
@@ -142,9 +125,7 @@ class Settings(Frozen):
     lr_schedule: Literal["constant", "linear", "cosine"] = Field(
         "constant", description="learning-rate schedule after its warm-up"
     )
-    lr_warmup_steps: int = Field(
-        0, ge=0, le=bounds.STEPS, description="RL steps of linear warm-up of the policy's learning rate"
-    )
+    lr_warmup_steps: int = Field(0, ge=0, le=bounds.STEPS, description="RL steps of the policy's rate warm-up")
 
     @model_validator(mode="before")
     @classmethod
