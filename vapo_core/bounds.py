@@ -1,4 +1,4 @@
-"""The largest sizes that a configuration takes: beyond any experiment, and small enough to be counted and laid out.
+"""The largest sizes that a configuration accepts: beyond any experiment, yet small enough to be listed.
 
 Sizes that multiply are bounded together where they meet: `check_product` before anything is listed, `check_memory` before
 anything is allocated.
@@ -33,7 +33,7 @@ EXACT = 10_000_000
 
 
 def check_product(field: str, sizes: Mapping[str, int], most: int) -> None:
-    """Refuse sizes that are possible each by itself, but not together.
+    """Refuse sizes that are allowed individually but whose product is too large.
 
     Raises:
         ValueError: naming them.
@@ -45,7 +45,7 @@ def check_product(field: str, sizes: Mapping[str, int], most: int) -> None:
 
 
 def memory() -> int | None:
-    """Bytes of this machine's memory, None where the system does not tell."""
+    """Bytes of this machine's memory, None if the system does not report it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -53,7 +53,7 @@ def memory() -> int | None:
 
 
 def check_memory(field: str, sizes: Mapping[str, int], bytes_each: int) -> None:
-    """Refuse arrays that this machine has no memory for, whatever else it holds.
+    """Refuse arrays larger than this machine's memory.
 
     Args:
         field: what asks for them.

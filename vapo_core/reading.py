@@ -1,4 +1,4 @@
-"""The boundary to what others wrote: whatever a reader raises becomes one line that names the field or the file."""
+"""Errors raised while reading foreign files become one line that names the field or the file."""
 
 import os
 from collections.abc import Iterator, Mapping

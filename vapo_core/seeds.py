@@ -10,7 +10,7 @@ STREAMS = ("data", "init", "sampling", "evaluation", "warmup", "shuffle")
 
 
 class Seeds(NamedTuple):
-    """One seed per purpose; paired arms share all of them, whatever components they have."""
+    """One seed per purpose; paired arms share all of them."""
 
     data: int
     init: int

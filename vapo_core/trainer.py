@@ -42,7 +42,7 @@ KeepArrays = Callable[[int, str, Mapping[str, np.ndarray]], None]
 
 
 class Progress(NamedTuple):
-    """Where a run stands; all of a checkpoint that is not weights or optimisers."""
+    """Progress of a run; a checkpoint holds it beside weights and optimisers."""
 
     step: int
     """RL steps finished."""
@@ -114,7 +114,7 @@ class Trainer:
         return progress
 
     def _check_problems(self) -> None:
-        """Before anything is trained: a prompt too long for the model would end the run when it is drawn, hours later."""
+        """Check all prompts before training: one too long for the model would otherwise end the run hours later."""
         asked = {"train": self.pool, "held_out": self.held_out}
         if "generalization" in self.probes:
             rng = np.random.default_rng(child(self.seeds.evaluation, 1))
@@ -175,7 +175,7 @@ class Trainer:
         return progress
 
     def _before_update(self, graded: Graded, batch: Batch, credited: AdvantageBatch) -> dict[str, float]:
-        """What can be said of the batch with the policy that sampled it."""
+        """Metrics of the batch under the policy that sampled it."""
         returns = returns_to_go(terminal_rewards(batch), batch.mask)
         entropy = self._entropy(batch)
         error = (credited.values - returns)[batch.mask]
@@ -197,7 +197,7 @@ class Trainer:
         }
 
     def _nll_grad_ratio(self, batch: Batch, credited: AdvantageBatch) -> dict[str, float]:
-        """What the positive-example loss weighs beside the surrogate, on one mini-batch."""
+        """Gradient norm of the positive-example loss relative to the policy loss, on one mini-batch."""
         if self.ranks.is_sharded:
             return {}
         part = torch.arange(len(batch.mask) // self.settings.mini_batches)
@@ -219,7 +219,7 @@ class Trainer:
         return evaluate(self.world, self.evaluation, self.held_out, self.seeds.evaluation)
 
     def _probe(self, step: int) -> dict[str, float]:
-        """Metrics of the probes that are due; one that cannot run says so once and leaves its metrics out."""
+        """Metrics of the probes that are due; one that cannot run is left out, with its reason printed once."""
         due = [name for name, every in self.probes.items() if step % every == 0 or step == self.steps]
         found: dict[str, float] = {}
         for name in due:
@@ -241,7 +241,7 @@ class Trainer:
     # --- checkpoints ---
 
     def save(self, folder: Path, progress: Progress) -> None:
-        """Write a checkpoint whole: weights, both optimisers and schedules, and where the run stands.
+        """Write a checkpoint atomically: weights, both optimisers and schedules, and where the run stands.
 
         One that cannot be written costs a warning: the run goes on and the next is tried again.
 
@@ -281,12 +281,12 @@ class Trainer:
 
 @cache
 def say_once(line: str) -> None:
-    """On stderr, once per process: a grid has hundreds of runs that leave out the same."""
+    """Print on stderr once per process: a grid has hundreds of runs with the same message."""
     print(line, file=sys.stderr)
 
 
 def _forget(step: int, probe: str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Arrays of probes nobody asked for."""
+    """Discard a probe's arrays."""
 
 
 class _Clock:

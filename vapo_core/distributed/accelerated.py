@@ -93,10 +93,10 @@ class Accelerated(Ranks):
         return self
 
     def all_gather(self, mine: bytes) -> list[bytes]:
-        """What each rank brought, in the order of their numbers.
+        """The bytes of every rank, in rank order.
 
         Raises:
-            LostRank: if one of them is gone.
+            LostRank: if another process has ended.
         """
         with self._watching():
             length = torch.tensor([len(mine)])
@@ -133,7 +133,7 @@ class Accelerated(Ranks):
         return float(nn.utils.clip_grad_norm_(parameters, most))
 
     def broadcast(self, module: nn.Module) -> None:
-        """Give a network the weights it has at rank 0; before anything has been prepared from it."""
+        """Copy rank 0's weights of a network to all ranks; before `prepare`."""
         with self._watching():
             for tensor in [*module.parameters(), *module.buffers()]:
                 moved = tensor.detach().to(self.accelerator.device)
@@ -149,12 +149,12 @@ class Accelerated(Ranks):
         return optimizer.state_dict()
 
     def leave(self) -> None:
-        """Let go of the others, once the run is over."""
+        """Leave the process group at the end of the run."""
         dist.destroy_process_group()
 
     @contextmanager
     def _watching(self) -> Iterator[None]:
-        """Say in plain words that another process is gone."""
+        """Report in plain words that another process has ended."""
         try:
             yield
         except dist.DistError as error:
@@ -165,9 +165,7 @@ class Accelerated(Ranks):
             raise LostRank(self._lost(error)) from None
 
     def _lost(self, error: Exception) -> str:
-        return (
-            f"process {self.number} of {self.size}: another process of this run is gone ({str(error).splitlines()[0]})"
-        )
+        return f"process {self.number} of {self.size}: another process of this run has ended ({str(error).splitlines()[0]})"
 
 
 SIGNS = ("gloo", "Connection closed", "Connection reset", "Timed out", "NCCL")

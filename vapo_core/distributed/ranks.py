@@ -1,4 +1,4 @@
-"""The processes that train one run together, called ranks, and what they share out: rows.
+"""The processes (ranks) that train one run together, and how they divide the rows of a batch.
 
 Every rank holds the whole graded batch and computes the same credit, loss weights and mini-batches from it. Sampling,
 grading and passes through the networks are shared out by rows, and gradients are summed before a step. So a run does not
@@ -38,10 +38,10 @@ class Ranks(ABC):
 
     @abstractmethod
     def all_gather(self, mine: bytes) -> list[bytes]:
-        """What each rank brought, in the order of their numbers.
+        """The bytes of every rank, in rank order.
 
         Raises:
-            LostRank: if one of them is gone.
+            LostRank: if another process has ended.
         """
 
     @abstractmethod
@@ -62,25 +62,25 @@ class Ranks(ABC):
 
     @abstractmethod
     def broadcast(self, module: nn.Module) -> None:
-        """Give a network the weights it has at rank 0; before anything has been prepared from it."""
+        """Copy rank 0's weights of a network to all ranks; before `prepare`."""
 
     @abstractmethod
     def unsharded(self, *modules: nn.Module) -> AbstractContextManager[Any]:
-        """Within it every rank has all weights of these networks to read, also where they are kept in pieces."""
+        """Within it every rank can read all weights of these networks, even if they are sharded."""
 
     @abstractmethod
     def leave(self) -> None:
-        """Let go of the others, once the run is over."""
+        """Leave the process group at the end of the run."""
 
     @abstractmethod
     def whole_state(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         """An optimiser's state as if there were one rank."""
 
     def check(self, settings: Settings, probes: Mapping[str, int]) -> None:
-        """See that every rank has a row of every mini-batch, and probes the weights they read.
+        """Check that every rank has a row of every mini-batch and that probes can read whole weights.
 
         Raises:
-            ValueError: if there are too many ranks for that, or weights are in pieces and there are probes.
+            ValueError: if there are too many ranks for that, or if weights are sharded and there are probes.
         """
         if self.is_sharded and probes:
             raise ValueError(
@@ -161,7 +161,7 @@ class Single(Ranks):
         return module
 
     def collecting(self, last: bool, *prepared: nn.Module) -> AbstractContextManager[Any]:
-        """Nothing to be done."""
+        """No-op."""
         return nullcontext()
 
     def backward(self, loss: Tensor) -> None:
@@ -173,14 +173,14 @@ class Single(Ranks):
         return float(nn.utils.clip_grad_norm_(parameters, most))
 
     def broadcast(self, module: nn.Module) -> None:
-        """Nothing to be done."""
+        """No-op."""
 
     def unsharded(self, *modules: nn.Module) -> AbstractContextManager[Any]:
-        """Nothing to be done."""
+        """No-op."""
         return nullcontext()
 
     def leave(self) -> None:
-        """Nothing to be done."""
+        """No-op."""
 
     def whole_state(self, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
         """Its state."""
@@ -217,7 +217,7 @@ class Single(Ranks):
 
 @torch.no_grad()
 def outputs(module: Reader, batch: Batch) -> tuple[Tensor, ...]:
-    """What a network says, as a tuple also where it is one tensor."""
+    """A network's outputs, always as a tuple."""
     output = module(batch)
     return output if isinstance(output, tuple) else (output,)
 

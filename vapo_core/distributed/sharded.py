@@ -41,7 +41,7 @@ class Sharded(Accelerated):
 
     def _cut(self, module: nn.Module) -> nn.Module:
         if not isinstance(getattr(module, "passes", None), tuple):
-            return module  # the critic that is not there
+            return module  # NoCritic
         named = (getattr(inner, "_no_split_modules", None) for inner in module.modules())
         module._no_split_modules = next((list(names) for names in named if names), [])  # type: ignore[assignment]
         self._budgets[module], module.passes = module.passes.most_tokens, module.passes.at_once()  # type: ignore

@@ -1,4 +1,4 @@
-"""Low-rank adapters (LoRA, arXiv:2106.09685), the only file that uses peft: put on, switched off, merged, kept."""
+"""Low-rank adapters (LoRA, arXiv:2106.09685), the only file that uses peft: apply, disable, merge, save."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -26,7 +26,7 @@ SIZES: dict[str, dict[str, int]] = {
     "small": {"hidden_size": 160, "intermediate_size": 320, "num_hidden_layers": 4, "num_attention_heads": 4},
     "medium": {"hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 6, "num_attention_heads": 6},
 }
-"""About 0.1, 0.1, 1 and 10 million parameters. Heads of tiny32 have 32 numbers, the fewest that vLLM takes on a CPU."""
+"""About 0.1, 0.1, 1 and 10 million parameters. tiny32 has head dimension 32, the smallest that vLLM supports on a CPU."""
 
 PRETRAINING: dict[str, dict[str, float]] = {
     "tiny": {"steps": 200, "batch": 64, "lr": 3e-3},
@@ -77,13 +77,13 @@ def lessons_of(task: Any, rng: np.random.Generator, n: int) -> list[Problem]:
 def ensure_base(identity: Mapping[str, Any], task: Task, cache: Path) -> Path:
     """Folder of the base model with this identity, pretrained once and then reused; safe with many processes.
 
-    One that cannot be read any more is set aside, said in one line, and made again.
+    A damaged one is set aside with a warning and pretrained again.
     """
     folder = cache / "bases" / content_key(identity)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if folder.exists() and (damage := _damage(folder)):
-            set_aside(folder, f"it cannot be read ({damage})", "the base model is made again")
+            set_aside(folder, f"it cannot be read ({damage})", "the base model is pretrained again")
         if not folder.exists():
             model, tokenizer = pretrain(identity, task)
             with whole_folder(folder) as scratch:

@@ -1,4 +1,4 @@
-"""Hugging Face checkpoints from anywhere, ready to be trained: what reads them, and what they must be able to do."""
+"""Loading Hugging Face checkpoints for training, and checking that they can be trained."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ NEEDED = ("input_ids", "attention_mask", "position_ids", "past_key_values", "log
 """What a causal language model must take: prompts are padded on the left, and answers are sampled with a cache."""
 
 MOST_LAYERS = 500
-"""Layers are built one by one before anything else is noticed, so a number that no model has is refused first."""
+"""Models are built layer by layer before anything else is checked, so an absurd number of layers is refused first."""
 
 VALUE_HEADS = ("v_head.",)
 """Weights that some trainers keep beside a policy's own; a policy is whole without them."""
@@ -175,7 +175,7 @@ def load_back(model: Any, folder: Path | str, field: str = "policy") -> None:
 
 
 def check_vocabulary(name: str | None, critic: Any, policy: Any, tokenizer: Any) -> None:
-    """See that a critic reads the tokens that the policy writes.
+    """Check that the critic's vocabulary covers the policy's.
 
     Args:
         name: the critic's checkpoint, None for the policy's own backbone.
@@ -183,20 +183,18 @@ def check_vocabulary(name: str | None, critic: Any, policy: Any, tokenizer: Any)
         tokenizer: the policy's.
 
     Raises:
-        ValueError: if it has fewer tokens, or a tokenizer of its own that differs.
+        ValueError: if its vocabulary is smaller, or its tokenizer differs.
     """
     if name is None:
         return
     known, written = (config.get_text_config().vocab_size for config in (critic, policy))
     if known < written:
-        raise ValueError(f"base.critic: {name!r} knows {known} tokens, the policy writes {written}")
+        raise ValueError(f"base.critic: {name!r} vocabulary size {known}, policy {written}")
     if Path(name).is_dir() and not (Path(name) / "tokenizer_config.json").exists():
         return  # weights alone, such as an earlier run's
     own = read_tokenizer("base.critic", name)
     if own.get_vocab() != tokenizer.get_vocab():
-        raise ValueError(
-            f"base.critic: {name!r} has another tokenizer than the policy, so it would misread every answer"
-        )
+        raise ValueError(f"base.critic: {name!r} has a different tokenizer from the policy's")
 
 
 def identity_of(field: str, name: str, revision: str) -> Mapping[str, str]:
@@ -215,14 +213,14 @@ def naming(field: str, name: str, part: str) -> Iterator[None]:
     """Within it, a part of a checkpoint that cannot be read becomes one line that names the field.
 
     Raises:
-        ValueError: for whatever a reader raises.
+        ValueError: in place of any error raised within.
     """
     try:
         yield
     except (Damaged, MemoryError):
         raise
     except Exception as error:  # whatever a reader of bytes from elsewhere may raise
-        absent = "is neither a folder here nor to be had from the hub"
+        absent = "is neither a local folder nor available on the hub"
         here = f"cannot be read: its {part}" if Path(name).is_dir() else absent
         sizes = f"; sizes pretrained here: {', '.join(BASE_SIZES)}" if field == "base.model" else ""
         raise ValueError(f"{field}: {name!r} {here} ({reason_of(error)}){sizes}") from None

@@ -1,4 +1,4 @@
-"""Critics: a separate language model with one value per token, and the critic that is not there."""
+"""Critics: a separate language model with one value per token, and `NoCritic` for recipes without one."""
 
 from pathlib import Path
 from typing import Any

@@ -1,5 +1,4 @@
-"""What stands beside the weights of a checkpoint, made writable and tried out before a run: a folder that cannot be written
-would cost hours."""
+"""The files beside a checkpoint's weights, repaired and tried before a run, as a failure at the end would cost hours."""
 
 import sys
 from pathlib import Path
@@ -12,9 +11,8 @@ from vapo_core.reading import reading, reason_of
 def mend_generation_config(model: Any) -> None:
     """Give a model a generation_config that can be written; nothing in training reads it but its stop tokens.
 
-    Published ones name a temperature without `do_sample`, which transformers reads and refuses to write. They mean that one
-    should sample, as vLLM does with them. What cannot be written even so is left out, all but the numbers of tokens, and
-    that is said.
+    Published ones name a temperature without `do_sample`, which transformers reads and refuses to write. They mean
+    sampling, as vLLM reads them. If the file still cannot be written, only its special tokens are kept, with a warning.
     """
     config = getattr(model, "generation_config", None)
     if config is None or not (fault := _fault(config)):
@@ -42,7 +40,7 @@ def _fault(config: Any) -> str:
 
 
 def try_saving(name: str, model: Any, tokenizer: Any, critic: Any) -> None:
-    """Write a checkpoint without its weights into a folder that is thrown away.
+    """Write a checkpoint without its weights into a temporary folder.
 
     Args:
         name: of the policy's checkpoint, for the message.

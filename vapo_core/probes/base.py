@@ -1,4 +1,4 @@
-"""What a probe is given and what it gives back. A probe reads only: weights and random state stay as they were."""
+"""A probe's input and output. Probes are read-only: weights and random state do not change."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from vapo_core.worlds.base import Reference, World
 
 
 class CannotRun(Exception):
-    """A probe has nothing to measure here; its metrics are left out and the reason is said in one line."""
+    """A probe cannot measure here; its metrics are left out and the reason is printed once."""
 
 
 @dataclass(frozen=True)

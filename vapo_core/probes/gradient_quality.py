@@ -74,7 +74,7 @@ def measure(view: View) -> Measurement:
     constants from another batch.
 
     Raises:
-        CannotRun: if all advantages are equal, or a gradient's power is not to be told from zero.
+        CannotRun: if all advantages are equal, or a gradient's power is not distinguishable from zero.
     """
     policy = view.world.policy
     blocks = expected(view, {"": view.recipe}, "gradient_quality")[""]._asdict()
@@ -86,7 +86,7 @@ def measure(view: View) -> Measurement:
     squares = {name: square(rows) for name, rows in blocks.items()}
     power = {name: max(squares[name], 0.0) + noise[name] / batch for name in blocks}
     if min(power.values()) <= 0:  # tr S is unbiased, so it can come out below 0 where there is next to no noise left
-        raise CannotRun("gradient_quality: a gradient's power is not to be told from 0")
+        raise CannotRun("gradient_quality: a gradient's power is not distinguishable from 0")
     true_square, known = square(truth), len(truth) == 1 or clear_of_zero(products(truth, truth))
     found = {"true_square": true_square, **_of_lengths(policy, fresh.batch, white(fresh))}
     own: dict[str, float] = {}

@@ -49,7 +49,7 @@ def measure(view: View) -> Measurement:
 def captured(view: View, problems: Sequence[Problem], stream: str, *path: int) -> dict[str, float]:
     """Gap captured on alternative next steps = sum sign(V_hat_a - V_hat_b)(V_a - V_b) / sum |V_a - V_b| over pairs.
 
-    Alternatives differ, start from one prefix and do not end the response: after its end a critic says nothing. Walk: both
+    Alternatives differ, start from one prefix and do not end the response: after its end there is no value. Walk: both
     moves at every decision of sampled responses, values exact. Text: next steps sampled from the policy, duplicates
     dropped; numerator and denominator come from separate continuations (METHODS.md section 3).
 

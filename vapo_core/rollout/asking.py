@@ -1,4 +1,4 @@
-"""What a model can be asked: prompts that it has tokens, embeddings and positions for, found out before anything is sampled."""
+"""Check, before sampling, that a model has tokens, embeddings and positions for its prompts."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -7,11 +7,11 @@ from vapo_core.types import Problem
 
 
 class CannotAsk(ValueError):
-    """A prompt that a model cannot answer."""
+    """A prompt that does not fit the model."""
 
 
 class Capacity(NamedTuple):
-    """What a model has places for."""
+    """A model's limits."""
 
     tokens: int
     """Tokens with an embedding: numbers below this one."""
@@ -22,7 +22,7 @@ class Capacity(NamedTuple):
 
 
 def room_of(model: Any) -> Capacity:
-    """What a Hugging Face model has places for."""
+    """The limits of a Hugging Face model."""
     embedding = model.get_input_embeddings()  # its weight is no guide: it may be cut in pieces
     known = getattr(embedding, "num_embeddings", None) or model.config.get_text_config().vocab_size
     return Capacity(known, positions_of(model.config))
@@ -68,7 +68,7 @@ def fault_of(prompt: Sequence[int], answer: int, room: Capacity) -> str:
 
 
 def check_prompts(prompts: Iterable[Sequence[int]], answers: Iterable[int], room: Capacity) -> None:
-    """See that all of these prompts can be answered.
+    """Check that all prompts fit the model.
 
     Args:
         prompts: their tokens.
@@ -76,7 +76,7 @@ def check_prompts(prompts: Iterable[Sequence[int]], answers: Iterable[int], room
         room: the model's.
 
     Raises:
-        CannotAsk: naming the first that cannot.
+        CannotAsk: naming the first that does not.
     """
     for number, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
         fault = fault_of(prompt, answer, room)

@@ -1,4 +1,4 @@
-"""vLLM in this process, the only file that imports it: a model of one shape whose weights are exchanged in memory."""
+"""vLLM within this process: a model of fixed shape whose weights are replaced in memory. The only file that imports vllm."""
 
 import copy
 import json
@@ -156,7 +156,7 @@ def _check_heads(shape: str, on_gpu: bool) -> None:
     size = config.get("head_dim") or config.get("hidden_size", 0) // config.get("num_attention_heads", 1)
     if size and not on_gpu and size not in allowed:
         raise ValueError(
-            f"base.model: its attention heads have {size} numbers, and on a CPU engine vllm takes"
+            f"base.model: its head dimension is {size}; on a CPU engine vllm supports"
             f" {', '.join(map(str, allowed))}; tiny32 and medium are such base models"
         )
 

@@ -75,7 +75,7 @@ def step_level(batch: Batch, values: Tensor, lam_policy: Tensor, lam_value: Tens
 def vine(batch: Batch, values: Tensor, lam_policy: Tensor, lam_value: Tensor) -> tuple[Tensor, Tensor]:
     """VinePPO: a step's advantage is the change of its (Monte-Carlo) value, lambda 0 (arXiv:2410.01679, eq. 6)."""
     advantages, _ = step_level(batch, values, torch.zeros_like(lam_policy), lam_value)
-    return advantages, torch.zeros_like(values)  # the critic that is not there says 0 and stays there
+    return advantages, torch.zeros_like(values)  # `NoCritic` predicts 0 and is not trained
 
 
 CREDIT = {

@@ -42,7 +42,7 @@ class Aime2024(Mathematics):
             ValueError: for split train, naming the task to train on; or if the data cannot be had.
         """
         if split == "train":
-            raise ValueError("task aime_2024: its problems are to be examined on; train on dapo_math_17k, which is")
+            raise ValueError("task aime_2024: evaluation only; train on dapo_math_17k, which is")
         return super().sample(rng, n, split)
 
     def rows(self, split: str) -> Iterator[Row]:

@@ -41,7 +41,9 @@ class MathematicsDials(Frozen):
     """Those that name a file or a folder."""
 
     path: str = Field("", description="file, or folder with a file per split, in the hub's format; the hub if empty")
-    held_out_path: str = Field("", description="file or folder of the held-out problems, where path has them not")
+    held_out_path: str = Field(
+        "", description="file or folder of the held-out problems, if `path` does not contain them"
+    )
     max_tokens: int = Field(1024, ge=2, description="length limit of a response in tokens, stop token included")
     time_limit: float = Field(3.0, gt=0, description="seconds of processor time to compare an answer; else unparsable")
 
@@ -97,7 +99,7 @@ class Mathematics:
         """n problems of a split, distinct while there are enough.
 
         Raises:
-            ValueError: if the data cannot be had or the split is empty.
+            ValueError: if the data is not available or the split is empty.
         """
         check_split(split, self.splits)
         problems: list[Problem] = getattr(self.problems(), split)

@@ -1,16 +1,17 @@
-"""Whether a run fits, found out from its configuration alone: before anything is imported, drawn or pretrained."""
+"""Whether a run fits this machine and its base model, from its configuration alone."""
 
 from typing import Any
 
 from vapo_core import bounds
 from vapo_core.settings import BASE_SIZES, Base, Evaluation, Settings
+from vapo_core.tasks import TASKS, make_task
 
 BYTES_A_TOKEN = 40
-"""Of a rollout, at the least: token, log-probability, value, advantage, target, masks."""
+"""Lower bound for a rollout: token, log-probability, value, advantage, target, masks."""
 
 
 def check_sizes(max_tokens: int, settings: Settings, evaluation: Evaluation) -> None:
-    """Refuse a step or an evaluation whose longest responses have no room in this machine's memory.
+    """Refuse a step or an evaluation whose longest responses exceed this machine's memory.
 
     Args:
         max_tokens: of a response.
@@ -28,26 +29,24 @@ def check_sizes(max_tokens: int, settings: Settings, evaluation: Evaluation) -> 
 
 
 def check_positions(max_tokens: int, world: str, base: Base) -> None:
-    """Refuse answers that a base model made here has no positions for.
+    """Refuse answers longer than the positions of a base model pretrained here.
 
     Raises:
         ValueError: saying what to do instead.
     """
     if world == "lm" and base.model in BASE_SIZES and max_tokens >= bounds.POSITIONS:
         raise ValueError(
-            f"task: its answers may take {max_tokens} tokens, allowed are fewer than the {bounds.POSITIONS} positions of"
-            " base models made here; make its dials smaller or give a checkpoint"
+            f"task: answers may have {max_tokens} tokens, but base models pretrained here have {bounds.POSITIONS} positions;"
+            " lower the task's dials or give a checkpoint"
         )
 
 
 def check_fits(spec: Any) -> None:
-    """Both, for a `RunSpec`.
+    """Both checks for a `RunSpec`.
 
     Raises:
         ValueError: if it does not fit.
     """
-    from vapo_core.tasks import TASKS, make_task
-
     dials = TASKS[spec.task.name].dials(**spec.task.dials)
     stated = getattr(dials, "max_tokens", None)
     max_tokens = make_task(spec.task.name, spec.task.dials).max_tokens if stated is None else stated

@@ -1,4 +1,4 @@
-"""The one activity that costs backward passes: how loud the positive-example loss is beside the surrogate."""
+"""Gradient norm of the positive-example loss relative to the policy loss: the only activity metric that needs backward passes."""
 
 import torch
 from torch import Tensor, nn

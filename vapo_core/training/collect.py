@@ -17,7 +17,7 @@ from vapo_core.worlds.base import Reference, World
 
 
 class Graded(NamedTuple):
-    """A batch with what the metrics want to know about its making."""
+    """A graded batch with what the metrics need."""
 
     batch: Batch
     problems: list[Problem]

@@ -1,4 +1,4 @@
-"""A closer look at one policy on one split: pass@1, pass@k, by length, by difficulty, by kind of answer."""
+"""Detailed evaluation of a policy on one split: pass@1, pass@k, by length, by difficulty, by kind of answer."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -33,11 +33,11 @@ class Bin(NamedTuple):
 
 
 class EvaluationReport(NamedTuple):
-    """What n answers to each of P problems say."""
+    """Results of n answers to each of P problems."""
 
     problems: int
     distinct_problems: int
-    """Problems that are not asked again: a small split is passed over several times."""
+    """Distinct problems: a small split is repeated."""
     answers: int
     pass_at_1: float
     """Mean over problems of the share of right answers: avg@n, the unbiased pass@1."""

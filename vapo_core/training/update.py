@@ -20,7 +20,7 @@ class Diverged(ArithmeticError):
 
 @dataclass
 class Trace:
-    """What one update leaves behind for the metrics; lists have one entry per optimiser step or micro-batch."""
+    """What the metrics need of one update; lists have one entry per optimiser step or micro-batch."""
 
     ratio: list[Tensor] = field(default_factory=list)
     """[N] new over old probability of every valid token, in the order visited."""

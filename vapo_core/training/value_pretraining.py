@@ -1,4 +1,4 @@
-"""Where the critic stands when RL starts: its start, then value pretraining, made once per key and shared by every arm."""
+"""The critic at the start of RL: initialised, then value-pretrained once per key and shared by all arms."""
 
 import json
 from collections.abc import Callable
@@ -30,7 +30,7 @@ from vapo_core.worlds.base import World
 
 
 class WarmStart(NamedTuple):
-    """What a run is charged for its critic's start."""
+    """The cost of a run's warm critic."""
 
     tokens: int
     """Tokens sampled from the frozen policy to fit the critic."""
@@ -41,7 +41,7 @@ class WarmStart(NamedTuple):
 def warm_start(
     world: World, recipe: Recipe, settings: Settings, pool: list[Problem], seeds: Seeds, cache: Path
 ) -> WarmStart:
-    """Bring `world.critic` to where RL starts, loading a finished warm critic with the same key if there is one.
+    """Prepare `world.critic` for RL: load the warm critic with this key, or fit it.
 
     The warm-up ignores group_sampling and has a random stream of its own, so arms that differ elsewhere share it.
 
@@ -67,7 +67,7 @@ def warm_start(
 
 
 def _keep(world: World, folder: Path, tokens: int) -> None:
-    """Put a warm critic where every arm finds it."""
+    """Save a warm critic for other arms."""
     clear_scratch(folder.parent, folder.name)
     with whole_folder(folder) as scratch:
         save_model(world.critic, str(scratch / "critic.safetensors"))
@@ -84,7 +84,7 @@ def _load(world: World, folder: Path) -> int | None:
     except MemoryError:
         raise
     except Exception as error:  # whatever a reader of damaged bytes may raise
-        set_aside(folder, f"it cannot be read ({reason_of(error)})", "the warm critic is made again")
+        set_aside(folder, f"it cannot be read ({reason_of(error)})", "the warm critic is fitted again")
         return None
     return tokens
 
@@ -100,7 +100,7 @@ FITTED_BY = (
 def _key_content(
     world: World, recipe: Recipe, settings: Settings, pool: list[Problem], outcome: int, seeds: Seeds
 ) -> dict[str, Any]:
-    """Everything the warm critic depends on, and nothing else."""
+    """Everything the warm critic depends on."""
     numbers = {name: repr(getattr(settings, name)) for name in FITTED_BY}
     return {
         "world": dict(world.identity), "settings": numbers, "outcome_steps": outcome, "pool": problems_hash(pool),

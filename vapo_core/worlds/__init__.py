@@ -34,7 +34,7 @@ def build_world(
         engine: what samples text, `transformers` or `vllm`; the walk has its own.
 
     Raises:
-        ValueError: for a walk size that is not offered, or an engine that cannot be had.
+        ValueError: for an unknown walk size or an unavailable engine.
         OSError: if a checkpoint cannot be read.
     """
     return _BUILDERS[world](task, task_name, base, settings, seeds, cache, engine)

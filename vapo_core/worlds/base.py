@@ -1,4 +1,4 @@
-"""What a trainer is given: the task, the networks and the engine of one run. The trainer cannot tell which world it is."""
+"""The interface of a world: task, networks and engine of one run. The trainer does not know which world it runs in."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -64,11 +64,11 @@ class World(Protocol):
         ...
 
     def exact_gradient(self, problems: Sequence[Problem]) -> Tensor | None:
-        """grad J over these problems by all policy parameters, flat; None where it cannot be had."""
+        """grad J over these problems by all policy parameters, flat; None if unavailable."""
         ...
 
     def exact_change(self, policy: nn.Module, problems: Sequence[Problem]) -> float | None:
-        """J of another policy minus J of this world's, over these problems; None where it cannot be had exactly."""
+        """J of another policy minus J of this world's, over these problems; None if it is not known exactly."""
         ...
 
     def exact_outcomes(self, problems: Sequence[Problem]) -> np.ndarray | None:
@@ -120,15 +120,15 @@ class World(Protocol):
         ...
 
     def check(self, split: str, problems: Sequence[Problem]) -> None:
-        """See that all problems of a split can be asked.
+        """Check that every problem of a split fits the model.
 
         Raises:
-            ValueError: naming the first that cannot.
+            ValueError: naming the first that does not.
         """
         ...
 
     def try_saving(self) -> None:
-        """See that what stands beside the weights can be written.
+        """Check that the files saved beside the weights can be written.
 
         Raises:
             ValueError: if it cannot.

@@ -149,7 +149,7 @@ def test_a_process_that_dies_ends_the_run_with_a_message(tmp_path: Path):
     first, second = ended(started("dying", str(tmp_path)))
     assert second[0] == 9
     assert first[0] == 2, first[2]
-    assert "another process of this run is gone" in first[2]
+    assert "another process of this run has ended" in first[2]
     assert "Traceback" not in first[2]
     assert not list(tmp_path.glob("*/row.json"))
 

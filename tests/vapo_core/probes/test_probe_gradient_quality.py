@@ -120,5 +120,5 @@ def test_noise_that_comes_out_below_zero_stops_no_run(cache, monkeypatch):
     assert "gradient_quality/log_noise_ratio" in usual
     assert set(usual) - set(metrics) == {"gradient_quality/log_noise_ratio"}
     monkeypatch.setattr(gradient_quality, "traces", lambda *_: {"token": -1e9, "sequence": 1.0})
-    with pytest.raises(CannotRun, match="not to be told from 0"):
+    with pytest.raises(CannotRun, match="not distinguishable from 0"):
         PROBES["gradient_quality"](view)

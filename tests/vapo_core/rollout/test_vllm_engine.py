@@ -171,7 +171,7 @@ def test_random_states_and_threads_stay(model):
 
 def test_what_it_cannot_do_is_said(engine, monkeypatch):
     """Heads without a kernel, and answers for which its cache has no room: one line each."""
-    with pytest.raises(ValueError, match=r"base.model: its attention heads have 16 numbers"):
+    with pytest.raises(ValueError, match=r"base.model: its head dimension is 16"):
         VLLMEngine(model_of(heads=16), TOKENIZER, 1.0, 20)
     monkeypatch.setattr(engine._server, "room", 16)
     with pytest.raises(ValueError, match="may take 24 tokens, but its cache has room for 16"):

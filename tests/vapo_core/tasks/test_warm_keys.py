@@ -215,7 +215,7 @@ def test_a_warm_critic_with_lost_weights_leaves_the_critic_as_it_was(tmp_path, c
         spoil(home / "critic.safetensors", harm)
         world.critic.load_state_dict(fresh)
         assert _load(world, home) is None
-        assert "set aside" in (error := capsys.readouterr().err) or "made again" in error
+        assert "set aside" in (error := capsys.readouterr().err) or "fitted again" in error
         assert all(torch.equal(x, fresh[name]) for name, x in world.critic.state_dict().items())
 
 
