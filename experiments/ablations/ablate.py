@@ -20,16 +20,13 @@ from experiments.launchers.shortfall import finished, say_failures, say_gone
 from experiments.specs.designs import DESIGNS, Cell, Request, with_baselines
 from experiments.specs.engines import EngineName, require
 from experiments.specs.factors import factors_of
-from experiments.specs.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
+from experiments.specs.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every, paired_base
 from experiments.sync.invocation import tracked
 from vapo_core import bounds
 from vapo_core.files import ensure_writable, write_whole
-from vapo_core.settings import BASE_SIZES, DEFAULT_EVALUATION, DEFAULT_SETTINGS, RECIPES, Base, Evaluation, Settings
+from vapo_core.settings import DEFAULT_EVALUATION, DEFAULT_SETTINGS, RECIPES, Base, Evaluation, Settings
 from vapo_core.sizes import check_fits
 from vapo_core.tasks import TASKS
-
-BASES = 3
-"""Base initialisations, nested in the seeds of the language world."""
 
 DesignName = Literal[
     "leave-one-out", "add-one-in", "full-factorial", "fractional-factorial", "one-at-a-time", "grid",
@@ -128,7 +125,8 @@ def plan(config: AblateConfig, dials: dict[str, Any]) -> AblationPlan:
     first = {cell: _spec(config, dials, cell, config.first_seed) for cell in cells}
     check_fits(first[cells[0]])
     specs = tuple(
-        first[cell].model_copy(update={"seed": seed, "base": _base_of(config, seed)}) for seed, cell in ordered
+        first[cell].model_copy(update={"seed": seed, "base": paired_base(config.base, config.world, seed)})
+        for seed, cell in ordered
     )
     labels = {spec.hash: cell.label for spec, (_, cell) in zip(specs, ordered, strict=True)}
     return AblationPlan(specs, labels, design.reference, tuple(cell.label for cell in cells))
@@ -142,7 +140,7 @@ def _spec(config: AblateConfig, dials: dict[str, Any], cell: Cell, seed: int) ->
         toggles=cell.toggles,
         settings=Settings(**{**config.settings.model_dump(), **dict(cell.settings)}),
         variants=dict(RECIPES[cell.recipe].variants),
-        base=_base_of(config, seed),
+        base=paired_base(config.base, config.world, seed),
         engine=config.engine,
         evaluation=config.evaluation,
         seed=seed,
@@ -150,13 +148,6 @@ def _spec(config: AblateConfig, dials: dict[str, Any], cell: Cell, seed: int) ->
         probes=config.probes,
         log_every=log_every(config.world, config.steps),
     )
-
-
-def _base_of(config: AblateConfig, seed: int) -> Base:
-    """Bases made here are nested in the seeds; there is one of a checkpoint."""
-    if config.base.model not in BASE_SIZES:
-        return config.base
-    return config.base.model_copy(update={"init": seed if config.world == "walk" else seed % BASES})
 
 
 def describe_plan(config: AblateConfig, plan: AblationPlan) -> str:

@@ -8,8 +8,8 @@ from pydantic import Field
 from tyro.conf import Positional
 
 from experiments.records.points import damage, read_points
+from experiments.runs.exact_run import flat
 from experiments.runs.inventory import RunFolder, find
-from experiments.specs.exact import flat
 from experiments.specs.options import parse
 from vapo_core.settings import Frozen
 

@@ -61,7 +61,7 @@ def run(words: Sequence[str]) -> int:
 
 def _tasks(config: TasksConfig, pool: ProcessPoolExecutor) -> None:
     """A row per task and seed, always from the start."""
-    from experiments.ablations.ablate import BASES
+    from experiments.specs.spec import BASES
     from experiments.task_checks.visibility import Size, judge
 
     cells = [(name, seed) for seed in range(config.seeds) for name in config.task]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.specs.spec import RunSpec
-from vapo_core.settings import BASE_SIZES, Settings
+from vapo_core.settings import BASE_SIZES, CHECKPOINT, Settings
 from vapo_core.tasks import TASKS
 
 
@@ -212,6 +212,4 @@ def table(settings: Settings) -> str:
 
 
 if __name__ == "__main__":
-    from experiments.studies.core import numbers
-
-    print(table(numbers("lm", "real", {})))
+    print(table(CHECKPOINT))

@@ -14,13 +14,14 @@ import numpy as np
 
 from experiments.records.arrays import ProbeLines
 from experiments.records.points import JsonLines, Logger, Memory, read_points
+from experiments.runs.exact_run import describe_exact, run_exact
 from experiments.runs.inputs import record_inputs, say_changes
 from experiments.runs.milestones import milestones
 from experiments.runs.model_card import write_cards
 from experiments.runs.origin import keep_origin, located
 from experiments.runs.repair import clear_damage, curve_damage, points_damage, read_row, whole_row
 from experiments.services.claims import LONGEST_WAIT_S, claimed
-from experiments.specs.exact import AnySpec, ExactSpec, describe_exact, run_exact
+from experiments.specs.exact import AnySpec, ExactSpec
 from experiments.specs.spec import SCORES, RunSpec
 from experiments.tracking.mlflow_run import MLflowRun, Tracking
 from vapo_core.files import clear_scratch, dispensable, set_aside, write_whole

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from experiments.ablations.ablate import BASES
 from experiments.launchers.launch import Failure, local_map
 from experiments.launchers.progress import Progression, Watch
 from experiments.launchers.workers import no_storage, one_thread, storage_trouble
@@ -22,7 +21,7 @@ from experiments.runs.run import finished_row, run_one
 from experiments.services.addresses import redacted
 from experiments.services.stopping import deaf_children
 from experiments.services.store import Place, Shared, store_of
-from experiments.specs.spec import RunSpec
+from experiments.specs.spec import RunSpec, paired_base
 from experiments.sweeps.space import SearchPlan
 from experiments.sweeps.tune import (
     EVALUATOR,
@@ -106,7 +105,7 @@ def cell(template: RunSpec, values: dict[str, float], seed: int) -> RunSpec:
     Raises:
         ValidationError: for values that do not go together.
     """
-    base = template.base.model_copy(update={"init": seed if template.world == "walk" else seed % BASES})
+    base = paired_base(template.base, template.world, seed)
     settings = Settings.model_validate({**template.settings.model_dump(), **values})
     return template.model_copy(update={"settings": settings, "seed": seed, "base": base})
 
