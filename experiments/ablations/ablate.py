@@ -1,6 +1,5 @@
 """The main job: train every arm of a design on paired seeds, then tables, figures and a page."""
 
-import hashlib
 import json
 import sys
 from collections.abc import Mapping
@@ -13,10 +12,11 @@ from tyro.conf import UseAppendAction
 from experiments.ablations import planning
 from experiments.ablations.planning import AblationPlan
 from experiments.ablations.publish import publish
-from experiments.launchers.launch import launch
+from experiments.launchers.grid import run_grid
 from experiments.launchers.launching import PLACES, Launching, part_of
-from experiments.launchers.progress import Progression
-from experiments.launchers.shortfall import finished, say_failures, say_gone
+from experiments.launchers.shortfall import say_failures
+from experiments.launchers.workers import Job
+from experiments.runs.outcome_folder import marked_folder
 from experiments.specs.designs import DESIGNS, Cell, Request, with_baselines
 from experiments.specs.engines import EngineName, require
 from experiments.specs.factors import factors_of
@@ -153,15 +153,14 @@ def _spec(config: AblateConfig, dials: dict[str, Any], cell: Cell, seed: int) ->
 def describe_plan(config: AblateConfig, plan: AblationPlan) -> str:
     """What would run, what it costs and what it can see, for a person."""
     arms, blind = plan.arms, config.design == "fractional-factorial"
-    speed = planning.measured_speed(config.runs, config.world, config.task, config.steps)
     mine = part_of(plan.specs, config.shard)
-    done = sum((config.runs / spec.hash / "row.json").exists() for spec in mine)
+    todo = [spec for spec in mine if not (config.runs / spec.hash / "row.json").exists()]
     return "\n".join(
         [
             f"{config.design} on {config.task} ({config.world}): {len(arms)} arms x {config.seeds} seeds"
             f" = {len(plan.specs)} runs of {config.steps} steps",
             *([f"part {config.shard} of them: {len(mine)} runs"] if config.shard else []),
-            *planning.cost_lines(len(mine) - done, speed, config.at_once, done),
+            *planning.cost_lines(todo, config.runs, config.at_once, len(mine) - len(todo)),
             *planning.power_lines(config.design, config.seeds, config.fraction),
             *(planning.alias_lines(config.fraction) if blind else []),
             *planning.arm_lines(plan),
@@ -169,12 +168,12 @@ def describe_plan(config: AblateConfig, plan: AblationPlan) -> str:
     )
 
 
-def outcome_folder(config: AblateConfig, dials: dict[str, Any]) -> Path:
-    """Where the tables and the page of this ablation go."""
+def ablation_folder(config: AblateConfig, dials: dict[str, Any]) -> Path:
+    """Where the tables and the report of this ablation go."""
     size = f"-{config.fraction}" if config.design == "fractional-factorial" else ""
     names = "".join(f"-{item[0]}" for item in config.vary)
-    plain = f"ablate-{config.world}-{config.task}-{config.design}{size}{names}-{config.preset}"
-    return config.runs / (plain if _is_plain(config, dials) else f"{plain}-{_mark(config, dials)}")
+    name = f"ablate-{config.world}-{config.task}-{config.design}{size}{names}-{config.preset}"
+    return marked_folder(config.runs, name, {} if _is_plain(config, dials) else _content(config, dials))
 
 
 def _is_plain(config: AblateConfig, dials: dict[str, Any]) -> bool:
@@ -187,11 +186,10 @@ def _is_plain(config: AblateConfig, dials: dict[str, Any]) -> bool:
     return mine == tuple(preset) and usual and not (dials or values)
 
 
-def _mark(config: AblateConfig, dials: dict[str, Any]) -> str:
-    """A short name for what differs from the preset."""
+def _content(config: AblateConfig, dials: dict[str, Any]) -> dict[str, Any]:
+    """What the outcome depends on and is not a default."""
     content = config.model_dump(mode="json", exclude={*PLACES, "runs", "dry_run", "order_seed"}, exclude_defaults=True)
-    text = json.dumps({**content, "dials": dials}, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:6]
+    return {**content, "dials": dials}
 
 
 def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:
@@ -200,7 +198,7 @@ def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:
     Returns:
         Exit code: 0, or 1 if some run could not be finished.
     """
-    planned, out = plan(config, dials), outcome_folder(config, dials)
+    planned, out = plan(config, dials), ablation_folder(config, dials)
     print(describe_plan(config, planned))
     if config.dry_run:
         return 0
@@ -208,27 +206,17 @@ def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:
     ensure_writable(out)
     write_whole(out / "config.json", _resolved(config, planned))
     study, specs = out.name, part_of(planned.specs, config.shard)
-    bar = Progression(config.world, len(specs))
-    earlier = {spec for spec in specs if (config.runs / spec.hash / "row.json").exists()}
     with tracked(config.runs, study, planned.labels, out) as tracking:
-        try:
-            failures = launch(
-                config, specs, config.runs, study, tracking,
-                lambda spec, row: bar.advance(spec, row, spec not in earlier, planned.labels[spec.hash]),
-            )  # fmt: skip
-        finally:
-            bar.close()
-        gone = say_gone(finished(specs, failures), config.runs)
-        left = len(specs) - len(failures) - gone
+        grid = run_grid(config, specs, Job(config.runs, study, tracking), config.world, planned.label)
         if config.shard:
-            print(f"part {config.shard}: {left} of its {len(specs)} runs are finished;"
-                  " once all parts are, the command without --shard makes the tables")  # fmt: skip
-        elif left:
+            print(f"part {config.shard}: {grid.finished} of its {len(specs)} runs are finished; when all parts are,"
+                  " run the command without --shard to write the tables")  # fmt: skip
+        elif grid.finished:
             publish(planned, config.runs, config.design, out)
-    say_failures(failures, lambda spec: planned.labels[spec.hash])
-    if not left:
-        print("no run is finished, so there are no tables", file=sys.stderr)
-    return 1 if failures or gone else 0
+    say_failures(grid.failures, planned.label)
+    if not grid.finished:
+        print("no run has finished, so there are no tables", file=sys.stderr)
+    return 0 if grid.is_complete else 1
 
 
 def _resolved(config: AblateConfig, plan: AblationPlan) -> str:

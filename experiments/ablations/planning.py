@@ -4,18 +4,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import sqrt
 from pathlib import Path
-from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from experiments.launchers.progress import on_workers
-from experiments.runs.repair import timed_rows
+from experiments.cost.run_time import cost_line, estimate
 from experiments.specs.designs import GENERATORS, Cell
-from experiments.specs.spec import DEFAULT_STEPS, RunSpec
-
-SECONDS_PER_RUN = {"walk": 2.0, "lm": 15.0}
-"""Measured on one core with the default settings and steps; used while no such run is recorded."""
+from experiments.specs.exact import AnySpec
+from experiments.specs.spec import RunSpec
 
 MOST_LISTED = 24
 """Arms that a plan lists one by one."""
@@ -33,13 +29,9 @@ class AblationPlan(NamedTuple):
     arms: tuple[str, ...]
     """Labels, each once, in the design's order."""
 
-
-class Speed(NamedTuple):
-    """Seconds of one run."""
-
-    seconds: float
-    runs: int
-    """Finished runs it is the median of; 0 for a constant."""
+    def label(self, spec: AnySpec) -> str:
+        """What tables call the arm of one of these runs."""
+        return self.labels[spec.hash]
 
 
 def in_blocks(cells: Sequence[Cell], seeds: Sequence[int], order_seed: int) -> list[tuple[int, Cell]]:
@@ -64,28 +56,10 @@ def check_labels(cells: Sequence[Cell]) -> None:
         raise ValueError(f"two cells of this design are called {min(twice)!r}: their values differ too little")
 
 
-def measured_speed(runs: Path, world: str, task: str, steps: int) -> Speed:
-    """Median seconds of finished runs of that world, task and number of RL steps in a folder, else the constant."""
-    kind = (world, task, steps, "finished")
-    found = [float(row["seconds"]) for row in timed_rows(runs) if _kind(row) == kind]
-    if found:
-        return Speed(median(found), len(found))
-    return Speed(SECONDS_PER_RUN[world] * steps / DEFAULT_STEPS[world], 0)
-
-
-def _kind(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row.get(name) for name in ("world", "task", "steps", "state"))
-
-
-def cost_lines(todo: int, speed: Speed, workers: int | None, done: int) -> list[str]:
-    """Core-hours of `todo` runs beside `done` finished ones, time left on so many workers, and where the speed comes from."""
-    seconds = todo * speed.seconds
-    origin = f"the median of {speed.runs} finished here" if speed.runs else "a guess until one has finished here"
-    finished = f"{done} of them are finished already; the rest takes " if done else ""
-    return [
-        f"{finished}about {seconds / 3600:.2f} core-hours{on_workers(seconds, workers)}"
-        f" ({speed.seconds:.1f} s a run, {origin})"
-    ]
+def cost_lines(todo: Sequence[RunSpec], runs: Path, workers: int | None, done: int) -> list[str]:
+    """What the runs `todo` cost beside `done` finished ones."""
+    finished = f"{done} of them are finished; remaining: " if done else ""
+    return [finished + cost_line(estimate(todo, runs), workers)]
 
 
 def power_lines(design: str, seeds: int, fraction: int) -> list[str]:

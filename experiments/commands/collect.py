@@ -10,7 +10,7 @@ from pydantic import Field
 from experiments.launchers.shortfall import say_gone
 from experiments.runs.delivery import Arrival, pieces
 from experiments.runs.inventory import RunFolder, listing, say_damage
-from experiments.runs.repair import curve_damage, whole_row
+from experiments.runs.repair import curve_damage, mend_spec, whole_row
 from experiments.services.claims import claimed
 from experiments.specs.exact import AnySpec
 from experiments.specs.options import parse
@@ -62,6 +62,7 @@ def _bring(spec: AnySpec, home: Path, runs: Path) -> bool:
     target = runs / spec.hash
     with claimed(target):
         if whole_row(spec, target) is not None:
+            mend_spec(spec, target)
             return False
         clear_scratch(target)
         arrival = Arrival(target)

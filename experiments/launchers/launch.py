@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from experiments.launchers.launching import PLACES, Launching, cores
 from experiments.launchers.workers import AttemptResult, Job, Worker, no_storage
 from experiments.runs.inputs import say_changes
-from experiments.runs.repair import whole_row
+from experiments.runs.repair import mend_spec, whole_row
 from experiments.services.claims import LONGEST_WAIT_S, last_sign_of_life
 from experiments.services.store import Shared
 from experiments.specs.exact import AnySpec
@@ -61,11 +61,17 @@ class Executor(Protocol):
 
 
 def launch(
-    how: Launching, specs: Sequence[AnySpec], runs: Path, study: str, tracking: Tracking | None, on_done: OnDone
+    how: Launching,
+    specs: Sequence[AnySpec],
+    runs: Path,
+    study: str,
+    tracking: Tracking | None,
+    on_done: OnDone,
+    shared: Shared | None = None,
 ) -> list[Failure]:
     """`local_map` on this machine's cores, or the same over a Ray cluster."""
     if how.launcher == "local":
-        return local_map(specs, runs, study, how.at_once or cores(), tracking, on_done)
+        return local_map(specs, runs, study, how.at_once or cores(), tracking, on_done, shared)
     from experiments.launchers.ray.crew import RayExecutor
 
     plain = Launching(
@@ -117,6 +123,7 @@ def run_all(
         if row is None:
             work.queue.append(spec)
         else:
+            mend_spec(spec, runs / spec.hash)
             finished.append(spec)
             on_done(spec, row)
     say_changes(finished, runs)

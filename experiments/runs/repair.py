@@ -112,18 +112,21 @@ WHOLE = ("seed", "steps")
 """Whichever of these a row has are whole numbers."""
 
 
-def whole_row(spec: AnySpec, home: Path) -> dict[str, Any] | None:
-    """The row of a finished run whose curve is whole as well; a spec.json that cannot be read is written again."""
-    row = read_row(home)
-    if row is None or curve_damage(spec, row, home):
-        return None
-    path = home / "spec.json"
-    if not _is_of(spec, path):
-        if path.is_dir():
-            set_aside(path, "not a file", "the spec is written again")
-        write_whole(path, spec.model_dump_json(indent=2))
-        print(f"warning: {path} could not be read, or was another run's; written again", file=sys.stderr)
-    return row
+def whole_row(spec: AnySpec, run_dir: Path) -> dict[str, Any] | None:
+    """The row of a finished run whose curve is whole as well, or None."""
+    row = read_row(run_dir)
+    return None if row is None or curve_damage(spec, row, run_dir) else row
+
+
+def mend_spec(spec: AnySpec, run_dir: Path) -> None:
+    """Write the spec.json of a finished run again if it cannot be read or is another run's; says so in one line."""
+    path = run_dir / "spec.json"
+    if _is_of(spec, path):
+        return
+    if path.is_dir():
+        set_aside(path, "not a file", "the spec is written again")
+    write_whole(path, spec.model_dump_json(indent=2))
+    print(f"warning: {path} could not be read, or was another run's; written again", file=sys.stderr)
 
 
 def clear_damage(spec: AnySpec, home: Path) -> None:

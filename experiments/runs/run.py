@@ -19,7 +19,7 @@ from experiments.runs.inputs import record_inputs, say_changes
 from experiments.runs.milestones import milestones
 from experiments.runs.model_card import write_cards
 from experiments.runs.origin import keep_origin, located
-from experiments.runs.repair import clear_damage, curve_damage, points_damage, read_row, whole_row
+from experiments.runs.repair import clear_damage, curve_damage, mend_spec, points_damage, read_row, whole_row
 from experiments.services.claims import LONGEST_WAIT_S, claimed
 from experiments.specs.exact import AnySpec, ExactSpec
 from experiments.specs.spec import SCORES, RunSpec
@@ -80,6 +80,7 @@ def run_one(
         clear_damage(spec, home)
         row = whole_row(spec, home)
         if row is not None:
+            mend_spec(spec, home)
             say_changes([spec], runs)
             return row
         record_inputs(spec, runs)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.tables.schema import CURVE_COLUMNS, PROBE_COLUMNS, RUN_COLUMNS, Tables, load
+from analysis.tables.schema import CURVE_COLUMNS, PROBE_COLUMNS, RUN_COLUMNS, Tables, load, stacked
 from experiments.records.arrays import Arrays
 from experiments.runs.collect import Finished, from_records, write_tables
 from experiments.specs.exact import AnySpec
@@ -49,12 +49,7 @@ def concat(parts: Sequence[Tables]) -> Tables:
         wanted = set(tables.runs["spec"]) - seen
         seen |= wanted
         fresh.append(select(tables, wanted))
-    return Tables(*(_stacked(columns) for columns in zip(*fresh, strict=True)))
-
-
-def _stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    some = [table for table in tables if len(table)] or list(tables[:1])
-    return pd.concat(some, ignore_index=True)
+    return Tables(*(stacked(columns) for columns in zip(*fresh, strict=True)))
 
 
 def from_runs(specs: Iterable[AnySpec], runs: Path) -> Tables:

@@ -17,11 +17,12 @@ from analysis.verdict import real_level
 from analysis.verdict.decisions import Verdict
 from analysis.verdict.verdicts import as_json
 from experiments.cost.study_plan import study_cost
-from experiments.launchers.launch import Failure, launch
+from experiments.launchers.grid import GridResult, run_grid
 from experiments.launchers.launching import Launching, part_of
-from experiments.launchers.progress import Progression
-from experiments.launchers.shortfall import finished, say_failures, say_gone
+from experiments.launchers.shortfall import say_failures
+from experiments.launchers.workers import Job
 from experiments.runs import shelf
+from experiments.runs.outcome_folder import study_folder
 from experiments.runs.run import git_commit
 from experiments.specs.engines import require
 from experiments.specs.exact import AnySpec
@@ -61,11 +62,6 @@ class StudyConfig(Launching, Target):
         return 1 if self.preset == "real" and not self.workers and self.launcher == "local" else super().at_once
 
 
-def outcome_folder(stem: str, preset: str, runs: Path, results: Path) -> Path:
-    """Where a study's outcome goes."""
-    return results / stem if preset == "full" else runs / f"study-{stem}-{preset}"
-
-
 def studies_named(names: Sequence[str]) -> list[str]:
     """Full names in their order, each once; all of them for `all`.
 
@@ -86,7 +82,7 @@ def run_study(stem: str, config: StudyConfig) -> int:
     """
     wanted = [spec for spec in _specs(stem, config) if config.level in ("all", spec.world)]
     specs = part_of(wanted, config.shard)
-    out = outcome_folder(stem, config.preset, config.runs, config.results)
+    out = study_folder(stem, config.preset, config.runs, config.results)
     kept = {name for folder in shelf.folders(config.results) for name in shelf.finished_specs(folder)}
     missing = [spec for spec in specs if spec.hash not in kept]
     print("\n".join(study_cost(stem, config.preset, specs, missing, config.runs, config.at_once)))
@@ -97,15 +93,14 @@ def run_study(stem: str, config: StudyConfig) -> int:
         raise ValueError("shard: --judge reads all parts, so give it without --shard")
     _refuse_another_target(stem, config, out)
     ensure_writable(out)
-    failures = [] if config.judge else _run(stem, missing, config)
-    gone = 0 if config.judge else say_gone(finished(missing, failures), config.runs)
+    grid = GridResult(0, [], 0) if config.judge else _run(stem, missing, config, out)
     if config.shard:
-        print(f"{stem}, part {config.shard}: {len(missing) - len(failures) - gone} of {len(missing)} runs are finished;"
-              " once all parts are, the command without --shard judges")  # fmt: skip
+        print(f"{stem}, part {config.shard}: {grid.finished} of {len(missing)} runs are finished; when all parts are,"
+              " run the command without --shard to judge")  # fmt: skip
     else:
         _publish(stem, config, out)
-    say_failures(failures, lambda spec: spec.arm)
-    return 1 if failures or gone else 0
+    say_failures(grid.failures, lambda spec: spec.arm)
+    return 0 if grid.is_complete else 1
 
 
 def _refuse_another_target(stem: str, config: StudyConfig, out: Path) -> None:
@@ -130,18 +125,9 @@ def _specs(stem: str, config: StudyConfig) -> Sequence[AnySpec]:
     return on(config, listed) if config.preset == "real" else listed
 
 
-def _run(stem: str, specs: Sequence[AnySpec], config: StudyConfig) -> list[Failure]:
-    out = outcome_folder(stem, config.preset, config.runs, config.results)
-    earlier = {spec for spec in specs if (config.runs / spec.hash / "row.json").exists()}
+def _run(stem: str, specs: Sequence[AnySpec], config: StudyConfig, out: Path) -> GridResult:
     with tracked(config.runs, stem, {spec.hash: spec.arm for spec in specs}, out) as tracking:
-        bar = Progression(stem, len(specs))
-        try:
-            return launch(
-                config, specs, config.runs, stem, tracking,
-                lambda spec, row: bar.advance(spec, row, spec not in earlier),
-            )  # fmt: skip
-        finally:
-            bar.close()
+        return run_grid(config, specs, Job(config.runs, stem, tracking), stem, lambda spec: spec.arm)
 
 
 def _publish(stem: str, config: StudyConfig, out: Path) -> None:

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from experiments.launchers.launch import Failure, local_map
-from experiments.launchers.progress import Progression, Watch
-from experiments.launchers.workers import no_storage, one_thread, storage_trouble
+from experiments.launchers.grid import GridResult, run_grid
+from experiments.launchers.launching import Launching
+from experiments.launchers.progress import Watch
+from experiments.launchers.workers import Job, no_storage, one_thread, storage_trouble
 from experiments.runs.repair import read_row
 from experiments.runs.run import finished_row, run_one
 from experiments.services.addresses import redacted
@@ -167,7 +168,7 @@ def _begun(studies: Mapping[SearchPlan, Any]) -> int:
     return sum(len(found.get_trials(deepcopy=False)) for found in studies.values())
 
 
-def run_held_back(jobs: Mapping[Search, Cells], place: Place, workers: int) -> list[Failure]:
+def run_held_back(jobs: Mapping[Search, Cells], place: Place, workers: int) -> GridResult:
     """Run the held-back seeds of every complete trial, in an order of this process's own.
 
     Two commands at work on one sweep then seldom wait for the same cell.
@@ -175,20 +176,13 @@ def run_held_back(jobs: Mapping[Search, Cells], place: Place, workers: int) -> l
     cells = next(iter(jobs.values()))
     distinct = list(dict.fromkeys(spec for study in jobs for spec in _complete(study, place, study.held_back)))
     shuffled = [distinct[i] for i in np.random.default_rng().permutation(len(distinct))]
-    bar = Progression("held-back seeds", len(distinct))
-    earlier = {spec for spec in distinct if finished_row(spec, cells.runs) is not None}
-    try:
-        return local_map(
-            shuffled, cells.runs, cells.experiment, workers, cells.tracking,
-            lambda spec, row: bar.advance(spec, row, spec not in earlier), cells.shared,
-        )  # fmt: skip
-    finally:
-        bar.close()
+    job = Job(cells.runs, cells.experiment, cells.tracking, cells.shared)
+    return run_grid(Launching(workers=workers), shuffled, job, "held-back seeds", lambda spec: spec.arm)
 
 
-def owed(studies: Sequence[Search], place: Place) -> list[RunSpec]:
-    """Runs that the complete trials rest on, of both halves of the seeds."""
-    return [spec for study in studies for spec in _complete(study, place, (*study.choosing, *study.held_back))]
+def choosing_runs(studies: Sequence[Search], place: Place) -> list[RunSpec]:
+    """Runs of the choosing seeds of every complete trial."""
+    return [spec for study in studies for spec in _complete(study, place, study.choosing)]
 
 
 def _complete(study: Search, place: Place, seeds: Sequence[int]) -> list[RunSpec]:

@@ -22,7 +22,7 @@ from experiments.launchers.ray.crew import Capacity, RunResult
 from experiments.launchers.ray.node import Refusal, run_here
 from experiments.launchers.workers import AttemptResult, Job, end_with_parent, storage_trouble
 from experiments.runs.delivery import Arrival
-from experiments.runs.repair import clear_damage, whole_row
+from experiments.runs.repair import clear_damage, mend_spec, whole_row
 from experiments.services.addresses import redacted
 from experiments.services.claims import Busy, claimed
 from experiments.specs.exact import AnySpec
@@ -114,6 +114,7 @@ class _Bridge:
             clear_damage(spec, home)
         row = whole_row(spec, home)
         if row is not None:
+            mend_spec(spec, home)
             held.close()
             self._line.send(RunResult(spec, AttemptResult(row=row)))
             return

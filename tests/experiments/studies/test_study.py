@@ -12,8 +12,9 @@ from analysis.verdict.verdicts import as_json, read
 from experiments.cli import main
 from experiments.launchers.launch import local_map
 from experiments.runs import shelf
+from experiments.runs.outcome_folder import study_folder
 from experiments.studies import STEMS, core, find, stem_of, study
-from experiments.studies.study import StudyConfig, outcome_folder, run_study, studies_named
+from experiments.studies.study import StudyConfig, run_study, studies_named
 
 STEM = "h4_exploration"
 
@@ -72,7 +73,7 @@ def test_command_line_refuses_in_one_line(capsys):
 def test_an_outcome_is_made_once_and_again(tmp_path, small, capsys):
     """Finished runs are not run again; figures and verdicts that were deleted come back equal."""
     assert run_study(STEM, config(tmp_path, preset="smoke")) == 0
-    out = outcome_folder(STEM, "smoke", tmp_path / "runs", tmp_path / "results")
+    out = study_folder(STEM, "smoke", tmp_path / "runs", tmp_path / "results")
     first = files(out)
     assert {"runs.csv", "curves.parquet", "probes.parquet", "verdicts.json", "figures/index.json"} <= set(first)
     rows = {spec: (tmp_path / "runs" / spec.hash / "row.json").stat().st_mtime_ns for spec in small}
@@ -135,7 +136,7 @@ def test_a_row_without_its_curve_is_not_held(tmp_path, small):
 
 def test_slim_tables_keep_what_judges_read(tmp_path, small):
     assert run_study(STEM, config(tmp_path, preset="smoke")) == 0
-    curves = load(outcome_folder(STEM, "smoke", tmp_path / "runs", tmp_path / "results")).curves
+    curves = load(study_folder(STEM, "smoke", tmp_path / "runs", tmp_path / "results")).curves
     kept = set(curves["metric"].astype(str))
     assert {"val/exact_j", "exploration/prefix_entropy", "response_length/mean"} <= kept
     assert not any(name.startswith(("timing/", "critic/")) for name in kept)
@@ -143,7 +144,7 @@ def test_slim_tables_keep_what_judges_read(tmp_path, small):
 
 def test_verdicts_survive_their_file(tmp_path, small):
     assert run_study(STEM, config(tmp_path, preset="smoke")) == 0
-    path = outcome_folder(STEM, "smoke", tmp_path / "runs", tmp_path / "results") / "verdicts.json"
+    path = study_folder(STEM, "smoke", tmp_path / "runs", tmp_path / "results") / "verdicts.json"
     assert as_json(read(path)) == path.read_text()
     (tmp_path / "x.json").write_text('[{"a": 1}]')
     with pytest.raises(ValueError, match="not a list of verdicts"):
