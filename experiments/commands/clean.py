@@ -42,14 +42,14 @@ def run(words: Sequence[str]) -> int:
 
 def _unfinished(runs: Path) -> Iterator[tuple[Path, Path]]:
     """(folder, lock) of every run that was begun and has no row; a folder that holds anything else is left alone."""
-    for home in sorted(runs.iterdir()):
-        if not _is_entry(home, home.name) or not (home / "attempts").is_file() or (home / "row.json").exists():
+    for entry in sorted(runs.iterdir()):
+        if not _is_entry(entry, entry.name) or not (entry / "attempts").is_file() or (entry / "row.json").exists():
             continue
-        foreign = [path.name for path in home.iterdir() if not WRITTEN.fullmatch(path.name) or path.is_symlink()]
+        foreign = [path.name for path in entry.iterdir() if not WRITTEN.fullmatch(path.name) or path.is_symlink()]
         if foreign:
-            print(f"{home} holds {min(foreign)!r}, which no run leaves there; left alone")
+            print(f"{entry} holds {min(foreign)!r}, which no run leaves there; left alone")
         else:
-            yield home, home / "lock"
+            yield entry, entry / "lock"
 
 
 def _cached(runs: Path) -> Iterator[tuple[Path, Path]]:
@@ -58,25 +58,25 @@ def _cached(runs: Path) -> Iterator[tuple[Path, Path]]:
         cache = runs / name
         if not cache.is_dir() or cache.is_symlink():
             continue
-        for home in sorted(cache.iterdir()):
-            key, _, damaged = home.name.partition(".damaged")
-            if _is_entry(home, key) and (damaged.isdecimal() or (home / known_by).is_file()):
-                yield home, cache / f"{key}.lock"
+        for entry in sorted(cache.iterdir()):
+            key, _, damaged = entry.name.partition(".damaged")
+            if _is_entry(entry, key) and (damaged.isdecimal() or (entry / known_by).is_file()):
+                yield entry, cache / f"{key}.lock"
 
 
-def _is_entry(home: Path, key: str) -> bool:
+def _is_entry(entry: Path, key: str) -> bool:
     """Whether it is a folder, no link to one, and its key that of a run or of a cache entry."""
-    return bool(NAME.fullmatch(key)) and home.is_dir() and not home.is_symlink()
+    return bool(NAME.fullmatch(key)) and entry.is_dir() and not entry.is_symlink()
 
 
-def _remove(home: Path, lock: Path, really: bool) -> bool:
+def _remove(entry: Path, lock: Path, really: bool) -> bool:
     """Say that a folder goes, and remove it if asked; False if a process is at work on it."""
     try:
         with FileLock(lock, timeout=0):
-            print(home)
+            print(entry)
             if really:
-                shutil.rmtree(home)
+                shutil.rmtree(entry)
     except Timeout:
-        print(f"{home} is in use, left alone")
+        print(f"{entry} is in use, left alone")
         return False
     return True

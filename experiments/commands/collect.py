@@ -39,7 +39,7 @@ def run(words: Sequence[str]) -> int:
         left += say_damage(found)
         finished = [entry for entry in found if isinstance(entry, RunFolder) and entry.row is not None]
         whole = [entry for entry in finished if _is_whole(entry)]
-        new = [_bring(entry.spec, entry.home, config.runs) for entry in whole]
+        new = [_bring(entry.spec, entry.run_dir, config.runs) for entry in whole]
         left += len(finished) - len(whole)
         brought |= {entry.spec.hash: entry.spec for entry in whole}
         print(f"{folder}: collected {sum(new)} runs, {len(new) - sum(new)} were there")
@@ -51,13 +51,13 @@ def run(words: Sequence[str]) -> int:
 def _is_whole(entry: RunFolder) -> bool:
     """Whether a finished run's curve is whole; if not, a line says so."""
     assert entry.row is not None
-    wrong = curve_damage(entry.spec, entry.row, entry.home)
+    wrong = curve_damage(entry.spec, entry.row, entry.run_dir)
     if wrong:
-        print(f"warning: {entry.home / 'metrics.jsonl'}: {wrong}", file=sys.stderr)
+        print(f"warning: {entry.run_dir / 'metrics.jsonl'}: {wrong}", file=sys.stderr)
     return not wrong
 
 
-def _bring(spec: AnySpec, home: Path, runs: Path) -> bool:
+def _bring(spec: AnySpec, run_dir: Path, runs: Path) -> bool:
     """Copy a run unless it is there; whether it was copied."""
     target = runs / spec.hash
     with claimed(target):
@@ -66,7 +66,7 @@ def _bring(spec: AnySpec, home: Path, runs: Path) -> bool:
             return False
         clear_scratch(target)
         arrival = Arrival(target)
-        for piece in pieces(home):
+        for piece in pieces(run_dir):
             arrival.take(piece)
         arrival.settle()
     return True

@@ -44,7 +44,7 @@ def run(words: Sequence[str]) -> int:
 
 def _last(entry: RunFolder) -> dict[str, float]:
     """The last value of every metric."""
-    path = entry.home / "metrics.jsonl"
+    path = entry.run_dir / "metrics.jsonl"
     if damaged := damage(path):
         print(f"warning: {damaged}", file=sys.stderr)
     last: dict[str, float] = {}

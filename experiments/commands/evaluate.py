@@ -33,7 +33,7 @@ class Trained(NamedTuple):
     """Those that differ from the defaults."""
     asked: Mapping[str, Any] = {}
     """Options of `EvaluateConfig` that are the run's own."""
-    home: Path | None = None
+    run_dir: Path | None = None
     """The run's folder."""
 
 
@@ -97,8 +97,8 @@ def configure(words: Sequence[str]) -> Any:
     model = with_task_dials(EvaluateConfig, TASKS[task].dials)
     default = model(checkpoint=Path(), task=task, dials=dials, **trained.asked)
     config: Any = parse(model, default, words, "evaluate")
-    if trained.home is not None and trained.task == task:
-        check_found(config.dials.model_dump(), trained.home)
+    if trained.run_dir is not None and trained.task == task:
+        check_found(config.dials.model_dump(), trained.run_dir)
     return config
 
 
@@ -110,14 +110,14 @@ def trained_on(checkpoint: Path) -> Trained | None:
     Raises:
         ValueError: if the file that tells cannot be read.
     """
-    home, base = checkpoint.resolve().parent.parent, checkpoint / "identity.json"
-    run = home / "spec.json"
+    run_dir, base = checkpoint.resolve().parent.parent, checkpoint / "identity.json"
+    run = run_dir / "spec.json"
     if not (checkpoint / "config.json").is_file():
         return None
     if run.is_file():
         with reading(run):
             spec = read_spec(run.read_text(encoding="utf-8"))
-        return _trained_in(spec, home) if isinstance(spec, RunSpec) else None
+        return _trained_in(spec, run_dir) if isinstance(spec, RunSpec) else None
     if base.is_file():
         with reading(base, "does not say which task it is of"):
             content = json.loads(base.read_text(encoding="utf-8"))
@@ -125,9 +125,9 @@ def trained_on(checkpoint: Path) -> Trained | None:
     return None
 
 
-def _trained_in(spec: RunSpec, home: Path) -> Trained:
+def _trained_in(spec: RunSpec, run_dir: Path) -> Trained:
     asked = {"chat": spec.base.chat, "dtype": spec.base.dtype, "temperature": spec.settings.temperature}
-    return Trained(spec.task.name, located_dials(spec.task.dials, home), asked, home)
+    return Trained(spec.task.name, located_dials(spec.task.dials, run_dir), asked, run_dir)
 
 
 def _examine(config: Any, task: Any) -> "EvaluationReport":

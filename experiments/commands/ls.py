@@ -55,8 +55,8 @@ def _study(entry: RunFolder | Unknown) -> str | None:
 def _cells(entry: RunFolder | Unknown) -> tuple[str, ...]:
     """A run's line in the table."""
     if isinstance(entry, Unknown):
-        return entry.home.name, "", "", "", entry.state
-    known = (entry.home.name, entry.spec.world, entry.spec.arm, str(entry.spec.seed), entry.state)
+        return entry.run_dir.name, "", "", "", entry.state
+    known = (entry.run_dir.name, entry.spec.world, entry.spec.arm, str(entry.spec.seed), entry.state)
     row = entry.row
     if row is None:
         return known

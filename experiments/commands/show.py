@@ -25,7 +25,7 @@ def run(words: Sequence[str]) -> int:
     """Parse, show."""
     config = parse(ShowConfig, None, words, "show")
     entry = find(config.runs, config.run)
-    print(f"{entry.spec.arm}, seed {entry.spec.seed}, {entry.spec.world}: {entry.state}\n{entry.home}\n")
+    print(f"{entry.spec.arm}, seed {entry.spec.seed}, {entry.spec.world}: {entry.state}\n{entry.run_dir}\n")
     print("differs from the defaults:")
     for name, value in flat(entry.spec.model_dump(mode="json", exclude_defaults=True)).items():
         print(f"  {name} = {value}")
@@ -34,7 +34,7 @@ def run(words: Sequence[str]) -> int:
         for name, value in entry.row.items():
             if not name.startswith("settings."):
                 print(f"  {name} = {value}")
-    _metrics(entry.home / "metrics.jsonl")
+    _metrics(entry.run_dir / "metrics.jsonl")
     return 0
 
 

@@ -52,7 +52,7 @@ def run(words: Sequence[str]) -> int:
     config = parse(TraceConfig, None, words, "trace")
     entry = find(*home_of(config.run, config.runs))
     _check(config, entry)
-    out = config.out or entry.home
+    out = config.out or entry.run_dir
     ensure_writable(out)
     recovered = recover(entry, config.step)
     table = _table(config, entry, recovered.trainer)

@@ -131,16 +131,16 @@ def _lead(config: TrainConfig, spec: RunSpec, ranks: Any) -> None:
     from experiments.sync.invocation import tracked
 
     ensure_writable(config.runs)
-    home = config.runs / spec.hash
+    run_dir = config.runs / spec.hash
     done = finished_row(spec, config.runs)
     if done:
-        print(f"already finished, at commit {done['git_commit'] or 'unknown'}: {home}")
-    elif (home / "checkpoint").exists() and not config.resume:
-        raise ValueError(f"run {spec.hash} was interrupted; give --resume to continue it, or remove {home}")
+        print(f"already finished, at commit {done['git_commit'] or 'unknown'}: {run_dir}")
+    elif (run_dir / "checkpoint").exists() and not config.resume:
+        raise ValueError(f"run {spec.hash} was interrupted; give --resume to continue it, or remove {run_dir}")
     with tracked(config.runs, "train") as tracking:
         row = run_one(spec, config.runs, "train", tracking, ranks=ranks)
     print(f"{row['arm']}, seed {row['seed']}: {row['metric']} {row['first']:.3f} -> {row['last']:.3f}"
           f" (area {row['auc']:.3f}) in {row['seconds']:.0f} s, {row['tokens']:.0f} tokens")  # fmt: skip
-    print(f"record: {home}")
+    print(f"record: {run_dir}")
     if row["state"] == "diverged":
         print(f"the run diverged: {row['reason']}", file=sys.stderr)

@@ -39,11 +39,11 @@ OnDone = Callable[[AnySpec, dict[str, Any]], None]
 class Executor(Protocol):
     """Whoever runs specs."""
 
-    def room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether another run can be begun."""
         ...
 
-    def give(self, spec: AnySpec) -> None:
+    def submit(self, spec: AnySpec) -> None:
         """Begin a run."""
         ...
 
@@ -51,7 +51,7 @@ class Executor(Protocol):
         """Whether any run is under way."""
         ...
 
-    def take(self) -> list[tuple[AnySpec, AttemptResult]]:
+    def poll(self) -> list[tuple[AnySpec, AttemptResult]]:
         """What has come of runs since the last call, after a short wait if nothing has."""
         ...
 
@@ -72,7 +72,7 @@ def launch(
     """`local_map` on this machine's cores, or the same over a Ray cluster."""
     if how.launcher == "local":
         return local_map(specs, runs, study, how.at_once or cores(), tracking, on_done, shared)
-    from experiments.launchers.ray.crew import RayExecutor
+    from experiments.launchers.ray.executor import RayExecutor
 
     plain = Launching(
         **{name: getattr(how, name) for name in PLACES}
@@ -99,7 +99,7 @@ def local_map(
 
 
 def run_all(
-    specs: Sequence[AnySpec], runs: Path, on_done: OnDone, crew_for: Callable[[int], Executor]
+    specs: Sequence[AnySpec], runs: Path, on_done: OnDone, executor_for: Callable[[int], Executor]
 ) -> list[Failure]:
     """Run every unfinished spec.
 
@@ -109,7 +109,7 @@ def run_all(
     Args:
         specs: in the order in which they are begun.
         on_done: called in this process with each finished row, those finished earlier included.
-        crew_for: number of runs left -> who runs them; not called if there are none.
+        executor_for: number of runs left -> who runs them; not called if there are none.
 
     Returns:
         Runs that could not be finished.
@@ -128,15 +128,15 @@ def run_all(
             on_done(spec, row)
     say_changes(finished, runs)
     if work.queue:
-        crew = crew_for(len(work.queue))
+        executor = executor_for(len(work.queue))
         try:
-            while work.queue or crew.busy():
-                while crew.room() and (spec_ := work.next()) is not None:
-                    crew.give(spec_)
-                for spec, answer in crew.take():
+            while work.queue or executor.busy():
+                while executor.has_capacity() and (spec_ := work.next()) is not None:
+                    executor.submit(spec_)
+                for spec, answer in executor.poll():
                     work.settle(spec, answer)
         finally:
-            crew.stop()
+            executor.stop()
     return work.failures
 
 
@@ -153,29 +153,29 @@ class LocalExecutor:
             self.stop()
             raise
 
-    def room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether a worker is idle."""
         return any(worker.spec is None for worker in self._workers)
 
-    def give(self, spec: AnySpec) -> None:
+    def submit(self, spec: AnySpec) -> None:
         """To the first idle worker; a dead one's place is taken by a new process."""
         place, worker = next((i, worker) for i, worker in enumerate(self._workers) if worker.spec is None)
         if not worker.process.is_alive():
             worker.stop()
             self._workers[place] = worker = Worker(self._job)
-        worker.give(spec)
+        worker.submit(spec)
 
     def busy(self) -> bool:
         """Whether a worker is at a run."""
         return any(worker.spec for worker in self._workers)
 
-    def take(self) -> list[tuple[AnySpec, AttemptResult]]:
+    def poll(self) -> list[tuple[AnySpec, AttemptResult]]:
         """Answers, as they come."""
         at_work = {worker.line: worker for worker in self._workers if worker.spec}
         if not at_work:
             time.sleep(POLL_S)
             return []
-        return [at_work[line].take() for line in wait(list(at_work), timeout=POLL_S)]  # type: ignore[index]
+        return [at_work[line].poll() for line in wait(list(at_work), timeout=POLL_S)]  # type: ignore[index]
 
     def stop(self) -> None:
         """End every process."""

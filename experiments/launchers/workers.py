@@ -64,13 +64,13 @@ class Worker:
             raise
         there.close()  # so that the line ends when the process does
 
-    def give(self, spec: AnySpec) -> None:
+    def submit(self, spec: AnySpec) -> None:
         """Start a run; a process that has died meanwhile shows when its answer is taken."""
         self.spec = spec
         with contextlib.suppress(OSError):
             self.line.send(spec)
 
-    def take(self) -> tuple[AnySpec, AttemptResult]:
+    def poll(self) -> tuple[AnySpec, AttemptResult]:
         """The run it was at and what came of it; call when `line` has something to say."""
         spec, self.spec = self.spec, None
         assert spec is not None

@@ -26,31 +26,31 @@ MEANS = ("tokens", "mean_length")
 """Whichever of these a row has are numbers, nan where there was nothing to count."""
 
 
-def read_row(home: Path) -> dict[str, Any] | None:
+def read_row(run_dir: Path) -> dict[str, Any] | None:
     """The row in a run's folder, or None if there is none or it makes no sense.
 
     Raises:
         OSError: if the system refuses to read it, which says nothing about what it holds.
     """
     try:
-        return checked_row(home)
+        return checked_row(run_dir)
     except Unreadable:
         return None
 
 
-def checked_row(home: Path) -> dict[str, Any] | None:
+def checked_row(run_dir: Path) -> dict[str, Any] | None:
     """The row in a run's folder, or None if there is none.
 
     Raises:
         Unreadable: naming the file, if it makes no sense or is another run's.
         OSError: if the system refuses to read it.
     """
-    path = home / "row.json"
+    path = run_dir / "row.json"
     if not path.exists():
         return None
     row = read_object(path)
     with reading(path, "no row of a run"):
-        _check(row, home.name)
+        _check(row, run_dir.name)
     return row
 
 
@@ -129,23 +129,23 @@ def mend_spec(spec: AnySpec, run_dir: Path) -> None:
     print(f"warning: {path} could not be read, or was another run's; written again", file=sys.stderr)
 
 
-def clear_damage(spec: AnySpec, home: Path) -> None:
+def clear_damage(spec: AnySpec, run_dir: Path) -> None:
     """Set aside a row that cannot be read, or whose curve is not whole; call it while the run is claimed."""
-    path, row = home / "row.json", read_row(home)
+    path, row = run_dir / "row.json", read_row(run_dir)
     if path.exists() and row is None:
         set_aside(path, "it cannot be read", "the run is made again")
-    elif row is not None and (damage := curve_damage(spec, row, home)):
+    elif row is not None and (damage := curve_damage(spec, row, run_dir)):
         set_aside(path, f"metrics.jsonl {damage}", "the run is made again")
 
 
-def curve_damage(spec: AnySpec, row: dict[str, Any], home: Path) -> str:
+def curve_damage(spec: AnySpec, row: dict[str, Any], run_dir: Path) -> str:
     """What is wrong with the curve of a run that has a row; "" if nothing is."""
     if row["state"] != "finished":
-        return "" if (home / "metrics.jsonl").exists() else "is missing"
-    arrays = home / "probes.jsonl"
+        return "" if (run_dir / "metrics.jsonl").exists() else "is missing"
+    arrays = run_dir / "probes.jsonl"
     if isinstance(spec, ExactSpec) and not (arrays.is_file() and arrays.stat().st_size):
         return "has no arrays beside it"
-    return points_damage(spec, read_points(home / "metrics.jsonl"), spec.steps)
+    return points_damage(spec, read_points(run_dir / "metrics.jsonl"), spec.steps)
 
 
 def points_damage(spec: AnySpec, points: Points, through: int) -> str:

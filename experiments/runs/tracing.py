@@ -28,14 +28,14 @@ def recover(entry: RunFolder, step: int | None) -> Recovered:
     Raises:
         ValueError: if the checkpoint cannot be read, or the run diverges on the way.
     """
-    if step is None and (entry.home / "checkpoint").exists():
+    if step is None and (entry.run_dir / "checkpoint").exists():
         return _load(entry)
     return _train_again(entry, entry.trained.steps if step is None else step)
 
 
 def _load(entry: RunFolder) -> Recovered:
-    checkpoint = entry.home / "checkpoint"
-    trainer = build_trainer(entry.trained, entry.home.parent)
+    checkpoint = entry.run_dir / "checkpoint"
+    trainer = build_trainer(entry.trained, entry.run_dir.parent)
     try:
         return Recovered(trainer, trainer.resume(checkpoint).step)
     except MemoryError:
@@ -48,10 +48,10 @@ def _load(entry: RunFolder) -> Recovered:
 def _train_again(entry: RunFolder, step: int) -> Recovered:
     from vapo_core.training.update import Diverged
 
-    spec = located(entry.trained, entry.home).model_copy(update={"probes": {}})  # probes only read
+    spec = located(entry.trained, entry.run_dir).model_copy(update={"probes": {}})  # probes only read
     kept = "a walk run keeps no checkpoint" if entry.spec.world == "walk" else "no checkpoint at that step is kept"
     print(f"training {step} of {spec.steps} steps again from the spec: {kept}")
-    trainer = build_trainer(spec, entry.home.parent)
+    trainer = build_trainer(spec, entry.run_dir.parent)
     trainer.steps = step  # the schedules stay those of the whole run
     points: list[tuple[int, dict[str, float]]] = []
 

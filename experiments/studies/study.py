@@ -21,7 +21,7 @@ from experiments.launchers.grid import GridResult, run_grid
 from experiments.launchers.launching import Launching, part_of
 from experiments.launchers.shortfall import say_failures
 from experiments.launchers.workers import Job
-from experiments.runs import shelf
+from experiments.runs import committed
 from experiments.runs.outcome_folder import study_folder
 from experiments.runs.run import git_commit
 from experiments.specs.engines import require
@@ -83,7 +83,7 @@ def run_study(stem: str, config: StudyConfig) -> int:
     wanted = [spec for spec in _specs(stem, config) if config.level in ("all", spec.world)]
     specs = part_of(wanted, config.shard)
     out = study_folder(stem, config.preset, config.runs, config.results)
-    kept = {name for folder in shelf.folders(config.results) for name in shelf.finished_specs(folder)}
+    kept = {name for folder in committed.folders(config.results) for name in committed.finished_specs(folder)}
     missing = [spec for spec in specs if spec.hash not in kept]
     print("\n".join(study_cost(stem, config.preset, specs, missing, config.runs, config.at_once)))
     if config.dry_run:
@@ -154,17 +154,19 @@ def _publish(stem: str, config: StudyConfig, out: Path) -> None:
 def _tables(stem: str, specs: Sequence[AnySpec], config: StudyConfig, out: Path) -> Tables:
     """Every finished row of these specs; what no other results folder holds is written into `out`."""
     wanted = {spec.hash for spec in specs}
-    others = [folder for folder in shelf.folders(config.results) if folder != out]
-    elsewhere = [shelf.select(load(folder), shelf.finished_specs(folder) & wanted) for folder in others]
-    lent = {name for tables in elsewhere for name in tables.runs["spec"]}
-    mine = [shelf.select(load(out), shelf.finished_specs(out) & wanted)] if shelf.finished_specs(out) else []
-    shelved = {name for tables in mine for name in tables.runs["spec"]}
-    fresh = shelf.from_runs([spec for spec in specs if spec.hash not in lent | shelved], config.runs)
-    own = shelf.concat([*mine, fresh])
-    if not len(own.runs) and not lent:
+    others = [folder for folder in committed.folders(config.results) if folder != out]
+    elsewhere = [committed.select(load(folder), committed.finished_specs(folder) & wanted) for folder in others]
+    shared = {name for tables in elsewhere for name in tables.runs["spec"]}
+    mine = (
+        [committed.select(load(out), committed.finished_specs(out) & wanted)] if committed.finished_specs(out) else []
+    )
+    kept = {name for tables in mine for name in tables.runs["spec"]}
+    fresh = committed.from_runs([spec for spec in specs if spec.hash not in shared | kept], config.runs)
+    own = committed.concat([*mine, fresh])
+    if not len(own.runs) and not shared:
         return own
-    shelf.write(own, out)
-    return shelf.concat([load(out), *elsewhere])
+    committed.write(own, out)
+    return committed.concat([load(out), *elsewhere])
 
 
 def _draw(drawings: dict[str, Any], folder: Path) -> None:

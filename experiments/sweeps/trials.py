@@ -112,13 +112,13 @@ def cell(template: RunSpec, values: dict[str, float], seed: int) -> RunSpec:
 
 
 def run_trials(jobs: Mapping[Search, Cells], place: Place, workers: int) -> None:
-    """Let worker processes take trials until none is left; a new crew takes over if all of one died.
+    """Let worker processes take trials until none is left; new ones take over if all of them died.
 
     Raises:
-        OSError: if a crew ended without moving a single trial, or records cannot be written.
+        OSError: if the workers ended without completing a trial, or records cannot be written.
     """
     context, retry_with_backoff = multiprocessing.get_context("spawn"), store_of(place).retry_with_backoff
-    troubles, home = context.SimpleQueue(), next(iter(jobs.values())).runs
+    troubles, runs = context.SimpleQueue(), next(iter(jobs.values())).runs
     studies = {study.plan: open_study(place, study.plan) for study in jobs}
     for plan, found in studies.items():
         retry_with_backoff(lambda: requeue_failed(found, plan, place))  # noqa: B023  called at once
@@ -126,15 +126,15 @@ def run_trials(jobs: Mapping[Search, Cells], place: Place, workers: int) -> None
     tasks = {study.plan: cells for study, cells in jobs.items()}
     while not retry_with_backoff(lambda: _all_done(studies)):
         before = retry_with_backoff(lambda: _begun(studies))
-        crew = [context.Process(target=_worker, args=(tasks, place, home, troubles)) for _ in range(workers)]
-        _see_out(crew, troubles, lambda: watch.look(retry_with_backoff(lambda: _done(studies))))
+        processes = [context.Process(target=_worker, args=(tasks, place, runs, troubles)) for _ in range(workers)]
+        _see_out(processes, troubles, lambda: watch.look(retry_with_backoff(lambda: _done(studies))))
         if retry_with_backoff(lambda: _begun(studies)) == before and not retry_with_backoff(lambda: _all_done(studies)):
             raise OSError(
-                f"the workers of {store_of(place).name()} ended without moving a trial; their error stands above"
+                f"the workers of {store_of(place).name()} ended without completing a trial; see their error above"
             )
 
 
-def _see_out(crew: Sequence[Any], troubles: Any, look: Callable[[], None]) -> None:
+def _see_out(processes: Sequence[Any], troubles: Any, look: Callable[[], None]) -> None:
     """Start the workers and wait for their end, looking at what is done now and then.
 
     Raises:
@@ -142,15 +142,15 @@ def _see_out(crew: Sequence[Any], troubles: Any, look: Callable[[], None]) -> No
     """
     try:
         with deaf_children():
-            for process in crew:
+            for process in processes:
                 process.start()
-        while any(process.is_alive() for process in crew) and troubles.empty():
+        while any(process.is_alive() for process in processes) and troubles.empty():
             time.sleep(0.3)
             look()
         if not troubles.empty():
             raise no_storage(*troubles.get())
     finally:
-        for process in crew:
+        for process in processes:
             if process.pid is not None:
                 process.terminate()
                 process.join()
@@ -271,14 +271,14 @@ def given_up(studies: Sequence[Search], place: Place) -> list[str]:
 # --- workers ---
 
 
-def _worker(jobs: Mapping[SearchPlan, Cells], place: Place, home: Path, troubles: Any) -> None:
+def _worker(jobs: Mapping[SearchPlan, Cells], place: Place, runs: Path, troubles: Any) -> None:
     """One process, one thread; the parent decides about Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     one_thread()
     try:
         work(jobs, place)
     except Exception as error:  # the parent says what becomes of it; a traceback could hold an address
-        trouble = storage_trouble(error, home)
+        trouble = storage_trouble(error, runs)
         if trouble is not None:
             troubles.put(trouble)
             return
@@ -287,10 +287,10 @@ def _worker(jobs: Mapping[SearchPlan, Cells], place: Place, home: Path, troubles
         sys.exit(1)
 
 
-def _tag(home: Path, tracking: Tracking, study: str, number: int) -> None:
+def _tag(run_dir: Path, tracking: Tracking, study: str, number: int) -> None:
     """Let MLflow know which trial asked for a run first."""
     try:
-        run_id = json.loads((home / "mlflow.json").read_text())["run_id"]
+        run_id = json.loads((run_dir / "mlflow.json").read_text())["run_id"]
         mlflow = client(tracking.uri)
         mlflow.set_tag(run_id, "optuna_study", study)
         mlflow.set_tag(run_id, "optuna_trial", str(number))

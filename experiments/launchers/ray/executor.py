@@ -65,7 +65,7 @@ class RayExecutor:
         self._job, self._how = job, how
         self._given: dict[str, AnySpec] = {}
         self._doubtful: list[RunResult] = []
-        self._room, self._losses, self._cramped = 0, 0, False
+        self._capacity, self._losses, self._cramped = 0, 0, False
         self._process: BaseProcess | None = None
         if reason := self._connect():
             self.stop()
@@ -73,11 +73,11 @@ class RayExecutor:
                 f"no Ray cluster takes a connection at {how.address}: {reason}; start one: ray start --head"
             )
 
-    def room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether the cluster holds another run."""
-        return len(self._given) < min(self._room, self._how.workers or self._room)
+        return len(self._given) < min(self._capacity, self._how.workers or self._capacity)
 
-    def give(self, spec: AnySpec) -> None:
+    def submit(self, spec: AnySpec) -> None:
         """Begin a run; a bridge that has died meanwhile shows when answers are taken."""
         self._given[spec.hash] = spec
         try:
@@ -89,7 +89,7 @@ class RayExecutor:
         """Whether any run is under way."""
         return bool(self._given)
 
-    def take(self) -> list[tuple[AnySpec, AttemptResult]]:
+    def poll(self) -> list[tuple[AnySpec, AttemptResult]]:
         """Answers; all runs under way come back to be begun again if the cluster is lost.
 
         Raises:
@@ -116,30 +116,30 @@ class RayExecutor:
             self._process.kill()
             self._process.join()
 
-    def _hear(self, said: RunResult | Capacity | Refusal, found: list[tuple[AnySpec, AttemptResult]]) -> None:
-        if isinstance(said, Refusal):
-            raise ValueError(said.reason)
-        if isinstance(said, Capacity):  # so the cluster is there, and what was lost was lost by itself
-            self._room = said.runs
-            self._say_whether_there_is_room()
+    def _hear(self, message: RunResult | Capacity | Refusal, found: list[tuple[AnySpec, AttemptResult]]) -> None:
+        if isinstance(message, Refusal):
+            raise ValueError(message.reason)
+        if isinstance(message, Capacity):  # so the cluster is there, and what was lost was lost by itself
+            self._capacity = message.runs
+            self._report_capacity()
             doubtful, self._doubtful = self._doubtful, []
-            for came in doubtful:
-                self._settle(came, found)
-        elif said.lost:
-            self._doubtful.append(said)
+            for result in doubtful:
+                self._settle(result, found)
+        elif message.lost:
+            self._doubtful.append(message)
         else:
             self._losses = 0
-            self._settle(said, found)
+            self._settle(message, found)
 
-    def _say_whether_there_is_room(self) -> None:
-        if not self._room and not self._cramped:
+    def _report_capacity(self) -> None:
+        if not self._capacity and not self._cramped:
             print(f"the Ray cluster has no room for a run (cpus_per_run {self._how.cpus_per_run:g}, gpus_per_run"
                   f" {self._how.gpus_per_run:g}); waiting for machines to join", file=sys.stderr, flush=True)  # fmt: skip
-        self._cramped = not self._room
+        self._cramped = not self._capacity
 
-    def _settle(self, came: RunResult, found: list[tuple[AnySpec, AttemptResult]]) -> None:
-        if self._given.pop(came.spec.hash, None) is not None:
-            found.append((came.spec, came.answer))
+    def _settle(self, result: RunResult, found: list[tuple[AnySpec, AttemptResult]]) -> None:
+        if self._given.pop(result.spec.hash, None) is not None:
+            found.append((result.spec, result.answer))
 
     def _start(self) -> tuple[Connection, BaseProcess]:
         context = multiprocessing.get_context("spawn")
@@ -158,12 +158,12 @@ class RayExecutor:
         try:
             if not self._line.poll(CONNECT_S):
                 return f"nothing answered within {CONNECT_S:.0f} s"
-            said = self._line.recv()
+            message = self._line.recv()
         except (EOFError, OSError):
             return "the connection was lost at once"
-        if isinstance(said, Refusal):
-            return said.reason
-        self._hear(said, [])
+        if isinstance(message, Refusal):
+            return message.reason
+        self._hear(message, [])
         return ""
 
     def _reconnect(self, begun: int) -> None:

@@ -11,7 +11,7 @@ from analysis.tables.schema import load
 from analysis.verdict.verdicts import as_json, read
 from experiments.cli import main
 from experiments.launchers.launch import local_map
-from experiments.runs import shelf
+from experiments.runs import committed
 from experiments.runs.outcome_folder import study_folder
 from experiments.studies import STEMS, core, find, stem_of, study
 from experiments.studies.study import StudyConfig, run_study, studies_named
@@ -103,8 +103,8 @@ def test_a_row_that_another_folder_holds_is_read_there(tmp_path, small):
     """It serves the study, and is not kept twice."""
     assert run_study(STEM, config(tmp_path, preset="full")) == 0
     out = tmp_path / "results" / STEM
-    whole, lent = load(out), {small[0].hash, small[2].hash}
-    shelf.write(shelf.select(whole, lent), tmp_path / "results" / "components")
+    whole, shared = load(out), {small[0].hash, small[2].hash}
+    committed.write(committed.select(whole, shared), tmp_path / "results" / "components")
     for path in out.glob("*"):
         if path.is_file():
             path.unlink()
@@ -121,8 +121,8 @@ def test_a_row_that_another_folder_holds_is_read_there(tmp_path, small):
 def test_judges_say_nothing_where_there_is_nothing(stem):
     """Studies are judged while their runs are still to come: no rows, no verdicts, no error."""
     judge, questions = importlib.import_module(f"analysis.hypotheses.{stem}"), find(stem).QUESTIONS
-    assert judge.score(shelf.nothing(), questions, "quick") == []
-    assert judge.figures(shelf.nothing(), questions) == {}
+    assert judge.score(committed.nothing(), questions, "quick") == []
+    assert judge.figures(committed.nothing(), questions) == {}
 
 
 def test_a_row_without_its_curve_is_not_held(tmp_path, small):
@@ -130,8 +130,8 @@ def test_a_row_without_its_curve_is_not_held(tmp_path, small):
     out = tmp_path / "results" / STEM
     curves = pd.read_parquet(out / "curves.parquet")
     curves[curves["spec"] != small[0].hash].to_parquet(out / "curves.parquet", index=False)
-    assert shelf.finished_specs(out) == {spec.hash for spec in small[1:]}
-    assert shelf.finished_specs(tmp_path) == set()
+    assert committed.finished_specs(out) == {spec.hash for spec in small[1:]}
+    assert committed.finished_specs(tmp_path) == set()
 
 
 def test_slim_tables_keep_what_judges_read(tmp_path, small):

@@ -133,8 +133,8 @@ def test_workers_of_one_study_outlive_a_stop_and_start_of_the_store(server, tmp_
     place = shared_at(server.database("optuna_outage"), tmp_path)
     (tmp_path / "lines").mkdir()
     context = multiprocessing.get_context("spawn")
-    crew = [context.Process(target=work, args=({wanted: Slow(tmp_path / "lines")}, place)) for _ in range(WORKERS)]
-    for process in crew:
+    processes = [context.Process(target=work, args=({wanted: Slow(tmp_path / "lines")}, place)) for _ in range(WORKERS)]
+    for process in processes:
         process.start()
     while not list((tmp_path / "lines").iterdir()):
         time.sleep(0.05)
@@ -142,10 +142,10 @@ def test_workers_of_one_study_outlive_a_stop_and_start_of_the_store(server, tmp_
     server.stop()
     time.sleep(2)
     server.start()
-    for process in crew:
+    for process in processes:
         process.join(240)
-    codes = [process.exitcode for process in crew]
-    for process in crew:
+    codes = [process.exitcode for process in processes]
+    for process in processes:
         process.kill()
     assert set(codes) == {0}
     study = open_study(place, wanted)
