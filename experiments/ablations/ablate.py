@@ -1,4 +1,4 @@
-"""The main job: train every arm of a design on paired seeds, then tables, figures and a page."""
+"""The main job: train every arm of a design on paired seeds, then write tables, figures and a report."""
 
 import json
 import sys
@@ -35,7 +35,7 @@ DesignName = Literal[
 
 
 class Preset(NamedTuple):
-    """How much of it."""
+    """Size of a preset."""
 
     seeds: int
     first_seed: int
@@ -64,31 +64,33 @@ PRESETS: dict[str, dict[str, Preset]] = {
 class AblateConfig(Launching):
     """Train every arm of a design on paired seeds and compare them with the reference arm.
 
-    --config FILE.yaml gives options, too.
+    Options may also come from a file: --config FILE.yaml.
     """
 
     world: Literal["walk", "lm"] = Field(
         "walk", description="walk: small networks, exact answers; lm: tiny transformers"
     )
     design: DesignName = Field(
-        "leave-one-out", description="which arms; grid and one-at-a-time are over what --vary names"
+        "leave-one-out", description="which arms; grid and one-at-a-time vary the settings that --vary names"
     )
     fraction: Literal[64, 32, 16] = Field(64, description="runs per seed of the fractional factorial")
     vary: UseAppendAction[tuple[tuple[str, ...], ...]] = Field(
         (), description="NAME VALUE...: a setting, or dials.NAME, and its values; may be given several times"
     )
-    order_seed: int = Field(0, ge=0, le=bounds.SEED, description="draws the order of runs within each seed")
-    preset: Literal["smoke", "quick", "full"] = Field("quick", description="seconds, minutes, or for a verdict")
+    order_seed: int = Field(0, ge=0, le=bounds.SEED, description="seed of the order of runs within each seed")
+    preset: Literal["smoke", "quick", "full"] = Field(
+        "quick", description="smoke: seconds; quick: minutes; full: confirmatory"
+    )
     seeds: int = Field(20, ge=1, le=bounds.RUNS, description="paired seeds per arm")
     first_seed: int = Field(0, ge=0, le=bounds.SEED, description="the seeds are first_seed, first_seed + 1, ...")
     steps: int = Field(30, ge=1, le=bounds.STEPS, description="RL steps per run")
     baselines: tuple[str, ...] = Field((), description="recipes to run beside the design's arms")
-    runs: Path = Field(Path("runs"), description="folder of records, caches and outcomes")
-    dry_run: bool = Field(False, description="show the plan and its cost, run nothing")
+    runs: Path = Field(Path("runs"), description="folder for records, caches and outcomes")
+    dry_run: bool = Field(False, description="show the plan and its cost without running it")
     task: str = Field("walk", description="task name")
-    engine: EngineName = Field("transformers", description="what samples answers in world lm")
-    base: Base = Field(Base(), description="init is the seed's own, unless it is a checkpoint")
-    probes: dict[str, int] = Field({}, description="NAME EVERY pairs: what to measure, RL steps between measurements")
+    engine: EngineName = Field("transformers", description="engine that samples answers in world lm")
+    base: Base = Field(Base(), description="`init` follows the seed unless a checkpoint is given")
+    probes: dict[str, int] = Field({}, description="NAME EVERY pairs: probe, and RL steps between its measurements")
     settings: Settings
     evaluation: Evaluation
 
@@ -151,7 +153,7 @@ def _spec(config: AblateConfig, dials: dict[str, Any], cell: Cell, seed: int) ->
 
 
 def describe_plan(config: AblateConfig, plan: AblationPlan) -> str:
-    """What would run, what it costs and what it can see, for a person."""
+    """The plan as text: what would run, what it costs, and the smallest effect it can detect."""
     arms, blind = plan.arms, config.design == "fractional-factorial"
     mine = part_of(plan.specs, config.shard)
     todo = [spec for spec in mine if not (config.runs / spec.hash / "row.json").exists()]

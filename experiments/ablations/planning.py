@@ -1,4 +1,4 @@
-"""A design as an ordered list of runs, and what a person should know before it starts: runs, hours, what it can see."""
+"""A design as an ordered list of runs, and what to know before it starts: runs, hours, smallest detectable effect."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from experiments.specs.exact import AnySpec
 from experiments.specs.spec import RunSpec
 
 MOST_LISTED = 24
-"""Arms that a plan lists one by one."""
+"""Most arms that a plan lists individually."""
 
 
 class AblationPlan(NamedTuple):
@@ -37,7 +37,7 @@ class AblationPlan(NamedTuple):
 def in_blocks(cells: Sequence[Cell], seeds: Sequence[int], order_seed: int) -> list[tuple[int, Cell]]:
     """Every cell with every seed: one seed after the other, cells in random order within each.
 
-    A command that is stopped early so leaves whole replicates and at most one (per worker) in part, in which no arm is
+    A command stopped early thus leaves complete replicates and at most one partial one per worker, in which no arm is
     favoured. The order is a function of order_seed and the run's seed alone.
     """
     return [
@@ -46,14 +46,14 @@ def in_blocks(cells: Sequence[Cell], seeds: Sequence[int], order_seed: int) -> l
 
 
 def check_labels(cells: Sequence[Cell]) -> None:
-    """Refuse a design whose tables could not tell two cells apart.
+    """Refuse a design in which two cells share a label.
 
     Raises:
         ValueError: if two cells have one label.
     """
     twice = [label for label, number in Counter(cell.label for cell in cells).items() if number > 1]
     if twice:
-        raise ValueError(f"two cells of this design are called {min(twice)!r}: their values differ too little")
+        raise ValueError(f"two cells of this design share the label {min(twice)!r}: their values differ too little")
 
 
 def cost_lines(todo: Sequence[RunSpec], runs: Path, workers: int | None, done: int) -> list[str]:
@@ -63,12 +63,14 @@ def cost_lines(todo: Sequence[RunSpec], runs: Path, workers: int | None, done: i
 
 
 def power_lines(design: str, seeds: int, fraction: int) -> list[str]:
-    """The smallest effect the design can see, in standard deviations (METHODS.md, section 1)."""
+    """The smallest effect the design can detect, in standard deviations (METHODS.md, section 1)."""
     from analysis.statistics.intervals import smallest_threshold
 
     size = smallest_threshold(seeds)
     if np.isnan(size):
-        return [f"smallest effect: {seeds} seeds are too few to state one (at least 5); read the outcome as examples"]
+        return [
+            f"smallest effect: {seeds} seeds are too few to compute one (at least 5); treat the outcome as exploratory"
+        ]
     paired = f"smallest effect: {size:.2f} sd of the paired difference of two arms, with {seeds} seeds"
     runs = factorial_runs(design, fraction)
     if not runs:
@@ -87,7 +89,7 @@ def factorial_runs(design: str, fraction: int) -> int:
 
 
 def alias_lines(fraction: int) -> list[str]:
-    """What a fraction cannot tell apart."""
+    """Which effects a fraction aliases."""
     from analysis.ablations.aliasing import (
         LETTERS,
         alias_table,

@@ -14,10 +14,12 @@ from vapo_core.settings import Frozen
 
 
 class CleanConfig(Frozen):
-    """Remove unfinished runs; finished ones are never touched. Without --yes it only says what would go."""
+    """Remove unfinished runs; finished runs are never deleted. Without --yes, only list what would be removed."""
 
     runs: Path = Field(Path("runs"), description="folder of records")
-    caches: bool = Field(False, description="also base models and warm critics; they are made again when needed")
+    caches: bool = Field(
+        False, description="also remove base models and pretrained critics; they are rebuilt when needed"
+    )
     yes: bool = Field(False, description="do it")
 
 
@@ -36,7 +38,7 @@ def run(words: Sequence[str]) -> int:
         raise FileNotFoundError(f"no folder {config.runs}")
     going = [*_unfinished(config.runs), *(_cached(config.runs) if config.caches else ())]
     removed = sum(_remove(folder, lock, config.yes) for folder, lock in going)
-    print(f"{removed} folders {'removed' if config.yes else 'would go; give --yes to remove them'}")
+    print(f"{removed} folders {'removed' if config.yes else 'would be removed; use --yes to remove them'}")
     return 0
 
 
@@ -47,7 +49,7 @@ def _unfinished(runs: Path) -> Iterator[tuple[Path, Path]]:
             continue
         foreign = [path.name for path in entry.iterdir() if not WRITTEN.fullmatch(path.name) or path.is_symlink()]
         if foreign:
-            print(f"{entry} holds {min(foreign)!r}, which no run leaves there; left alone")
+            print(f"{entry} holds {min(foreign)!r}, which no run writes; skipped")
         else:
             yield entry, entry / "lock"
 
@@ -77,6 +79,6 @@ def _remove(entry: Path, lock: Path, really: bool) -> bool:
             if really:
                 shutil.rmtree(entry)
     except Timeout:
-        print(f"{entry} is in use, left alone")
+        print(f"{entry} is in use; skipped")
         return False
     return True

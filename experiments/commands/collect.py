@@ -19,9 +19,9 @@ from vapo_core.settings import Frozen
 
 
 class CollectConfig(Frozen):
-    """Bring finished runs of other folders into one: `vapo collect FOLDER... --runs runs`; those there are kept."""
+    """Copy finished runs from other folders into one: `vapo collect FOLDER... --runs runs`. Runs already there are kept."""
 
-    runs: Path = Field(Path("runs"), description="folder of records they are brought into")
+    runs: Path = Field(Path("runs"), description="folder of records to copy them into")
 
 
 def run(words: Sequence[str]) -> int:
@@ -42,14 +42,14 @@ def run(words: Sequence[str]) -> int:
         new = [_bring(entry.spec, entry.run_dir, config.runs) for entry in whole]
         left += len(finished) - len(whole)
         brought |= {entry.spec.hash: entry.spec for entry in whole}
-        print(f"{folder}: collected {sum(new)} runs, {len(new) - sum(new)} were there")
+        print(f"{folder}: collected {sum(new)} runs, {len(new) - sum(new)} were already there")
     if left:
-        print(f"warning: {left} runs were left where they are; damaged ones have to be run again", file=sys.stderr)
+        print(f"warning: {left} runs were not collected; damaged ones must be run again", file=sys.stderr)
     return 1 if say_gone(brought.values(), config.runs) or left else 0
 
 
 def _is_whole(entry: RunFolder) -> bool:
-    """Whether a finished run's curve is whole; if not, a line says so."""
+    """Whether a finished run's curve is whole; if not, a warning is printed."""
     assert entry.row is not None
     wrong = curve_damage(entry.spec, entry.row, entry.run_dir)
     if wrong:

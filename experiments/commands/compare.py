@@ -1,4 +1,4 @@
-"""`vapo compare A B`: two runs side by side."""
+"""`vapo compare A B`: compare two runs side by side."""
 
 import sys
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from vapo_core.settings import Frozen
 
 
 class CompareConfig(Frozen):
-    """Show where the configurations of two runs differ, and their last values. One pair is no evidence: use ablate."""
+    """Show how the configurations of two runs differ, and their last values. One pair is not evidence: use ablate."""
 
-    a: Positional[str] = Field(description="beginning of one run's name")
-    b: Positional[str] = Field(description="beginning of the other's")
+    a: Positional[str] = Field(description="prefix of one run's name")
+    b: Positional[str] = Field(description="prefix of the other run's name")
     runs: Path = Field(Path("runs"), description="folder of records")
 
 

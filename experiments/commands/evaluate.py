@@ -54,13 +54,13 @@ class EvaluateConfig(Frozen):
     k: tuple[Annotated[int, Field(ge=1, le=bounds.RESPONSES)], ...] = Field(
         (4, 16), description="values of k for pass@k, each at most answers / 2"
     )
-    engine: EngineName = Field("transformers", description="what samples the answers")
+    engine: EngineName = Field("transformers", description="engine that samples the answers")
     temperature: float = Field(1.0, gt=0, description="sampling temperature")
     chat: Literal["auto", "on", "off"] = Field(
         "auto", description="prompt as a user's message in the chat template; auto: where the tokenizer has one"
     )
-    dtype: Literal["float32", "bfloat16"] = Field("float32", description="numbers that passes compute in")
-    seed: int = Field(0, ge=0, le=bounds.SEED, description="draws problems and answers")
+    dtype: Literal["float32", "bfloat16"] = Field("float32", description="compute dtype")
+    seed: int = Field(0, ge=0, le=bounds.SEED, description="seed for problems and answers")
     out: Path = Field(Path("runs/evaluation.json"), description="JSON file")
 
     @model_validator(mode="after")
@@ -119,7 +119,7 @@ def trained_on(checkpoint: Path) -> Trained | None:
             spec = read_spec(run.read_text(encoding="utf-8"))
         return _trained_in(spec, run_dir) if isinstance(spec, RunSpec) else None
     if base.is_file():
-        with reading(base, "does not say which task it is of"):
+        with reading(base, "does not name its task"):
             content = json.loads(base.read_text(encoding="utf-8"))
             return Trained(str(content["task"]), dict(content.get("dials", {})))
     return None

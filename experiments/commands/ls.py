@@ -16,8 +16,8 @@ class LsConfig(Frozen):
     """List runs, the latest first."""
 
     runs: Path = Field(Path("runs"), description="folder of records")
-    study: str = Field("", description="only runs of this study")
-    state: str = Field("", description="only runs in this state: finished, diverged, unfinished, damaged or newer")
+    study: str = Field("", description="list only runs of this study")
+    state: str = Field("", description="list only runs in this state: finished, diverged, unfinished, damaged or newer")
     limit: int = Field(40, ge=1, le=1_000_000, description="most lines")
 
 

@@ -15,9 +15,9 @@ from vapo_core.settings import Frozen
 
 
 class ShowConfig(Frozen):
-    """Show a run: what differs from the defaults, its row, first and last value of every metric."""
+    """Show a run: its non-default settings, its row, and the first and last value of every metric."""
 
-    run: Positional[str] = Field(description="beginning of the run's name, as `vapo ls` shows it")
+    run: Positional[str] = Field(description="prefix of the run's name, as shown by `vapo ls`")
     runs: Path = Field(Path("runs"), description="folder of records")
 
 

@@ -68,7 +68,7 @@ def collect(specs: Iterable[AnySpec], runs: Path, out: Path) -> int:
 
 
 def write_tables(finished: Sequence[Finished], out: Path) -> int:
-    """The tables, each whole or not at all; returns the number of rows."""
+    """The tables, each written atomically; returns the number of rows."""
     _write_parquet(curves_table(finished), out / "curves.parquet")
     with whole_file(out / "probes.parquet") as sink:
         write_arrays(((run.row["spec"], run.arrays()) for run in finished), sink)

@@ -1,4 +1,4 @@
-"""What results folders hold: rows that were committed with their curves count as finished and are not run again."""
+"""Rows committed to results folders: those with their curves count as finished and are not run again."""
 
 import tempfile
 from collections.abc import Collection, Iterable, Sequence
@@ -83,7 +83,7 @@ def _last_of_each(arrays: Iterable[Arrays]) -> list[Arrays]:
 
 
 def write(tables: Tables, out: Path) -> None:
-    """runs.csv, curves.parquet and probes.parquet, each whole or not at all, in an order that does not depend on history."""
+    """runs.csv, curves.parquet and probes.parquet, each written atomically, in an order that does not depend on history."""
     order = tables.runs.sort_values("spec", ignore_index=True)
     write_whole_bytes(out / "curves.parquet", _parquet(tables.curves, ["spec", "metric", "step"]))
     write_whole_bytes(out / "probes.parquet", _parquet(tables.probes, ["spec", "probe", "step", "column", "item"]))

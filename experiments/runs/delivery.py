@@ -54,7 +54,7 @@ class Arrival:
         """
         path = self._scratch / piece.name
         if not path.resolve().is_relative_to(self._scratch.resolve()):
-            raise ValueError(f"a run's folder has no file {piece.name!r}")
+            raise ValueError(f"not a file of a run's folder: {piece.name!r}")
         path.parent.mkdir(parents=True, exist_ok=True)
         with naming(path), path.open("ab") as handle:
             handle.write(piece.content)

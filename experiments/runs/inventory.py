@@ -125,14 +125,17 @@ def _entry(run_dir: Path) -> RunFolder | Unknown:
         return Unknown(run_dir, "newer" if _is_newer(error) else "damaged", _in_words(error))
     if spec.hash != run_dir.name:
         return RunFolder(
-            run_dir, spec, None, f"{run_dir / 'spec.json'}: it is of run {spec.hash}, its folder says {run_dir.name}"
+            run_dir,
+            spec,
+            None,
+            f"{run_dir / 'spec.json'}: it belongs to run {spec.hash}, but its folder is named {run_dir.name}",
         )
     try:
         row = checked_row(run_dir)
     except (ValueError, OSError) as error:
         return RunFolder(run_dir, spec, None, _in_words(error))
     if row is not None and (row["world"], row["seed"]) != (spec.world, spec.seed):
-        return RunFolder(run_dir, spec, None, f"{run_dir / 'row.json'}: world and seed are not those of spec.json")
+        return RunFolder(run_dir, spec, None, f"{run_dir / 'row.json'}: world and seed differ from spec.json")
     return RunFolder(run_dir, spec, row)
 
 

@@ -58,21 +58,21 @@ def run_one(
 ) -> dict[str, Any]:
     """Run a spec unless it is finished, continuing from its checkpoint if there is one.
 
-    What is damaged of an earlier attempt is set aside, said in one line, and made again.
+    Damaged files of an earlier attempt are set aside with one warning and made again.
 
     Args:
         spec: what to run.
         runs: folder of all records and caches.
         study: name recorded with the row.
         tracking: where to write to MLflow, None for records only.
-        wait_s: seconds to wait for another process that is at work on this run.
+        wait_s: seconds to wait for another process that holds this run.
         ranks: the processes that share it, of which this is number 0 and the others `follow`; None for this one alone.
 
     Returns:
         The row of `row.json`.
 
     Raises:
-        Busy: if another process is still at work on it then.
+        Busy: if another process still holds it then.
     """
     run_dir = runs / spec.hash
     with claimed(run_dir, wait_s):
@@ -96,7 +96,7 @@ def run_one(
             raise
         row = {**describe(spec, study), **outcome, "attempts": attempts, "git_commit": git_commit()}
         if lost := curve_damage(spec, row, run_dir):
-            raise FileNotFoundError(f"{run_dir / 'metrics.jsonl'} {lost}: it was there while the run went on")
+            raise FileNotFoundError(f"{run_dir / 'metrics.jsonl'} {lost}: it disappeared during the run")
         if isinstance(spec, RunSpec):
             with dispensable("the model card", run_dir / "checkpoint"):
                 write_cards(run_dir / "checkpoint", spec, row)
@@ -193,7 +193,7 @@ def _start(spec: RunSpec, runs: Path, run_dir: Path, ranks: Any) -> tuple[Any, i
         if not damage:
             return trainer, done
         damage = f"metrics.jsonl {damage}"
-    set_aside(checkpoint, damage, "the run starts again")
+    set_aside(checkpoint, damage, "the run restarts")
     return build_trainer(spec, runs, ranks), -1
 
 

@@ -93,7 +93,9 @@ class RunSpec(Frozen):
             raise ValueError(f"task: {self.task.name!r} belongs to world {TASKS[self.task.name].world!r}")
         check_base(self.task.name, self.base)
         if self.engine != "transformers" and self.world != "lm":
-            raise ValueError(f"engine = {self.engine!r}: world {self.world} samples by itself; it is for world lm")
+            raise ValueError(
+                f"engine = {self.engine!r}: world {self.world} has its own sampler; engines apply to world lm"
+            )
         for name, every in self.probes.items():
             if name not in PROBES:
                 raise ValueError(f"probes: no probe {name!r}{nearest(name, PROBES)}")

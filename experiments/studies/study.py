@@ -39,21 +39,22 @@ class StudyConfig(Launching, Target):
     """Run studies, judge them and draw their figures: `vapo study h3`, `vapo study h1 h7 --preset full`, `vapo study all`."""
 
     preset: Literal["smoke", "quick", "full", "real"] = Field(
-        "quick", description="seconds, minutes, or hours and for a verdict; real: of a pretrained checkpoint, on a GPU"
+        "quick",
+        description="smoke: seconds; quick: minutes; full: confirmatory, hours; real: a pretrained checkpoint on a GPU",
     )
-    level: Literal["exact", "walk", "lm", "all"] = Field("all", description="only the runs of one world")
-    runs: Path = Field(Path("runs"), description="folder of records, caches and of outcomes but those of preset full")
+    level: Literal["exact", "walk", "lm", "all"] = Field("all", description="run only this level")
+    runs: Path = Field(Path("runs"), description="folder for records, caches, and outcomes of every preset except full")
     results: Path = Field(
-        Path("results"), description="folder of outcomes of preset full; what it holds is not run again"
+        Path("results"), description="folder for outcomes of preset full; runs it already holds are not repeated"
     )
-    dry_run: bool = Field(False, description="show the plan and its cost, run nothing")
-    judge: bool = Field(False, description="run nothing: verdicts and figures from what there is")
+    dry_run: bool = Field(False, description="show the plan and its cost without running it")
+    judge: bool = Field(False, description="run nothing; make verdicts and figures from existing runs")
 
     @model_validator(mode="after")
     def _target_of_real(self) -> Self:
         if self.preset != "real" and chosen(self):
             name, value = next(iter(chosen(self).items()))
-            raise ValueError(f"{name} = {value!r}: it is an option of preset real, this is preset {self.preset}")
+            raise ValueError(f"{name} = {value!r}: this option applies to preset real only, not to {self.preset}")
         return self
 
     @property
@@ -90,7 +91,7 @@ def run_study(stem: str, config: StudyConfig) -> int:
         return 0
     require(config.engine)
     if config.shard and config.judge:
-        raise ValueError("shard: --judge reads all parts, so give it without --shard")
+        raise ValueError("shard: --judge needs all parts; use it without --shard")
     _refuse_another_target(stem, config, out)
     ensure_writable(out)
     grid = GridResult(0, [], 0) if config.judge else _run(stem, missing, config, out)
@@ -111,7 +112,7 @@ def _refuse_another_target(stem: str, config: StudyConfig, out: Path) -> None:
     with reading(path):
         earlier = str(json.loads(path.read_text(encoding="utf-8"))["command"])
     if earlier != _command(stem, config):
-        raise ValueError(f"runs: {out} holds the outcome of `{earlier}`; give another --runs to keep both")
+        raise ValueError(f"runs: {out} holds the outcome of `{earlier}`; use another --runs to keep both")
 
 
 def _command(stem: str, config: StudyConfig) -> str:
@@ -120,7 +121,7 @@ def _command(stem: str, config: StudyConfig) -> str:
 
 
 def _specs(stem: str, config: StudyConfig) -> Sequence[AnySpec]:
-    """The study's runs; of preset real on the checkpoint and task that were asked for."""
+    """The study's runs; of preset real on the checkpoint and task requested."""
     listed = find(stem).specs(config.preset)
     return on(config, listed) if config.preset == "real" else listed
 
@@ -135,7 +136,7 @@ def _publish(stem: str, config: StudyConfig, out: Path) -> None:
     specs = list(dict.fromkeys(_specs(stem, config)))
     tables = _tables(stem, specs, config, out)
     if not len(tables.runs):
-        print(f"{stem}: nothing is finished yet, so there is nothing to judge")
+        print(f"{stem}: no run has finished yet, so there is nothing to judge")
         return
     judge = real_level if config.preset == "real" else importlib.import_module(f"analysis.hypotheses.{stem}")
     questions = find(stem).QUESTIONS
@@ -182,7 +183,7 @@ def _draw(drawings: dict[str, Any], folder: Path) -> None:
 
 
 def _note(stem: str, config: StudyConfig, tables: Tables) -> dict[str, Any]:
-    """How the outcome came about."""
+    """Provenance of the outcome."""
     return {
         "stem": stem,
         "preset": config.preset,
@@ -197,7 +198,7 @@ def _note(stem: str, config: StudyConfig, tables: Tables) -> dict[str, Any]:
 
 
 def _say(found: Sequence[Verdict], out: Path) -> None:
-    """What was decided, then everything else, a row each."""
+    """Print the decisions, then the secondary rows."""
     for row in sorted(found, key=lambda row: not row.primary):
         what = f"-> {row.decision}" if row.primary else f"({row.estimand})"
         print(f"{row.question} {row.level}: {row.effect:.3g} [{row.low:.3g}, {row.high:.3g}] {row.unit}, delta"

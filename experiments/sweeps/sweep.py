@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Preset(NamedTuple):
-    """How much of it."""
+    """Size of a preset."""
 
     trials: int
     seeds: int
@@ -66,12 +66,17 @@ class SweepConfig(Frozen):
     world: Literal["walk", "lm"] = Field(
         "walk", description="walk: small networks, exact answers; lm: tiny transformers"
     )
-    preset: Literal["smoke", "quick", "full"] = Field("quick", description="seconds, minutes, or for a verdict")
+    preset: Literal["smoke", "quick", "full"] = Field(
+        "quick", description="smoke: seconds; quick: minutes; full: confirmatory"
+    )
     trials: int = Field(
-        16, ge=1, le=bounds.RUNS, description="trials per study; more of them later continue the same study"
+        16, ge=1, le=bounds.RUNS, description="trials per study; a larger number later continues the same study"
     )
     seeds: int = Field(
-        10, ge=2, le=bounds.RUNS, description="paired seeds: the first half chooses, the second half scores"
+        10,
+        ge=2,
+        le=bounds.RUNS,
+        description="paired seeds: the first half selects the best trial, the second half scores it",
     )
     first_seed: int = Field(0, ge=0, le=bounds.SEED, description="the seeds are first_seed, first_seed + 1, ...")
     range: UseAppendAction[tuple[tuple[str, ...], ...]] = Field(
@@ -81,26 +86,26 @@ class SweepConfig(Frozen):
         (), description="DIAL VALUE...: a search at each value of a task dial, such as filler 0 2 6 for longer answers"
     )
     sampler: Literal["tpe", "gp", "qmc", "grid-free"] = Field(
-        "tpe", description="what proposes trials; grid-free: independent draws over the whole range"
+        "tpe", description="Optuna sampler; grid-free: independent draws over the whole range"
     )
-    sampler_seed: int = Field(0, ge=0, le=2**32 - 1, description="of the sampler; not a run's seed")
+    sampler_seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of the sampler, not of a run")
     pruner: Literal["median", "percentile", "wilcoxon", "none"] = Field(
-        "median", description="when a trial is given up after some of its seeds"
+        "median", description="rule that stops a trial after some of its seeds"
     )
-    control: bool = Field(True, description="beside a sweep over alpha, one over a constant lambda")
+    control: bool = Field(True, description="with a sweep over alpha, also sweep a constant lambda")
     recipe: str = Field("vapo", description="recipe whose settings are searched")
     steps: int = Field(30, ge=1, le=bounds.STEPS, description="RL steps per run")
     workers: int = Field(2, ge=1, le=bounds.WORKERS, description="processes, one thread each")
-    runs: Path = Field(Path("runs"), description="folder of records, caches and outcomes")
-    dry_run: bool = Field(False, description="show the plan and its cost, run nothing")
+    runs: Path = Field(Path("runs"), description="folder for records, caches and outcomes")
+    dry_run: bool = Field(False, description="show the plan and its cost without running it")
     storage: str = Field(
         "",
         exclude=True,
         repr=False,
-        description="postgresql://USER@HOST/DATABASE that several machines share; by default OPTUNA_STORAGE, else a file",
+        description="postgresql://USER@HOST/DATABASE shared by several machines; default: OPTUNA_STORAGE, else a local file",
     )
     task: str = Field("walk", description="task name")
-    engine: EngineName = Field("transformers", description="what samples answers in world lm")
+    engine: EngineName = Field("transformers", description="engine that samples answers in world lm")
     base: Base = Base()
     settings: Settings
     evaluation: Evaluation
@@ -182,22 +187,22 @@ def _study(config: SweepConfig, role: str, space: tuple[Dimension, ...], place: 
 
 
 def describe_sweep(config: SweepConfig, studies: Sequence["Search"]) -> str:
-    """What would run at most, what it costs and what it can see, for a person."""
+    """The plan as text: the most that would run, its cost, and the smallest effect it can detect."""
     from analysis.statistics.intervals import smallest_threshold
 
     per_study = config.trials * config.seeds
     time = estimate([study.template for study in studies for _ in range(per_study)], config.runs)
     held = len(studies[0].held_back)
     size = smallest_threshold(held)
-    seen = f"{size:.2f} sd of it" if held >= 5 else "too few to state one: at least 5 seeds there"
+    seen = f"{size:.2f} sd of it" if held >= 5 else "too few held-back seeds to compute one (at least 5 needed)"
     return "\n".join(
         [
             f"sweep on {config.task} ({config.world}): {len(studies)} studies x {config.trials} trials x"
             f" {config.seeds} seeds = at most {time.runs} runs of {config.steps} steps",
             cost_line(time, config.workers),
             f"sampler {config.sampler} (seed {config.sampler_seed}), pruner {config.pruner}; {len(studies[0].choosing)}"
-            f" seeds choose, {held} score",
-            f"smallest paired difference that the {held} held-back seeds settle: {seen}",
+            f" seeds select, {held} score",
+            f"smallest paired difference detectable with the {held} held-back seeds: {seen}",
             *(f"  {study.role}: {_ranges(study)}" for study in studies),
         ]
     )
@@ -284,5 +289,5 @@ def sweep(config: SweepConfig, dials: dict[str, Any]) -> int:
         if retry_with_backoff(lambda: has_result(studies, place)):
             publish(studies, place, config.runs, out)
         else:
-            print("no trial is finished, so there are no tables", file=sys.stderr)
+            print("no trial has finished, so there are no tables", file=sys.stderr)
     return 0 if grid.is_complete and not lost and not gone else 1

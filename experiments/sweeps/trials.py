@@ -69,7 +69,7 @@ class Search(NamedTuple):
 
 @dataclass(frozen=True)
 class Cells:
-    """What a trial is scored by: the run of one seed, which is not run again if it is finished."""
+    """What a trial is scored by: the run of one seed, reused if it has finished."""
 
     study: Search
     runs: Path
@@ -283,12 +283,12 @@ def _worker(jobs: Mapping[SearchPlan, Cells], place: Place, runs: Path, troubles
             troubles.put(trouble)
             return
         text = " ".join(redacted(str(error)).split())
-        print(f"a worker of the sweep ended: {type(error).__name__}: {text[:300]}", file=sys.stderr)
+        print(f"a sweep worker failed: {type(error).__name__}: {text[:300]}", file=sys.stderr)
         sys.exit(1)
 
 
 def _tag(run_dir: Path, tracking: Tracking, study: str, number: int) -> None:
-    """Let MLflow know which trial asked for a run first."""
+    """Tag a run in MLflow with the trial that requested it first."""
     try:
         run_id = json.loads((run_dir / "mlflow.json").read_text())["run_id"]
         mlflow = client(tracking.uri)

@@ -81,11 +81,11 @@ def fill(tracking: Tracking, run_dirs: Sequence[Path], study: str) -> int:
         except Busy:
             continue
         except (ValueError, KeyError, TypeError) as error:
-            print(f"warning: {run_dir}: it is not uploaded ({reason_of(error)})", file=sys.stderr)
+            print(f"warning: {run_dir}: not uploaded ({reason_of(error)})", file=sys.stderr)
             unreadable += 1
         else:
             if synced_as(run_dir, tracking.uri) is None:
-                raise ConnectionError("it went away during the upload")
+                raise ConnectionError("the server became unavailable during the upload")
     return unreadable
 
 

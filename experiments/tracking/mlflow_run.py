@@ -1,6 +1,6 @@
 """MLflow: the same points as the records, live, under one experiment per study. The only importer of mlflow.
 
-A store that is away costs one line of warning and nothing else; `vapo sync` uploads later.
+An unavailable store costs one line of warning and nothing else; `vapo sync` uploads later.
 """
 
 import json
@@ -37,11 +37,11 @@ class Tracking(NamedTuple):
 
 
 PATIENCE_S = 90.0
-"""Seconds that a run waits for a database that is away; then it goes on without."""
+"""Seconds that a run waits for an unavailable database; then it continues without."""
 
 
 AWAY, DATABASE = ".database-is-away", "MLflow's database"
-"""File beside the runs by which their processes say it once, and what they say is away."""
+"""File beside the runs by which their processes say it once, and what they report as unavailable."""
 
 
 def tracking_uri(runs: Path) -> str:
@@ -79,7 +79,7 @@ NO_POOL = {"MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool"}
 
 
 def client(uri: str) -> Any:
-    """An MLflow client that gives up soon on a store that is away. Imports mlflow, which takes seconds."""
+    """An MLflow client that gives up soon on an unavailable store. Imports mlflow, which takes seconds."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -117,7 +117,7 @@ def _wait_briefly() -> None:
 
 def warn_away(error: Exception, runs: Path | None = None) -> None:
     """One line: tracking failed, the records go on. With a folder of runs, one line for all its processes."""
-    line = f"warning: MLflow is away ({reason_of(error)}); recording locally, `vapo sync` uploads later"
+    line = f"warning: MLflow is unavailable ({reason_of(error)}); recording locally; upload later with `vapo sync`"
     if runs is None:
         print(line, file=sys.stderr)
     else:

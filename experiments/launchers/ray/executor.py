@@ -31,7 +31,7 @@ MOST_LOSSES = 5
 """Connections lost one after the other without any run finished between: then the fault is not the cluster's."""
 
 
-KEPT = "finished runs are kept, give the command again"
+KEPT = "finished runs are kept; re-run the command to resume"
 
 
 class RunResult(NamedTuple):
@@ -40,7 +40,7 @@ class RunResult(NamedTuple):
     spec: AnySpec
     answer: AttemptResult
     lost: bool = False
-    """Its node or process is gone: the run's misfortune, or the first sign that the whole cluster is going."""
+    """Its node or process is gone: not the run's fault, or the first sign that the cluster is going down."""
 
 
 class Capacity(NamedTuple):
@@ -50,7 +50,7 @@ class Capacity(NamedTuple):
 
 
 class RayExecutor:
-    """A connection to a Ray cluster, made again when the cluster comes back."""
+    """A connection to a Ray cluster, restored when the cluster comes back."""
 
     def __init__(self, job: Job, how: Launching) -> None:
         """Connect.
@@ -61,7 +61,7 @@ class RayExecutor:
         if importlib.util.find_spec("ray") is None:
             raise ValueError("launcher ray needs the package ray: pip install -e '.[cluster]'")
         if "://" in how.address:
-            raise ValueError(f"address {how.address!r}: give HOST:PORT, and the command on a node of the cluster")
+            raise ValueError(f"address {how.address!r}: expected HOST:PORT; run the command on a node of the cluster")
         self._job, self._how = job, how
         self._given: dict[str, AnySpec] = {}
         self._doubtful: list[RunResult] = []
@@ -70,7 +70,7 @@ class RayExecutor:
         if reason := self._connect():
             self.stop()
             raise ValueError(
-                f"no Ray cluster takes a connection at {how.address}: {reason}; start one: ray start --head"
+                f"cannot connect to a Ray cluster at {how.address}: {reason}; start one with: ray start --head"
             )
 
     def has_capacity(self) -> bool:
@@ -78,7 +78,7 @@ class RayExecutor:
         return len(self._given) < min(self._capacity, self._how.workers or self._capacity)
 
     def submit(self, spec: AnySpec) -> None:
-        """Begin a run; a bridge that has died meanwhile shows when answers are taken."""
+        """Start a run; a bridge that has died meanwhile shows when answers are taken."""
         self._given[spec.hash] = spec
         try:
             self._line.send(spec)
@@ -86,11 +86,11 @@ class RayExecutor:
             return
 
     def busy(self) -> bool:
-        """Whether any run is under way."""
+        """Whether any run is in progress."""
         return bool(self._given)
 
     def poll(self) -> list[tuple[AnySpec, AttemptResult]]:
-        """Answers; all runs under way come back to be begun again if the cluster is lost.
+        """Results; if the cluster is lost, every run in progress is returned for another attempt.
 
         Raises:
             ValueError: if a node has other code.
@@ -160,7 +160,7 @@ class RayExecutor:
                 return f"nothing answered within {CONNECT_S:.0f} s"
             message = self._line.recv()
         except (EOFError, OSError):
-            return "the connection was lost at once"
+            return "the connection was lost immediately"
         if isinstance(message, Refusal):
             return message.reason
         self._hear(message, [])
@@ -170,8 +170,8 @@ class RayExecutor:
         self._losses += 1
         if self._losses > MOST_LOSSES:
             raise OSError(f"the connection to Ray was lost {MOST_LOSSES} times without a finished run between; {KEPT}")
-        print(f"the Ray cluster at {self._how.address} is away; waiting for it up to {clock(PATIENCE_S)},"
-              f" {begun} runs are begun again then", file=sys.stderr, flush=True)  # fmt: skip
+        print(f"the Ray cluster at {self._how.address} is unavailable; waiting up to {clock(PATIENCE_S)},"
+              f" {begun} runs will restart", file=sys.stderr, flush=True)  # fmt: skip
         pause, end = 1.0, time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             self.stop()

@@ -94,7 +94,7 @@ def test_a_killed_worker_and_a_restarted_head_lose_nothing(cluster, tmp_path, ca
         at_work = await_work(cluster)
         killed.append(at_work[0])
         os.kill(at_work[0], signal.SIGKILL)
-        await_word(said, capfd, "it is tried again")  # until then it may be the first sign that the whole cluster goes
+        await_word(said, capfd, "retrying")  # until then it may be the first sign that the whole cluster goes
         await_rows(tmp_path, 1)
         await_work(cluster)
         cluster.stop()
@@ -110,8 +110,8 @@ def test_a_killed_worker_and_a_restarted_head_lose_nothing(cluster, tmp_path, ca
     assert sorted(heard) == sorted(spec.hash for spec in specs)
     assert [finished_row(spec, tmp_path)["state"] for spec in specs] == ["finished"] * 5
     lines = "".join([*said, capfd.readouterr().err]).splitlines()
-    assert len([line for line in lines if "it is tried again" in line]) == 1
-    assert len([line for line in lines if "is away; waiting for it" in line]) == 1
+    assert len([line for line in lines if "retrying" in line]) == 1
+    assert len([line for line in lines if "is unavailable; waiting up to" in line]) == 1
     assert len(lines) == 2, lines
 
 
@@ -207,7 +207,7 @@ def await_word(said: list[str], capfd, word: str) -> None:
     ("words", "said"),
     [
         (["--address", "ray://10.0.0.1:10001"], "HOST:PORT"),
-        (["--address", f"127.0.0.1:{free_port()}"], "no Ray cluster takes a connection"),
+        (["--address", f"127.0.0.1:{free_port()}"], "cannot connect to a Ray cluster"),
         (["--address", "somewhere"], "no HOST:PORT"),
         (["--cpus-per-run", "0"], "cpus_per_run"),
         (["--launcher", "rai"], "launcher"),

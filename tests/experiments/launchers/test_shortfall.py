@@ -44,8 +44,8 @@ def test_finished_runs_without_records_are_counted_and_said(tmp_path, monkeypatc
     results = ["--results", str(tmp_path / "results")] if words[0] == "study" else []
     assert main([*words, "--runs", str(tmp_path), *results]) == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("missing:")]
-    assert "finished runs are no longer whole" in line
-    assert "give the command again" in line
+    assert "finished runs are now missing or damaged" in line
+    assert "re-run the command" in line
 
 
 def test_runs_deleted_while_a_grid_goes_on(tmp_path, monkeypatch, capsys):

@@ -154,5 +154,5 @@ def test_verdicts_survive_their_file(tmp_path, small):
 def test_a_study_without_a_finished_run_writes_no_outcome(tmp_path, small, capsys):
     shutil.rmtree(tmp_path / "runs")
     assert run_study(STEM, config(tmp_path, preset="full", judge=True)) == 0
-    assert "nothing is finished yet" in capsys.readouterr().out
+    assert "no run has finished yet" in capsys.readouterr().out
     assert files(tmp_path / "results") == {}

@@ -93,7 +93,7 @@ def test_workers_outlive_a_stop_and_start_of_the_store(server, mlflow_address, t
             assert there == pytest.approx(here)
     assert every_run_once(uri, tracking.experiment_id) == len(specs)
     said = capfd.readouterr()
-    assert said.err.count("MLflow's database is away") == 1
+    assert said.err.count("MLflow's database is unavailable") == 1
     assert len(said.err.splitlines()) == 1, said.err
     no_password(tmp_path, said.out, said.err, repr(tracking))
 
@@ -155,7 +155,7 @@ def test_workers_of_one_study_outlive_a_stop_and_start_of_the_store(server, tmp_
     lines = [line for path in (tmp_path / "lines").iterdir() for line in path.read_text().splitlines()]
     assert len(lines) == len(set(lines)) == 6 * WORKERS
     said = capfd.readouterr().err
-    assert said.count("is away") == 1
+    assert said.count("is unavailable") == 1
     assert len(said.splitlines()) == 1, said
     no_password(tmp_path, said, repr(place))
 
