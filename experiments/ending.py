@@ -14,7 +14,7 @@ LONGEST = 2000
 
 
 def ended(error: Exception) -> int:
-    """Say what ended the command, with VAPO_TRACEBACK=1 where it came from, too; returns the exit code."""
+    """Print what ended the command, with VAPO_TRACEBACK=1 where it came from, too; returns the exit code."""
     if reader_is_gone():
         return unheard()
     if os.environ.get("VAPO_TRACEBACK", "") not in ("", "0"):
@@ -24,7 +24,7 @@ def ended(error: Exception) -> int:
     place = traceback.extract_tb(error.__traceback__)[-1]
     where = f"({Path(place.filename).name}:{place.lineno})"
     if isinstance(error, MemoryError):
-        refuse(f"out of memory: {error or 'more was asked for than there is'} {where}")
+        refuse(f"out of memory: {error or 'the request exceeded what is available'} {where}")
     else:
         what = f"{type(error).__name__}: {error} {where}"
         refuse(f"internal error: {what}; set VAPO_TRACEBACK=1 to see the traceback")
@@ -72,7 +72,7 @@ def plain(error: Exception) -> str:
 
 
 def refuse(message: str) -> int:
-    """Say what is wrong with the input, on one line."""
+    """Print what is wrong with the input, on one line."""
     print(f"vapo: {one_line(redacted(message))}", file=sys.stderr)
     return 2
 

@@ -17,7 +17,7 @@ from analysis.notebooks.execute import execute
 from analysis.notebooks.reading import ROOT as ROOT_VARIABLE
 from analysis.verdict.headline import component_lines, estimate, headline
 from experiments.cli import main
-from experiments.runs import shelf
+from experiments.runs import committed
 from experiments.studies import STEMS, find
 from experiments.studies.components import runs as components
 from tests.calibration.planting import frame_of, tables
@@ -152,7 +152,7 @@ def test_it_says_what_the_judge_says(stem, tmp_path):
     judge, questions = importlib.import_module(f"analysis.hypotheses.{stem}"), find(stem).QUESTIONS
     rows = judge.score(planted, questions, "full")
     full = plant(tmp_path / "some" / "results" / stem, "full", questions, rows)
-    shelf.write(planted, full)
+    committed.write(planted, full)
 
     notebook = jupytext.read(FOLDER / f"{NAMES[stem]}.py")
     count, own = len(notebook.cells), notebook.cells

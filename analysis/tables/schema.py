@@ -1,6 +1,6 @@
 """The tables everything here reads: names of their columns, and how a folder becomes a `Tables`."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -100,6 +100,12 @@ def _arrays(path: Path, probes: Collection[str] | None) -> pd.DataFrame:
         return pd.DataFrame(columns=list(PROBE_COLUMNS))
     with naming(path):
         return pd.read_parquet(path, filters=None if probes is None else [("probe", "in", list(probes))])
+
+
+def stacked(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables one below the other; empty ones have no say in the types of columns."""
+    some = [part for part in parts if len(part)] or list(parts[:1])
+    return pd.concat(some, ignore_index=True)
 
 
 def check(tables: Tables) -> Tables:

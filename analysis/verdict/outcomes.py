@@ -5,10 +5,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-import pandas as pd
-
 from analysis.tables.boundary import left_out, naming
-from analysis.tables.schema import Tables, load
+from analysis.tables.schema import Tables, load, stacked
 from analysis.verdict import verdicts
 from analysis.verdict.decisions import Verdict
 from analysis.verdict.questions import Floor, Level, Question
@@ -132,13 +130,7 @@ def tables(outcome: Outcome, results: Path, specs: Collection[str]) -> Tables:
             here = left & set(lent.runs["spec"])
             parts.append(Tables(*(table[table["spec"].astype(str).isin(here)] for table in lent)))
             left -= here
-    return Tables(*(_stacked(tables) for tables in zip(*parts, strict=True)))
-
-
-def _stacked(parts: tuple[pd.DataFrame, ...]) -> pd.DataFrame:
-    """One below the other; empty ones have no say in the types of columns."""
-    some = [part for part in parts if len(part)] or list(parts[:1])
-    return pd.concat(some, ignore_index=True)
+    return Tables(*(stacked(tables) for tables in zip(*parts, strict=True)))
 
 
 def _question(fields: dict[str, Any]) -> Question:

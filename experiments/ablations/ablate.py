@@ -1,6 +1,5 @@
-"""The main job: train every arm of a design on paired seeds, then tables, figures and a page."""
+"""The main job: train every arm of a design on paired seeds, then write tables, figures and a report."""
 
-import hashlib
 import json
 import sys
 from collections.abc import Mapping
@@ -13,23 +12,21 @@ from tyro.conf import UseAppendAction
 from experiments.ablations import planning
 from experiments.ablations.planning import AblationPlan
 from experiments.ablations.publish import publish
-from experiments.launchers.launch import launch
+from experiments.launchers.grid import run_grid
 from experiments.launchers.launching import PLACES, Launching, part_of
-from experiments.launchers.progress import Progression
-from experiments.launchers.shortfall import finished, say_failures, say_gone
+from experiments.launchers.shortfall import say_failures
+from experiments.launchers.workers import Job
+from experiments.runs.outcome_folder import marked_folder
 from experiments.specs.designs import DESIGNS, Cell, Request, with_baselines
 from experiments.specs.engines import EngineName, require
 from experiments.specs.factors import factors_of
-from experiments.specs.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
+from experiments.specs.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every, paired_base
 from experiments.sync.invocation import tracked
 from vapo_core import bounds
 from vapo_core.files import ensure_writable, write_whole
-from vapo_core.settings import BASE_SIZES, DEFAULT_EVALUATION, DEFAULT_SETTINGS, RECIPES, Base, Evaluation, Settings
+from vapo_core.settings import DEFAULT_EVALUATION, DEFAULT_SETTINGS, RECIPES, Base, Evaluation, Settings
 from vapo_core.tasks import TASKS
 from vapo_core.tasks.sizes import check_fits
-
-BASES = 3
-"""Base initialisations, nested in the seeds of the language world."""
 
 DesignName = Literal[
     "leave-one-out", "add-one-in", "full-factorial", "fractional-factorial", "one-at-a-time", "grid",
@@ -38,7 +35,7 @@ DesignName = Literal[
 
 
 class Preset(NamedTuple):
-    """How much of it."""
+    """Size of a preset."""
 
     seeds: int
     first_seed: int
@@ -67,31 +64,33 @@ PRESETS: dict[str, dict[str, Preset]] = {
 class AblateConfig(Launching):
     """Train every arm of a design on paired seeds and compare them with the reference arm.
 
-    --config FILE.yaml gives options, too.
+    Options may also come from a file: --config FILE.yaml.
     """
 
     world: Literal["walk", "lm"] = Field(
         "walk", description="walk: small networks, exact answers; lm: tiny transformers"
     )
     design: DesignName = Field(
-        "leave-one-out", description="which arms; grid and one-at-a-time are over what --vary names"
+        "leave-one-out", description="which arms; grid and one-at-a-time vary the settings that --vary names"
     )
     fraction: Literal[64, 32, 16] = Field(64, description="runs per seed of the fractional factorial")
     vary: UseAppendAction[tuple[tuple[str, ...], ...]] = Field(
         (), description="NAME VALUE...: a setting, or dials.NAME, and its values; may be given several times"
     )
-    order_seed: int = Field(0, ge=0, le=bounds.SEED, description="draws the order of runs within each seed")
-    preset: Literal["smoke", "quick", "full"] = Field("quick", description="seconds, minutes, or for a verdict")
+    order_seed: int = Field(0, ge=0, le=bounds.SEED, description="seed of the order of runs within each seed")
+    preset: Literal["smoke", "quick", "full"] = Field(
+        "quick", description="smoke: seconds; quick: minutes; full: confirmatory"
+    )
     seeds: int = Field(20, ge=1, le=bounds.RUNS, description="paired seeds per arm")
     first_seed: int = Field(0, ge=0, le=bounds.SEED, description="the seeds are first_seed, first_seed + 1, ...")
     steps: int = Field(30, ge=1, le=bounds.STEPS, description="RL steps per run")
     baselines: tuple[str, ...] = Field((), description="recipes to run beside the design's arms")
-    runs: Path = Field(Path("runs"), description="folder of records, caches and outcomes")
-    dry_run: bool = Field(False, description="show the plan and its cost, run nothing")
+    runs: Path = Field(Path("runs"), description="folder for records, caches and outcomes")
+    dry_run: bool = Field(False, description="show the plan and its cost without running it")
     task: str = Field("walk", description="task name")
-    engine: EngineName = Field("transformers", description="what samples answers in world lm")
-    base: Base = Field(Base(), description="init is the seed's own, unless it is a checkpoint")
-    probes: dict[str, int] = Field({}, description="NAME EVERY pairs: what to measure, RL steps between measurements")
+    engine: EngineName = Field("transformers", description="engine that samples answers in world lm")
+    base: Base = Field(Base(), description="`init` follows the seed unless a checkpoint is given")
+    probes: dict[str, int] = Field({}, description="NAME EVERY pairs: probe, and RL steps between its measurements")
     settings: Settings
     evaluation: Evaluation
 
@@ -128,7 +127,8 @@ def plan(config: AblateConfig, dials: dict[str, Any]) -> AblationPlan:
     first = {cell: _spec(config, dials, cell, config.first_seed) for cell in cells}
     check_fits(first[cells[0]])
     specs = tuple(
-        first[cell].model_copy(update={"seed": seed, "base": _base_of(config, seed)}) for seed, cell in ordered
+        first[cell].model_copy(update={"seed": seed, "base": paired_base(config.base, config.world, seed)})
+        for seed, cell in ordered
     )
     labels = {spec.hash: cell.label for spec, (_, cell) in zip(specs, ordered, strict=True)}
     return AblationPlan(specs, labels, design.reference, tuple(cell.label for cell in cells))
@@ -142,7 +142,7 @@ def _spec(config: AblateConfig, dials: dict[str, Any], cell: Cell, seed: int) ->
         toggles=cell.toggles,
         settings=Settings(**{**config.settings.model_dump(), **dict(cell.settings)}),
         variants=dict(RECIPES[cell.recipe].variants),
-        base=_base_of(config, seed),
+        base=paired_base(config.base, config.world, seed),
         engine=config.engine,
         evaluation=config.evaluation,
         seed=seed,
@@ -152,25 +152,17 @@ def _spec(config: AblateConfig, dials: dict[str, Any], cell: Cell, seed: int) ->
     )
 
 
-def _base_of(config: AblateConfig, seed: int) -> Base:
-    """Bases made here are nested in the seeds; there is one of a checkpoint."""
-    if config.base.model not in BASE_SIZES:
-        return config.base
-    return config.base.model_copy(update={"init": seed if config.world == "walk" else seed % BASES})
-
-
 def describe_plan(config: AblateConfig, plan: AblationPlan) -> str:
-    """What would run, what it costs and what it can see, for a person."""
+    """The plan as text: what would run, what it costs, and the smallest effect it can detect."""
     arms, blind = plan.arms, config.design == "fractional-factorial"
-    speed = planning.measured_speed(config.runs, config.world, config.task, config.steps)
     mine = part_of(plan.specs, config.shard)
-    done = sum((config.runs / spec.hash / "row.json").exists() for spec in mine)
+    todo = [spec for spec in mine if not (config.runs / spec.hash / "row.json").exists()]
     return "\n".join(
         [
             f"{config.design} on {config.task} ({config.world}): {len(arms)} arms x {config.seeds} seeds"
             f" = {len(plan.specs)} runs of {config.steps} steps",
             *([f"part {config.shard} of them: {len(mine)} runs"] if config.shard else []),
-            *planning.cost_lines(len(mine) - done, speed, config.at_once, done),
+            *planning.cost_lines(todo, config.runs, config.at_once, len(mine) - len(todo)),
             *planning.power_lines(config.design, config.seeds, config.fraction),
             *(planning.alias_lines(config.fraction) if blind else []),
             *planning.arm_lines(plan),
@@ -178,12 +170,12 @@ def describe_plan(config: AblateConfig, plan: AblationPlan) -> str:
     )
 
 
-def outcome_folder(config: AblateConfig, dials: dict[str, Any]) -> Path:
-    """Where the tables and the page of this ablation go."""
+def ablation_folder(config: AblateConfig, dials: dict[str, Any]) -> Path:
+    """Where the tables and the report of this ablation go."""
     size = f"-{config.fraction}" if config.design == "fractional-factorial" else ""
     names = "".join(f"-{item[0]}" for item in config.vary)
-    plain = f"ablate-{config.world}-{config.task}-{config.design}{size}{names}-{config.preset}"
-    return config.runs / (plain if _is_plain(config, dials) else f"{plain}-{_mark(config, dials)}")
+    name = f"ablate-{config.world}-{config.task}-{config.design}{size}{names}-{config.preset}"
+    return marked_folder(config.runs, name, {} if _is_plain(config, dials) else _content(config, dials))
 
 
 def _is_plain(config: AblateConfig, dials: dict[str, Any]) -> bool:
@@ -196,11 +188,10 @@ def _is_plain(config: AblateConfig, dials: dict[str, Any]) -> bool:
     return mine == tuple(preset) and usual and not (dials or values)
 
 
-def _mark(config: AblateConfig, dials: dict[str, Any]) -> str:
-    """A short name for what differs from the preset."""
+def _content(config: AblateConfig, dials: dict[str, Any]) -> dict[str, Any]:
+    """What the outcome depends on and is not a default."""
     content = config.model_dump(mode="json", exclude={*PLACES, "runs", "dry_run", "order_seed"}, exclude_defaults=True)
-    text = json.dumps({**content, "dials": dials}, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:6]
+    return {**content, "dials": dials}
 
 
 def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:
@@ -209,7 +200,7 @@ def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:
     Returns:
         Exit code: 0, or 1 if some run could not be finished.
     """
-    planned, out = plan(config, dials), outcome_folder(config, dials)
+    planned, out = plan(config, dials), ablation_folder(config, dials)
     print(describe_plan(config, planned))
     if config.dry_run:
         return 0
@@ -217,27 +208,17 @@ def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:
     ensure_writable(out)
     write_whole(out / "config.json", _resolved(config, planned))
     study, specs = out.name, part_of(planned.specs, config.shard)
-    bar = Progression(config.world, len(specs))
-    earlier = {spec for spec in specs if (config.runs / spec.hash / "row.json").exists()}
     with tracked(config.runs, study, planned.labels, out) as tracking:
-        try:
-            failures = launch(
-                config, specs, config.runs, study, tracking,
-                lambda spec, row: bar.advance(spec, row, spec not in earlier, planned.labels[spec.hash]),
-            )  # fmt: skip
-        finally:
-            bar.close()
-        gone = say_gone(finished(specs, failures), config.runs)
-        left = len(specs) - len(failures) - gone
+        grid = run_grid(config, specs, Job(config.runs, study, tracking), config.world, planned.label)
         if config.shard:
-            print(f"part {config.shard}: {left} of its {len(specs)} runs are finished;"
-                  " once all parts are, the command without --shard makes the tables")  # fmt: skip
-        elif left:
+            print(f"part {config.shard}: {grid.finished} of its {len(specs)} runs are finished; when all parts are,"
+                  " run the command without --shard to write the tables")  # fmt: skip
+        elif grid.finished:
             publish(planned, config.runs, config.design, out)
-    say_failures(failures, lambda spec: planned.labels[spec.hash])
-    if not left:
-        print("no run is finished, so there are no tables", file=sys.stderr)
-    return 1 if failures or gone else 0
+    say_failures(grid.failures, planned.label)
+    if not grid.finished:
+        print("no run has finished, so there are no tables", file=sys.stderr)
+    return 0 if grid.is_complete else 1
 
 
 def _resolved(config: AblateConfig, plan: AblationPlan) -> str:

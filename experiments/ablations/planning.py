@@ -1,24 +1,20 @@
-"""A design as an ordered list of runs, and what a person should know before it starts: runs, hours, what it can see."""
+"""A design as an ordered list of runs, and what to know before it starts: runs, hours, smallest detectable effect."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import sqrt
 from pathlib import Path
-from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from experiments.launchers.progress import on_workers
-from experiments.runs.repair import timed_rows
+from experiments.cost.run_time import cost_line, estimate
 from experiments.specs.designs import GENERATORS, Cell
-from experiments.specs.spec import DEFAULT_STEPS, RunSpec
-
-SECONDS_PER_RUN = {"walk": 2.0, "lm": 15.0}
-"""Measured on one core with the default settings and steps; used while no such run is recorded."""
+from experiments.specs.exact import AnySpec
+from experiments.specs.spec import RunSpec
 
 MOST_LISTED = 24
-"""Arms that a plan lists one by one."""
+"""Most arms that a plan lists individually."""
 
 
 class AblationPlan(NamedTuple):
@@ -33,19 +29,15 @@ class AblationPlan(NamedTuple):
     arms: tuple[str, ...]
     """Labels, each once, in the design's order."""
 
-
-class Speed(NamedTuple):
-    """Seconds of one run."""
-
-    seconds: float
-    runs: int
-    """Finished runs it is the median of; 0 for a constant."""
+    def label(self, spec: AnySpec) -> str:
+        """What tables call the arm of one of these runs."""
+        return self.labels[spec.hash]
 
 
 def in_blocks(cells: Sequence[Cell], seeds: Sequence[int], order_seed: int) -> list[tuple[int, Cell]]:
     """Every cell with every seed: one seed after the other, cells in random order within each.
 
-    A command that is stopped early so leaves whole replicates and at most one (per worker) in part, in which no arm is
+    A command stopped early thus leaves complete replicates and at most one partial one per worker, in which no arm is
     favoured. The order is a function of order_seed and the run's seed alone.
     """
     return [
@@ -54,47 +46,31 @@ def in_blocks(cells: Sequence[Cell], seeds: Sequence[int], order_seed: int) -> l
 
 
 def check_labels(cells: Sequence[Cell]) -> None:
-    """Refuse a design whose tables could not tell two cells apart.
+    """Refuse a design in which two cells share a label.
 
     Raises:
         ValueError: if two cells have one label.
     """
     twice = [label for label, number in Counter(cell.label for cell in cells).items() if number > 1]
     if twice:
-        raise ValueError(f"two cells of this design are called {min(twice)!r}: their values differ too little")
+        raise ValueError(f"two cells of this design share the label {min(twice)!r}: their values differ too little")
 
 
-def measured_speed(runs: Path, world: str, task: str, steps: int) -> Speed:
-    """Median seconds of finished runs of that world, task and number of RL steps in a folder, else the constant."""
-    kind = (world, task, steps, "finished")
-    found = [float(row["seconds"]) for row in timed_rows(runs) if _kind(row) == kind]
-    if found:
-        return Speed(median(found), len(found))
-    return Speed(SECONDS_PER_RUN[world] * steps / DEFAULT_STEPS[world], 0)
-
-
-def _kind(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row.get(name) for name in ("world", "task", "steps", "state"))
-
-
-def cost_lines(todo: int, speed: Speed, workers: int | None, done: int) -> list[str]:
-    """Core-hours of `todo` runs beside `done` finished ones, time left on so many workers, and where the speed comes from."""
-    seconds = todo * speed.seconds
-    origin = f"the median of {speed.runs} finished here" if speed.runs else "a guess until one has finished here"
-    finished = f"{done} of them are finished already; the rest takes " if done else ""
-    return [
-        f"{finished}about {seconds / 3600:.2f} core-hours{on_workers(seconds, workers)}"
-        f" ({speed.seconds:.1f} s a run, {origin})"
-    ]
+def cost_lines(todo: Sequence[RunSpec], runs: Path, workers: int | None, done: int) -> list[str]:
+    """What the runs `todo` cost beside `done` finished ones."""
+    finished = f"{done} of them are finished; remaining: " if done else ""
+    return [finished + cost_line(estimate(todo, runs), workers)]
 
 
 def power_lines(design: str, seeds: int, fraction: int) -> list[str]:
-    """The smallest effect the design can see, in standard deviations (METHODS.md, section 1)."""
+    """The smallest effect the design can detect, in standard deviations (METHODS.md, section 1)."""
     from analysis.statistics.intervals import smallest_threshold
 
     size = smallest_threshold(seeds)
     if np.isnan(size):
-        return [f"smallest effect: {seeds} seeds are too few to state one (at least 5); read the outcome as examples"]
+        return [
+            f"smallest effect: {seeds} seeds are too few to compute one (at least 5); treat the outcome as exploratory"
+        ]
     paired = f"smallest effect: {size:.2f} sd of the paired difference of two arms, with {seeds} seeds"
     runs = factorial_runs(design, fraction)
     if not runs:
@@ -113,7 +89,7 @@ def factorial_runs(design: str, fraction: int) -> int:
 
 
 def alias_lines(fraction: int) -> list[str]:
-    """What a fraction cannot tell apart."""
+    """Which effects a fraction aliases."""
     from analysis.ablations.aliasing import (
         LETTERS,
         alias_table,

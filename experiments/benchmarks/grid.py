@@ -52,9 +52,9 @@ def _rate(workers: int, runs: int) -> float:
 def _tracking(world: str, repetitions: int) -> list[TimingRow]:
     """Seconds of a run with MLflow and without, on the same seeds."""
     with tempfile.TemporaryDirectory() as folder:
-        home = Path(folder)
-        tracking = open_tracking(home / "tracked", "bench")
-        places = {"records only": (home / "plain", None), "records and MLflow": (home / "tracked", tracking)}
+        records = Path(folder)
+        tracking = open_tracking(records / "tracked", "bench")
+        places = {"records only": (records / "plain", None), "records and MLflow": (records / "tracked", tracking)}
         for place, store in places.values():
             _seconds(_specs(world, 999, 1)[0], place, store)
         seconds: dict[str, list[float]] = {name: [] for name in places}

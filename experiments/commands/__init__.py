@@ -1,1 +1,28 @@
-"""One file per subcommand, each with `run(words) -> exit code`."""
+"""The subcommands of `vapo`, one file each; `COMMANDS` lists them and imports none."""
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "ablate": ("experiments.commands.ablate", "train every arm of a design on paired seeds, compare, write a report"),
+    "sweep": ("experiments.commands.sweep", "search alpha, a constant lambda, or other settings; recommend a value"),
+    "study": ("experiments.commands.study", "run and judge the study of a limitation, such as vapo study h3"),
+    "train": ("experiments.commands.train", "train one recipe; --resume continues an interrupted run"),
+    "evaluate": ("experiments.commands.evaluate", "sample and grade answers of a checkpoint on a split of a task"),
+    "tasks": (
+        "experiments.commands.tasks",
+        "measure the language tasks: base accuracy, lengths, what a critic can predict",
+    ),
+    "ls": ("experiments.commands.ls", "list runs"),
+    "show": ("experiments.commands.show", "show one run: its configuration and its results"),
+    "collect": ("experiments.commands.collect", "copy finished runs from other folders, such as shards, into one"),
+    "compare": ("experiments.commands.compare", "compare two runs side by side"),
+    "trace": ("experiments.commands.trace", "show credit assignment in a run's answers, token by token"),
+    "bench": ("experiments.commands.bench", "run the benchmarks"),
+    "clean": ("experiments.commands.clean", "remove unfinished runs and caches"),
+    "ui": ("experiments.commands.ui", "open the MLflow UI on this machine"),
+    "completion": ("experiments.commands.completion", "print a shell completion script"),
+    "report": (
+        "experiments.commands.report",
+        "rebuild the HTML report from the tables of studies, ablations and sweeps",
+    ),
+    "sync": ("experiments.commands.sync", "upload finished runs that MLflow does not have yet"),
+}
+"""Name -> (module, one line of help)."""

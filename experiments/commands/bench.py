@@ -17,13 +17,13 @@ from vapo_core.settings import Frozen
 
 
 class BenchConfig(Frozen):
-    """Measure what things cost. Without --quick the outcome goes to results/benchmarks/."""
+    """Run the benchmarks. Without --quick the results are written to results/benchmarks/."""
 
     parts: tuple[str, ...] = Field(
         tuple(name for name in PARTS if name not in ASKED_FOR), description="which parts: " + ", ".join(PARTS)
     )
-    quick: bool = Field(False, description="a minute or two, to see that it works; goes to runs/benchmarks/")
-    runs: Path = Field(Path("runs"), description="folder of the quick outcome")
+    quick: bool = Field(False, description="a check of a minute or two; results are written to runs/benchmarks/")
+    runs: Path = Field(Path("runs"), description="folder for the results of --quick")
 
 
 def run(words: Sequence[str]) -> int:

@@ -14,10 +14,12 @@ from vapo_core.settings import Frozen
 
 
 class CleanConfig(Frozen):
-    """Remove unfinished runs; finished ones are never touched. Without --yes it only says what would go."""
+    """Remove unfinished runs; finished runs are never deleted. Without --yes, only list what would be removed."""
 
     runs: Path = Field(Path("runs"), description="folder of records")
-    caches: bool = Field(False, description="also base models and warm critics; they are made again when needed")
+    caches: bool = Field(
+        False, description="also remove base models and pretrained critics; they are rebuilt when needed"
+    )
     yes: bool = Field(False, description="do it")
 
 
@@ -36,20 +38,20 @@ def run(words: Sequence[str]) -> int:
         raise FileNotFoundError(f"no folder {config.runs}")
     going = [*_unfinished(config.runs), *(_cached(config.runs) if config.caches else ())]
     removed = sum(_remove(folder, lock, config.yes) for folder, lock in going)
-    print(f"{removed} folders {'removed' if config.yes else 'would go; give --yes to remove them'}")
+    print(f"{removed} folders {'removed' if config.yes else 'would be removed; use --yes to remove them'}")
     return 0
 
 
 def _unfinished(runs: Path) -> Iterator[tuple[Path, Path]]:
     """(folder, lock) of every run that was begun and has no row; a folder that holds anything else is left alone."""
-    for home in sorted(runs.iterdir()):
-        if not _is_entry(home, home.name) or not (home / "attempts").is_file() or (home / "row.json").exists():
+    for entry in sorted(runs.iterdir()):
+        if not _is_entry(entry, entry.name) or not (entry / "attempts").is_file() or (entry / "row.json").exists():
             continue
-        foreign = [path.name for path in home.iterdir() if not WRITTEN.fullmatch(path.name) or path.is_symlink()]
+        foreign = [path.name for path in entry.iterdir() if not WRITTEN.fullmatch(path.name) or path.is_symlink()]
         if foreign:
-            print(f"{home} holds {min(foreign)!r}, which no run leaves there; left alone")
+            print(f"{entry} holds {min(foreign)!r}, which no run writes; skipped")
         else:
-            yield home, home / "lock"
+            yield entry, entry / "lock"
 
 
 def _cached(runs: Path) -> Iterator[tuple[Path, Path]]:
@@ -58,25 +60,25 @@ def _cached(runs: Path) -> Iterator[tuple[Path, Path]]:
         cache = runs / name
         if not cache.is_dir() or cache.is_symlink():
             continue
-        for home in sorted(cache.iterdir()):
-            key, _, damaged = home.name.partition(".damaged")
-            if _is_entry(home, key) and (damaged.isdecimal() or (home / known_by).is_file()):
-                yield home, cache / f"{key}.lock"
+        for entry in sorted(cache.iterdir()):
+            key, _, damaged = entry.name.partition(".damaged")
+            if _is_entry(entry, key) and (damaged.isdecimal() or (entry / known_by).is_file()):
+                yield entry, cache / f"{key}.lock"
 
 
-def _is_entry(home: Path, key: str) -> bool:
+def _is_entry(entry: Path, key: str) -> bool:
     """Whether it is a folder, no link to one, and its key that of a run or of a cache entry."""
-    return bool(NAME.fullmatch(key)) and home.is_dir() and not home.is_symlink()
+    return bool(NAME.fullmatch(key)) and entry.is_dir() and not entry.is_symlink()
 
 
-def _remove(home: Path, lock: Path, really: bool) -> bool:
+def _remove(entry: Path, lock: Path, really: bool) -> bool:
     """Say that a folder goes, and remove it if asked; False if a process is at work on it."""
     try:
         with FileLock(lock, timeout=0):
-            print(home)
+            print(entry)
             if really:
-                shutil.rmtree(home)
+                shutil.rmtree(entry)
     except Timeout:
-        print(f"{home} is in use, left alone")
+        print(f"{entry} is in use; skipped")
         return False
     return True

@@ -10,7 +10,7 @@ from pydantic import Field
 from experiments.launchers.shortfall import say_gone
 from experiments.runs.delivery import Arrival, pieces
 from experiments.runs.inventory import RunFolder, listing, say_damage
-from experiments.runs.repair import curve_damage, whole_row
+from experiments.runs.repair import curve_damage, mend_spec, whole_row
 from experiments.services.claims import claimed
 from experiments.specs.exact import AnySpec
 from experiments.specs.options import parse
@@ -19,9 +19,9 @@ from vapo_core.settings import Frozen
 
 
 class CollectConfig(Frozen):
-    """Bring finished runs of other folders into one: `vapo collect FOLDER... --runs runs`; those there are kept."""
+    """Copy finished runs from other folders into one: `vapo collect FOLDER... --runs runs`. Runs already there are kept."""
 
-    runs: Path = Field(Path("runs"), description="folder of records they are brought into")
+    runs: Path = Field(Path("runs"), description="folder of records to copy them into")
 
 
 def run(words: Sequence[str]) -> int:
@@ -39,33 +39,34 @@ def run(words: Sequence[str]) -> int:
         left += say_damage(found)
         finished = [entry for entry in found if isinstance(entry, RunFolder) and entry.row is not None]
         whole = [entry for entry in finished if _is_whole(entry)]
-        new = [_bring(entry.spec, entry.home, config.runs) for entry in whole]
+        new = [_bring(entry.spec, entry.run_dir, config.runs) for entry in whole]
         left += len(finished) - len(whole)
         brought |= {entry.spec.hash: entry.spec for entry in whole}
-        print(f"{folder}: collected {sum(new)} runs, {len(new) - sum(new)} were there")
+        print(f"{folder}: collected {sum(new)} runs, {len(new) - sum(new)} were already there")
     if left:
-        print(f"warning: {left} runs were left where they are; damaged ones have to be run again", file=sys.stderr)
+        print(f"warning: {left} runs were not collected; damaged ones must be run again", file=sys.stderr)
     return 1 if say_gone(brought.values(), config.runs) or left else 0
 
 
 def _is_whole(entry: RunFolder) -> bool:
-    """Whether a finished run's curve is whole; if not, a line says so."""
+    """Whether a finished run's curve is whole; if not, a warning is printed."""
     assert entry.row is not None
-    wrong = curve_damage(entry.spec, entry.row, entry.home)
+    wrong = curve_damage(entry.spec, entry.row, entry.run_dir)
     if wrong:
-        print(f"warning: {entry.home / 'metrics.jsonl'}: {wrong}", file=sys.stderr)
+        print(f"warning: {entry.run_dir / 'metrics.jsonl'}: {wrong}", file=sys.stderr)
     return not wrong
 
 
-def _bring(spec: AnySpec, home: Path, runs: Path) -> bool:
+def _bring(spec: AnySpec, run_dir: Path, runs: Path) -> bool:
     """Copy a run unless it is there; whether it was copied."""
     target = runs / spec.hash
     with claimed(target):
         if whole_row(spec, target) is not None:
+            mend_spec(spec, target)
             return False
         clear_scratch(target)
         arrival = Arrival(target)
-        for piece in pieces(home):
+        for piece in pieces(run_dir):
             arrival.take(piece)
         arrival.settle()
     return True

@@ -1,4 +1,4 @@
-"""`vapo compare A B`: two runs side by side."""
+"""`vapo compare A B`: compare two runs side by side."""
 
 import sys
 from collections.abc import Sequence
@@ -8,17 +8,17 @@ from pydantic import Field
 from tyro.conf import Positional
 
 from experiments.records.points import damage, read_points
+from experiments.runs.exact_run import flat
 from experiments.runs.inventory import RunFolder, find
-from experiments.specs.exact import flat
 from experiments.specs.options import parse
 from vapo_core.settings import Frozen
 
 
 class CompareConfig(Frozen):
-    """Show where the configurations of two runs differ, and their last values. One pair is no evidence: use ablate."""
+    """Show how the configurations of two runs differ, and their last values. One pair is not evidence: use ablate."""
 
-    a: Positional[str] = Field(description="beginning of one run's name")
-    b: Positional[str] = Field(description="beginning of the other's")
+    a: Positional[str] = Field(description="prefix of one run's name")
+    b: Positional[str] = Field(description="prefix of the other run's name")
     runs: Path = Field(Path("runs"), description="folder of records")
 
 
@@ -44,7 +44,7 @@ def run(words: Sequence[str]) -> int:
 
 def _last(entry: RunFolder) -> dict[str, float]:
     """The last value of every metric."""
-    path = entry.home / "metrics.jsonl"
+    path = entry.run_dir / "metrics.jsonl"
     if damaged := damage(path):
         print(f"warning: {damaged}", file=sys.stderr)
     last: dict[str, float] = {}

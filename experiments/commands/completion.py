@@ -42,7 +42,7 @@ def run(words: Sequence[str]) -> int:
 
 def script() -> str:
     """The bash function, with every command's options."""
-    from experiments.cli import COMMANDS
+    from experiments.commands import COMMANDS
 
     cases = []
     for name, (place, _) in COMMANDS.items():

@@ -33,7 +33,7 @@ class Trained(NamedTuple):
     """Those that differ from the defaults."""
     asked: Mapping[str, Any] = {}
     """Options of `EvaluateConfig` that are the run's own."""
-    home: Path | None = None
+    run_dir: Path | None = None
     """The run's folder."""
 
 
@@ -54,13 +54,13 @@ class EvaluateConfig(Frozen):
     k: tuple[Annotated[int, Field(ge=1, le=bounds.RESPONSES)], ...] = Field(
         (4, 16), description="values of k for pass@k, each at most answers / 2"
     )
-    engine: EngineName = Field("transformers", description="what samples the answers")
+    engine: EngineName = Field("transformers", description="engine that samples the answers")
     temperature: float = Field(1.0, gt=0, description="sampling temperature")
     chat: Literal["auto", "on", "off"] = Field(
         "auto", description="prompt as a user's message in the chat template; auto: where the tokenizer has one"
     )
-    dtype: Literal["float32", "bfloat16"] = Field("float32", description="numbers that passes compute in")
-    seed: int = Field(0, ge=0, le=bounds.SEED, description="draws problems and answers")
+    dtype: Literal["float32", "bfloat16"] = Field("float32", description="compute dtype")
+    seed: int = Field(0, ge=0, le=bounds.SEED, description="seed for problems and answers")
     out: Path = Field(Path("runs/evaluation.json"), description="JSON file")
 
     @model_validator(mode="after")
@@ -97,8 +97,8 @@ def configure(words: Sequence[str]) -> Any:
     model = with_task_dials(EvaluateConfig, TASKS[task].dials)
     default = model(checkpoint=Path(), task=task, dials=dials, **trained.asked)
     config: Any = parse(model, default, words, "evaluate")
-    if trained.home is not None and trained.task == task:
-        check_found(config.dials.model_dump(), trained.home)
+    if trained.run_dir is not None and trained.task == task:
+        check_found(config.dials.model_dump(), trained.run_dir)
     return config
 
 
@@ -110,24 +110,24 @@ def trained_on(checkpoint: Path) -> Trained | None:
     Raises:
         ValueError: if the file that tells cannot be read.
     """
-    home, base = checkpoint.resolve().parent.parent, checkpoint / "identity.json"
-    run = home / "spec.json"
+    run_dir, base = checkpoint.resolve().parent.parent, checkpoint / "identity.json"
+    run = run_dir / "spec.json"
     if not (checkpoint / "config.json").is_file():
         return None
     if run.is_file():
         with reading(run):
             spec = read_spec(run.read_text(encoding="utf-8"))
-        return _trained_in(spec, home) if isinstance(spec, RunSpec) else None
+        return _trained_in(spec, run_dir) if isinstance(spec, RunSpec) else None
     if base.is_file():
-        with reading(base, "does not say which task it is of"):
+        with reading(base, "does not name its task"):
             content = json.loads(base.read_text(encoding="utf-8"))
             return Trained(str(content["task"]), dict(content.get("dials", {})))
     return None
 
 
-def _trained_in(spec: RunSpec, home: Path) -> Trained:
+def _trained_in(spec: RunSpec, run_dir: Path) -> Trained:
     asked = {"chat": spec.base.chat, "dtype": spec.base.dtype, "temperature": spec.settings.temperature}
-    return Trained(spec.task.name, located_dials(spec.task.dials, home), asked, home)
+    return Trained(spec.task.name, located_dials(spec.task.dials, run_dir), asked, run_dir)
 
 
 def _examine(config: Any, task: Any) -> "EvaluationReport":

@@ -16,8 +16,8 @@ class LsConfig(Frozen):
     """List runs, the latest first."""
 
     runs: Path = Field(Path("runs"), description="folder of records")
-    study: str = Field("", description="only runs of this study")
-    state: str = Field("", description="only runs in this state: finished, diverged, unfinished, damaged or newer")
+    study: str = Field("", description="list only runs of this study")
+    state: str = Field("", description="list only runs in this state: finished, diverged, unfinished, damaged or newer")
     limit: int = Field(40, ge=1, le=1_000_000, description="most lines")
 
 
@@ -55,8 +55,8 @@ def _study(entry: RunFolder | Unknown) -> str | None:
 def _cells(entry: RunFolder | Unknown) -> tuple[str, ...]:
     """A run's line in the table."""
     if isinstance(entry, Unknown):
-        return entry.home.name, "", "", "", entry.state
-    known = (entry.home.name, entry.spec.world, entry.spec.arm, str(entry.spec.seed), entry.state)
+        return entry.run_dir.name, "", "", "", entry.state
+    known = (entry.run_dir.name, entry.spec.world, entry.spec.arm, str(entry.spec.seed), entry.state)
     row = entry.row
     if row is None:
         return known

@@ -14,13 +14,13 @@ ABLATION, SWEEP = "runs.csv", "recommendation.csv"
 
 
 class ReportConfig(Frozen):
-    """Put what studies, ablations and sweeps found on one page."""
+    """Build one HTML report of studies, ablations and sweeps."""
 
     runs: Path = Field(
-        Path("runs"), description="folder of quick studies, and of ablations and sweeps, shown when none is named"
+        Path("runs"), description="folder of quick studies, ablations and sweeps; all are shown when none is named"
     )
     results: Path = Field(Path("results"), description="folder of full studies")
-    folders: tuple[Path, ...] = Field((), description="folders of ablations and sweeps; no studies then")
+    folders: tuple[Path, ...] = Field((), description="folders of ablations and sweeps to show instead of the studies")
     out: Path = Field(Path("runs/report.html"), description="the page")
 
 

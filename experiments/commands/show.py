@@ -8,16 +8,16 @@ from pydantic import Field
 from tyro.conf import Positional
 
 from experiments.records.points import damage, read_points
+from experiments.runs.exact_run import flat
 from experiments.runs.inventory import find
-from experiments.specs.exact import flat
 from experiments.specs.options import parse
 from vapo_core.settings import Frozen
 
 
 class ShowConfig(Frozen):
-    """Show a run: what differs from the defaults, its row, first and last value of every metric."""
+    """Show a run: its non-default settings, its row, and the first and last value of every metric."""
 
-    run: Positional[str] = Field(description="beginning of the run's name, as `vapo ls` shows it")
+    run: Positional[str] = Field(description="prefix of the run's name, as shown by `vapo ls`")
     runs: Path = Field(Path("runs"), description="folder of records")
 
 
@@ -25,7 +25,7 @@ def run(words: Sequence[str]) -> int:
     """Parse, show."""
     config = parse(ShowConfig, None, words, "show")
     entry = find(config.runs, config.run)
-    print(f"{entry.spec.arm}, seed {entry.spec.seed}, {entry.spec.world}: {entry.state}\n{entry.home}\n")
+    print(f"{entry.spec.arm}, seed {entry.spec.seed}, {entry.spec.world}: {entry.state}\n{entry.run_dir}\n")
     print("differs from the defaults:")
     for name, value in flat(entry.spec.model_dump(mode="json", exclude_defaults=True)).items():
         print(f"  {name} = {value}")
@@ -34,7 +34,7 @@ def run(words: Sequence[str]) -> int:
         for name, value in entry.row.items():
             if not name.startswith("settings."):
                 print(f"  {name} = {value}")
-    _metrics(entry.home / "metrics.jsonl")
+    _metrics(entry.run_dir / "metrics.jsonl")
     return 0
 
 

@@ -29,8 +29,8 @@ def run(words: Sequence[str]) -> int:
     uploaded, unreadable = 0, 0
     try:
         settle_store(config.runs)
-        for study, homes in finished(config.runs).items():
-            missing, lost = _sync(config.runs, study, homes)
+        for study, run_dirs in finished(config.runs).items():
+            missing, lost = _sync(config.runs, study, run_dirs)
             uploaded, unreadable = uploaded + missing - lost, unreadable + lost
     except BadAddress:
         raise
@@ -41,11 +41,11 @@ def run(words: Sequence[str]) -> int:
     return 1 if unreadable else 0
 
 
-def _sync(runs: Path, study: str, homes: Sequence[Path]) -> tuple[int, int]:
+def _sync(runs: Path, study: str, run_dirs: Sequence[Path]) -> tuple[int, int]:
     """How many of a study's runs MLflow lacked, and how many of them could not be read."""
     with alive(runs / COMMANDS) as me:
         tracking = open_experiment(runs, study)
-        missing = lacking(tracking, homes)
+        missing = lacking(tracking, run_dirs)
         if not missing:
             return 0, 0
         tracking = begun(tracking, study, me)

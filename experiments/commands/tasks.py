@@ -25,7 +25,7 @@ MEASURED = tuple(
 
 
 class TasksConfig(Frozen):
-    """Measure tasks at their default dials: base accuracy, what VAPO makes of it, lengths, and what a critic can see.
+    """Measure tasks at their default dials: accuracy before and after VAPO, response lengths, and what a critic can predict.
 
     With --bases: the base models of every size, architecture and initialisation; rows that --out already has are kept.
     """
@@ -33,7 +33,7 @@ class TasksConfig(Frozen):
     task: tuple[str, ...] = Field(MEASURED, description="task names")
     seeds: int = Field(5, ge=1, le=10_000, description="seeds, over three base initialisations")
     warmup_steps: int = Field(
-        20, ge=1, le=bounds.WARMUP, description="steps of value pretraining of the critic that is judged"
+        20, ge=1, le=bounds.WARMUP, description="value-pretraining steps of the critic that is assessed"
     )
     bases: bool = Field(False, description="measure base models only: accuracy before RL, and what pretraining costs")
     sizes: tuple[Literal["tiny", "small", "medium"], ...] = Field(("tiny", "small"), description="with --bases")
@@ -61,7 +61,7 @@ def run(words: Sequence[str]) -> int:
 
 def _tasks(config: TasksConfig, pool: ProcessPoolExecutor) -> None:
     """A row per task and seed, always from the start."""
-    from experiments.ablations.ablate import BASES
+    from experiments.specs.spec import BASES
     from experiments.task_checks.visibility import Size, judge
 
     cells = [(name, seed) for seed in range(config.seeds) for name in config.task]
@@ -75,7 +75,7 @@ def _tasks(config: TasksConfig, pool: ProcessPoolExecutor) -> None:
 
 
 def _bases(config: TasksConfig, pool: ProcessPoolExecutor) -> None:
-    """A row per base model; those the table has already are not measured again."""
+    """A row per base model; rows already in the table are kept."""
     from experiments.task_checks.bases import cell_of, every, measure, missing
 
     rows = {cell_of(row): row for row in _kept(config.out)}
@@ -99,7 +99,7 @@ def _kept(path: Path) -> list[dict[str, str]]:
         return []
     reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
     if list(reader.fieldnames or ()) != list(COLUMNS):
-        raise ValueError(f"out = {path}: there is another file; with --bases it has the columns {', '.join(COLUMNS)}")
+        raise ValueError(f"out = {path}: another kind of file; with --bases it needs the columns {', '.join(COLUMNS)}")
     return list(reader)
 
 

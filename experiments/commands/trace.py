@@ -20,20 +20,18 @@ if TYPE_CHECKING:
 class TraceConfig(Frozen):
     """Sample answers of a run and write each token's log-prob, entropy, value, truth, TD error and advantages."""
 
-    run: Positional[str] = Field(description="beginning of the run's name, as `vapo ls` shows it, or its folder")
+    run: Positional[str] = Field(description="prefix of the run's name, as shown by `vapo ls`, or its folder")
     problems: int = Field(8, ge=1, le=bounds.RESPONSES, description="problems")
     answers: int = Field(4, ge=1, le=bounds.RESPONSES, description="answers per problem")
     split: str = Field("held_out", description="split of the task")
-    step: int | None = Field(
-        None, ge=0, le=bounds.STEPS, description="trace the run as it was after this many RL steps, trained again"
-    )
+    step: int | None = Field(None, ge=0, le=bounds.STEPS, description="retrain to this RL step and trace the run there")
     truth: int = Field(
         8,
         ge=0,
         le=bounds.RESPONSES,
         description="answers with true values on text, 16 continuations per token (walk: all)",
     )
-    seed: int = Field(0, ge=0, le=bounds.SEED, description="draws problems and answers")
+    seed: int = Field(0, ge=0, le=bounds.SEED, description="seed for problems and answers")
     runs: Path = Field(Path("runs"), description="folder of records")
     out: Path | None = Field(None, description="folder for trace.parquet and trace.html; the run's own by default")
 
@@ -52,7 +50,7 @@ def run(words: Sequence[str]) -> int:
     config = parse(TraceConfig, None, words, "trace")
     entry = find(*home_of(config.run, config.runs))
     _check(config, entry)
-    out = config.out or entry.home
+    out = config.out or entry.run_dir
     ensure_writable(out)
     recovered = recover(entry, config.step)
     table = _table(config, entry, recovered.trainer)
@@ -102,7 +100,7 @@ def _facts(config: TraceConfig, entry: RunFolder, step: int, table: "pd.DataFram
 
 
 def _write(table: "pd.DataFrame", facts: list[tuple[str, str]], out: Path) -> None:
-    """Both files, each whole or not at all."""
+    """Write both files atomically."""
     import io
 
     from analysis.report.trace_page import render

@@ -29,26 +29,28 @@ from vapo_core.tasks.sizes import check_fits
 
 
 class TrainConfig(Frozen):
-    """Train one recipe; the record goes to RUNS/<hash of the configuration>. --config FILE.yaml gives options, too."""
+    """Train one recipe and record it in RUNS/<hash>. Options may also come from a file: --config FILE.yaml."""
 
     world: Literal["walk", "lm"] = Field("lm", description="walk: small networks, exact answers; lm: transformers")
     recipe: str = Field("vapo", description="named recipe that toggles and variants start from")
     task: str = Field("text_walk", description="task name")
-    engine: Literal["transformers", "vllm"] = Field("transformers", description="what samples answers in world lm")
+    engine: Literal["transformers", "vllm"] = Field(
+        "transformers", description="engine that samples answers in world lm"
+    )
     seed: int = Field(
         0,
         ge=0,
         le=bounds.SEED,
-        description="draws problems, critic head, samples and evaluation, each from its own stream",
+        description="seed for problems, critic head, sampling and evaluation, each with its own stream",
     )
     steps: int = Field(30, ge=1, le=bounds.STEPS, description="RL steps")
     log_every: int = Field(1, ge=1, le=bounds.STEPS, description="RL steps between logged points")
-    runs: Path = Field(Path("runs"), description="folder of records, caches and outcomes")
-    resume: bool = Field(False, description="continue an interrupted run from its checkpoint instead of refusing it")
-    dry_run: bool = Field(False, description="print the resolved configuration, run nothing")
+    runs: Path = Field(Path("runs"), description="folder for records, caches and outcomes")
+    resume: bool = Field(False, description="continue an interrupted run from its checkpoint")
+    dry_run: bool = Field(False, description="print the resolved configuration without running it")
     base: Base = Base()
     toggles: Toggles = Toggles()
-    probes: dict[str, int] = Field({}, description="NAME EVERY pairs: what to measure, RL steps between measurements")
+    probes: dict[str, int] = Field({}, description="NAME EVERY pairs: probe, and RL steps between its measurements")
     variants: dict[str, str] = Field({}, description="SLOT NAME pairs: named variants of slots")
     settings: Settings = Settings()
     evaluation: Evaluation = Evaluation()
@@ -69,7 +71,7 @@ def run(words: Sequence[str]) -> int:
     try:
         return _train(config, spec)
     except KeyboardInterrupt as stop:
-        return say_stopped(stop, "give the same command with --resume to go on")
+        return say_stopped(stop, "re-run with --resume to continue")
 
 
 def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[TrainConfig, RunSpec]:
@@ -131,16 +133,16 @@ def _lead(config: TrainConfig, spec: RunSpec, ranks: Any) -> None:
     from experiments.sync.invocation import tracked
 
     ensure_writable(config.runs)
-    home = config.runs / spec.hash
+    run_dir = config.runs / spec.hash
     done = finished_row(spec, config.runs)
     if done:
-        print(f"already finished, at commit {done['git_commit'] or 'unknown'}: {home}")
-    elif (home / "checkpoint").exists() and not config.resume:
-        raise ValueError(f"run {spec.hash} was interrupted; give --resume to continue it, or remove {home}")
+        print(f"already finished, at commit {done['git_commit'] or 'unknown'}: {run_dir}")
+    elif (run_dir / "checkpoint").exists() and not config.resume:
+        raise ValueError(f"run {spec.hash} was interrupted; use --resume to continue it, or remove {run_dir}")
     with tracked(config.runs, "train") as tracking:
         row = run_one(spec, config.runs, "train", tracking, ranks=ranks)
     print(f"{row['arm']}, seed {row['seed']}: {row['metric']} {row['first']:.3f} -> {row['last']:.3f}"
           f" (area {row['auc']:.3f}) in {row['seconds']:.0f} s, {row['tokens']:.0f} tokens")  # fmt: skip
-    print(f"record: {home}")
+    print(f"record: {run_dir}")
     if row["state"] == "diverged":
         print(f"the run diverged: {row['reason']}", file=sys.stderr)

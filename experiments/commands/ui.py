@@ -15,7 +15,7 @@ from vapo_core.settings import Frozen
 
 
 class UiConfig(Frozen):
-    """Serve MLflow's pages on 127.0.0.1; stop with Ctrl-C."""
+    """Serve the MLflow UI on 127.0.0.1; stop with Ctrl-C."""
 
     runs: Path = Field(Path("runs"), description="folder of records")
     port: int = Field(5000, ge=1, le=65535, description="port on the loopback address")
@@ -38,13 +38,13 @@ def environment(config: UiConfig) -> dict[str, str]:
 
     uri = tracking_uri(config.runs)
     if is_served(uri):
-        raise ValueError("MLFLOW_TRACKING_URI names a server, which shows its own pages: open that address")
+        raise ValueError("MLFLOW_TRACKING_URI names a server with its own UI: open that address")
     own = config.runs / "mlflow.db"
     file = Path(uri.removeprefix("sqlite:///").partition("?")[0]) if os.environ.get("MLFLOW_TRACKING_URI") else own
     if uri.startswith("sqlite:") and not file.exists():
-        raise FileNotFoundError(f"no {file}; run something first")
+        raise FileNotFoundError(f"no {file}; run an experiment first")
     if uri.startswith("sqlite:") and not file.is_file():
-        raise ValueError(f"{file}: is a folder, MLflow's store is a file")
+        raise ValueError(f"{file}: is a folder, but MLflow's store is a file")
     return {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}
 
 
@@ -56,7 +56,7 @@ def run(words: Sequence[str]) -> int:
     print(f"http://127.0.0.1:{config.port}", flush=True)
     code = subprocess.run(command(config), check=False, env=settings).returncode
     if code:
-        raise OSError(f"the server on port {config.port} ended by itself, with exit code {code}")
+        raise OSError(f"the server on port {config.port} exited with code {code}")
     return 0
 
 
@@ -74,7 +74,7 @@ def _check(config: UiConfig, uri: str) -> None:
         try:
             listener.bind(("127.0.0.1", config.port))
         except OSError as error:
-            raise OSError(f"port = {config.port}: {error.strerror}; give another with --port") from None
+            raise OSError(f"port = {config.port}: {error.strerror}; choose another with --port") from None
     store = config.runs / "mlflow.db" if not os.environ.get("MLFLOW_TRACKING_URI") else "MLFLOW_TRACKING_URI"
     with reading(store, "MLflow cannot open it"):
         client(uri).search_experiments(max_results=1)

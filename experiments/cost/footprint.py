@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.specs.spec import RunSpec
-from vapo_core.settings import BASE_SIZES, Settings
+from vapo_core.settings import BASE_SIZES, CHECKPOINT, Settings
 from vapo_core.tasks import TASKS
 
 
@@ -169,9 +169,9 @@ def memory_lines(specs: Sequence[Any]) -> list[str]:
     if not real:
         return []
     found, known = max((of_run(spec) for spec in real), key=lambda f: f.total_gb), shape_of(real[0].base.model)
-    told = "" if known else f" for a model of 0.5B parameters, since {real[0].base.model} is not known here"
+    told = "" if known else f" for a model of 0.5B parameters, since the size of {real[0].base.model} is unknown"
     return [
-        f"  by formula, on one GPU like an H100{told}: {found.total_gb:.0f} GB (training {found.training_gb:.0f},"
+        f"  estimate for one H100-class GPU{told}: {found.total_gb:.0f} GB (training {found.training_gb:.0f},"
         f" activations {found.activations_gb:.0f}, generation {found.generation_gb:.0f});"
         f" a step {found.rollout_s + found.update_s:.0f} s"
     ]
@@ -212,6 +212,4 @@ def table(settings: Settings) -> str:
 
 
 if __name__ == "__main__":
-    from experiments.studies.core import numbers
-
-    print(table(numbers("lm", "real", {})))
+    print(table(CHECKPOINT))

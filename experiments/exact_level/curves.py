@@ -20,7 +20,7 @@ class Curve(NamedTuple):
     """|E g - grad J| / |grad J|."""
 
     def quality(self, batch: float) -> np.ndarray:
-        """[L] gradient quality Q = along^2 / (power + noise / B), in [0, 1] (METHODS section 0)."""
+        """[L] gradient quality Q = along^2 / (power + noise / B), in [0, 1] (METHODS.md, section 0)."""
         return self.along**2 / (self.power + self.noise / batch)
 
 

@@ -128,7 +128,7 @@ class Blame(Plan):
     planted: int = Field(32, ge=4, description="responses with one error each, places stratified over their length")
     delay: int = Field(0, ge=0, description="tokens after the error at which the critic notices it")
     delay_share: float = Field(0.0, ge=0, lt=1, description="the same as a share of the length, on top")
-    blind: bool = Field(False, description="the critic says J everywhere")
+    blind: bool = Field(False, description="constant critic (V = J)")
     alphas: tuple[float, ...] = (0.05, 0.5)
     lambdas: tuple[float, ...] = (0.0, 0.95, 0.99)
 
@@ -137,7 +137,7 @@ Result = Literal["r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r
 
 
 class Theory(Frozen):
-    """A result of METHODS section 2: formula beside exact number."""
+    """A result of METHODS.md, section 2: formula beside exact number."""
 
     measure: Literal["theory"]
     result: Result

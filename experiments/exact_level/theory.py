@@ -1,4 +1,4 @@
-"""The results of METHODS section 2, R1 to R13: each formula beside the number it stands for, found in another way.
+"""The results of METHODS.md, section 2, R1 to R13: each formula beside the number it stands for, found in another way.
 
 Every table has the columns x, formula and found, and where there are several curves a column `case` that numbers them
 in the order that the docstring of its function lists them. What is sampled is drawn by the seed.

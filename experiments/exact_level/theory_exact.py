@@ -21,20 +21,20 @@ def bias_of_an_error(seed: int) -> dict[str, np.ndarray]:
     for variable in (False, True):
         for kind in ("state", "position", "constant"):
             plan = Bias(measure="bias", variable=variable, error=Error(kind=kind))
-            drawn = member(plan, 64, seed)
+            problem = member(plan, 64, seed)
             for lam in LAMBDAS:
-                found = constant_lambda(drawn.mdp, drawn.critic(), lam).bias(drawn.mdp.gradient)
-                ahead = _ahead(drawn, lam)
-                formula = float(np.linalg.norm(ahead) / np.linalg.norm(drawn.mdp.gradient))
+                found = constant_lambda(problem.mdp, problem.critic(), lam).bias(problem.mdp.gradient)
+                ahead = _ahead(problem, lam)
+                formula = float(np.linalg.norm(ahead) / np.linalg.norm(problem.mdp.gradient))
                 rows.append({"case": case, "x": lam, "formula": formula, "found": found})
             case += 1
     return columns(rows)
 
 
-def _ahead(drawn: Member, lam: float) -> np.ndarray:
+def _ahead(problem: Member, lam: float) -> np.ndarray:
     """[T, S, A] sum_t E[psi_t (1 - lambda) sum_k lambda^k e_{t+1+k}], the errors after the end being 0."""
-    mdp, found = drawn.mdp, np.zeros(drawn.mdp.shape)
-    error = np.concatenate([drawn.error, np.zeros((1, mdp.shape[1]))])
+    mdp, found = problem.mdp, np.zeros(problem.mdp.shape)
+    error = np.concatenate([problem.error, np.zeros((1, mdp.shape[1]))])
     later = np.zeros(mdp.shape[1])
     for t in reversed(range(mdp.shape[0])):
         to = mdp.next[t]
@@ -70,9 +70,9 @@ def best_horizon(seed: int) -> dict[str, np.ndarray]:
     plan, rows = Horizon(measure="horizon"), []
     grid = np.geomspace(1, 3000, 90)
     for length in (32, 64, 128, 256, 512, 1024, 2048):
-        drawn = member(plan, length, seed)
-        curve = lambda_curve(drawn.mdp, drawn.critic(), 1 - 1 / grid)
-        met, v = float((drawn.mdp.occupancy**2).sum() / length), drawn.mdp.return_variance
+        problem = member(plan, length, seed)
+        curve = lambda_curve(problem.mdp, problem.critic(), 1 - 1 / grid)
+        met, v = float((problem.mdp.occupancy**2).sum() / length), problem.mdp.return_variance
         for batch in (64, 512, 4096):
             found = float(grid[curve.quality(batch).argmax()])
             formula = (4 * 0.1**2 * length * batch * met / v) ** (1 / 3)

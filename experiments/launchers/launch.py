@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from experiments.launchers.launching import PLACES, Launching, cores
 from experiments.launchers.workers import AttemptResult, Job, Worker, no_storage
 from experiments.runs.inputs import say_changes
-from experiments.runs.repair import whole_row
+from experiments.runs.repair import mend_spec, whole_row
 from experiments.services.claims import LONGEST_WAIT_S, last_sign_of_life
 from experiments.services.store import Shared
 from experiments.specs.exact import AnySpec
@@ -23,7 +23,7 @@ MOST_ATTEMPTS = 3
 """Attempts at a run within one command."""
 
 POLL_S = 0.5
-"""Seconds between looks at a run that another command is at work on."""
+"""Seconds between checks of a run that another command holds."""
 
 
 class Failure(NamedTuple):
@@ -37,36 +37,42 @@ OnDone = Callable[[AnySpec, dict[str, Any]], None]
 
 
 class Executor(Protocol):
-    """Whoever runs specs."""
+    """Something that runs specs."""
 
-    def room(self) -> bool:
-        """Whether another run can be begun."""
+    def has_capacity(self) -> bool:
+        """Whether another run can start."""
         ...
 
-    def give(self, spec: AnySpec) -> None:
-        """Begin a run."""
+    def submit(self, spec: AnySpec) -> None:
+        """Start a run."""
         ...
 
     def busy(self) -> bool:
-        """Whether any run is under way."""
+        """Whether any run is in progress."""
         ...
 
-    def take(self) -> list[tuple[AnySpec, AttemptResult]]:
-        """What has come of runs since the last call, after a short wait if nothing has."""
+    def poll(self) -> list[tuple[AnySpec, AttemptResult]]:
+        """Results since the last call, after a short wait if there are none."""
         ...
 
     def stop(self) -> None:
-        """End everything at once."""
+        """Stop everything immediately."""
         ...
 
 
 def launch(
-    how: Launching, specs: Sequence[AnySpec], runs: Path, study: str, tracking: Tracking | None, on_done: OnDone
+    how: Launching,
+    specs: Sequence[AnySpec],
+    runs: Path,
+    study: str,
+    tracking: Tracking | None,
+    on_done: OnDone,
+    shared: Shared | None = None,
 ) -> list[Failure]:
     """`local_map` on this machine's cores, or the same over a Ray cluster."""
     if how.launcher == "local":
-        return local_map(specs, runs, study, how.at_once or cores(), tracking, on_done)
-    from experiments.launchers.ray.crew import RayExecutor
+        return local_map(specs, runs, study, how.at_once or cores(), tracking, on_done, shared)
+    from experiments.launchers.ray.executor import RayExecutor
 
     plain = Launching(
         **{name: getattr(how, name) for name in PLACES}
@@ -93,23 +99,23 @@ def local_map(
 
 
 def run_all(
-    specs: Sequence[AnySpec], runs: Path, on_done: OnDone, crew_for: Callable[[int], Executor]
+    specs: Sequence[AnySpec], runs: Path, on_done: OnDone, executor_for: Callable[[int], Executor]
 ) -> list[Failure]:
     """Run every unfinished spec.
 
-    A run that diverges is a result. A run whose process dies or raises is tried again, three times in all; the reason
-    stays in its folder as failure.json. A run that another command is at work on is left for last, not run twice.
+    A run that diverges is a result. A run whose process dies or raises is retried, three attempts in all; the reason
+    stays in its folder as failure.json. A run that another command holds is left for last, not run twice.
 
     Args:
         specs: in the order in which they are begun.
         on_done: called in this process with each finished row, those finished earlier included.
-        crew_for: number of runs left -> who runs them; not called if there are none.
+        executor_for: number of runs left -> who runs them; not called if there are none.
 
     Returns:
         Runs that could not be finished.
 
     Raises:
-        OSError: if the disk is full or the folder cannot be written; what is finished stays, give the command again.
+        OSError: if the disk is full or the folder cannot be written; finished runs are kept; re-run the command.
     """
     work, finished = _Work(runs, on_done), []
     for spec in dict.fromkeys(specs):
@@ -117,19 +123,20 @@ def run_all(
         if row is None:
             work.queue.append(spec)
         else:
+            mend_spec(spec, runs / spec.hash)
             finished.append(spec)
             on_done(spec, row)
     say_changes(finished, runs)
     if work.queue:
-        crew = crew_for(len(work.queue))
+        executor = executor_for(len(work.queue))
         try:
-            while work.queue or crew.busy():
-                while crew.room() and (spec_ := work.next()) is not None:
-                    crew.give(spec_)
-                for spec, answer in crew.take():
+            while work.queue or executor.busy():
+                while executor.has_capacity() and (spec_ := work.next()) is not None:
+                    executor.submit(spec_)
+                for spec, answer in executor.poll():
                     work.settle(spec, answer)
         finally:
-            crew.stop()
+            executor.stop()
     return work.failures
 
 
@@ -146,29 +153,29 @@ class LocalExecutor:
             self.stop()
             raise
 
-    def room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether a worker is idle."""
         return any(worker.spec is None for worker in self._workers)
 
-    def give(self, spec: AnySpec) -> None:
-        """To the first idle worker; a dead one's place is taken by a new process."""
+    def submit(self, spec: AnySpec) -> None:
+        """Give it to the first idle worker; a dead worker is replaced by a new process."""
         place, worker = next((i, worker) for i, worker in enumerate(self._workers) if worker.spec is None)
         if not worker.process.is_alive():
             worker.stop()
             self._workers[place] = worker = Worker(self._job)
-        worker.give(spec)
+        worker.submit(spec)
 
     def busy(self) -> bool:
-        """Whether a worker is at a run."""
+        """Whether a worker is running."""
         return any(worker.spec for worker in self._workers)
 
-    def take(self) -> list[tuple[AnySpec, AttemptResult]]:
-        """Answers, as they come."""
+    def poll(self) -> list[tuple[AnySpec, AttemptResult]]:
+        """Results as they arrive."""
         at_work = {worker.line: worker for worker in self._workers if worker.spec}
         if not at_work:
             time.sleep(POLL_S)
             return []
-        return [at_work[line].take() for line in wait(list(at_work), timeout=POLL_S)]  # type: ignore[index]
+        return [at_work[line].poll() for line in wait(list(at_work), timeout=POLL_S)]  # type: ignore[index]
 
     def stop(self) -> None:
         """End every process."""
@@ -177,7 +184,7 @@ class LocalExecutor:
 
 
 class _Work:
-    """What is left to do, and what came of the rest."""
+    """Runs left to do, and the failures so far."""
 
     def __init__(self, runs: Path, on_done: OnDone) -> None:
         self.runs, self.on_done = runs, on_done
@@ -187,7 +194,7 @@ class _Work:
         self._not_before: dict[str, float] = {}
 
     def next(self) -> AnySpec | None:
-        """The next run whose time has come, taken from the queue."""
+        """Pop the next run that may start."""
         for _ in range(len(self.queue)):
             spec = self.queue.popleft()
             if self._not_before.get(spec.hash, 0.0) <= time.monotonic():
@@ -196,7 +203,7 @@ class _Work:
         return None
 
     def settle(self, spec: AnySpec, answer: AttemptResult) -> None:
-        """Book what came of an attempt.
+        """Record the result of an attempt.
 
         Raises:
             OSError: if the folder of records cannot be written.
@@ -214,11 +221,13 @@ class _Work:
 
     def _leave_for_later(self, spec: AnySpec) -> None:
         if not self._not_before:
-            print(f"run {spec.hash} is being run by another command; waiting for it and others at the end",
+            print(f"run {spec.hash} is being run by another command; it is left for the end",
                   file=sys.stderr)  # fmt: skip
         still = time.time() - last_sign_of_life(self.runs / spec.hash)
         if still > LONGEST_WAIT_S:
-            self.failures.append(Failure(spec, f"another command holds it, without progress for {still / 60:.0f} min"))
+            self.failures.append(
+                Failure(spec, f"another command holds it and has made no progress for {still / 60:.0f} min")
+            )
             return
         self._not_before[spec.hash] = time.monotonic() + POLL_S
         self.queue.append(spec)
@@ -230,5 +239,5 @@ class _Work:
         if self._tries[spec.hash] >= MOST_ATTEMPTS:
             self.failures.append(Failure(spec, answer.reason))
         else:
-            print(f"run {spec.hash}: {answer.reason}; it is tried again", file=sys.stderr)
+            print(f"run {spec.hash}: {answer.reason}; retrying", file=sys.stderr)
             self.queue.append(spec)

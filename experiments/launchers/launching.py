@@ -1,4 +1,4 @@
-"""Where and how many at a time: options of every command that runs a grid. None of it is part of a run."""
+"""Where runs execute and how many at a time: options of every command that runs a grid. They are not part of a run."""
 
 import os
 import re
@@ -30,12 +30,12 @@ class Launching(Frozen):
         None,
         ge=1,
         le=bounds.WORKERS,
-        description="runs at a time, one thread each; by default all cores, with ray all the cluster has room for",
+        description="runs at a time, one thread each; by default one per core, with ray as many as the cluster can hold",
     )
-    address: str = Field("auto", description="of the Ray cluster, HOST:PORT; auto: the one this machine is a node of")
-    cpus_per_run: float = Field(1.0, gt=0, description="CPUs that Ray sets aside for a run")
-    gpus_per_run: float = Field(0.0, ge=0, description="GPUs that Ray sets aside for a run; 0.25: four share one")
-    shard: str = Field("", description="I/N: only the I-th of N parts of the plan, such as 3/16; no tables")
+    address: str = Field("auto", description="Ray cluster as HOST:PORT; auto: the cluster this machine belongs to")
+    cpus_per_run: float = Field(1.0, gt=0, description="CPUs that Ray reserves per run")
+    gpus_per_run: float = Field(0.0, ge=0, description="GPUs that Ray reserves per run; 0.25: four runs share one")
+    shard: str = Field("", description="I/N: run only the I-th of N parts of the plan, such as 3/16; writes no tables")
 
     @field_validator("shard", mode="after")
     @classmethod
@@ -59,7 +59,7 @@ def cores() -> int:
 
 
 def shard_of(text: str) -> Shard:
-    """The part that I/N stands for, the whole if there is no text.
+    """The part named by I/N; everything if the text is empty.
 
     Raises:
         ValueError: if it is none.

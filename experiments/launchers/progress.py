@@ -1,4 +1,4 @@
-"""What a person sees while runs go on: how many are done, what came of the last, and the time left."""
+"""Progress of a grid: runs done, the last result, and the time left."""
 
 import sys
 import time
@@ -11,7 +11,7 @@ from experiments.specs.exact import AnySpec
 
 
 class Progression:
-    """A bar on a terminal; elsewhere (a log, CI) a line now and then."""
+    """A progress bar on a terminal; elsewhere (a log, CI) an occasional line."""
 
     LINE_SECONDS = 15.0
 
@@ -45,13 +45,13 @@ class Progression:
         return f"about {clock(seconds)} left"
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         if self._bar is not None:
             self._bar.stop()
 
 
 class Watch:
-    """A line now and then while trials go on."""
+    """An occasional line of progress while trials run."""
 
     LINE_SECONDS = 15.0
 
@@ -60,7 +60,7 @@ class Watch:
         self.spoke, self.said, self.earlier = self.start, -1, -1
 
     def look(self, done: int) -> None:
-        """Say how many trials are done, and the time left at this pace, if it is time to or all are."""
+        """Print how many trials are done, and the time left at this pace, if it is time to or all are."""
         self.earlier = done if self.earlier < 0 else self.earlier
         now, left = time.monotonic(), self.total - done
         if done in (self.earlier, self.said) or (now - self.spoke < self.LINE_SECONDS and left):

@@ -1,4 +1,4 @@
-"""What a command owes at its end: runs that could not be finished, and finished ones whose records are gone."""
+"""What a command reports at its end: runs that failed, and finished runs whose records are gone."""
 
 import sys
 from collections import Counter
@@ -10,17 +10,17 @@ from experiments.runs.repair import curve_damage, read_row
 from experiments.specs.exact import AnySpec
 
 MOST_NAMED = 8
-"""Runs that a line names one by one."""
+"""Most runs that a line lists by name."""
 
 
 def finished(specs: Iterable[AnySpec], failures: Sequence[Failure]) -> list[AnySpec]:
-    """The runs that came to their end."""
+    """The runs that finished."""
     lost = {spec for spec, _ in failures}
     return [spec for spec in dict.fromkeys(specs) if spec not in lost]
 
 
 def say_gone(ended: Iterable[AnySpec], runs: Path, kept: Collection[str] = ()) -> int:
-    """One line on stderr if records of runs that were said to be finished are gone or damaged; returns their number.
+    """One line on stderr if records of finished runs are missing or damaged; returns their number.
 
     Args:
         ended: those runs.
@@ -31,8 +31,8 @@ def say_gone(ended: Iterable[AnySpec], runs: Path, kept: Collection[str] = ()) -
     if gone:
         more = f" and {len(gone) - MOST_NAMED} more" if len(gone) > MOST_NAMED else ""
         print(
-            f"missing: {len(gone)} finished runs are no longer whole in {runs}: {', '.join(gone[:MOST_NAMED])}{more};"
-            " give the command again to make them anew",
+            f"missing: {len(gone)} finished runs are now missing or damaged in {runs}: {', '.join(gone[:MOST_NAMED])}{more};"
+            " re-run the command to repeat them",
             file=sys.stderr,
         )
     return len(gone)
@@ -54,10 +54,10 @@ def say_failures(failures: Sequence[Failure], label: Callable[[AnySpec], str]) -
     for spec, reason in failures[:MOST_LINES]:
         print(f"not finished: {label(spec)}, seed {spec.seed}, run {spec.hash}: {reason}", file=sys.stderr)
     if len(failures) > 1:
-        print(f"{len(failures)} runs are not finished; reasons, and how many runs gave them:", file=sys.stderr)
+        print(f"{len(failures)} runs did not finish; reasons and their counts:", file=sys.stderr)
         for reason, count in Counter(failure.reason for failure in failures).most_common():
             print(f"  {count:>5}  {reason}", file=sys.stderr)
 
 
 MOST_LINES = 20
-"""Runs that are listed one by one."""
+"""Most runs that are listed individually."""

@@ -1,4 +1,4 @@
-"""One process per worker, each watched by itself: losing one costs its own run an attempt and the others nothing."""
+"""One process per worker, watched individually: losing one costs its run an attempt and the others nothing."""
 
 import contextlib
 import errno
@@ -23,23 +23,23 @@ from vapo_core.full_disk import causes, fullness
 
 
 class Job(NamedTuple):
-    """What every run of a command has in common."""
+    """What all runs of a command share."""
 
     runs: Path
     study: str
     tracking: Tracking | None
     shared: Shared | None = None
-    """Where several machines agree on who runs what, and find each other's rows."""
+    """Store through which machines divide runs and find each other's rows."""
 
 
 class AttemptResult(NamedTuple):
-    """What came of one attempt at a run."""
+    """The result of one attempt at a run."""
 
     row: dict[str, Any] | None = None
     busy: bool = False
-    """Another process is at work on this run."""
+    """Another process holds this run."""
     again: bool = False
-    """The cluster went away beneath it: no fault of the run's, so not counted against it."""
+    """The cluster was lost; the attempt does not count against the run."""
     reason: str = ""
     """Why there is no row, in one line."""
     trace: str = ""
@@ -48,7 +48,7 @@ class AttemptResult(NamedTuple):
 
 
 class Worker:
-    """A process and the run it is at."""
+    """A process and its current run."""
 
     def __init__(self, job: Job) -> None:
         context = multiprocessing.get_context("spawn")
@@ -64,14 +64,14 @@ class Worker:
             raise
         there.close()  # so that the line ends when the process does
 
-    def give(self, spec: AnySpec) -> None:
-        """Start a run; a process that has died meanwhile shows when its answer is taken."""
+    def submit(self, spec: AnySpec) -> None:
+        """Start a run; a process that has died shows when its result is polled."""
         self.spec = spec
         with contextlib.suppress(OSError):
             self.line.send(spec)
 
-    def take(self) -> tuple[AnySpec, AttemptResult]:
-        """The run it was at and what came of it; call when `line` has something to say."""
+    def poll(self) -> tuple[AnySpec, AttemptResult]:
+        """Its run and the result; call when `line` is ready."""
         spec, self.spec = self.spec, None
         assert spec is not None
         try:
@@ -81,7 +81,7 @@ class Worker:
             return spec, AttemptResult(reason=_farewell(self.process.exitcode or 0))
 
     def stop(self) -> None:
-        """End it at once: what it had not finished is continued next time."""
+        """Stop it immediately; an unfinished run is continued next time."""
         self.line.close()
         self.process.terminate()
         self.process.join(timeout=5)
@@ -91,7 +91,7 @@ class Worker:
 
 
 def serve(line: Connection, job: Job) -> None:
-    """A worker's life: specs come in, answers go out, until the line ends."""
+    """A worker's loop: receive specs, send results, until the connection closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     one_thread()
     while True:
@@ -103,7 +103,7 @@ def serve(line: Connection, job: Job) -> None:
 
 
 def attempt(spec: AnySpec, job: Job) -> AttemptResult:
-    """Run a spec unless another process is at it; whatever goes wrong becomes an answer."""
+    """Run a spec unless another process holds it; any error becomes a result."""
     try:
         if job.shared is None:
             return AttemptResult(row=run_one(spec, job.runs, job.study, job.tracking, wait_s=0))
@@ -149,8 +149,8 @@ def storage_trouble(error: BaseException, runs: Path) -> tuple[int, str] | None:
 
 
 def no_storage(number: int, path: str) -> OSError:
-    """What a command says as it stops because records cannot be written."""
-    return OSError(number, f"{os.strerror(number)}; finished runs are kept, mend it and give the command again", path)
+    """The error with which a command stops because records cannot be written."""
+    return OSError(number, f"{os.strerror(number)}; finished runs are kept; fix it and re-run", path)
 
 
 LOCKED = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -158,7 +158,7 @@ LOCKED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def end_with_parent() -> None:
-    """See that this process ends with its parent, even a killed one: it would race with the command that goes on."""
+    """End this process with its parent, even a killed one: it would race with a re-run command."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -170,9 +170,9 @@ def _end_with_parent() -> None:
 
 
 def _farewell(code: int) -> str:
-    """How a process ended, in words."""
+    """How a process ended, as text."""
     if code >= 0:
-        return f"its process ended with exit code {code}"
+        return f"its process exited with code {code}"
     name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)
     hint = "; out of memory?" if -code == signal.SIGKILL else ""
-    return f"its process was ended by {name}{hint}"
+    return f"its process was killed by {name}{hint}"

@@ -81,7 +81,7 @@ def damage(path: Path, parse: Callable[[str], Any] | None = None) -> str:
     lines, whole = _lines(path), len(readable(path, parse or _point))
     if whole == len(lines) or (whole == len(lines) - 1 and not path.read_bytes().endswith(b"\n")):
         return ""
-    return f"{path}: line {whole + 1} of {len(lines)} cannot be read; what follows the line before is left out"
+    return f"{path}: line {whole + 1} of {len(lines)} cannot be read; this line and everything after it are ignored"
 
 
 def _lines(path: Path) -> list[str]:

@@ -33,10 +33,12 @@ def from_records(specs: Iterable[AnySpec], runs: Path) -> list[Finished]:
     """Finished runs among these specs, in their order; one whose curve is not whole is none."""
     found = []
     for spec in specs:
-        home = runs / spec.hash
-        row = read_row(home)
-        if row is not None and not curve_damage(spec, row, home):
-            found.append(Finished(row, read_points(home / "metrics.jsonl"), partial(_arrays, home / "probes.jsonl")))
+        run_dir = runs / spec.hash
+        row = read_row(run_dir)
+        if row is not None and not curve_damage(spec, row, run_dir):
+            found.append(
+                Finished(row, read_points(run_dir / "metrics.jsonl"), partial(_arrays, run_dir / "probes.jsonl"))
+            )
     return found
 
 
@@ -66,7 +68,7 @@ def collect(specs: Iterable[AnySpec], runs: Path, out: Path) -> int:
 
 
 def write_tables(finished: Sequence[Finished], out: Path) -> int:
-    """The tables, each whole or not at all; returns the number of rows."""
+    """The tables, each written atomically; returns the number of rows."""
     _write_parquet(curves_table(finished), out / "curves.parquet")
     with whole_file(out / "probes.parquet") as sink:
         write_arrays(((run.row["spec"], run.arrays()) for run in finished), sink)

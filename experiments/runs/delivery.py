@@ -22,10 +22,10 @@ class Piece(NamedTuple):
     content: bytes
 
 
-def pieces(home: Path) -> Iterator[Piece]:
+def pieces(run_dir: Path) -> Iterator[Piece]:
     """Every file of a run's folder; scratch files and what was set aside as damaged stay."""
-    for path in sorted(home.rglob("*")):
-        name = path.relative_to(home)
+    for path in sorted(run_dir.rglob("*")):
+        name = path.relative_to(run_dir)
         if not path.is_file() or name.name in STAYS or any(_is_scrap(part) for part in name.parts):
             continue
         with path.open("rb") as handle:
@@ -41,8 +41,8 @@ def _is_scrap(name: str) -> bool:
 class Arrival:
     """Takes pieces into a scratch folder beside the final names; call it while the run is claimed."""
 
-    def __init__(self, home: Path) -> None:
-        self._home, self._scratch = home, home / ".arriving"
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir, self._scratch = run_dir, run_dir / ".arriving"
         shutil.rmtree(self._scratch, ignore_errors=True)
         self._scratch.mkdir(parents=True)
 
@@ -54,7 +54,7 @@ class Arrival:
         """
         path = self._scratch / piece.name
         if not path.resolve().is_relative_to(self._scratch.resolve()):
-            raise ValueError(f"a run's folder has no file {piece.name!r}")
+            raise ValueError(f"not a file of a run's folder: {piece.name!r}")
         path.parent.mkdir(parents=True, exist_ok=True)
         with naming(path), path.open("ab") as handle:
             handle.write(piece.content)
@@ -63,9 +63,9 @@ class Arrival:
         """Give everything its name, row.json last; what an earlier attempt left here is replaced."""
         names = sorted((path.name for path in self._scratch.iterdir()), key=lambda name: name == "row.json")
         for name in names:
-            target = self._home / name
+            target = self._run_dir / name
             if target.is_dir():
                 shutil.rmtree(target)
             (self._scratch / name).replace(target)
         self._scratch.rmdir()
-        (self._home / "failure.json").unlink(missing_ok=True)
+        (self._run_dir / "failure.json").unlink(missing_ok=True)

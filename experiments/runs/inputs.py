@@ -35,13 +35,13 @@ class Change(NamedTuple):
 
 def record_inputs(spec: AnySpec, runs: Path) -> None:
     """Write down what a run is about to read; a checkpoint made of other content is set aside, said in one line."""
-    home, now = runs / spec.hash, _outside(spec, runs)
-    changed, checkpoint = changes(spec, runs), home / "checkpoint"
+    run_dir, now = runs / spec.hash, _outside(spec, runs)
+    changed, checkpoint = changes(spec, runs), run_dir / "checkpoint"
     if changed and checkpoint.exists():
-        set_aside(checkpoint, f"{changed[0]} since it was written", "the run starts again")
+        set_aside(checkpoint, f"{changed[0]} since it was written", "the run restarts")
     if now:
         content = {field: {"path": path, "files": files} for (field, path), files in now.items()}
-        write_whole(home / NAME, json.dumps(content, indent=2))
+        write_whole(run_dir / NAME, json.dumps(content, indent=2))
 
 
 def changes(spec: AnySpec, runs: Path) -> list[Change]:
@@ -63,7 +63,7 @@ def say_changes(finished: Sequence[AnySpec], runs: Path) -> None:
         first, more = names[0], len(names) - 1
         others = f" and {more} more runs" if more else ""
         print(
-            f"warning: {change} since run {first}{others} read it; results there are of the earlier content,"
+            f"warning: {change} since run {first}{others} read it; its results used the earlier content;"
             f" remove {runs / first}{' and the others' if more else ''} to run again",
             file=sys.stderr,
         )

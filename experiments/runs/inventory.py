@@ -20,7 +20,7 @@ NAME = re.compile(r"[0-9a-f]{16}")
 class RunFolder(NamedTuple):
     """One run's folder."""
 
-    home: Path
+    run_dir: Path
     spec: AnySpec
     row: dict[str, Any] | None
     """None while it is not finished."""
@@ -43,13 +43,13 @@ class RunFolder(NamedTuple):
         """finished, diverged, unfinished, or damaged."""
         if self.row is not None:
             return str(self.row["state"])
-        return "damaged" if self.damage and (self.home / "row.json").exists() else "unfinished"
+        return "damaged" if self.damage and (self.run_dir / "row.json").exists() else "unfinished"
 
 
 class Unknown(NamedTuple):
     """A run's folder that does not say what was run in it."""
 
-    home: Path
+    run_dir: Path
     state: Literal["damaged", "newer"]
     damage: str
     """What is wrong with its spec, in a line that names the file."""
@@ -63,8 +63,8 @@ def listing(runs: Path) -> list[RunFolder | Unknown]:
     """
     if not runs.is_dir():
         raise FileNotFoundError(f"no folder {runs}")
-    homes = sorted((path for path in runs.iterdir() if _is_run(path)), key=_began, reverse=True)
-    return [_entry(home) for home in homes]
+    run_dirs = sorted((path for path in runs.iterdir() if _is_run(path)), key=_began, reverse=True)
+    return [_entry(run_dir) for run_dir in run_dirs]
 
 
 def entries(runs: Path) -> list[RunFolder]:
@@ -95,45 +95,48 @@ def find(runs: Path, name: str) -> RunFolder:
     """
     if not runs.is_dir():
         raise FileNotFoundError(f"no folder {runs}")
-    homes = [path for path in runs.iterdir() if path.name.startswith(name) and _is_run(path)]
-    if len(homes) != 1:
-        what = "no run" if not homes else f"{len(homes)} runs"
+    run_dirs = [path for path in runs.iterdir() if path.name.startswith(name) and _is_run(path)]
+    if len(run_dirs) != 1:
+        what = "no run" if not run_dirs else f"{len(run_dirs)} runs"
         raise ValueError(f"{what} in {runs} begin with {name!r}; `vapo ls` shows all")
-    entry = _entry(homes[0])
+    entry = _entry(run_dirs[0])
     if isinstance(entry, Unknown):
         raise ValueError(entry.damage)
     say_damage([entry])
     return entry
 
 
-def _is_run(home: Path) -> bool:
+def _is_run(run_dir: Path) -> bool:
     """Whether a folder holds a run that has got as far as its spec, or anything that calls itself one."""
-    if not home.is_dir():
+    if not run_dir.is_dir():
         return False
-    return (home / "spec.json").exists() or (bool(NAME.fullmatch(home.name)) and (home / "row.json").exists())
+    return (run_dir / "spec.json").exists() or (bool(NAME.fullmatch(run_dir.name)) and (run_dir / "row.json").exists())
 
 
-def _began(home: Path) -> float:
-    path = home / "spec.json"
-    return (path if path.exists() else home).stat().st_mtime
+def _began(run_dir: Path) -> float:
+    path = run_dir / "spec.json"
+    return (path if path.exists() else run_dir).stat().st_mtime
 
 
-def _entry(home: Path) -> RunFolder | Unknown:
+def _entry(run_dir: Path) -> RunFolder | Unknown:
     try:
-        spec = _spec(home / "spec.json")
+        spec = _spec(run_dir / "spec.json")
     except (ValueError, OSError) as error:
-        return Unknown(home, "newer" if _is_newer(error) else "damaged", _in_words(error))
-    if spec.hash != home.name:
+        return Unknown(run_dir, "newer" if _is_newer(error) else "damaged", _in_words(error))
+    if spec.hash != run_dir.name:
         return RunFolder(
-            home, spec, None, f"{home / 'spec.json'}: it is of run {spec.hash}, its folder says {home.name}"
+            run_dir,
+            spec,
+            None,
+            f"{run_dir / 'spec.json'}: it belongs to run {spec.hash}, but its folder is named {run_dir.name}",
         )
     try:
-        row = checked_row(home)
+        row = checked_row(run_dir)
     except (ValueError, OSError) as error:
-        return RunFolder(home, spec, None, _in_words(error))
+        return RunFolder(run_dir, spec, None, _in_words(error))
     if row is not None and (row["world"], row["seed"]) != (spec.world, spec.seed):
-        return RunFolder(home, spec, None, f"{home / 'row.json'}: world and seed are not those of spec.json")
-    return RunFolder(home, spec, row)
+        return RunFolder(run_dir, spec, None, f"{run_dir / 'row.json'}: world and seed differ from spec.json")
+    return RunFolder(run_dir, spec, row)
 
 
 def _spec(path: Path) -> AnySpec:

@@ -14,13 +14,13 @@ PATH_DIALS = ("path", "held_out_path")
 """Dials of tasks that are files or folders."""
 
 
-def keep_origin(home: Path) -> None:
+def keep_origin(run_dir: Path) -> None:
     """Record the working directory in a run's folder, the first time it is worked on."""
-    if not (home / "origin.json").exists():
-        write_whole(home / "origin.json", json.dumps({"folder": str(Path.cwd())}, indent=2))
+    if not (run_dir / "origin.json").exists():
+        write_whole(run_dir / "origin.json", json.dumps({"folder": str(Path.cwd())}, indent=2))
 
 
-def places(home: Path) -> list[Path]:
+def places(run_dir: Path) -> list[Path]:
     """Folders in which a run's relative paths are looked for, in this order.
 
     First where it was started: a file of the same name elsewhere may be another one. Of a run that does not say, the working
@@ -29,35 +29,35 @@ def places(home: Path) -> list[Path]:
     Raises:
         ValueError: if the record cannot be read.
     """
-    record = home / "origin.json"
+    record = run_dir / "origin.json"
     if not record.is_file():
-        return [Path.cwd(), home.resolve().parent.parent]
+        return [Path.cwd(), run_dir.resolve().parent.parent]
     with reading(record):
         return [Path(json.loads(record.read_text(encoding="utf-8"))["folder"]), Path.cwd()]
 
 
-def located(spec: RunSpec, home: Path) -> RunSpec:
+def located(spec: RunSpec, run_dir: Path) -> RunSpec:
     """A spec by which its run can be built from any working directory; never hash it.
 
-    Args: home, the run's folder.
+    Args: run_dir, the run's folder.
 
     Raises:
         ValueError: if a file or folder with the task's data is in none of `places`.
     """
-    dials = located_dials(spec.task.dials, home)
-    check_found(dials, home)
+    dials = located_dials(spec.task.dials, run_dir)
+    check_found(dials, run_dir)
     base = {"model": spec.base.model, "critic": spec.base.critic}
-    here = {name: value if value in (*BASE_SIZES, "policy") else _found(value, home) for name, value in base.items()}
+    here = {name: value if value in (*BASE_SIZES, "policy") else _found(value, run_dir) for name, value in base.items()}
     task = TaskSpec(name=spec.task.name, dials=dials)
     return spec.model_copy(update={"task": task, "base": spec.base.model_copy(update=here)})
 
 
-def located_dials(dials: Mapping[str, Any], home: Path) -> dict[str, Any]:
+def located_dials(dials: Mapping[str, Any], run_dir: Path) -> dict[str, Any]:
     """Dials with paths that lead to the run's data from here; as given where there are none."""
-    return {name: _found(value, home) if name in PATH_DIALS else value for name, value in dials.items()}
+    return {name: _found(value, run_dir) if name in PATH_DIALS else value for name, value in dials.items()}
 
 
-def check_found(dials: Mapping[str, Any], home: Path) -> None:
+def check_found(dials: Mapping[str, Any], run_dir: Path) -> None:
     """Refuse a relative path of dials that leads nowhere.
 
     Raises:
@@ -66,16 +66,16 @@ def check_found(dials: Mapping[str, Any], home: Path) -> None:
     for name in PATH_DIALS:
         value = dials.get(name, "")
         if value and not Path(value).is_absolute() and not Path(value).exists():
-            first, second = places(home)
+            first, second = places(run_dir)
             others = "" if first == second else f" nor in {second}"
             raise ValueError(
                 f"dials.{name} = {value!r}: no such file or folder in {first}{others}; give an absolute path"
             )
 
 
-def _found(value: str, home: Path) -> str:
+def _found(value: str, run_dir: Path) -> str:
     """A path as given where that leads to it, or to nothing; else the absolute one in the first place that has it."""
     if not value or Path(value).is_absolute():
         return value
-    first = next((place for place in places(home) if (place / value).exists()), Path.cwd())
+    first = next((place for place in places(run_dir) if (place / value).exists()), Path.cwd())
     return value if first == Path.cwd() else str(first / value)

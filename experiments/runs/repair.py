@@ -1,4 +1,4 @@
-"""What a crash, a full disk or a hand may leave of a run's records, and what is still good of it."""
+"""What a crash, a full disk or an edit may have done to a run's records, and what is still usable."""
 
 import json
 import sys
@@ -26,31 +26,31 @@ MEANS = ("tokens", "mean_length")
 """Whichever of these a row has are numbers, nan where there was nothing to count."""
 
 
-def read_row(home: Path) -> dict[str, Any] | None:
+def read_row(run_dir: Path) -> dict[str, Any] | None:
     """The row in a run's folder, or None if there is none or it makes no sense.
 
     Raises:
         OSError: if the system refuses to read it, which says nothing about what it holds.
     """
     try:
-        return checked_row(home)
+        return checked_row(run_dir)
     except Unreadable:
         return None
 
 
-def checked_row(home: Path) -> dict[str, Any] | None:
+def checked_row(run_dir: Path) -> dict[str, Any] | None:
     """The row in a run's folder, or None if there is none.
 
     Raises:
         Unreadable: naming the file, if it makes no sense or is another run's.
         OSError: if the system refuses to read it.
     """
-    path = home / "row.json"
+    path = run_dir / "row.json"
     if not path.exists():
         return None
     row = read_object(path)
-    with reading(path, "no row of a run"):
-        _check(row, home.name)
+    with reading(path, "not a run's row"):
+        _check(row, run_dir.name)
     return row
 
 
@@ -84,7 +84,7 @@ def _once_each(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is there twice")
+        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} appears twice")
     return content
 
 
@@ -95,7 +95,7 @@ def _check(row: Mapping[str, Any], name: str) -> None:
     if lacking:
         raise ValueError(f"without {lacking[0]!r}")
     if row["spec"] != name:
-        raise ValueError(f"it is of run {str(row['spec'])[:40]}")
+        raise ValueError(f"it belongs to run {str(row['spec'])[:40]}")
     if row["state"] not in STATES:
         raise ValueError(f"state = {str(row['state'])[:40]!r}, allowed: {', '.join(STATES)}")
     wrong = [field for field in NUMBERS if field in row and not is_finite(row[field])]
@@ -112,37 +112,40 @@ WHOLE = ("seed", "steps")
 """Whichever of these a row has are whole numbers."""
 
 
-def whole_row(spec: AnySpec, home: Path) -> dict[str, Any] | None:
-    """The row of a finished run whose curve is whole as well; a spec.json that cannot be read is written again."""
-    row = read_row(home)
-    if row is None or curve_damage(spec, row, home):
-        return None
-    path = home / "spec.json"
-    if not _is_of(spec, path):
-        if path.is_dir():
-            set_aside(path, "not a file", "the spec is written again")
-        write_whole(path, spec.model_dump_json(indent=2))
-        print(f"warning: {path} could not be read, or was another run's; written again", file=sys.stderr)
-    return row
+def whole_row(spec: AnySpec, run_dir: Path) -> dict[str, Any] | None:
+    """The row of a finished run whose curve is whole as well, or None."""
+    row = read_row(run_dir)
+    return None if row is None or curve_damage(spec, row, run_dir) else row
 
 
-def clear_damage(spec: AnySpec, home: Path) -> None:
+def mend_spec(spec: AnySpec, run_dir: Path) -> None:
+    """Write the spec.json of a finished run again if it cannot be read or is another run's; says so in one line."""
+    path = run_dir / "spec.json"
+    if _is_of(spec, path):
+        return
+    if path.is_dir():
+        set_aside(path, "not a file", "the spec is rewritten")
+    write_whole(path, spec.model_dump_json(indent=2))
+    print(f"warning: {path} could not be read or belonged to another run; rewritten", file=sys.stderr)
+
+
+def clear_damage(spec: AnySpec, run_dir: Path) -> None:
     """Set aside a row that cannot be read, or whose curve is not whole; call it while the run is claimed."""
-    path, row = home / "row.json", read_row(home)
+    path, row = run_dir / "row.json", read_row(run_dir)
     if path.exists() and row is None:
-        set_aside(path, "it cannot be read", "the run is made again")
-    elif row is not None and (damage := curve_damage(spec, row, home)):
-        set_aside(path, f"metrics.jsonl {damage}", "the run is made again")
+        set_aside(path, "it cannot be read", "the run is repeated")
+    elif row is not None and (damage := curve_damage(spec, row, run_dir)):
+        set_aside(path, f"metrics.jsonl {damage}", "the run is repeated")
 
 
-def curve_damage(spec: AnySpec, row: dict[str, Any], home: Path) -> str:
+def curve_damage(spec: AnySpec, row: dict[str, Any], run_dir: Path) -> str:
     """What is wrong with the curve of a run that has a row; "" if nothing is."""
     if row["state"] != "finished":
-        return "" if (home / "metrics.jsonl").exists() else "is missing"
-    arrays = home / "probes.jsonl"
+        return "" if (run_dir / "metrics.jsonl").exists() else "is missing"
+    arrays = run_dir / "probes.jsonl"
     if isinstance(spec, ExactSpec) and not (arrays.is_file() and arrays.stat().st_size):
-        return "has no arrays beside it"
-    return points_damage(spec, read_points(home / "metrics.jsonl"), spec.steps)
+        return "lacks its arrays"
+    return points_damage(spec, read_points(run_dir / "metrics.jsonl"), spec.steps)
 
 
 def points_damage(spec: AnySpec, points: Points, through: int) -> str:

@@ -14,13 +14,14 @@ import numpy as np
 
 from experiments.records.arrays import ProbeLines
 from experiments.records.points import JsonLines, Logger, Memory, read_points
+from experiments.runs.exact_run import describe_exact, run_exact
 from experiments.runs.inputs import record_inputs, say_changes
 from experiments.runs.milestones import milestones
 from experiments.runs.model_card import write_cards
 from experiments.runs.origin import keep_origin, located
-from experiments.runs.repair import clear_damage, curve_damage, points_damage, read_row, whole_row
+from experiments.runs.repair import clear_damage, curve_damage, mend_spec, points_damage, read_row, whole_row
 from experiments.services.claims import LONGEST_WAIT_S, claimed
-from experiments.specs.exact import AnySpec, ExactSpec, describe_exact, run_exact
+from experiments.specs.exact import AnySpec, ExactSpec
 from experiments.specs.spec import SCORES, RunSpec
 from experiments.tracking.mlflow_run import MLflowRun, Tracking
 from vapo_core.files import clear_scratch, dispensable, set_aside, write_whole
@@ -57,49 +58,50 @@ def run_one(
 ) -> dict[str, Any]:
     """Run a spec unless it is finished, continuing from its checkpoint if there is one.
 
-    What is damaged of an earlier attempt is set aside, said in one line, and made again.
+    Damaged files of an earlier attempt are set aside with one warning and made again.
 
     Args:
         spec: what to run.
         runs: folder of all records and caches.
         study: name recorded with the row.
         tracking: where to write to MLflow, None for records only.
-        wait_s: seconds to wait for another process that is at work on this run.
+        wait_s: seconds to wait for another process that holds this run.
         ranks: the processes that share it, of which this is number 0 and the others `follow`; None for this one alone.
 
     Returns:
         The row of `row.json`.
 
     Raises:
-        Busy: if another process is still at work on it then.
+        Busy: if another process still holds it then.
     """
-    home = runs / spec.hash
-    with claimed(home, wait_s):
-        clear_scratch(home)
-        clear_damage(spec, home)
-        row = whole_row(spec, home)
+    run_dir = runs / spec.hash
+    with claimed(run_dir, wait_s):
+        clear_scratch(run_dir)
+        clear_damage(spec, run_dir)
+        row = whole_row(spec, run_dir)
         if row is not None:
+            mend_spec(spec, run_dir)
             say_changes([spec], runs)
             return row
         record_inputs(spec, runs)
-        attempts = _count_attempt(home)
-        write_whole(home / "spec.json", spec.model_dump_json(indent=2))
-        keep_origin(home)
-        mlflow = None if tracking is None else MLflowRun(tracking, spec, tags_of(spec, study), home, attempts > 1)
+        attempts = _count_attempt(run_dir)
+        write_whole(run_dir / "spec.json", spec.model_dump_json(indent=2))
+        keep_origin(run_dir)
+        mlflow = None if tracking is None else MLflowRun(tracking, spec, tags_of(spec, study), run_dir, attempts > 1)
         try:
-            outcome = _outcome(spec, runs, home, mlflow, ranks)
+            outcome = _outcome(spec, runs, run_dir, mlflow, ranks)
         except BaseException:
             if mlflow is not None:
                 mlflow.abandon()
             raise
         row = {**describe(spec, study), **outcome, "attempts": attempts, "git_commit": git_commit()}
-        if lost := curve_damage(spec, row, home):
-            raise FileNotFoundError(f"{home / 'metrics.jsonl'} {lost}: it was there while the run went on")
+        if lost := curve_damage(spec, row, run_dir):
+            raise FileNotFoundError(f"{run_dir / 'metrics.jsonl'} {lost}: it disappeared during the run")
         if isinstance(spec, RunSpec):
-            with dispensable("the model card", home / "checkpoint"):
-                write_cards(home / "checkpoint", spec, row)
-        write_whole(home / "row.json", json.dumps(row, indent=2))
-        (home / "failure.json").unlink(missing_ok=True)
+            with dispensable("the model card", run_dir / "checkpoint"):
+                write_cards(run_dir / "checkpoint", spec, row)
+        write_whole(run_dir / "row.json", json.dumps(row, indent=2))
+        (run_dir / "failure.json").unlink(missing_ok=True)
         if mlflow is not None:
             mlflow.finish(row)
         return row
@@ -129,34 +131,34 @@ def follow(spec: RunSpec, runs: Path, ranks: Any) -> None:
         trainer.run(lambda step, metrics: None, checkpoint, CHECKPOINT_EVERY[spec.world])
 
 
-def _outcome(spec: AnySpec, runs: Path, home: Path, mlflow: MLflowRun | None, ranks: Any) -> dict[str, Any]:
+def _outcome(spec: AnySpec, runs: Path, run_dir: Path, mlflow: MLflowRun | None, ranks: Any) -> dict[str, Any]:
     """What a run adds to its description."""
     if isinstance(spec, ExactSpec):
-        return run_exact(spec, home, mlflow)
-    return _train(spec, runs, home, mlflow, ranks)
+        return run_exact(spec, run_dir, mlflow)
+    return _train(spec, runs, run_dir, mlflow, ranks)
 
 
-def _train(spec: RunSpec, runs: Path, home: Path, mlflow: MLflowRun | None, ranks: Any) -> dict[str, Any]:
+def _train(spec: RunSpec, runs: Path, run_dir: Path, mlflow: MLflowRun | None, ranks: Any) -> dict[str, Any]:
     """Train, writing points as they come; a divergence is an outcome like any other."""
     from vapo_core.distributed.ranks import Single
     from vapo_core.training.update import Diverged
 
     ranks = ranks or Single()
     ranks.first(lambda: "go")
-    (trainer, done), started = _start(spec, runs, home, ranks), time.perf_counter()
+    (trainer, done), started = _start(spec, runs, run_dir, ranks), time.perf_counter()
     ranks.first(lambda: done)
     memory = Memory()
-    record = JsonLines(home / "metrics.jsonl", keep_through=done)
-    memory.points[:] = read_points(home / "metrics.jsonl")
+    record = JsonLines(run_dir / "metrics.jsonl", keep_through=done)
+    memory.points[:] = read_points(run_dir / "metrics.jsonl")
     log = Tee([memory, record])
-    trainer.keep_arrays = ProbeLines(home / "probes.jsonl", keep_through=done).write
+    trainer.keep_arrays = ProbeLines(run_dir / "probes.jsonl", keep_through=done).write
     if mlflow is not None:
         for step, metrics in memory.points:
             mlflow.write(step, metrics)
         log.loggers.append(mlflow)
     state, reason = "finished", ""
     try:
-        trainer.run(log.write, home / "checkpoint", CHECKPOINT_EVERY[spec.world])
+        trainer.run(log.write, run_dir / "checkpoint", CHECKPOINT_EVERY[spec.world])
     except Diverged as error:
         state, reason = "diverged", str(error)
     finally:
@@ -175,14 +177,14 @@ def _train(spec: RunSpec, runs: Path, home: Path, mlflow: MLflowRun | None, rank
     }
 
 
-def _start(spec: RunSpec, runs: Path, home: Path, ranks: Any) -> tuple[Any, int]:
+def _start(spec: RunSpec, runs: Path, run_dir: Path, ranks: Any) -> tuple[Any, int]:
     """A trainer and the last step whose points are kept: at the checkpoint if there is a good one, else before step 0."""
-    trainer, checkpoint = build_trainer(spec, runs, ranks), home / "checkpoint"
+    trainer, checkpoint = build_trainer(spec, runs, ranks), run_dir / "checkpoint"
     if not checkpoint.exists():
         return trainer, -1
     try:
         done = trainer.resume(checkpoint).step
-        damage = points_damage(spec, read_points(home / "metrics.jsonl"), done)
+        damage = points_damage(spec, read_points(run_dir / "metrics.jsonl"), done)
     except MemoryError:
         raise
     except Exception as error:  # whatever a reader of damaged bytes may raise
@@ -191,7 +193,7 @@ def _start(spec: RunSpec, runs: Path, home: Path, ranks: Any) -> tuple[Any, int]
         if not damage:
             return trainer, done
         damage = f"metrics.jsonl {damage}"
-    set_aside(checkpoint, damage, "the run starts again")
+    set_aside(checkpoint, damage, "the run restarts")
     return build_trainer(spec, runs, ranks), -1
 
 
@@ -296,9 +298,9 @@ CHECKPOINT_EVERY = {"walk": 0, "lm": 10}
 """RL steps between checkpoints; a walk run is over in seconds and starts again instead."""
 
 
-def _count_attempt(home: Path) -> int:
+def _count_attempt(run_dir: Path) -> int:
     """How often this run was begun, this time included."""
-    path = home / "attempts"
+    path = run_dir / "attempts"
     text = path.read_text(errors="replace").strip() if path.exists() else ""
     number = int(text) + 1 if text.isdecimal() else 1
     write_whole(path, str(number))

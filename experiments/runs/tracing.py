@@ -28,30 +28,30 @@ def recover(entry: RunFolder, step: int | None) -> Recovered:
     Raises:
         ValueError: if the checkpoint cannot be read, or the run diverges on the way.
     """
-    if step is None and (entry.home / "checkpoint").exists():
+    if step is None and (entry.run_dir / "checkpoint").exists():
         return _load(entry)
     return _train_again(entry, entry.trained.steps if step is None else step)
 
 
 def _load(entry: RunFolder) -> Recovered:
-    checkpoint = entry.home / "checkpoint"
-    trainer = build_trainer(entry.trained, entry.home.parent)
+    checkpoint = entry.run_dir / "checkpoint"
+    trainer = build_trainer(entry.trained, entry.run_dir.parent)
     try:
         return Recovered(trainer, trainer.resume(checkpoint).step)
     except MemoryError:
         raise
     except Exception as error:  # whatever a reader of damaged bytes may raise
-        reason = f"cannot be read ({reason_of(error)}); --step trains the run again"
+        reason = f"cannot be read ({reason_of(error)}); use --step to retrain the run"
         raise ValueError(f"{checkpoint}: {reason}") from None
 
 
 def _train_again(entry: RunFolder, step: int) -> Recovered:
     from vapo_core.training.update import Diverged
 
-    spec = located(entry.trained, entry.home).model_copy(update={"probes": {}})  # probes only read
+    spec = located(entry.trained, entry.run_dir).model_copy(update={"probes": {}})  # probes only read
     kept = "a walk run keeps no checkpoint" if entry.spec.world == "walk" else "no checkpoint at that step is kept"
-    print(f"training {step} of {spec.steps} steps again from the spec: {kept}")
-    trainer = build_trainer(spec, entry.home.parent)
+    print(f"training {step} of {spec.steps} steps from the spec: {kept}")
+    trainer = build_trainer(spec, entry.run_dir.parent)
     trainer.steps = step  # the schedules stay those of the whole run
     points: list[tuple[int, dict[str, float]]] = []
 
@@ -62,7 +62,7 @@ def _train_again(entry: RunFolder, step: int) -> Recovered:
         trainer.run(keep)
     except Diverged as error:
         raise ValueError(
-            f"run {entry.spec.hash} diverges before step {step}: {error}; --step takes an earlier one"
+            f"run {entry.spec.hash} diverges before step {step}: {error}; choose an earlier --step"
         ) from None
     if step == spec.steps and entry.row:
         _compare(score(entry.trained, points, "finished")["last"], entry.row)
@@ -74,7 +74,7 @@ def _compare(last: float, row: Mapping[str, Any]) -> None:
     if abs(last - row["last"]) > 1e-6:
         print(
             f"warning: {row['metric']} ends at {last:.6f} this time, at {row['last']:.6f} in the record:"
-            " the code or its libraries differ",
+            " the code or its libraries have changed",
             file=sys.stderr,
         )
 

@@ -19,31 +19,31 @@ class Elsewhere(Busy):
 
 
 @contextmanager
-def claimed(home: Path, wait_s: float = LONGEST_WAIT_S) -> Iterator[None]:
+def claimed(run_dir: Path, wait_s: float = LONGEST_WAIT_S) -> Iterator[None]:
     """Hold a run's folder, made if need be, while the block runs.
 
     Args:
-        home: the run's folder.
+        run_dir: the run's folder.
         wait_s: seconds to wait for another process that holds it.
 
     Raises:
         Busy: if it is still held then.
     """
-    home.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(home / "lock")
+    run_dir.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run_dir / "lock")
     try:
         lock.acquire(timeout=wait_s)
     except Timeout:
-        raise Busy(f"run {home.name} is being run by another process") from None
+        raise Busy(f"run {run_dir.name} is being run by another process") from None
     try:
         yield
     finally:
         lock.release()
 
 
-def last_sign_of_life(home: Path) -> float:
+def last_sign_of_life(run_dir: Path) -> float:
     """When anything in a run's folder last changed, in seconds since the epoch; 0 if there is no such folder."""
     try:
-        return max((path.stat().st_mtime for path in home.iterdir()), default=home.stat().st_mtime)
+        return max((path.stat().st_mtime for path in run_dir.iterdir()), default=run_dir.stat().st_mtime)
     except OSError:
         return 0.0

@@ -1,4 +1,4 @@
-"""Wait for a database that is away: a server that is started anew costs time and one line, nothing else."""
+"""Wait for an unavailable database: a server restart costs time and one printed line, nothing else."""
 
 import logging
 import random
@@ -19,7 +19,7 @@ for name in ("psycopg", "sqlalchemy.pool"):  # they too tell of a connection tha
     logging.getLogger(name).setLevel(logging.CRITICAL)
 
 SAID_S = 120.0
-"""Seconds in which a trouble that many processes share is said once."""
+"""Seconds in which a trouble that many processes share is reported once."""
 
 LOST = ("OperationalError", "InterfaceError", "AdminShutdown", "DisconnectionError")
 """Classes of SQLAlchemy and psycopg that a lost connection raises."""
@@ -34,7 +34,7 @@ def retry_with_backoff(action: Callable[[], Result], patience_s: float, marker: 
     Args:
         action: done anew as a whole, so what it writes must stand being written twice.
         patience_s: seconds after which the error is raised.
-        marker: file shared by the processes among which the trouble is said once.
+        marker: file shared by the processes among which the trouble is reported once.
         what: the line's beginning, such as `the sweep's database`.
     """
     pause, end = 0.25, time.monotonic() + patience_s
@@ -44,7 +44,7 @@ def retry_with_backoff(action: Callable[[], Result], patience_s: float, marker: 
         except Exception as error:
             if not is_lost(error) or time.monotonic() > end:
                 raise
-            say_once(f"{what} is away ({reason_of(error)}); trying again for up to {patience_s:.0f} s", marker)
+            say_once(f"{what} is unavailable ({reason_of(error)}); retrying for up to {patience_s:.0f} s", marker)
             time.sleep(pause * random.uniform(0.5, 1.5))  # so that many do not come back at once
             pause = min(2 * pause, 8.0)
 

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP end a command alike: what is under way is closed in order, and one line is said."""
+"""Ctrl-C, SIGTERM and SIGHUP end a command alike: work in progress is closed in order, and one line is printed."""
 
 import os
 import signal
@@ -64,7 +64,7 @@ def stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def say_stopped(stop: KeyboardInterrupt, further: str = "give the same command again to go on") -> int:
+def say_stopped(stop: KeyboardInterrupt, further: str = "re-run the command to resume") -> int:
     """One line; returns the exit code."""
     start = "\n" if sys.stderr.isatty() else ""  # a terminal has just shown ^C
     print(f"{start}stopped; {further}", file=sys.stderr)

@@ -14,7 +14,7 @@ from experiments.services.heartbeat import alive, is_alive
 from experiments.services.retry import retry_with_backoff
 
 PATIENCE_S = 600.0
-"""Seconds that a sweep waits for a database that is away: without it nothing can go on."""
+"""Seconds that a sweep waits for an unavailable database: nothing can continue without it."""
 
 Result = TypeVar("Result")
 
@@ -43,7 +43,7 @@ class Store(Protocol):
         ...
 
     def retry_with_backoff(self, action: Callable[[], Result]) -> Result:
-        """Do it, waiting for a store that is away."""
+        """Do it, waiting for an unavailable store."""
         ...
 
     def rows(self) -> Database | None:
@@ -91,7 +91,7 @@ class Shared(NamedTuple):
 
     database: Database
     marker: Path
-    """Beside this machine's outcome: among processes here an outage is said once."""
+    """Beside this machine's outcome: among processes here an outage is reported once."""
 
     def name(self) -> str:
         """Without user and password."""

@@ -26,7 +26,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     with path.open("rb") as handle:
         content = handle.read(LARGEST + 1)
     if len(content) > LARGEST:
-        raise ValueError(f"{path}: larger than {LARGEST} bytes, which no file of options is")
+        raise ValueError(f"{path}: larger than {LARGEST} bytes, too large for an options file")
     with reading(path, "not YAML in UTF-8"):
         loader = _Loader(content.decode("utf-8-sig"))
         node = loader.get_single_node()
@@ -37,7 +37,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: expected a mapping of options, got {_kind(options)}")
     wrong = [key for key in options if not isinstance(key, str)]
     if wrong:
-        raise ValueError(f"{path}: no option is called {wrong[0]!r}: names are text")
+        raise ValueError(f"{path}: option name {wrong[0]!r} is not text")
     return options
 
 
@@ -57,7 +57,7 @@ def _check(path: Path, top: yaml.Node | None) -> None:
 
     with reading(path, "not YAML in UTF-8"):
         if top is not None and size(top) > MOST_VALUES:
-            raise Unreadable(f"{path}: its aliases stand for more than {MOST_VALUES} values")
+            raise Unreadable(f"{path}: its aliases expand to more than {MOST_VALUES} values")
 
 
 def _parts(path: Path, node: yaml.Node) -> list[yaml.Node]:

@@ -1,19 +1,13 @@
-"""A run of the exact level: one sampled family of problems, measured without training. Torch-free until it runs."""
+"""The spec of an exact-level run: one sampled family of problems, measured without training. Torch-free."""
 
 import json
-import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from experiments.exact_level.plans import AnyPlan, Plan
-from experiments.records.arrays import ProbeLines
-from experiments.records.points import JsonLines, Logger
 from experiments.specs.spec import PROTOCOLS, RunSpec, content_hash
-from vapo_core.files import write_whole
 from vapo_core.settings import Frozen
 
 
@@ -67,59 +61,3 @@ def read_spec(text: str) -> AnySpec:
     content = json.loads(text)
     kind = ExactSpec if isinstance(content, dict) and content.get("world") == "exact" else RunSpec
     return kind.model_validate_json(text)
-
-
-def describe_exact(spec: ExactSpec, study: str) -> dict[str, Any]:
-    """The columns of a row that are known before the run; a plan's fields go by dotted names, tuples as text."""
-    return {
-        "spec": spec.hash,
-        "study": study,
-        "world": spec.world,
-        "task": spec.plan.measure,
-        "recipe": "",
-        "arm": spec.arm,
-        "base": "",
-        "seed": spec.seed,
-        "steps": spec.steps,
-        "protocol": spec.protocol,
-        "metric": "",
-        **{name: _cell(value) for name, value in flat(spec.plan.model_dump()).items() if name != "measure"},
-    }
-
-
-def run_exact(spec: ExactSpec, home: Path, logger: Logger | None) -> dict[str, Any]:
-    """Measure, write the arrays and the scalars; returns what the row adds.
-
-    Args:
-        spec: what to measure.
-        home: the run's folder, held by this process.
-        logger: written to beside the local record, such as MLflow's.
-    """
-    from experiments.exact_level.registry import MEASURES
-
-    started = time.perf_counter()
-    found = MEASURES[spec.plan.measure](spec.plan, spec.seed)
-    finite = {name: value for name, value in found.metrics.items() if np.isfinite(value)}
-    record = JsonLines(home / "metrics.jsonl")
-    record.write(0, finite)
-    record.close()
-    if logger is not None:
-        logger.write(0, finite)
-    write_whole(home / "probes.jsonl", "")
-    lines = ProbeLines(home / "probes.jsonl")
-    for table, columns in found.arrays.items():
-        lines.write(0, f"exact/{table}", columns)
-    return {"state": "finished", "reason": "", "seconds": time.perf_counter() - started}
-
-
-def flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested fields under dotted names."""
-    named: dict[str, Any] = {}
-    for key, value in content.items():
-        named |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return named
-
-
-def _cell(value: Any) -> Any:
-    """What a table's cell can hold."""
-    return json.dumps(value).replace(",", "")[1:-1] if isinstance(value, (tuple, list)) else value

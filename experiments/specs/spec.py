@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from vapo_core import bounds
 from vapo_core.settings import (
+    BASE_SIZES,
     COMPONENTS,
     DEFAULT_EVALUATION,
     DEFAULT_SETTINGS,
@@ -34,6 +35,8 @@ LOG_EVERY: dict[str, int] = {"walk": 3, "lm": 1}
 tracking stays below a tenth of it."""
 MOST_POINTS = 60
 """Logged points per metric of a run among many."""
+BASES = 3
+"""Base initialisations in the language world, nested in the seeds."""
 SCORES: dict[str, str] = {"walk": "val/exact_j", "lm": "val/pass_at_1"}
 """The evaluation metric a world is scored by."""
 
@@ -90,7 +93,9 @@ class RunSpec(Frozen):
             raise ValueError(f"task: {self.task.name!r} belongs to world {TASKS[self.task.name].world!r}")
         check_base(self.task.name, self.base)
         if self.engine != "transformers" and self.world != "lm":
-            raise ValueError(f"engine = {self.engine!r}: world {self.world} samples by itself; it is for world lm")
+            raise ValueError(
+                f"engine = {self.engine!r}: world {self.world} has its own sampler; engines apply to world lm"
+            )
         for name, every in self.probes.items():
             if name not in PROBES:
                 raise ValueError(f"probes: no probe {name!r}{nearest(name, PROBES)}")
@@ -115,6 +120,16 @@ class RunSpec(Frozen):
         usual = RECIPES[self.recipe].variants
         changed = [f"{slot}={name}" for slot, name in self.variants.items() if usual.get(slot) != name]
         return " ".join([arm_label(self.recipe, self.toggles), *changed])
+
+
+def paired_base(base: Base, world: str, seed: int) -> Base:
+    """The base of a seed: its initialisation follows the seed on the walk and is one of `BASES` in the language world.
+
+    A checkpoint has one initialisation and stays as it is.
+    """
+    if base.model not in BASE_SIZES:
+        return base
+    return base.model_copy(update={"init": seed if world == "walk" else seed % BASES})
 
 
 def log_every(world: str, steps: int) -> int:

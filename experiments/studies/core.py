@@ -12,9 +12,8 @@ Preset real, of a pretrained checkpoint on a GPU, has its few runs in `real.py`.
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from experiments.ablations.ablate import BASES
 from experiments.specs.designs import Cell, full_factorial, leave_one_out, with_baselines
-from experiments.specs.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
+from experiments.specs.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every, paired_base
 from vapo_core.settings import (
     CHECKPOINT,
     CHECKPOINT_EVALUATION,
@@ -145,7 +144,7 @@ def run(
         toggles=chosen,
         settings=numbers(world, preset, settings or {}),
         variants={**bundle.variants, **(variants or {})},
-        base=MODEL if preset == "real" else Base(init=seed if world == "walk" else seed % BASES),
+        base=paired_base(MODEL if preset == "real" else Base(), world, seed),
         evaluation=evaluation or EXAM.get(preset, DEFAULT_EVALUATION[world]),
         seed=seed,
         steps=length,

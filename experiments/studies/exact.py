@@ -52,6 +52,6 @@ def on_every_family(plans: Sequence[AnyPlan], preset: str) -> tuple[ExactSpec, .
 
 def theory(preset: str, sampled: Iterable[Result], closed: Iterable[Result]) -> tuple[ExactSpec, ...]:
     """Results shown on sampled problems, one run per family; and those that are the same for all, one run."""
-    drawn = [Theory(measure="theory", result=result) for result in sampled]
+    on_samples = [Theory(measure="theory", result=result) for result in sampled]
     once = tuple(exact_spec(Theory(measure="theory", result=result), seeds(preset)[0]) for result in closed)
-    return (*on_every_family(drawn, preset), *once)
+    return (*on_every_family(on_samples, preset), *once)

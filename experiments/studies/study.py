@@ -17,11 +17,12 @@ from analysis.verdict import real_level
 from analysis.verdict.decisions import Verdict
 from analysis.verdict.verdicts import as_json
 from experiments.cost.study_plan import study_cost
-from experiments.launchers.launch import Failure, launch
+from experiments.launchers.grid import GridResult, run_grid
 from experiments.launchers.launching import Launching, part_of
-from experiments.launchers.progress import Progression
-from experiments.launchers.shortfall import finished, say_failures, say_gone
-from experiments.runs import shelf
+from experiments.launchers.shortfall import say_failures
+from experiments.launchers.workers import Job
+from experiments.runs import committed
+from experiments.runs.outcome_folder import study_folder
 from experiments.runs.run import git_commit
 from experiments.specs.engines import require
 from experiments.specs.exact import AnySpec
@@ -38,32 +39,28 @@ class StudyConfig(Launching, Target):
     """Run studies, judge them and draw their figures: `vapo study h3`, `vapo study h1 h7 --preset full`, `vapo study all`."""
 
     preset: Literal["smoke", "quick", "full", "real"] = Field(
-        "quick", description="seconds, minutes, or hours and for a verdict; real: of a pretrained checkpoint, on a GPU"
+        "quick",
+        description="smoke: seconds; quick: minutes; full: confirmatory, hours; real: a pretrained checkpoint on a GPU",
     )
-    level: Literal["exact", "walk", "lm", "all"] = Field("all", description="only the runs of one world")
-    runs: Path = Field(Path("runs"), description="folder of records, caches and of outcomes but those of preset full")
+    level: Literal["exact", "walk", "lm", "all"] = Field("all", description="run only this level")
+    runs: Path = Field(Path("runs"), description="folder for records, caches, and outcomes of every preset except full")
     results: Path = Field(
-        Path("results"), description="folder of outcomes of preset full; what it holds is not run again"
+        Path("results"), description="folder for outcomes of preset full; runs it already holds are not repeated"
     )
-    dry_run: bool = Field(False, description="show the plan and its cost, run nothing")
-    judge: bool = Field(False, description="run nothing: verdicts and figures from what there is")
+    dry_run: bool = Field(False, description="show the plan and its cost without running it")
+    judge: bool = Field(False, description="run nothing; make verdicts and figures from existing runs")
 
     @model_validator(mode="after")
     def _target_of_real(self) -> Self:
         if self.preset != "real" and chosen(self):
             name, value = next(iter(chosen(self).items()))
-            raise ValueError(f"{name} = {value!r}: it is an option of preset real, this is preset {self.preset}")
+            raise ValueError(f"{name} = {value!r}: this option applies to preset real only, not to {self.preset}")
         return self
 
     @property
     def at_once(self) -> int | None:
         """Runs at a time; on a GPU one unless told otherwise."""
         return 1 if self.preset == "real" and not self.workers and self.launcher == "local" else super().at_once
-
-
-def outcome_folder(stem: str, preset: str, runs: Path, results: Path) -> Path:
-    """Where a study's outcome goes."""
-    return results / stem if preset == "full" else runs / f"study-{stem}-{preset}"
 
 
 def studies_named(names: Sequence[str]) -> list[str]:
@@ -86,26 +83,25 @@ def run_study(stem: str, config: StudyConfig) -> int:
     """
     wanted = [spec for spec in _specs(stem, config) if config.level in ("all", spec.world)]
     specs = part_of(wanted, config.shard)
-    out = outcome_folder(stem, config.preset, config.runs, config.results)
-    kept = {name for folder in shelf.folders(config.results) for name in shelf.finished_specs(folder)}
+    out = study_folder(stem, config.preset, config.runs, config.results)
+    kept = {name for folder in committed.folders(config.results) for name in committed.finished_specs(folder)}
     missing = [spec for spec in specs if spec.hash not in kept]
     print("\n".join(study_cost(stem, config.preset, specs, missing, config.runs, config.at_once)))
     if config.dry_run:
         return 0
     require(config.engine)
     if config.shard and config.judge:
-        raise ValueError("shard: --judge reads all parts, so give it without --shard")
+        raise ValueError("shard: --judge needs all parts; use it without --shard")
     _refuse_another_target(stem, config, out)
     ensure_writable(out)
-    failures = [] if config.judge else _run(stem, missing, config)
-    gone = 0 if config.judge else say_gone(finished(missing, failures), config.runs)
+    grid = GridResult(0, [], 0) if config.judge else _run(stem, missing, config, out)
     if config.shard:
-        print(f"{stem}, part {config.shard}: {len(missing) - len(failures) - gone} of {len(missing)} runs are finished;"
-              " once all parts are, the command without --shard judges")  # fmt: skip
+        print(f"{stem}, part {config.shard}: {grid.finished} of {len(missing)} runs are finished; when all parts are,"
+              " run the command without --shard to judge")  # fmt: skip
     else:
         _publish(stem, config, out)
-    say_failures(failures, lambda spec: spec.arm)
-    return 1 if failures or gone else 0
+    say_failures(grid.failures, lambda spec: spec.arm)
+    return 0 if grid.is_complete else 1
 
 
 def _refuse_another_target(stem: str, config: StudyConfig, out: Path) -> None:
@@ -116,7 +112,7 @@ def _refuse_another_target(stem: str, config: StudyConfig, out: Path) -> None:
     with reading(path):
         earlier = str(json.loads(path.read_text(encoding="utf-8"))["command"])
     if earlier != _command(stem, config):
-        raise ValueError(f"runs: {out} holds the outcome of `{earlier}`; give another --runs to keep both")
+        raise ValueError(f"runs: {out} holds the outcome of `{earlier}`; use another --runs to keep both")
 
 
 def _command(stem: str, config: StudyConfig) -> str:
@@ -125,23 +121,14 @@ def _command(stem: str, config: StudyConfig) -> str:
 
 
 def _specs(stem: str, config: StudyConfig) -> Sequence[AnySpec]:
-    """The study's runs; of preset real on the checkpoint and task that were asked for."""
+    """The study's runs; of preset real on the checkpoint and task requested."""
     listed = find(stem).specs(config.preset)
     return on(config, listed) if config.preset == "real" else listed
 
 
-def _run(stem: str, specs: Sequence[AnySpec], config: StudyConfig) -> list[Failure]:
-    out = outcome_folder(stem, config.preset, config.runs, config.results)
-    earlier = {spec for spec in specs if (config.runs / spec.hash / "row.json").exists()}
+def _run(stem: str, specs: Sequence[AnySpec], config: StudyConfig, out: Path) -> GridResult:
     with tracked(config.runs, stem, {spec.hash: spec.arm for spec in specs}, out) as tracking:
-        bar = Progression(stem, len(specs))
-        try:
-            return launch(
-                config, specs, config.runs, stem, tracking,
-                lambda spec, row: bar.advance(spec, row, spec not in earlier),
-            )  # fmt: skip
-        finally:
-            bar.close()
+        return run_grid(config, specs, Job(config.runs, stem, tracking), stem, lambda spec: spec.arm)
 
 
 def _publish(stem: str, config: StudyConfig, out: Path) -> None:
@@ -149,7 +136,7 @@ def _publish(stem: str, config: StudyConfig, out: Path) -> None:
     specs = list(dict.fromkeys(_specs(stem, config)))
     tables = _tables(stem, specs, config, out)
     if not len(tables.runs):
-        print(f"{stem}: nothing is finished yet, so there is nothing to judge")
+        print(f"{stem}: no run has finished yet, so there is nothing to judge")
         return
     judge = real_level if config.preset == "real" else importlib.import_module(f"analysis.hypotheses.{stem}")
     questions = find(stem).QUESTIONS
@@ -168,17 +155,19 @@ def _publish(stem: str, config: StudyConfig, out: Path) -> None:
 def _tables(stem: str, specs: Sequence[AnySpec], config: StudyConfig, out: Path) -> Tables:
     """Every finished row of these specs; what no other results folder holds is written into `out`."""
     wanted = {spec.hash for spec in specs}
-    others = [folder for folder in shelf.folders(config.results) if folder != out]
-    elsewhere = [shelf.select(load(folder), shelf.finished_specs(folder) & wanted) for folder in others]
-    lent = {name for tables in elsewhere for name in tables.runs["spec"]}
-    mine = [shelf.select(load(out), shelf.finished_specs(out) & wanted)] if shelf.finished_specs(out) else []
-    shelved = {name for tables in mine for name in tables.runs["spec"]}
-    fresh = shelf.from_runs([spec for spec in specs if spec.hash not in lent | shelved], config.runs)
-    own = shelf.concat([*mine, fresh])
-    if not len(own.runs) and not lent:
+    others = [folder for folder in committed.folders(config.results) if folder != out]
+    elsewhere = [committed.select(load(folder), committed.finished_specs(folder) & wanted) for folder in others]
+    shared = {name for tables in elsewhere for name in tables.runs["spec"]}
+    mine = (
+        [committed.select(load(out), committed.finished_specs(out) & wanted)] if committed.finished_specs(out) else []
+    )
+    kept = {name for tables in mine for name in tables.runs["spec"]}
+    fresh = committed.from_runs([spec for spec in specs if spec.hash not in shared | kept], config.runs)
+    own = committed.concat([*mine, fresh])
+    if not len(own.runs) and not shared:
         return own
-    shelf.write(own, out)
-    return shelf.concat([load(out), *elsewhere])
+    committed.write(own, out)
+    return committed.concat([load(out), *elsewhere])
 
 
 def _draw(drawings: dict[str, Any], folder: Path) -> None:
@@ -194,7 +183,7 @@ def _draw(drawings: dict[str, Any], folder: Path) -> None:
 
 
 def _note(stem: str, config: StudyConfig, tables: Tables) -> dict[str, Any]:
-    """How the outcome came about."""
+    """Provenance of the outcome."""
     return {
         "stem": stem,
         "preset": config.preset,
@@ -209,7 +198,7 @@ def _note(stem: str, config: StudyConfig, tables: Tables) -> dict[str, Any]:
 
 
 def _say(found: Sequence[Verdict], out: Path) -> None:
-    """What was decided, then everything else, a row each."""
+    """Print the decisions, then the secondary rows."""
     for row in sorted(found, key=lambda row: not row.primary):
         what = f"-> {row.decision}" if row.primary else f"({row.estimand})"
         print(f"{row.question} {row.level}: {row.effect:.3g} [{row.low:.3g}, {row.high:.3g}] {row.unit}, delta"

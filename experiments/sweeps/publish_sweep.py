@@ -1,4 +1,4 @@
-"""What a sweep leaves for people: its tables, the page, and on the terminal what is recommended."""
+"""What a sweep publishes: tables, the report, and a recommendation on the terminal."""
 
 import sys
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from vapo_core.files import write_whole
 
 
 def publish(studies: Sequence[Search], place: Place, runs: Path, out: Path) -> None:
-    """Tables, figures, the page, and what is recommended on the terminal."""
+    """Tables, figures, the report, and a recommendation on the terminal."""
     retry_with_backoff = store_of(place).retry_with_backoff
     write_whole(out / "sweep.csv", retry_with_backoff(lambda: trial_table(studies, place, runs)).to_csv(index=False))
     write_whole(out / "space.csv", space_table(studies).to_csv(index=False))

@@ -70,7 +70,7 @@ class Record(NamedTuple):
 
     slot: int
     number: int
-    """Optuna's; above the slot's once a dead trial was tried again."""
+    """Optuna's number; larger than the slot's once a failed trial was retried."""
     state: str
     """complete, pruned, or failed (given up after three attempts)."""
     values: dict[str, float]
@@ -91,7 +91,7 @@ def dimensions(
         ValueError: for unknown names, missing or impossible ranges, or settings that do nothing here.
     """
     if not names:
-        raise ValueError("say what to sweep, such as `vapo sweep alpha`, `vapo sweep lambda` or a setting's name")
+        raise ValueError("nothing to sweep: name a setting, as in `vapo sweep alpha` or `vapo sweep lambda`")
     fields = [_field(name) for name in names]
     twice = [name for name, field in zip(names, fields, strict=True) if fields.count(field) > 1]
     if twice:
@@ -132,7 +132,7 @@ def _field(name: str) -> str:
 
 
 def _given(asked: Sequence[Sequence[str]], fields: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Setting -> range that was asked for."""
+    """Setting -> requested range."""
     given = {}
     for words in asked:
         name, low, high = _three([fields[0], *words] if len(words) == 2 and len(fields) == 1 else words)
@@ -148,9 +148,11 @@ def _number(word: str) -> float:
     try:
         value = float(word)
     except ValueError:
-        raise ValueError(f"range: {word!r} is no number") from None
+        raise ValueError(f"range: {word!r} is not a number") from None
     if not LEAST <= abs(value) <= MOST and value != 0:
-        raise ValueError(f"range: {word} is no end of a range, allowed are 0 and sizes from {LEAST:g} to {MOST:g}")
+        raise ValueError(
+            f"range: {word} is not a valid end of a range; allowed are 0 and magnitudes from {LEAST:g} to {MOST:g}"
+        )
     return value
 
 
@@ -160,13 +162,13 @@ LEAST, MOST = 1e-30, 1e15
 
 def _three(words: Sequence[str]) -> tuple[str, str, str]:
     if len(words) != 3:
-        raise ValueError("range: it is LOW HIGH for a single setting, NAME LOW HIGH for each of several")
+        raise ValueError("range: expected LOW HIGH for one setting, NAME LOW HIGH for each of several")
     return words[0], words[1], words[2]
 
 
 def _dimension(name: str, field: str, given: dict[str, tuple[float, float]]) -> Dimension:
     if field not in given and field not in RANGES:
-        raise ValueError(f"{name} has no range of its own: give --range LOW HIGH")
+        raise ValueError(f"{name} has no default range; use --range LOW HIGH")
     low, high = given.get(field, RANGES.get(field, (0.0, 0.0)))
     if not low < high:
         raise ValueError(f"range: {name} from {low:g} to {high:g} is empty")
@@ -183,7 +185,7 @@ def _dimension(name: str, field: str, given: dict[str, tuple[float, float]]) -> 
 def _check_active(fields: Sequence[str], recipe: str) -> None:
     """Refuse what would be a sweep over nothing."""
     if "alpha" in fields and "fixed_lambda" in fields:
-        raise ValueError("alpha acts with length_adaptive_gae on and lambda with it off: sweep them apart")
+        raise ValueError("alpha acts with length_adaptive_gae on and lambda with it off: sweep them separately")
     idle = [field for field in fields if field in ("alpha", *LAMBDAS)]
     if idle and RECIPES[recipe].variants.get("credit") == "group_relative":
         raise ValueError(f"recipe: {recipe} has no critic, so {idle[0]} does nothing in it")

@@ -1,25 +1,24 @@
 """Search a recipe's settings: trials chosen by half of the seeds, the best scored on the other half, a constant beside it."""
 
 import hashlib
-import json
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field, field_validator
 from tyro.conf import Positional, UseAppendAction
 
-from experiments.ablations.planning import measured_speed
-from experiments.launchers.progress import clock
-from experiments.launchers.shortfall import finished, say_gone
+from experiments.cost.run_time import cost_line, estimate
+from experiments.launchers.grid import shared_rows
+from experiments.launchers.shortfall import say_failures, say_gone
+from experiments.runs.outcome_folder import marked_folder
 from experiments.services.addresses import database_address
 from experiments.services.database import Database
 from experiments.services.retry import reason_of
 from experiments.services.store import Place, Shared, store_of
 from experiments.specs.engines import EngineName, require
-from experiments.specs.exact import AnySpec
 from experiments.specs.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
 from experiments.sweeps.space import Dimension, SearchPlan, constant_lambda, dimensions, toggles_for
 from experiments.sync.invocation import tracked
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Preset(NamedTuple):
-    """How much of it."""
+    """Size of a preset."""
 
     trials: int
     seeds: int
@@ -67,12 +66,17 @@ class SweepConfig(Frozen):
     world: Literal["walk", "lm"] = Field(
         "walk", description="walk: small networks, exact answers; lm: tiny transformers"
     )
-    preset: Literal["smoke", "quick", "full"] = Field("quick", description="seconds, minutes, or for a verdict")
+    preset: Literal["smoke", "quick", "full"] = Field(
+        "quick", description="smoke: seconds; quick: minutes; full: confirmatory"
+    )
     trials: int = Field(
-        16, ge=1, le=bounds.RUNS, description="trials per study; more of them later continue the same study"
+        16, ge=1, le=bounds.RUNS, description="trials per study; a larger number later continues the same study"
     )
     seeds: int = Field(
-        10, ge=2, le=bounds.RUNS, description="paired seeds: the first half chooses, the second half scores"
+        10,
+        ge=2,
+        le=bounds.RUNS,
+        description="paired seeds: the first half selects the best trial, the second half scores it",
     )
     first_seed: int = Field(0, ge=0, le=bounds.SEED, description="the seeds are first_seed, first_seed + 1, ...")
     range: UseAppendAction[tuple[tuple[str, ...], ...]] = Field(
@@ -82,26 +86,26 @@ class SweepConfig(Frozen):
         (), description="DIAL VALUE...: a search at each value of a task dial, such as filler 0 2 6 for longer answers"
     )
     sampler: Literal["tpe", "gp", "qmc", "grid-free"] = Field(
-        "tpe", description="what proposes trials; grid-free: independent draws over the whole range"
+        "tpe", description="Optuna sampler; grid-free: independent draws over the whole range"
     )
-    sampler_seed: int = Field(0, ge=0, le=2**32 - 1, description="of the sampler; not a run's seed")
+    sampler_seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of the sampler, not of a run")
     pruner: Literal["median", "percentile", "wilcoxon", "none"] = Field(
-        "median", description="when a trial is given up after some of its seeds"
+        "median", description="rule that stops a trial after some of its seeds"
     )
-    control: bool = Field(True, description="beside a sweep over alpha, one over a constant lambda")
+    control: bool = Field(True, description="with a sweep over alpha, also sweep a constant lambda")
     recipe: str = Field("vapo", description="recipe whose settings are searched")
     steps: int = Field(30, ge=1, le=bounds.STEPS, description="RL steps per run")
     workers: int = Field(2, ge=1, le=bounds.WORKERS, description="processes, one thread each")
-    runs: Path = Field(Path("runs"), description="folder of records, caches and outcomes")
-    dry_run: bool = Field(False, description="show the plan and its cost, run nothing")
+    runs: Path = Field(Path("runs"), description="folder for records, caches and outcomes")
+    dry_run: bool = Field(False, description="show the plan and its cost without running it")
     storage: str = Field(
         "",
         exclude=True,
         repr=False,
-        description="postgresql://USER@HOST/DATABASE that several machines share; by default OPTUNA_STORAGE, else a file",
+        description="postgresql://USER@HOST/DATABASE shared by several machines; default: OPTUNA_STORAGE, else a local file",
     )
     task: str = Field("walk", description="task name")
-    engine: EngineName = Field("transformers", description="what samples answers in world lm")
+    engine: EngineName = Field("transformers", description="engine that samples answers in world lm")
     base: Base = Base()
     settings: Settings
     evaluation: Evaluation
@@ -183,24 +187,22 @@ def _study(config: SweepConfig, role: str, space: tuple[Dimension, ...], place: 
 
 
 def describe_sweep(config: SweepConfig, studies: Sequence["Search"]) -> str:
-    """What would run at most, what it costs and what it can see, for a person."""
+    """The plan as text: the most that would run, its cost, and the smallest effect it can detect."""
     from analysis.statistics.intervals import smallest_threshold
 
-    runs = len(studies) * config.trials * config.seeds
-    speed = measured_speed(config.runs, config.world, config.task, config.steps)
-    origin = f"the median of {speed.runs} finished here" if speed.runs else "a guess until one has finished here"
+    per_study = config.trials * config.seeds
+    time = estimate([study.template for study in studies for _ in range(per_study)], config.runs)
     held = len(studies[0].held_back)
     size = smallest_threshold(held)
-    seen = f"{size:.2f} sd of it" if held >= 5 else "too few to state one: at least 5 seeds there"
+    seen = f"{size:.2f} sd of it" if held >= 5 else "too few held-back seeds to compute one (at least 5 needed)"
     return "\n".join(
         [
             f"sweep on {config.task} ({config.world}): {len(studies)} studies x {config.trials} trials x"
-            f" {config.seeds} seeds = at most {runs} runs of {config.steps} steps",
-            f"about {runs * speed.seconds / 3600:.2f} core-hours, {clock(runs * speed.seconds / config.workers)} on"
-            f" {config.workers} workers ({speed.seconds:.1f} s a run, {origin})",
+            f" {config.seeds} seeds = at most {time.runs} runs of {config.steps} steps",
+            cost_line(time, config.workers),
             f"sampler {config.sampler} (seed {config.sampler_seed}), pruner {config.pruner}; {len(studies[0].choosing)}"
-            f" seeds choose, {held} score",
-            f"smallest paired difference that the {held} held-back seeds settle: {seen}",
+            f" seeds select, {held} score",
+            f"smallest paired difference detectable with the {held} held-back seeds: {seen}",
             *(f"  {study.role}: {_ranges(study)}" for study in studies),
         ]
     )
@@ -211,15 +213,11 @@ def _ranges(study: "Search") -> str:
     return ", ".join([*spans, study.place] if study.place else spans)
 
 
-def outcome_folder(config: SweepConfig, dials: dict[str, Any]) -> Path:
-    """Where the journal, the tables and the page of this sweep go: a folder that no other sweep writes to."""
+def sweep_folder(config: SweepConfig, dials: dict[str, Any]) -> Path:
+    """Where the journal, the tables and the report of this sweep go."""
     along = f"-along-{config.along[0].removeprefix('dials.')}" if config.along else ""
-    plain = f"sweep-{config.world}-{config.task}-{'-'.join(config.names)}{along}-{config.preset}"
-    differs = _differences(config, dials)
-    if not differs:
-        return config.runs / plain
-    mark = hashlib.sha256(json.dumps(differs, sort_keys=True, default=str).encode()).hexdigest()[:6]
-    return config.runs / f"{plain}-{mark}"
+    name = f"sweep-{config.world}-{config.task}-{'-'.join(config.names)}{along}-{config.preset}"
+    return marked_folder(config.runs, name, _differences(config, dials))
 
 
 SAME = {"names", "world", "task", "preset", "trials", "workers", "runs", "dry_run", "dials"}
@@ -262,13 +260,13 @@ def sweep(config: SweepConfig, dials: dict[str, Any]) -> int:
     Returns:
         Exit code: 0, or 1 if some trial or run could not be finished.
     """
-    studies, out = studies_of(config, dials), outcome_folder(config, dials)
+    studies, out = studies_of(config, dials), sweep_folder(config, dials)
     print(describe_sweep(config, studies), flush=True)
     if config.dry_run:
         return 0
     require(config.engine)
     from experiments.sweeps.publish_sweep import publish
-    from experiments.sweeps.trials import Cells, given_up, has_result, owed, run_held_back, run_trials
+    from experiments.sweeps.trials import Cells, choosing_runs, given_up, has_result, run_held_back, run_trials
     from experiments.sweeps.tune import set_damaged_aside
 
     place = place_of(config, out)
@@ -280,25 +278,16 @@ def sweep(config: SweepConfig, dials: dict[str, Any]) -> int:
     with tracked(config.runs, out.name, artifacts=out) as tracking:
         jobs = {study: Cells(study, config.runs, out.name, tracking, shared) for study in studies}
         run_trials(jobs, place, config.workers)
-        failures = run_held_back(jobs, place, config.workers)
+        grid = run_held_back(jobs, place, config.workers)
         retry_with_backoff = store_of(place).retry_with_backoff
-        lost = [
-            *retry_with_backoff(lambda: given_up(studies, place)),
-            *(f"seed {spec.seed}, run {spec.hash}: {why}" for spec, why in failures),
-        ]
+        lost = retry_with_backoff(lambda: given_up(studies, place))
         for line in lost:
             print(f"not finished: {line}", file=sys.stderr)
-        ended = finished(retry_with_backoff(lambda: owed(studies, place)), failures)
-        gone = say_gone(ended, config.runs, _shared_rows(shared, ended))
+        say_failures(grid.failures, lambda spec: spec.arm)
+        chosen_by = retry_with_backoff(lambda: choosing_runs(studies, place))
+        gone = say_gone(chosen_by, config.runs, shared_rows(shared, chosen_by))
         if retry_with_backoff(lambda: has_result(studies, place)):
             publish(studies, place, config.runs, out)
         else:
-            print("no trial is finished, so there are no tables", file=sys.stderr)
-    return 1 if lost or gone else 0
-
-
-def _shared_rows(shared: Shared | None, specs: Sequence[AnySpec]) -> Collection[str]:
-    """Hashes of the runs whose rows the machines share."""
-    if shared is None:
-        return ()
-    return shared.retry_with_backoff(lambda: shared.database.rows([spec.hash for spec in specs]))
+            print("no trial has finished, so there are no tables", file=sys.stderr)
+    return 0 if grid.is_complete and not lost and not gone else 1

@@ -13,16 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from experiments.ablations.ablate import BASES
-from experiments.launchers.launch import Failure, local_map
-from experiments.launchers.progress import Progression, Watch
-from experiments.launchers.workers import no_storage, one_thread, storage_trouble
+from experiments.launchers.grid import GridResult, run_grid
+from experiments.launchers.launching import Launching
+from experiments.launchers.progress import Watch
+from experiments.launchers.workers import Job, no_storage, one_thread, storage_trouble
 from experiments.runs.repair import read_row
 from experiments.runs.run import finished_row, run_one
 from experiments.services.addresses import redacted
 from experiments.services.stopping import deaf_children
 from experiments.services.store import Place, Shared, store_of
-from experiments.specs.spec import RunSpec
+from experiments.specs.spec import RunSpec, paired_base
 from experiments.sweeps.space import SearchPlan
 from experiments.sweeps.tune import (
     EVALUATOR,
@@ -69,7 +69,7 @@ class Search(NamedTuple):
 
 @dataclass(frozen=True)
 class Cells:
-    """What a trial is scored by: the run of one seed, which is not run again if it is finished."""
+    """What a trial is scored by: the run of one seed, reused if it has finished."""
 
     study: Search
     runs: Path
@@ -106,19 +106,19 @@ def cell(template: RunSpec, values: dict[str, float], seed: int) -> RunSpec:
     Raises:
         ValidationError: for values that do not go together.
     """
-    base = template.base.model_copy(update={"init": seed if template.world == "walk" else seed % BASES})
+    base = paired_base(template.base, template.world, seed)
     settings = Settings.model_validate({**template.settings.model_dump(), **values})
     return template.model_copy(update={"settings": settings, "seed": seed, "base": base})
 
 
 def run_trials(jobs: Mapping[Search, Cells], place: Place, workers: int) -> None:
-    """Let worker processes take trials until none is left; a new crew takes over if all of one died.
+    """Let worker processes take trials until none is left; new ones take over if all of them died.
 
     Raises:
-        OSError: if a crew ended without moving a single trial, or records cannot be written.
+        OSError: if the workers ended without completing a trial, or records cannot be written.
     """
     context, retry_with_backoff = multiprocessing.get_context("spawn"), store_of(place).retry_with_backoff
-    troubles, home = context.SimpleQueue(), next(iter(jobs.values())).runs
+    troubles, runs = context.SimpleQueue(), next(iter(jobs.values())).runs
     studies = {study.plan: open_study(place, study.plan) for study in jobs}
     for plan, found in studies.items():
         retry_with_backoff(lambda: requeue_failed(found, plan, place))  # noqa: B023  called at once
@@ -126,15 +126,15 @@ def run_trials(jobs: Mapping[Search, Cells], place: Place, workers: int) -> None
     tasks = {study.plan: cells for study, cells in jobs.items()}
     while not retry_with_backoff(lambda: _all_done(studies)):
         before = retry_with_backoff(lambda: _begun(studies))
-        crew = [context.Process(target=_worker, args=(tasks, place, home, troubles)) for _ in range(workers)]
-        _see_out(crew, troubles, lambda: watch.look(retry_with_backoff(lambda: _done(studies))))
+        processes = [context.Process(target=_worker, args=(tasks, place, runs, troubles)) for _ in range(workers)]
+        _see_out(processes, troubles, lambda: watch.look(retry_with_backoff(lambda: _done(studies))))
         if retry_with_backoff(lambda: _begun(studies)) == before and not retry_with_backoff(lambda: _all_done(studies)):
             raise OSError(
-                f"the workers of {store_of(place).name()} ended without moving a trial; their error stands above"
+                f"the workers of {store_of(place).name()} ended without completing a trial; see their error above"
             )
 
 
-def _see_out(crew: Sequence[Any], troubles: Any, look: Callable[[], None]) -> None:
+def _see_out(processes: Sequence[Any], troubles: Any, look: Callable[[], None]) -> None:
     """Start the workers and wait for their end, looking at what is done now and then.
 
     Raises:
@@ -142,15 +142,15 @@ def _see_out(crew: Sequence[Any], troubles: Any, look: Callable[[], None]) -> No
     """
     try:
         with deaf_children():
-            for process in crew:
+            for process in processes:
                 process.start()
-        while any(process.is_alive() for process in crew) and troubles.empty():
+        while any(process.is_alive() for process in processes) and troubles.empty():
             time.sleep(0.3)
             look()
         if not troubles.empty():
             raise no_storage(*troubles.get())
     finally:
-        for process in crew:
+        for process in processes:
             if process.pid is not None:
                 process.terminate()
                 process.join()
@@ -168,7 +168,7 @@ def _begun(studies: Mapping[SearchPlan, Any]) -> int:
     return sum(len(found.get_trials(deepcopy=False)) for found in studies.values())
 
 
-def run_held_back(jobs: Mapping[Search, Cells], place: Place, workers: int) -> list[Failure]:
+def run_held_back(jobs: Mapping[Search, Cells], place: Place, workers: int) -> GridResult:
     """Run the held-back seeds of every complete trial, in an order of this process's own.
 
     Two commands at work on one sweep then seldom wait for the same cell.
@@ -176,20 +176,13 @@ def run_held_back(jobs: Mapping[Search, Cells], place: Place, workers: int) -> l
     cells = next(iter(jobs.values()))
     distinct = list(dict.fromkeys(spec for study in jobs for spec in _complete(study, place, study.held_back)))
     shuffled = [distinct[i] for i in np.random.default_rng().permutation(len(distinct))]
-    bar = Progression("held-back seeds", len(distinct))
-    earlier = {spec for spec in distinct if finished_row(spec, cells.runs) is not None}
-    try:
-        return local_map(
-            shuffled, cells.runs, cells.experiment, workers, cells.tracking,
-            lambda spec, row: bar.advance(spec, row, spec not in earlier), cells.shared,
-        )  # fmt: skip
-    finally:
-        bar.close()
+    job = Job(cells.runs, cells.experiment, cells.tracking, cells.shared)
+    return run_grid(Launching(workers=workers), shuffled, job, "held-back seeds", lambda spec: spec.arm)
 
 
-def owed(studies: Sequence[Search], place: Place) -> list[RunSpec]:
-    """Runs that the complete trials rest on, of both halves of the seeds."""
-    return [spec for study in studies for spec in _complete(study, place, (*study.choosing, *study.held_back))]
+def choosing_runs(studies: Sequence[Search], place: Place) -> list[RunSpec]:
+    """Runs of the choosing seeds of every complete trial."""
+    return [spec for study in studies for spec in _complete(study, place, study.choosing)]
 
 
 def _complete(study: Search, place: Place, seeds: Sequence[int]) -> list[RunSpec]:
@@ -278,26 +271,26 @@ def given_up(studies: Sequence[Search], place: Place) -> list[str]:
 # --- workers ---
 
 
-def _worker(jobs: Mapping[SearchPlan, Cells], place: Place, home: Path, troubles: Any) -> None:
+def _worker(jobs: Mapping[SearchPlan, Cells], place: Place, runs: Path, troubles: Any) -> None:
     """One process, one thread; the parent decides about Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     one_thread()
     try:
         work(jobs, place)
     except Exception as error:  # the parent says what becomes of it; a traceback could hold an address
-        trouble = storage_trouble(error, home)
+        trouble = storage_trouble(error, runs)
         if trouble is not None:
             troubles.put(trouble)
             return
         text = " ".join(redacted(str(error)).split())
-        print(f"a worker of the sweep ended: {type(error).__name__}: {text[:300]}", file=sys.stderr)
+        print(f"a sweep worker failed: {type(error).__name__}: {text[:300]}", file=sys.stderr)
         sys.exit(1)
 
 
-def _tag(home: Path, tracking: Tracking, study: str, number: int) -> None:
-    """Let MLflow know which trial asked for a run first."""
+def _tag(run_dir: Path, tracking: Tracking, study: str, number: int) -> None:
+    """Tag a run in MLflow with the trial that requested it first."""
     try:
-        run_id = json.loads((home / "mlflow.json").read_text())["run_id"]
+        run_id = json.loads((run_dir / "mlflow.json").read_text())["run_id"]
         mlflow = client(tracking.uri)
         mlflow.set_tag(run_id, "optuna_study", study)
         mlflow.set_tag(run_id, "optuna_trial", str(number))

@@ -58,7 +58,7 @@ def open_study(place: Place, plan: SearchPlan) -> optuna.Study:
 
 
 def set_damaged_aside(journal: Path) -> None:
-    """Give way to a new journal if this one cannot be read: trials are proposed as before, finished runs are not run again.
+    """Start a new journal if this one cannot be read: trials are proposed as before, finished runs are reused.
 
     Raises:
         ValueError: naming the journal, if another command is at work on it.
@@ -69,8 +69,8 @@ def set_damaged_aside(journal: Path) -> None:
             return
         workers = journal.parent / "workers"
         if any(is_alive(workers, lock.stem) for lock in workers.glob("*.lock")):
-            raise ValueError(f"{journal}: {wrong}; another command is at work on it, stop that one first")
-        set_aside(journal, wrong, "its trials are proposed again; finished runs are not run again")
+            raise ValueError(f"{journal}: {wrong}; another command is using it; stop that command first")
+        set_aside(journal, wrong, "its trials are proposed again; finished runs are reused")
 
 
 def _journal_damage(journal: Path) -> str:
@@ -187,7 +187,7 @@ def records(study: optuna.Study, plan: SearchPlan) -> list[Record]:
 
 
 def requeue_failed(study: optuna.Study, plan: SearchPlan, place: Place) -> None:
-    """Let a new command try again what an earlier one gave up: what was broken may have been mended."""
+    """Queue failed trials of an earlier command again: the cause may have been fixed."""
     with store_of(place).claiming():
         lost = {r.slot: _failures(study)[r.slot][-1] for r in records(study, plan) if r.state == "failed"}
         if lost:

@@ -89,7 +89,7 @@ def open_experiment(runs: Path, study: str) -> Tracking:
             place = None if is_served(tracking.uri) else (runs / "mlartifacts").resolve().as_uri()
             return tracking._replace(experiment_id=mlflow.create_experiment(study, place))
         if experiment.lifecycle_stage == "deleted":  # MLflow keeps its name, and would refuse a new one
-            print(f"warning: experiment {study!r} was deleted in MLflow; it is restored", file=sys.stderr)
+            print(f"warning: experiment {study!r} was deleted in MLflow; restoring it", file=sys.stderr)
             mlflow.restore_experiment(experiment.experiment_id)
         return tracking._replace(experiment_id=experiment.experiment_id)
 

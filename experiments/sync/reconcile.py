@@ -37,55 +37,55 @@ def settle(tracking: Tracking, runs: Path) -> None:
             _settle_child(mlflow, run, runs / tags["spec"])
 
 
-def _settle_child(mlflow: Any, run: Any, home: Path) -> None:
+def _settle_child(mlflow: Any, run: Any, run_dir: Path) -> None:
     """End a run that nobody holds: as what it was if MLflow has all of it; gone if its row has yet to be uploaded."""
-    if not home.is_dir():
+    if not run_dir.is_dir():
         mlflow.set_terminated(run.info.run_id, "KILLED")
         return
-    with suppress(Busy), claimed(home, wait_s=0):
+    with suppress(Busy), claimed(run_dir, wait_s=0):
         state = run.data.tags.get("state", "")
         if state in WHOLE:
             mlflow.set_terminated(run.info.run_id, WHOLE[state])
-        elif read_row(home) is None:
+        elif read_row(run_dir) is None:
             mlflow.set_terminated(run.info.run_id, "KILLED")
         else:
             mlflow.delete_run(run.info.run_id)
 
 
-def lacking(tracking: Tracking, homes: Iterable[Path]) -> list[Path]:
+def lacking(tracking: Tracking, run_dirs: Iterable[Path]) -> list[Path]:
     """Folders of finished runs that MLflow does not hold as a whole. Of those it holds twice, one stays."""
     mlflow, held = client(tracking.uri), dict[str, list[Any]]()
     for run in _search(mlflow, [tracking.experiment_id], ""):
         if run.data.tags.get("state") in WHOLE and _has_row(run):
             held.setdefault(run.data.tags.get("spec", ""), []).append(run)
     missing = []
-    for home in homes:
-        if home.name in held:
-            _keep_one(mlflow, tracking, home, held[home.name])
+    for run_dir in run_dirs:
+        if run_dir.name in held:
+            _keep_one(mlflow, tracking, run_dir, held[run_dir.name])
         else:
-            missing.append(home)
+            missing.append(run_dir)
     return missing
 
 
-def fill(tracking: Tracking, homes: Sequence[Path], study: str) -> int:
+def fill(tracking: Tracking, run_dirs: Sequence[Path], study: str) -> int:
     """Upload finished runs, but for those that another process is at work on; how many could not be read.
 
     Raises:
         ConnectionError: if the store goes away meanwhile.
     """
     unreadable = 0
-    for home in homes:
+    for run_dir in run_dirs:
         try:
-            with claimed(home, wait_s=0):
-                upload(home, study, tracking)
+            with claimed(run_dir, wait_s=0):
+                upload(run_dir, study, tracking)
         except Busy:
             continue
         except (ValueError, KeyError, TypeError) as error:
-            print(f"warning: {home}: it is not uploaded ({reason_of(error)})", file=sys.stderr)
+            print(f"warning: {run_dir}: not uploaded ({reason_of(error)})", file=sys.stderr)
             unreadable += 1
         else:
-            if synced_as(home, tracking.uri) is None:
-                raise ConnectionError("it went away during the upload")
+            if synced_as(run_dir, tracking.uri) is None:
+                raise ConnectionError("the server became unavailable during the upload")
     return unreadable
 
 
@@ -99,16 +99,16 @@ def finished(runs: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _keep_one(mlflow: Any, tracking: Tracking, home: Path, found: list[Any]) -> None:
+def _keep_one(mlflow: Any, tracking: Tracking, run_dir: Path, found: list[Any]) -> None:
     """The one that the records know, else the latest; another folder's are not ours to remove."""
-    known = synced_as(home, tracking.uri)
+    known = synced_as(run_dir, tracking.uri)
     found.sort(key=lambda run: (run.info.run_id == known, run.info.start_time))
     *others, kept = found
     for run in others:
         if is_ours(run, tracking):
             mlflow.delete_run(run.info.run_id)
     if kept.info.run_id != known:
-        mark_synced(home, tracking.uri, kept.info.run_id)
+        mark_synced(run_dir, tracking.uri, kept.info.run_id)
 
 
 def _has_row(run: Any) -> bool:

@@ -67,9 +67,9 @@ def measure(cell: BaseCell, runs: Path) -> dict[str, str]:
     task = make_task(cell.task, {})
     name, identity = _identity(cell)
     cached, started = (runs / "bases" / name).exists(), time.process_time()
-    home = ensure_base(identity, task, runs)
+    folder = ensure_base(identity, task, runs)
     seconds = time.process_time() - started
-    tokenizer, model = read_policy("base", str(home))
+    tokenizer, model = read_policy("base", str(folder))
     engine = TransformersEngine(model, tokenizer, 1.0, task.max_tokens)
     problems = task.sample(np.random.default_rng(0), PROBLEMS, "held_out")
     exam = detailed_evaluation(engine, task, problems, 1, (), 0)

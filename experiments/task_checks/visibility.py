@@ -32,7 +32,7 @@ def judge(task: str, dials: dict[str, Any], seed: int, init: int, runs: Path, si
     """One row of the table: a task, a base initialisation, a critic trained on the base policy's returns.
 
     FVU is the fraction of Var(V) left unexplained: the best constant has 1, a perfect critic 0. Monte-Carlo noise is
-    taken out of both (METHODS section 3); intervals resample prompts.
+    taken out of both (METHODS.md, section 3); intervals resample prompts.
     """
     trainer = build_trainer(_spec(task, dials, seed, init, size), runs)
     trainer.steps = 0

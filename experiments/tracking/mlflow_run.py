@@ -1,6 +1,6 @@
 """MLflow: the same points as the records, live, under one experiment per study. The only importer of mlflow.
 
-A store that is away costs one line of warning and nothing else; `vapo sync` uploads later.
+An unavailable store costs one line of warning and nothing else; `vapo sync` uploads later.
 """
 
 import json
@@ -37,11 +37,11 @@ class Tracking(NamedTuple):
 
 
 PATIENCE_S = 90.0
-"""Seconds that a run waits for a database that is away; then it goes on without."""
+"""Seconds that a run waits for an unavailable database; then it continues without."""
 
 
 AWAY, DATABASE = ".database-is-away", "MLflow's database"
-"""File beside the runs by which their processes say it once, and what they say is away."""
+"""File beside the runs by which their processes say it once, and what they report as unavailable."""
 
 
 def tracking_uri(runs: Path) -> str:
@@ -79,7 +79,7 @@ NO_POOL = {"MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool"}
 
 
 def client(uri: str) -> Any:
-    """An MLflow client that gives up soon on a store that is away. Imports mlflow, which takes seconds."""
+    """An MLflow client that gives up soon on an unavailable store. Imports mlflow, which takes seconds."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -117,7 +117,7 @@ def _wait_briefly() -> None:
 
 def warn_away(error: Exception, runs: Path | None = None) -> None:
     """One line: tracking failed, the records go on. With a folder of runs, one line for all its processes."""
-    line = f"warning: MLflow is away ({reason_of(error)}); recording locally, `vapo sync` uploads later"
+    line = f"warning: MLflow is unavailable ({reason_of(error)}); recording locally; upload later with `vapo sync`"
     if runs is None:
         print(line, file=sys.stderr)
     else:
@@ -131,10 +131,10 @@ class MLflowRun:
     BATCH = 900
 
     def __init__(
-        self, tracking: Tracking, spec: AnySpec, tags: Mapping[str, str], home: Path, again: bool = False
+        self, tracking: Tracking, spec: AnySpec, tags: Mapping[str, str], run_dir: Path, again: bool = False
     ) -> None:
         """Args: again, whether an earlier attempt may have left something in the store, which then goes."""
-        self._tracking, self._home = tracking, home
+        self._tracking, self._run_dir = tracking, run_dir
         self._again = again
         self._pending: list[Any] = []
         self._last = time.monotonic()
@@ -145,18 +145,18 @@ class MLflowRun:
     def _open(self, spec: AnySpec, tags: Mapping[str, str]) -> None:
         from mlflow.entities import Param
 
-        mlflow, home = client(self._tracking.uri), self._tracking.experiment_id
+        mlflow, experiment = client(self._tracking.uri), self._tracking.experiment_id
         if self._again:
             _drop_earlier(mlflow, self._tracking, spec.hash)
             self._again = False
         cell = self._tracking.labels.get(spec.hash, spec.arm)
         # a lost connection does not tell whether the run was made: then it is found again by its ticket
-        found = mlflow.search_runs([home], f"tags.ticket = '{self._ticket}'") if self._tried else []
+        found = mlflow.search_runs([experiment], f"tags.ticket = '{self._ticket}'") if self._tried else []
         self._tried = True
         known = {"cell": cell, "mlflow.parentRunId": self._tracking.parent_run_id, "state": "running",
                  **folder_tag(self._tracking)}  # fmt: skip
         run = found[0] if found else mlflow.create_run(
-            home, run_name=f"{cell}, seed {spec.seed}", tags={**tags, **known, "ticket": self._ticket}
+            experiment, run_name=f"{cell}, seed {spec.seed}", tags={**tags, **known, "ticket": self._ticket}
         )  # fmt: skip
         params = [Param(key, str(value)[:6000]) for key, value in flat_params(spec).items()]
         mlflow.log_batch(run.info.run_id, params=params)
@@ -191,20 +191,20 @@ class MLflowRun:
 
     def _end(self, row: Mapping[str, Any]) -> None:
         self._client.log_dict(self._run_id, {"row": json.dumps(row)}, "row.json")  # as text: NaN and all
-        if (self._home / "probes.jsonl").exists():
-            self._client.log_artifact(self._run_id, str(self._home / "probes.jsonl"))
+        if (self._run_dir / "probes.jsonl").exists():
+            self._client.log_artifact(self._run_id, str(self._run_dir / "probes.jsonl"))
         self._client.set_tag(self._run_id, "state", row["state"])
         self._client.set_terminated(self._run_id, "FINISHED" if row["state"] == "finished" else "FAILED")
-        mark_synced(self._home, self._tracking.uri, self._run_id)
+        mark_synced(self._run_dir, self._tracking.uri, self._run_id)
 
     def _guard(self, action: Callable[[], None]) -> None:
         """Do it, waiting for a database that is started anew; on any failure warn once and stop talking to the store."""
         if self._run_id and self._client is None:
             return
         try:
-            retry_with_backoff(action, PATIENCE_S, self._home.parent / AWAY, DATABASE)
+            retry_with_backoff(action, PATIENCE_S, self._run_dir.parent / AWAY, DATABASE)
         except Exception as error:
-            warn_away(error, self._home.parent)
+            warn_away(error, self._run_dir.parent)
             self._run_id, self._client, self._pending = "away", None, []
 
 
@@ -237,20 +237,20 @@ def flat_params(spec: AnySpec) -> dict[str, Any]:
     return named
 
 
-def mark_synced(home: Path, uri: str, run_id: str) -> None:
+def mark_synced(run_dir: Path, uri: str, run_id: str) -> None:
     """Remember that this store holds the whole run."""
-    write_whole(home / "mlflow.json", json.dumps({"uri": redacted(uri), "run_id": run_id}))
+    write_whole(run_dir / "mlflow.json", json.dumps({"uri": redacted(uri), "run_id": run_id}))
 
 
-def synced_as(home: Path, uri: str) -> str | None:
+def synced_as(run_dir: Path, uri: str) -> str | None:
     """The run by which this store held the whole of it, as far as the records know."""
     try:
-        found = json.loads((home / "mlflow.json").read_text(encoding="utf-8"))
+        found = json.loads((run_dir / "mlflow.json").read_text(encoding="utf-8"))
         return str(found["run_id"]) if found["uri"] == redacted(uri) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def is_synced(home: Path, uri: str) -> bool:
+def is_synced(run_dir: Path, uri: str) -> bool:
     """Whether this store is known to hold the whole run."""
-    return synced_as(home, uri) is not None
+    return synced_as(run_dir, uri) is not None

@@ -56,7 +56,7 @@ def ready_store(uri: str, own: bool) -> Any:
         if not _is_damaged(path, error, own):
             raise
         reason = f"MLflow cannot open it ({'a folder' if path.is_dir() else reason_of(error)})"
-    set_aside(path, reason, "a new store is made, filled from the records")
+    set_aside(path, reason, "a new store is created and filled from the records")
     _make(path)
     return _opened(uri)
 
@@ -69,7 +69,7 @@ def _opened(uri: str) -> Any:
         if "unsupported URI" not in str(error):
             raise
         raise BadAddress(
-            f"MLFLOW_TRACKING_URI: {redacted(uri)!r} is no kind of store that MLflow knows, allowed: http://, https://,"
+            f"MLFLOW_TRACKING_URI: {redacted(uri)!r} is not a store that MLflow supports; allowed: http://, https://,"
             " sqlite:///, postgresql://, mysql://, mssql://, databricks, file:"
         ) from None
     return mlflow

@@ -85,7 +85,7 @@ def difference_of_arms(data: str, seeds: int, level: float, rng: np.random.Gener
 
 
 def bootstrap_of_a_mean(units: int, rng: np.random.Generator) -> Found:
-    """METHODS section 1: a percentile bootstrap covers 84 / 90 / 92 / 93 % at 5 / 10 / 16 / 20."""
+    """METHODS.md, section 1: a percentile bootstrap covers 84 / 90 / 92 / 93 % at 5 / 10 / 16 / 20."""
     x = rng.normal(size=units)
     found = cluster_bootstrap(lambda rows: float(x[rows].mean()), np.arange(units), rng, draws=500)
     return Found(found.low, found.high, 0.0)

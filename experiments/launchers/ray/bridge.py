@@ -18,11 +18,11 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from experiments.launchers.launching import Launching
-from experiments.launchers.ray.crew import Capacity, RunResult
+from experiments.launchers.ray.executor import Capacity, RunResult
 from experiments.launchers.ray.node import Refusal, run_here
 from experiments.launchers.workers import AttemptResult, Job, end_with_parent, storage_trouble
 from experiments.runs.delivery import Arrival
-from experiments.runs.repair import clear_damage, whole_row
+from experiments.runs.repair import clear_damage, mend_spec, whole_row
 from experiments.services.addresses import redacted
 from experiments.services.claims import Busy, claimed
 from experiments.specs.exact import AnySpec
@@ -87,11 +87,11 @@ class _Bridge:
                 for stream in ready:
                     spec, held = self._held.pop(stream)
                     with held:
-                        came = self._bring(spec, stream)
-                        self._line.send(came)
+                        result = self._bring(spec, stream)
+                        self._line.send(result)
 
     def _look(self) -> None:
-        """Tell how much room there is, and that what is under way is alive."""
+        """Report the cluster's capacity, and that what is under way is alive."""
         self._looked = time.monotonic()
         there = ray.cluster_resources()
         room = there.get("CPU", 0.0) / self._how.cpus_per_run
@@ -103,17 +103,18 @@ class _Bridge:
 
     def _begin(self, spec: AnySpec) -> None:
         """Hand a run to the cluster, unless somebody else is at it or it is finished meanwhile."""
-        home, held = self._job.runs / spec.hash, ExitStack()
+        run_dir, held = self._job.runs / spec.hash, ExitStack()
         try:
-            held.enter_context(claimed(home, wait_s=0))
+            held.enter_context(claimed(run_dir, wait_s=0))
         except Busy:
             self._line.send(RunResult(spec, AttemptResult(busy=True)))
             return
-        clear_scratch(home)
+        clear_scratch(run_dir)
         with redirect_stderr(self._seen):
-            clear_damage(spec, home)
-        row = whole_row(spec, home)
+            clear_damage(spec, run_dir)
+        row = whole_row(spec, run_dir)
         if row is not None:
+            mend_spec(spec, run_dir)
             held.close()
             self._line.send(RunResult(spec, AttemptResult(row=row)))
             return
@@ -140,14 +141,14 @@ class _Bridge:
         answer = ray.get(next(stream))
         if isinstance(answer, Refusal) or answer.row is None:
             return answer
-        home = self._job.runs / spec.hash
-        arrival = Arrival(home)
+        run_dir = self._job.runs / spec.hash
+        arrival = Arrival(run_dir)
         for part in stream:
             arrival.take(ray.get(part))
         arrival.settle()
         if self._job.tracking is not None and not _is_live(self._job.tracking):
             with redirect_stderr(self._seen):
-                upload(home, self._job.study, self._job.tracking)
+                upload(run_dir, self._job.study, self._job.tracking)
         return answer
 
 

@@ -31,7 +31,7 @@ def run_here(
     """
     name = socket.gethostname()
     if other := difference(code, fingerprint()):
-        yield Refusal(f"node {name} would compute something else: {other}; install the same there")
+        yield Refusal(f"node {name} has different code or libraries: {other}; install the same versions there")
         return
     one_thread()
     cache = node_cache()

@@ -24,7 +24,7 @@ from analysis.tables.schema import Tables
 from analysis.verdict.decisions import NOTE
 from experiments.exact_level.plans import Theory
 from experiments.launchers.launch import local_map
-from experiments.runs.shelf import from_runs
+from experiments.runs.committed import from_runs
 from experiments.specs.exact import exact_spec
 from experiments.studies.h1_value_fidelity import questions as h1_value_fidelity_questions
 from experiments.studies.h2_length_adaptive_gae import questions as h2_length_adaptive_gae_questions

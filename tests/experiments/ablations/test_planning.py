@@ -5,8 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from experiments.ablations.ablate import outcome_folder, plan
-from experiments.ablations.planning import measured_speed
+from experiments.ablations.ablate import ablation_folder, plan
 from experiments.cli import main
 from experiments.commands.ablate import configure
 from tests.experiments.test_cli import TINY
@@ -18,7 +17,8 @@ def _local_tracking(monkeypatch):
 
 
 def record(runs, name, **fields):
-    row = {"world": "walk", "task": "walk", "steps": 30, "state": "finished", "seconds": 4.0, **fields}
+    row = {"world": "walk", "task": "walk", "steps": 30, "state": "finished", "seconds": 4.0, "base": "tiny:0",
+           "probes": "exploration=30 gradient_variance=30 value_error=30", **fields}  # fmt: skip
     (runs / name).mkdir()
     (runs / name / "row.json").write_text(json.dumps(row))
 
@@ -33,24 +33,12 @@ def said(capsys, *words):
     return capsys.readouterr().out
 
 
-def test_speed_is_the_median_of_finished_runs_of_the_same_kind(tmp_path):
-    assert measured_speed(tmp_path, "walk", "walk", 60) == (4.0, 0)  # the constant, twice the steps
-    for i, seconds in enumerate((1.0, 7.0, 3.0)):
-        record(tmp_path, f"same{i}", seconds=seconds)
-    record(tmp_path, "other_steps", steps=31, seconds=100.0)
-    record(tmp_path, "diverged", state="diverged", seconds=0.1)
-    record(tmp_path, "other_task", task="text_walk", seconds=100.0)
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "row.json").write_text('{"world": "walk", "ta')
-    assert measured_speed(tmp_path, "walk", "walk", 30) == (3.0, 3)
-
-
 def test_plan_tells_hours_from_measured_speed(capsys, tmp_path):
     record(tmp_path, "one", seconds=9.0)
     out = said(capsys, "--runs", str(tmp_path), "--seeds", "10", "--baselines", "ppo", "--workers", "1")
     assert "9 arms x 10 seeds = 90 runs" in out
     assert "0.23 core-hours" in out  # 90 x 9 s
-    assert "median of 1 finished" in out
+    assert "9.0 s per run; the median of finished runs of the same kind" in out
     assert "1.20 sd of the paired difference" in out
 
 
@@ -97,7 +85,7 @@ def test_arms_share_runs_with_other_designs():
 def test_what_is_varied_is_in_the_folders_name_and_comes_from_yaml_too(tmp_path):
     config, _ = configure([], {"design": "one-at-a-time", "vary": [["alpha", 0.1, 2]]})
     assert config.vary == (("alpha", "0.1", "2"),)
-    assert outcome_folder(config, {}).name.startswith("ablate-walk-walk-one-at-a-time-alpha-quick-")
+    assert ablation_folder(config, {}).name.startswith("ablate-walk-walk-one-at-a-time-alpha-quick-")
 
 
 @pytest.mark.parametrize(
@@ -144,5 +132,5 @@ def test_tables_call_arms_as_the_design_does_and_the_order_is_recorded(capsys, t
     capsys.readouterr()
     again = said(capsys, "--config", str(out / "config.json"), "--runs", str(tmp_path))
     assert "2 arms x 2 seeds = 4 runs" in again
-    assert "4 of them are finished already" in again
+    assert "4 of them are finished; remaining: nothing" in again
     assert "vapo alpha=0.25" in (out / "report.html").read_text()

@@ -156,7 +156,7 @@ def test_aliases_that_stand_for_too_much_are_refused(command, content, tmp_path,
     path.write_text(content)
     names = ("alpha",) if command == "sweep" else ()
     said = refused(capsys, command, *names, "--config", str(path), "--dry-run")
-    assert f"{path}: its aliases stand for more than" in said
+    assert f"{path}: its aliases expand to more than" in said
 
 
 def test_a_file_without_an_end_is_refused(capsys):
@@ -170,5 +170,5 @@ def test_aliases_are_counted_as_often_as_they_stand(tmp_path):
     path.write_text(f"{line}b: [{', '.join(['*a'] * 100)}]\n")
     assert len(read_yaml(path)["b"]) == 100
     path.write_text(f"{line}b: [{', '.join(['*a'] * (MOST_VALUES // 100))}]\n")
-    with pytest.raises(ValueError, match="aliases stand for more than"):
+    with pytest.raises(ValueError, match="aliases expand to more than"):
         read_yaml(path)

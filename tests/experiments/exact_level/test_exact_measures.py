@@ -1,4 +1,4 @@
-"""Measurements of the exact level against the oracles they are built on, and the controls METHODS names."""
+"""Measurements of the exact level against the oracles they are built on, and the controls that METHODS.md names."""
 
 from dataclasses import replace
 

@@ -37,12 +37,12 @@ class Scripted:
     def is_alive(self):
         return True
 
-    def give(self, spec):
+    def submit(self, spec):
         self.spec = spec
         Scripted.given.append(spec.hash)
         self.there.send("done")
 
-    def take(self):
+    def poll(self):
         self.line.recv()
         spec, self.spec = self.spec, None
         return spec, Scripted.script[spec.hash].pop(0)
@@ -168,7 +168,7 @@ def test_a_worker_says_how_it_ended(tmp_path):
     worker = Worker(Job(tmp_path, "test", None))
     worker.spec = small_spec()
     worker.process.kill()
-    _, answer = worker.take()
+    _, answer = worker.poll()
     assert "SIGKILL" in answer.reason
     worker.stop()
 

@@ -16,8 +16,8 @@ import pytest
 from experiments.cli import main
 from experiments.launchers.launch import launch, local_map
 from experiments.launchers.launching import Launching
-from experiments.launchers.ray import crew as ray_crew
-from experiments.launchers.ray.crew import nobody_at
+from experiments.launchers.ray import executor as ray_executor
+from experiments.launchers.ray.executor import nobody_at
 from experiments.launchers.ray.node import Refusal, node_cache, run_here
 from experiments.launchers.workers import AttemptResult, Job
 from experiments.runs.collect import collect, from_mlflow, from_records
@@ -94,7 +94,7 @@ def test_a_killed_worker_and_a_restarted_head_lose_nothing(cluster, tmp_path, ca
         at_work = await_work(cluster)
         killed.append(at_work[0])
         os.kill(at_work[0], signal.SIGKILL)
-        await_word(said, capfd, "it is tried again")  # until then it may be the first sign that the whole cluster goes
+        await_word(said, capfd, "retrying")  # until then it may be the first sign that the whole cluster goes
         await_rows(tmp_path, 1)
         await_work(cluster)
         cluster.stop()
@@ -110,8 +110,8 @@ def test_a_killed_worker_and_a_restarted_head_lose_nothing(cluster, tmp_path, ca
     assert sorted(heard) == sorted(spec.hash for spec in specs)
     assert [finished_row(spec, tmp_path)["state"] for spec in specs] == ["finished"] * 5
     lines = "".join([*said, capfd.readouterr().err]).splitlines()
-    assert len([line for line in lines if "it is tried again" in line]) == 1
-    assert len([line for line in lines if "is away; waiting for it" in line]) == 1
+    assert len([line for line in lines if "retrying" in line]) == 1
+    assert len([line for line in lines if "is unavailable; waiting up to" in line]) == 1
     assert len(lines) == 2, lines
 
 
@@ -161,13 +161,13 @@ def served(folder: Path):
 @pytest.mark.slow
 def test_a_cluster_without_room_is_waited_for_and_said_once(cluster, tmp_path, capfd):
     job = Job(tmp_path, "test", None)
-    crew = ray_crew.RayExecutor(job, Launching(launcher="ray", address=cluster.address, gpus_per_run=4))
+    executor = ray_executor.RayExecutor(job, Launching(launcher="ray", address=cluster.address, gpus_per_run=4))
     try:
         for _ in range(10):
-            assert crew.take() == []
-        assert not crew.room()
+            assert executor.poll() == []
+        assert not executor.has_capacity()
     finally:
-        crew.stop()
+        executor.stop()
     said = capfd.readouterr().err
     assert said.splitlines() == [
         "the Ray cluster has no room for a run (cpus_per_run 1, gpus_per_run 4); waiting for machines to join"
@@ -207,7 +207,7 @@ def await_word(said: list[str], capfd, word: str) -> None:
     ("words", "said"),
     [
         (["--address", "ray://10.0.0.1:10001"], "HOST:PORT"),
-        (["--address", f"127.0.0.1:{free_port()}"], "no Ray cluster takes a connection"),
+        (["--address", f"127.0.0.1:{free_port()}"], "cannot connect to a Ray cluster"),
         (["--address", "somewhere"], "no HOST:PORT"),
         (["--cpus-per-run", "0"], "cpus_per_run"),
         (["--launcher", "rai"], "launcher"),
@@ -224,7 +224,7 @@ def test_what_cannot_be_is_one_line_and_exit_code_2(words, said, tmp_path, capfd
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch, tmp_path):
-    monkeypatch.setattr(ray_crew.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(ray_executor.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"\.\[cluster\]"):
         launch(Launching(launcher="ray"), [small_spec()], tmp_path, "test", None, lambda spec, row: None)
 

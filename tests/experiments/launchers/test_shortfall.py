@@ -4,13 +4,12 @@ import shutil
 
 import pytest
 
-from experiments.ablations import ablate
 from experiments.cli import main
+from experiments.launchers import grid
 from experiments.launchers.launch import Failure, launch
 from experiments.launchers.shortfall import say_gone
 from experiments.runs.collect import from_records
 from experiments.runs.run import run_one
-from experiments.studies import study
 from tests.experiments.test_cli import TINY
 from tests.support.worlds import small_spec
 
@@ -19,8 +18,7 @@ WORDS = ["ablate", "--preset", "smoke", "--baselines", "--seeds", "1", "--worker
 
 @pytest.fixture(autouse=True)
 def _without_tracking(monkeypatch):
-    monkeypatch.setattr("experiments.ablations.ablate.open_tracking", lambda *_: None)
-    monkeypatch.setattr("experiments.studies.study.open_tracking", lambda *_: None)
+    monkeypatch.setattr("experiments.sync.invocation.open_tracking", lambda *_: None)
 
 
 def refusing(how, specs, *_):
@@ -29,12 +27,12 @@ def refusing(how, specs, *_):
 
 
 def test_a_grid_whose_every_run_fails_shows_the_reasons(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(ablate, "launch", refusing)
+    monkeypatch.setattr(grid, "launch", refusing)
     assert main([*WORDS, "--runs", str(tmp_path)]) == 1
     said = capsys.readouterr().err
     assert "7  ValueError: no such thing" in said
     assert "1  KeyError: 'x'" in said
-    assert "no run is finished, so there are no tables" in said
+    assert "no run has finished, so there are no tables" in said
     assert list(tmp_path.glob("*/runs.csv")) == []
 
 
@@ -42,13 +40,12 @@ def test_a_grid_whose_every_run_fails_shows_the_reasons(tmp_path, monkeypatch, c
     "words", [WORDS, [*WORDS, "--shard", "1/1"], ["study", "h1", "--preset", "smoke", "--level", "walk"]]
 )
 def test_finished_runs_without_records_are_counted_and_said(tmp_path, monkeypatch, capsys, words):
-    for command in (ablate, study):
-        monkeypatch.setattr(command, "launch", lambda *_: [])
+    monkeypatch.setattr(grid, "launch", lambda *_: [])
     results = ["--results", str(tmp_path / "results")] if words[0] == "study" else []
     assert main([*words, "--runs", str(tmp_path), *results]) == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("missing:")]
-    assert "finished runs are no longer whole" in line
-    assert "give the command again" in line
+    assert "finished runs are now missing or damaged" in line
+    assert "re-run the command" in line
 
 
 def test_runs_deleted_while_a_grid_goes_on(tmp_path, monkeypatch, capsys):
@@ -61,7 +58,7 @@ def test_runs_deleted_while_a_grid_goes_on(tmp_path, monkeypatch, capsys):
         return failures
 
     with monkeypatch.context() as patch:
-        patch.setattr(ablate, "launch", losing)
+        patch.setattr(grid, "launch", losing)
         assert main([*WORDS, "--runs", str(tmp_path)]) == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("missing:")]
     assert "missing: 3 finished runs" in line

@@ -118,7 +118,7 @@ def test_a_checkpoint_of_other_data_is_not_gone_on_from(spec, tmp_path, capsys):
     assert capsys.readouterr().err == ""
     data(tmp_path / "data.jsonl", 2)
     record_inputs(spec, runs)
-    assert "checkpoint.damaged1, the run starts again" in capsys.readouterr().err
+    assert "checkpoint.damaged1, the run restarts" in capsys.readouterr().err
     assert changes(spec, runs) == []
 
 

@@ -142,4 +142,4 @@ def test_clean_removes_entries_of_caches(tmp_path):
 
 def test_clean_of_the_root_finds_no_run_there(capsys):
     assert main(["clean", "--runs", "/"]) == 0
-    assert capsys.readouterr().out == "0 folders would go; give --yes to remove them\n"
+    assert capsys.readouterr().out == "0 folders would be removed; use --yes to remove them\n"

@@ -214,10 +214,10 @@ def test_a_full_disk_is_one_line_and_finished_runs_stay(mount, capfd, monkeypatc
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     place = mount("full", "-t", "tmpfs", "-o", "size=128k", "tmpfs")
     assert main([*WORDS, "--runs", str(place)]) == 2
-    errors = [line for line in capfd.readouterr().err.splitlines() if "MLflow is away" not in line]
+    errors = [line for line in capfd.readouterr().err.splitlines() if "MLflow is unavailable" not in line]
     assert len([line for line in errors if line.startswith("vapo:")]) == 1
     assert "No space left on device" in errors[-1]
-    assert "give the command again" in errors[-1]
+    assert "fix it and re-run" in errors[-1]
     rows = {path: path.read_bytes() for path in place.glob("*/row.json")}
     assert 0 < len(rows) < 8
     for content in rows.values():
@@ -253,6 +253,6 @@ def test_records_that_turn_read_only_stop_the_command_with_one_line(mount, capfd
     place = mount("turned", "-t", "tmpfs", "-o", "size=8m", "tmpfs")
     shutil.copytree(runs, place, dirs_exist_ok=True)
     subprocess.run(["mount", "-o", "remount,ro", str(place)], check=True)
-    with pytest.raises(OSError, match=r"Read-only file system; .* give the command again"):
+    with pytest.raises(OSError, match=r"Read-only file system; .* fix it and re-run"):
         local_map([spec, small_spec(seed=5)], place, "test", 1, None, lambda spec, row: None)
     assert same(finished_row(spec, place), row)

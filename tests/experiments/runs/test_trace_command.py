@@ -36,7 +36,7 @@ def test_a_walk_run_is_trained_again_and_says_so(runs, capsys):
     spec = small_spec("walk")
     first = trace(runs, spec)
     said = capsys.readouterr()
-    assert "training 3 of 3 steps again from the spec: a walk run keeps no checkpoint" in said.out
+    assert "training 3 of 3 steps from the spec: a walk run keeps no checkpoint" in said.out
     assert str(runs / spec.hash / "trace.html") in said.out
     assert said.err == ""
     pd.testing.assert_frame_equal(first, trace(runs, spec))

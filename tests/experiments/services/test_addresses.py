@@ -130,7 +130,7 @@ def test_a_lost_connection_is_waited_for_and_said_once(tmp_path, monkeypatch, ca
     tries.clear()
     assert patience.retry_with_backoff(action, 60, tmp_path / "away", "the database") == "done"
     said = capsys.readouterr().err
-    assert said == "the database is away (connection refused); trying again for up to 60 s\n"
+    assert said == "the database is unavailable (connection refused); retrying for up to 60 s\n"
 
 
 @pytest.mark.parametrize(

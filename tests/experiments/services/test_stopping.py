@@ -37,7 +37,7 @@ def test_a_signal_while_a_command_is_imported_is_one_line(number):
     there = command_that(f"os.kill(os.getpid(), {int(number)})")
     out, said = there.communicate(timeout=60)
     assert (there.returncode, out) == (128 + number, "")
-    assert said == "stopped; give the same command again to go on\n"
+    assert said == "stopped; re-run the command to resume\n"
 
 
 def test_a_signal_that_an_import_makes_another_error_of_is_one_line():
@@ -46,7 +46,7 @@ def test_a_signal_that_an_import_makes_another_error_of_is_one_line():
         "exec('try:\\n    os.kill(os.getpid(), 15)\\nexcept BaseException:\\n    raise ImportError(1) from None')"
     )
     _, said = there.communicate(timeout=60)
-    assert (there.returncode, said) == (143, "stopped; give the same command again to go on\n")
+    assert (there.returncode, said) == (143, "stopped; re-run the command to resume\n")
 
 
 def test_an_interrupt_before_signals_are_heard_is_one_line():
@@ -57,7 +57,7 @@ def test_an_interrupt_before_signals_are_heard_is_one_line():
     )
     there = process(code)
     _, said = there.communicate(timeout=60)
-    assert (there.returncode, said) == (130, "stopped; give the same command again to go on\n")
+    assert (there.returncode, said) == (130, "stopped; re-run the command to resume\n")
 
 
 def test_the_command_line_imports_nothing_that_takes_time():
@@ -72,7 +72,7 @@ def test_a_second_signal_while_stopping_is_an_echo():
         "exec('try:\\n    os.kill(os.getpid(), 2)\\nfinally:\\n    os.kill(os.getpid(), 2); os.kill(os.getpid(), 15)')"
     )
     _, said = there.communicate(timeout=60)
-    assert (there.returncode, said) == (130, "stopped; give the same command again to go on\n")
+    assert (there.returncode, said) == (130, "stopped; re-run the command to resume\n")
 
 
 def test_a_signal_well_after_the_first_ends_what_hangs_while_stopping():
@@ -136,6 +136,6 @@ def test_workers_do_not_hear_an_interrupt_even_while_they_start(tmp_path):
     os.killpg(there.pid, signal.SIGINT)
     _, said = there.communicate(timeout=120)
     assert there.returncode == 130
-    assert [line for line in said.splitlines() if "MLflow is away" not in line] == [
-        "stopped; give the same command again to go on"
+    assert [line for line in said.splitlines() if "MLflow is unavailable" not in line] == [
+        "stopped; re-run the command to resume"
     ]

@@ -11,9 +11,10 @@ from analysis.tables.schema import load
 from analysis.verdict.verdicts import as_json, read
 from experiments.cli import main
 from experiments.launchers.launch import local_map
-from experiments.runs import shelf
+from experiments.runs import committed
+from experiments.runs.outcome_folder import study_folder
 from experiments.studies import STEMS, core, find, stem_of, study
-from experiments.studies.study import StudyConfig, outcome_folder, run_study, studies_named
+from experiments.studies.study import StudyConfig, run_study, studies_named
 
 STEM = "h4_exploration"
 
@@ -72,7 +73,7 @@ def test_command_line_refuses_in_one_line(capsys):
 def test_an_outcome_is_made_once_and_again(tmp_path, small, capsys):
     """Finished runs are not run again; figures and verdicts that were deleted come back equal."""
     assert run_study(STEM, config(tmp_path, preset="smoke")) == 0
-    out = outcome_folder(STEM, "smoke", tmp_path / "runs", tmp_path / "results")
+    out = study_folder(STEM, "smoke", tmp_path / "runs", tmp_path / "results")
     first = files(out)
     assert {"runs.csv", "curves.parquet", "probes.parquet", "verdicts.json", "figures/index.json"} <= set(first)
     rows = {spec: (tmp_path / "runs" / spec.hash / "row.json").stat().st_mtime_ns for spec in small}
@@ -102,8 +103,8 @@ def test_a_row_that_another_folder_holds_is_read_there(tmp_path, small):
     """It serves the study, and is not kept twice."""
     assert run_study(STEM, config(tmp_path, preset="full")) == 0
     out = tmp_path / "results" / STEM
-    whole, lent = load(out), {small[0].hash, small[2].hash}
-    shelf.write(shelf.select(whole, lent), tmp_path / "results" / "components")
+    whole, shared = load(out), {small[0].hash, small[2].hash}
+    committed.write(committed.select(whole, shared), tmp_path / "results" / "components")
     for path in out.glob("*"):
         if path.is_file():
             path.unlink()
@@ -120,8 +121,8 @@ def test_a_row_that_another_folder_holds_is_read_there(tmp_path, small):
 def test_judges_say_nothing_where_there_is_nothing(stem):
     """Studies are judged while their runs are still to come: no rows, no verdicts, no error."""
     judge, questions = importlib.import_module(f"analysis.hypotheses.{stem}"), find(stem).QUESTIONS
-    assert judge.score(shelf.nothing(), questions, "quick") == []
-    assert judge.figures(shelf.nothing(), questions) == {}
+    assert judge.score(committed.nothing(), questions, "quick") == []
+    assert judge.figures(committed.nothing(), questions) == {}
 
 
 def test_a_row_without_its_curve_is_not_held(tmp_path, small):
@@ -129,13 +130,13 @@ def test_a_row_without_its_curve_is_not_held(tmp_path, small):
     out = tmp_path / "results" / STEM
     curves = pd.read_parquet(out / "curves.parquet")
     curves[curves["spec"] != small[0].hash].to_parquet(out / "curves.parquet", index=False)
-    assert shelf.finished_specs(out) == {spec.hash for spec in small[1:]}
-    assert shelf.finished_specs(tmp_path) == set()
+    assert committed.finished_specs(out) == {spec.hash for spec in small[1:]}
+    assert committed.finished_specs(tmp_path) == set()
 
 
 def test_slim_tables_keep_what_judges_read(tmp_path, small):
     assert run_study(STEM, config(tmp_path, preset="smoke")) == 0
-    curves = load(outcome_folder(STEM, "smoke", tmp_path / "runs", tmp_path / "results")).curves
+    curves = load(study_folder(STEM, "smoke", tmp_path / "runs", tmp_path / "results")).curves
     kept = set(curves["metric"].astype(str))
     assert {"val/exact_j", "exploration/prefix_entropy", "response_length/mean"} <= kept
     assert not any(name.startswith(("timing/", "critic/")) for name in kept)
@@ -143,7 +144,7 @@ def test_slim_tables_keep_what_judges_read(tmp_path, small):
 
 def test_verdicts_survive_their_file(tmp_path, small):
     assert run_study(STEM, config(tmp_path, preset="smoke")) == 0
-    path = outcome_folder(STEM, "smoke", tmp_path / "runs", tmp_path / "results") / "verdicts.json"
+    path = study_folder(STEM, "smoke", tmp_path / "runs", tmp_path / "results") / "verdicts.json"
     assert as_json(read(path)) == path.read_text()
     (tmp_path / "x.json").write_text('[{"a": 1}]')
     with pytest.raises(ValueError, match="not a list of verdicts"):
@@ -153,5 +154,5 @@ def test_verdicts_survive_their_file(tmp_path, small):
 def test_a_study_without_a_finished_run_writes_no_outcome(tmp_path, small, capsys):
     shutil.rmtree(tmp_path / "runs")
     assert run_study(STEM, config(tmp_path, preset="full", judge=True)) == 0
-    assert "nothing is finished yet" in capsys.readouterr().out
+    assert "no run has finished yet" in capsys.readouterr().out
     assert files(tmp_path / "results") == {}

@@ -173,15 +173,15 @@ def test_the_command_shows_runs_cost_and_memory(tmp_path, capsys):
     assert run_study("h3_token_level_loss", StudyConfig(**options, model="Qwen/Qwen2.5-7B", task="math", seeds=2)) == 0
     said = capsys.readouterr().out
     assert "4 runs (4 lm)" in said
-    assert "by formula, on one GPU like an H100: 404 GB (training 274" in said
+    assert "estimate for one H100-class GPU: 404 GB (training 274" in said
     assert run_study("h3_token_level_loss", StudyConfig(**options, model=causal(tmp_path / "small"))) == 0
-    assert "by formula, on one GPU like an H100: 0 GB" in capsys.readouterr().out
+    assert "estimate for one H100-class GPU: 0 GB" in capsys.readouterr().out
     assert run_study("h3_token_level_loss", StudyConfig(**options, model="somebody/else")) == 0
-    assert "for a model of 0.5B parameters, since somebody/else is not known" in capsys.readouterr().out
+    assert "for a model of 0.5B parameters, since the size of somebody/else is unknown" in capsys.readouterr().out
 
 
 def test_a_target_belongs_to_the_preset():
-    with pytest.raises(ValueError, match="steps = 7: it is an option of preset real, this is preset quick"):
+    with pytest.raises(ValueError, match="steps = 7: this option applies to preset real only, not to quick"):
         StudyConfig(steps=7)
     assert flags(StudyConfig(preset="real", task="math", dials={"path": "data"})) == [
         "--task", "math", "--dials", "path", "data",

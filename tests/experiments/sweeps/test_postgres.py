@@ -93,7 +93,7 @@ def test_workers_outlive_a_stop_and_start_of_the_store(server, mlflow_address, t
             assert there == pytest.approx(here)
     assert every_run_once(uri, tracking.experiment_id) == len(specs)
     said = capfd.readouterr()
-    assert said.err.count("MLflow's database is away") == 1
+    assert said.err.count("MLflow's database is unavailable") == 1
     assert len(said.err.splitlines()) == 1, said.err
     no_password(tmp_path, said.out, said.err, repr(tracking))
 
@@ -133,8 +133,8 @@ def test_workers_of_one_study_outlive_a_stop_and_start_of_the_store(server, tmp_
     place = shared_at(server.database("optuna_outage"), tmp_path)
     (tmp_path / "lines").mkdir()
     context = multiprocessing.get_context("spawn")
-    crew = [context.Process(target=work, args=({wanted: Slow(tmp_path / "lines")}, place)) for _ in range(WORKERS)]
-    for process in crew:
+    processes = [context.Process(target=work, args=({wanted: Slow(tmp_path / "lines")}, place)) for _ in range(WORKERS)]
+    for process in processes:
         process.start()
     while not list((tmp_path / "lines").iterdir()):
         time.sleep(0.05)
@@ -142,10 +142,10 @@ def test_workers_of_one_study_outlive_a_stop_and_start_of_the_store(server, tmp_
     server.stop()
     time.sleep(2)
     server.start()
-    for process in crew:
+    for process in processes:
         process.join(240)
-    codes = [process.exitcode for process in crew]
-    for process in crew:
+    codes = [process.exitcode for process in processes]
+    for process in processes:
         process.kill()
     assert set(codes) == {0}
     study = open_study(place, wanted)
@@ -155,7 +155,7 @@ def test_workers_of_one_study_outlive_a_stop_and_start_of_the_store(server, tmp_
     lines = [line for path in (tmp_path / "lines").iterdir() for line in path.read_text().splitlines()]
     assert len(lines) == len(set(lines)) == 6 * WORKERS
     said = capfd.readouterr().err
-    assert said.count("is away") == 1
+    assert said.count("is unavailable") == 1
     assert len(said.splitlines()) == 1, said
     no_password(tmp_path, said, repr(place))
 

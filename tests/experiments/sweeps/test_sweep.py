@@ -20,7 +20,7 @@ from experiments.cli import main
 from experiments.commands.sweep import configure
 from experiments.sweeps.proposals import PRUNERS, SAMPLERS, distribution, propose, values_of
 from experiments.sweeps.space import Dimension, dimensions
-from experiments.sweeps.sweep import SweepConfig, outcome_folder
+from experiments.sweeps.sweep import SweepConfig, sweep_folder
 from experiments.tracking.mlflow_run import tracking_uri
 from tests.experiments.sweeps.test_trials import ALPHA, plan
 from tests.experiments.test_cli import TINY
@@ -35,8 +35,8 @@ from vapo_core.settings import DEFAULT_SETTINGS
         ([], "say what to sweep"),
         (["alfa"], "did you mean 'alpha'"),
         (["whitening"], "no numeric setting 'whitening'"),
-        (["mu"], "mu has no range of its own"),
-        (["alpha", "lambda"], "sweep them apart"),
+        (["mu"], "mu has no default range"),
+        (["alpha", "lambda"], "sweep them separately"),
         (["alpha", "alpha"], "named twice"),
         (["alpha", "--range", "-1", "5"], "alpha = -1.0: input should be greater than 0"),
         (["alpha", "--range", "5", "1"], "from 5 to 1 is empty"),
@@ -192,12 +192,12 @@ OTHERS = [
 
 
 def test_sweeps_that_differ_have_folders_of_their_own(tmp_path):
-    places = [outcome_folder(*configure(["alpha", *words], {})).name for words in ([], *OTHERS)]
+    places = [sweep_folder(*configure(["alpha", *words], {})).name for words in ([], *OTHERS)]
     assert places[0] == "sweep-walk-walk-alpha-quick"
     assert len(set(places)) == len(places)
 
 
 @pytest.mark.parametrize("words", [["--trials", "40"], ["--workers", "1"], ["--dry-run"]])
 def test_more_trials_go_on_in_the_same_folder(words):
-    plain, same = (outcome_folder(*configure(["alpha", *more], {})) for more in ([], words))
+    plain, same = (sweep_folder(*configure(["alpha", *more], {})) for more in ([], words))
     assert plain == same

@@ -53,7 +53,7 @@ def test_another_table_is_not_taken_for_one_of_bases(tmp_path, capsys):
     other = tmp_path / "tasks.csv"
     other.write_text("task,init,seed\nchain,0,0\n")
     assert main(["tasks", "--bases", "--runs", str(tmp_path), "--out", str(other)]) == 2
-    assert "there is another file" in capsys.readouterr().err
+    assert "another kind of file" in capsys.readouterr().err
     assert other.read_text().startswith("task,init,seed")
 
 

@@ -22,7 +22,7 @@ def planted(error: float, prompts: int = 200, per_prompt: int = 4) -> tuple[Trut
 
 @pytest.mark.parametrize("error", [0.0, 0.2])
 def test_fvu_reads_the_planted_error(error):
-    """METHODS h1a's controls: V plus an error of 0.2 Var(V) must read 0.20, V itself 0."""
+    """METHODS.md's h1a controls: V plus an error of 0.2 Var(V) must read 0.20, V itself 0."""
     found, prompt = planted(error)
     named = fractions(found, prompt, seed=1)
     assert named["fvu_critic"] == pytest.approx(error, abs=0.03)

@@ -111,7 +111,7 @@ def test_a_deleted_experiment_is_restored(runs, capsys, heal):
     (experiment,) = client(tracking_uri(runs)).search_experiments(filter_string=f"name = '{STUDY}'")
     client(tracking_uri(runs)).delete_experiment(experiment.experiment_id)
     heal(runs)
-    assert "experiment 'study' was deleted in MLflow; it is restored" in capsys.readouterr().err
+    assert "experiment 'study' was deleted in MLflow; restoring it" in capsys.readouterr().err
     assert is_right(runs)
 
 
@@ -191,7 +191,7 @@ def test_an_unreadable_spec_hides_no_other_run(runs, capsys):
     assert sync(["--runs", str(runs)]) == 1
     said = capsys.readouterr()
     assert said.err.count("\n") == 1
-    assert f"{SPECS[0].hash}: it is not uploaded" in said.err
+    assert f"{SPECS[0].hash}: not uploaded" in said.err
     assert "uploaded 1 runs" in said.out
 
 

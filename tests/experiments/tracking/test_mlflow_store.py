@@ -166,7 +166,7 @@ def test_a_server_that_is_not_mlflow_is_said_at_once(runs, monkeypatch, capsys, 
     server.shutdown()
     said = capsys.readouterr().err
     assert said.count("\n") == 1
-    assert said.startswith("warning: MLflow is away (")
+    assert said.startswith("warning: MLflow is unavailable (")
 
 
 @pytest.mark.parametrize("name", ["a%20b", "what?", "50%", "[x]*#&=;"])
@@ -211,6 +211,8 @@ def test_a_locked_store_costs_seconds_per_run_and_one_line(runs, capsys):
         assert open_tracking(runs, STUDY) is None
         database.rollback()
     said = capsys.readouterr().err
-    assert [line.split(";")[0] for line in said.splitlines()] == ["warning: MLflow is away (database is locked)"] * 2
+    assert [line.split(";")[0] for line in said.splitlines()] == [
+        "warning: MLflow is unavailable (database is locked)"
+    ] * 2
     command(runs)
     assert is_right(runs)

@@ -1,4 +1,4 @@
-"""MLflow gets the same points as the records; a server that is away costs a warning and nothing else."""
+"""MLflow gets the same points as the records; an unavailable server costs a warning and nothing else."""
 
 import socket
 
@@ -102,7 +102,7 @@ def test_server_lost_in_the_middle_does_not_stop_the_run(local, monkeypatch, cap
         broken.setattr(MLflowRun, "_flush", fail)
         row = run_one(spec, local, "study", tracking)
     assert row["state"] == "finished"
-    assert capsys.readouterr().err.count("MLflow is away") == 1
+    assert capsys.readouterr().err.count("MLflow is unavailable") == 1
     assert not is_synced(local / spec.hash, tracking_uri(local))
     assert sync(["--runs", str(local)]) == 0
     client = MlflowClient(tracking_uri(local))
@@ -161,4 +161,4 @@ def test_sixteen_workers_on_fresh_stores_lose_no_metric(local, capsys):
         assert [step for step, _ in mine.points] == [step for step, _ in theirs.points]
         for (_, here), (_, there) in zip(mine.points, theirs.points, strict=True):
             assert there == pytest.approx(here)
-    assert "MLflow is away" not in capsys.readouterr().err
+    assert "MLflow is unavailable" not in capsys.readouterr().err

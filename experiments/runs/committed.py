@@ -1,4 +1,4 @@
-"""What results folders hold: rows that were committed with their curves count as finished and are not run again."""
+"""Rows committed to results folders: those with their curves count as finished and are not run again."""
 
 import tempfile
 from collections.abc import Collection, Iterable, Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.tables.schema import CURVE_COLUMNS, PROBE_COLUMNS, RUN_COLUMNS, Tables, load
+from analysis.tables.schema import CURVE_COLUMNS, PROBE_COLUMNS, RUN_COLUMNS, Tables, load, stacked
 from experiments.records.arrays import Arrays
 from experiments.runs.collect import Finished, from_records, write_tables
 from experiments.specs.exact import AnySpec
@@ -49,12 +49,7 @@ def concat(parts: Sequence[Tables]) -> Tables:
         wanted = set(tables.runs["spec"]) - seen
         seen |= wanted
         fresh.append(select(tables, wanted))
-    return Tables(*(_stacked(columns) for columns in zip(*fresh, strict=True)))
-
-
-def _stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    some = [table for table in tables if len(table)] or list(tables[:1])
-    return pd.concat(some, ignore_index=True)
+    return Tables(*(stacked(columns) for columns in zip(*fresh, strict=True)))
 
 
 def from_runs(specs: Iterable[AnySpec], runs: Path) -> Tables:
@@ -88,7 +83,7 @@ def _last_of_each(arrays: Iterable[Arrays]) -> list[Arrays]:
 
 
 def write(tables: Tables, out: Path) -> None:
-    """runs.csv, curves.parquet and probes.parquet, each whole or not at all, in an order that does not depend on history."""
+    """runs.csv, curves.parquet and probes.parquet, each written atomically, in an order that does not depend on history."""
     order = tables.runs.sort_values("spec", ignore_index=True)
     write_whole_bytes(out / "curves.parquet", _parquet(tables.curves, ["spec", "metric", "step"]))
     write_whole_bytes(out / "probes.parquet", _parquet(tables.probes, ["spec", "probe", "step", "column", "item"]))

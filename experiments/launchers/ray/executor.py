@@ -31,7 +31,7 @@ MOST_LOSSES = 5
 """Connections lost one after the other without any run finished between: then the fault is not the cluster's."""
 
 
-KEPT = "finished runs are kept, give the command again"
+KEPT = "finished runs are kept; re-run the command to resume"
 
 
 class RunResult(NamedTuple):
@@ -40,7 +40,7 @@ class RunResult(NamedTuple):
     spec: AnySpec
     answer: AttemptResult
     lost: bool = False
-    """Its node or process is gone: the run's misfortune, or the first sign that the whole cluster is going."""
+    """Its node or process is gone: not the run's fault, or the first sign that the cluster is going down."""
 
 
 class Capacity(NamedTuple):
@@ -50,7 +50,7 @@ class Capacity(NamedTuple):
 
 
 class RayExecutor:
-    """A connection to a Ray cluster, made again when the cluster comes back."""
+    """A connection to a Ray cluster, restored when the cluster comes back."""
 
     def __init__(self, job: Job, how: Launching) -> None:
         """Connect.
@@ -61,24 +61,24 @@ class RayExecutor:
         if importlib.util.find_spec("ray") is None:
             raise ValueError("launcher ray needs the package ray: pip install -e '.[cluster]'")
         if "://" in how.address:
-            raise ValueError(f"address {how.address!r}: give HOST:PORT, and the command on a node of the cluster")
+            raise ValueError(f"address {how.address!r}: expected HOST:PORT; run the command on a node of the cluster")
         self._job, self._how = job, how
         self._given: dict[str, AnySpec] = {}
         self._doubtful: list[RunResult] = []
-        self._room, self._losses, self._cramped = 0, 0, False
+        self._capacity, self._losses, self._cramped = 0, 0, False
         self._process: BaseProcess | None = None
         if reason := self._connect():
             self.stop()
             raise ValueError(
-                f"no Ray cluster takes a connection at {how.address}: {reason}; start one: ray start --head"
+                f"cannot connect to a Ray cluster at {how.address}: {reason}; start one with: ray start --head"
             )
 
-    def room(self) -> bool:
+    def has_capacity(self) -> bool:
         """Whether the cluster holds another run."""
-        return len(self._given) < min(self._room, self._how.workers or self._room)
+        return len(self._given) < min(self._capacity, self._how.workers or self._capacity)
 
-    def give(self, spec: AnySpec) -> None:
-        """Begin a run; a bridge that has died meanwhile shows when answers are taken."""
+    def submit(self, spec: AnySpec) -> None:
+        """Start a run; a bridge that has died meanwhile shows when answers are taken."""
         self._given[spec.hash] = spec
         try:
             self._line.send(spec)
@@ -86,11 +86,11 @@ class RayExecutor:
             return
 
     def busy(self) -> bool:
-        """Whether any run is under way."""
+        """Whether any run is in progress."""
         return bool(self._given)
 
-    def take(self) -> list[tuple[AnySpec, AttemptResult]]:
-        """Answers; all runs under way come back to be begun again if the cluster is lost.
+    def poll(self) -> list[tuple[AnySpec, AttemptResult]]:
+        """Results; if the cluster is lost, every run in progress is returned for another attempt.
 
         Raises:
             ValueError: if a node has other code.
@@ -116,30 +116,30 @@ class RayExecutor:
             self._process.kill()
             self._process.join()
 
-    def _hear(self, said: RunResult | Capacity | Refusal, found: list[tuple[AnySpec, AttemptResult]]) -> None:
-        if isinstance(said, Refusal):
-            raise ValueError(said.reason)
-        if isinstance(said, Capacity):  # so the cluster is there, and what was lost was lost by itself
-            self._room = said.runs
-            self._say_whether_there_is_room()
+    def _hear(self, message: RunResult | Capacity | Refusal, found: list[tuple[AnySpec, AttemptResult]]) -> None:
+        if isinstance(message, Refusal):
+            raise ValueError(message.reason)
+        if isinstance(message, Capacity):  # so the cluster is there, and what was lost was lost by itself
+            self._capacity = message.runs
+            self._report_capacity()
             doubtful, self._doubtful = self._doubtful, []
-            for came in doubtful:
-                self._settle(came, found)
-        elif said.lost:
-            self._doubtful.append(said)
+            for result in doubtful:
+                self._settle(result, found)
+        elif message.lost:
+            self._doubtful.append(message)
         else:
             self._losses = 0
-            self._settle(said, found)
+            self._settle(message, found)
 
-    def _say_whether_there_is_room(self) -> None:
-        if not self._room and not self._cramped:
+    def _report_capacity(self) -> None:
+        if not self._capacity and not self._cramped:
             print(f"the Ray cluster has no room for a run (cpus_per_run {self._how.cpus_per_run:g}, gpus_per_run"
                   f" {self._how.gpus_per_run:g}); waiting for machines to join", file=sys.stderr, flush=True)  # fmt: skip
-        self._cramped = not self._room
+        self._cramped = not self._capacity
 
-    def _settle(self, came: RunResult, found: list[tuple[AnySpec, AttemptResult]]) -> None:
-        if self._given.pop(came.spec.hash, None) is not None:
-            found.append((came.spec, came.answer))
+    def _settle(self, result: RunResult, found: list[tuple[AnySpec, AttemptResult]]) -> None:
+        if self._given.pop(result.spec.hash, None) is not None:
+            found.append((result.spec, result.answer))
 
     def _start(self) -> tuple[Connection, BaseProcess]:
         context = multiprocessing.get_context("spawn")
@@ -158,20 +158,20 @@ class RayExecutor:
         try:
             if not self._line.poll(CONNECT_S):
                 return f"nothing answered within {CONNECT_S:.0f} s"
-            said = self._line.recv()
+            message = self._line.recv()
         except (EOFError, OSError):
-            return "the connection was lost at once"
-        if isinstance(said, Refusal):
-            return said.reason
-        self._hear(said, [])
+            return "the connection was lost immediately"
+        if isinstance(message, Refusal):
+            return message.reason
+        self._hear(message, [])
         return ""
 
     def _reconnect(self, begun: int) -> None:
         self._losses += 1
         if self._losses > MOST_LOSSES:
             raise OSError(f"the connection to Ray was lost {MOST_LOSSES} times without a finished run between; {KEPT}")
-        print(f"the Ray cluster at {self._how.address} is away; waiting for it up to {clock(PATIENCE_S)},"
-              f" {begun} runs are begun again then", file=sys.stderr, flush=True)  # fmt: skip
+        print(f"the Ray cluster at {self._how.address} is unavailable; waiting up to {clock(PATIENCE_S)},"
+              f" {begun} runs will restart", file=sys.stderr, flush=True)  # fmt: skip
         pause, end = 1.0, time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             self.stop()
