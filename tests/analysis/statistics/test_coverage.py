@@ -11,7 +11,7 @@ from tests.support import coverage_draws
 from tests.support.coverage import Case, cases, count
 from tests.support.coverage_draws import Found
 
-TABLE = Path(__file__).parent / "soak" / "coverage.csv"
+TABLE = Path(__file__).parents[2] / "soak" / "coverage.csv"
 QUICK = [c for c in cases() if c.interval != "percentile bootstrap" and c.units in (10, 64, 512)]
 GOOD = {
     ("student", "normal"), ("student", "scores near the top: beta(8, 2)"), ("paired", "paired scores"),
