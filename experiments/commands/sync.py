@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from experiments.runs.inventory import listing, say_damage
 from experiments.services.addresses import redacted
 from experiments.services.heartbeat import alive
 from experiments.specs.options import parse
@@ -26,7 +27,7 @@ def run(words: Sequence[str]) -> int:
     config = parse(SyncConfig, SyncConfig(), words, "sync")
     if not config.runs.is_dir():
         raise FileNotFoundError(f"no folder {config.runs}")
-    uploaded, unreadable = 0, 0
+    uploaded, unreadable = 0, say_damage(listing(config.runs))
     try:
         settle_store(config.runs)
         for study, run_dirs in finished(config.runs).items():

@@ -85,11 +85,10 @@ def update(
         slices = slices_of(part, settings, ranks)
         for number, micro in enumerate(slices, start=1):
             with ranks.collecting(number == len(slices), policy.forward, critic.forward):
-                whole = len(slices) == 1 and ranks.size == 1  # in its own order, so there is nothing to pick
                 policy_part, value_part = _micro_losses(
-                    part if whole else part.take(micro),
-                    credit if whole else credit.take(micro),
-                    [w if whole else w[micro] for w in weights],
+                    part.take(micro),
+                    credit.take(micro),
+                    [w[micro] for w in weights],
                     recipe,
                     settings,
                     policy,
@@ -117,8 +116,7 @@ def _mini_batches(responses: int, parts: int, epochs: int, generator: torch.Gene
 def slices_of(part: Batch, settings: Settings, ranks: Ranks) -> list[Tensor]:
     """Row numbers of this rank's micro-batches; ranks share the mini-batch's micro-batches among them."""
     rows = torch.arange(len(part.mask))[ranks.share(len(part.mask))]
-    shared = part if ranks.size == 1 else part.take(rows)
-    own = micro_batches(shared, -(-settings.micro_batches // ranks.size), settings.tokens_per_micro_batch)
+    own = micro_batches(part.take(rows), -(-settings.micro_batches // ranks.size), settings.tokens_per_micro_batch)
     return [rows[micro] for micro in ranks.even(own)]
 
 
