@@ -4,7 +4,7 @@
 that a module of this package simulates, four claims are counted: at theta = delta it is called supported, and negligible,
 in 5 % of simulations at most; at twice delta it is supported, and at 0 negligible, in 80 % at least. Where "no difference" is
 predicted, support is the verdict at 0. Questions whose code and numbers have not changed since the table was written
-are left as they are, so that an interrupted command is continued by giving it again.
+are left as they are; re-run an interrupted command to resume.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from analysis.statistics.shares import wilson
 from analysis.tables.schema import Tables
 from analysis.verdict.decisions import Decision, Verdict
 from analysis.verdict.questions import Question
+from experiments.studies import STEMS
 from tests.calibration.sources import fingerprint
 from tests.support.tables import stamp, write_rows
 
@@ -53,7 +54,12 @@ class Place(NamedTuple):
     @classmethod
     def of(cls, stem: str, id: str) -> "Place":
         """A question of a study."""
-        return cls(id, f"experiments.studies.{stem}", f"analysis.hypotheses.{stem}", f"tests.calibration.{stem}")
+        return cls(
+            id,
+            f"experiments.studies.{stem}.questions",
+            f"analysis.hypotheses.{stem}.judge",
+            f"tests.calibration.{stem}",
+        )
 
     @property
     def question(self) -> Question:
@@ -182,10 +188,10 @@ def check(stem: str, id: str, simulations: int = 40, seed: int = 0) -> list[Row]
 
 def places() -> Iterator[Place]:
     """Every question that is simulated, by study."""
-    for path in sorted(HOME.glob("*.py")):
-        if (HOME.parents[1] / "experiments" / "studies" / path.name).is_file() and path.stem != "__init__":
-            for id in import_module(f"tests.calibration.{path.stem}").SIMULATIONS:
-                yield Place.of(path.stem, id)
+    for stem in STEMS:
+        if (HOME / f"{stem}.py").is_file():
+            for id in import_module(f"tests.calibration.{stem}").SIMULATIONS:
+                yield Place.of(stem, id)
 
 
 def table(chosen: Iterable[Place], simulations: int, seed: int, workers: int, out: Path | None) -> list[Row]:
@@ -196,7 +202,7 @@ def table(chosen: Iterable[Place], simulations: int, seed: int, workers: int, ou
         wanted = {"simulations": str(simulations), "seed": str(seed), "source": source}
         mine = [row for row in rows if row["question"] == place.id]
         if mine and all(str(row[name]) == value for row in mine for name, value in wanted.items()):
-            print(f"{place.id}: as it was", flush=True)
+            print(f"{place.id}: unchanged", flush=True)
             continue
         began = time.monotonic()
         found = [{**row, "source": source, **stamp()} for row in calibrate(place, simulations, seed, workers)]

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from analysis.verdict.decisions import CORRECTED
+from experiments.studies import STEMS, find
 from tests.calibration import example, run
 from tests.calibration.run import CLAIMS, Place, calibrate, check, outcomes, places, table
 from tests.calibration.sources import ROOT, files, fingerprint
@@ -104,7 +105,7 @@ def test_a_table_is_continued_where_it_was_left(tmp_path, monkeypatch, capsys):
     for more in ((20, 0), (10, 1)):
         capsys.readouterr()
         table([GOOD], *more, 1, out)
-        assert "as it was" not in capsys.readouterr().out
+        assert "unchanged" not in capsys.readouterr().out
     monkeypatch.setattr(run, "fingerprint", lambda modules: "changed code")
     rows = table([GOOD], 10, 1, 1, out)
     assert {row["source"] for row in rows if row["question"] == "x9a"} == {"changed code"}
@@ -131,7 +132,8 @@ def test_a_quick_check_passes_and_fails(monkeypatch):
         check("example", "x9a", 20)
 
 
-def test_every_simulated_question_is_declared_and_judged():
+def test_every_question_is_declared_judged_and_simulated():
+    assert [place.id for place in places()] == [name for stem in STEMS[1:] for name in find(stem).QUESTIONS]
     for place in places():
         assert place.question.id == place.id
         assert callable(place.judge)
