@@ -135,7 +135,7 @@ def test_critics_that_cannot_be_are_refused_in_words(tmp_path):
         reward_model(tmp_path / "judge"): "vocabulary size 320, policy 329",
         "0123456789abcdef": "no run 0123456789abcdef",
         "grpo": "has no checkpoint of a critic",
-        str(tmp_path / "nowhere"): "neither a folder here",
+        str(tmp_path / "nowhere"): "neither a local folder",
     }
     for name, words in refused.items():
         with pytest.raises(ValueError, match=rf"base\.critic: .*{words}"):

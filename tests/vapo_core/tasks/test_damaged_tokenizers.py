@@ -111,7 +111,7 @@ def test_stop_tokens_without_an_embedding_could_end_no_answer(tmp_path):
         ("{{ ''.__class__.__mro__ }}", "unsafe"),
         ("{# nothing #}", "drops the message text"),
         ("hello", "drops the message text"),
-        ("{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}", "leaves out"),
+        ("{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}", "drops the message"),
         (5, "cannot write a conversation"),
         (True, "cannot write a conversation"),
         ({"a": "b"}, "no default"),
