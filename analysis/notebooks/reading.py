@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 
-from analysis.hypotheses import theory
+from analysis.hypotheses import real_level, theory
 from analysis.plots.drawing import Drawing
 from analysis.tables.schema import COMPONENTS, Tables
-from analysis.verdict import outcomes, real_level
+from analysis.verdict import outcomes
 from analysis.verdict.decision_style import LEVEL_NAMES, style_of
 from analysis.verdict.decisions import NOTE, Verdict
 from analysis.verdict.headline import component_lines, digits, estimate, headline

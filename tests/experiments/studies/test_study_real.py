@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from analysis.tables.rows import having
 from analysis.tables.schema import COMPONENTS, load
-from analysis.verdict import real_level
+from analysis.hypotheses import real_level
 from analysis.verdict.questions import BASES_HERE, level_of
 from experiments.runs.collect import collect
 from experiments.runs.run import describe, run_one
