@@ -4,6 +4,8 @@ from pathlib import Path
 
 import jinja2
 
+TEMPLATES = Path(__file__).parent / "templates"
+
 
 def page(template: str, **shown: object) -> str:
     """The text of a template with what it shows.
@@ -13,7 +15,7 @@ def page(template: str, **shown: object) -> str:
     """
     return (
         jinja2.Environment(
-            loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+            loader=jinja2.FileSystemLoader(TEMPLATES),
             autoescape=True,
             trim_blocks=True,
             lstrip_blocks=True,
