@@ -105,7 +105,7 @@ found.figures
 #
 # At the exact level:
 #
-# - The prediction of 2/3 is not blind: slopes between 0.26 and 0.55 had been simulated on a walk before (METHODS, R4).
+# - The prediction of 2/3 is not blind: slopes between 0.26 and 0.55 had been simulated on a walk before ([METHODS.md](../METHODS.md), R4).
 # - Where all is slower in proportion and the error self-similar, 1 − β = 0 was predicted, and the row says 1.5: at the
 #   longest more than half of the best horizons lie at the end of the grid, h = 1. The prediction is contradicted
 #   there, and that slope is no exponent. Filler over which the error persists has 0, as predicted.

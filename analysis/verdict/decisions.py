@@ -1,4 +1,4 @@
-"""From an interval to a verdict, mechanically (METHODS, section 1)."""
+"""From an interval to a verdict, mechanically (METHODS.md, section 1)."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple

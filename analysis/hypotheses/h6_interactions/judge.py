@@ -28,7 +28,7 @@ from analysis.verdict.estimates import Estimand, by_interval, secondary_row
 from analysis.verdict.questions import Question
 
 SLOPE = 0.2
-"""Distance of a slope from 1 that matters: METHODS asks for one below 0.8."""
+"""Distance of a slope from 1 that matters: METHODS.md asks for one below 0.8."""
 LATE = 0.95
 """J from which on a run is near convergence."""
 

@@ -53,7 +53,7 @@ def test_an_interval_can_be_had_again():
 
 
 def test_few_clusters_cover_less_than_stated():
-    """METHODS: 84 % at n = 5, 92 % at 16, where 95 % is claimed; so trained levels take Student's."""
+    """METHODS.md: 84 % at n = 5, 92 % at 16, where 95 % is claimed; so trained levels take Student's."""
     rng = RNG(0)
     for n, share in ((5, 0.84), (16, 0.92)):
         hits = []

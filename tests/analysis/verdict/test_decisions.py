@@ -170,11 +170,11 @@ def test_verdicts_do_not_share_their_strata():
     assert other.strata == {}
 
 
-# --- the rates METHODS asks for ---
+# --- the rates METHODS.md asks for ---
 
 
 def test_errors_and_power_with_thirty_two_seeds():
-    """Threshold 0.85 sd of a paired difference, METHODS' smallest for 32 seeds corrected: false support and false
+    """Threshold 0.85 sd of a paired difference, METHODS.md's smallest for 32 seeds corrected: false support and false
     negligible at delta hardly ever, support at twice delta and negligible at 0 in 80 %."""
     rng, question = np.random.default_rng(0), asked(threshold=0.85)
     counted = {
