@@ -149,7 +149,7 @@ def _declared(questions: Mapping[str, Question]) -> pd.DataFrame:
         [
             {"": q.id, "question": q.question, "estimand": q.estimand, "prediction": q.prediction,
              "threshold": f"{q.threshold:g} {q.unit}", "level": LEVEL_NAMES[q.primary],
-             "not tested below": f"{q.floor.least:g}: {q.floor.measure}"}
+             "activity floor": f"{q.floor.least:g} ({q.floor.measure})"}
             for q in questions.values()
         ]
     )  # fmt: skip

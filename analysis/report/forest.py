@@ -14,7 +14,7 @@ from analysis.verdict.decisions import Verdict
 from analysis.verdict.questions import Question
 
 LIMIT = 4.0
-"""Thresholds shown to either side; what lies beyond ends in an arrow."""
+"""Thresholds shown to either side; an interval that extends beyond ends in an arrow."""
 
 HOLDS = "#dcebf7"
 """Behind the estimates for which the prediction would hold."""

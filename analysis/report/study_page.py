@@ -25,7 +25,8 @@ Declared = Mapping[str, Mapping[str, Question]]
 FOREST = (
     "Estimates in units of their own threshold, with intervals at 1 − 0.05/16. Shaded: where an interval must lie for the "
     "prediction to hold, beyond 1, or between −1 and 1 where no difference is predicted. Filled markers and solid lines are of "
-    "preset full; hollow markers and dashed lines are of quick runs and decide nothing. An arrow marks an interval that goes on."
+    "preset full; hollow markers and dashed lines are of quick runs and decide nothing. An arrow "
+    "marks an interval that extends beyond the axis."
 )
 
 
@@ -251,6 +252,6 @@ def _warning(answers: Sequence[Answer]) -> str:
     if not quick:
         return ""
     return (
-        f"{len(quick)} of {len(ran)} rows ({', '.join(quick)}) rest on quick runs alone: few seeds, used while building. They "
-        "show that the study works and what it can detect; they are no verdicts."
+        f"{len(quick)} of {len(ran)} rows ({', '.join(quick)}) rest on quick runs alone: few seeds, used during development. "
+        "They show that the study runs and which effects it can detect; they are not verdicts."
     )

@@ -16,7 +16,7 @@ class DecisionStyle(NamedTuple):
     marker: str
     """matplotlib's."""
     colour: str
-    """Dark enough for text on white; told apart by colour-blind readers."""
+    """Dark enough for text on white; distinguishable by colour-blind readers."""
 
 
 LOOKS: dict[Decision | None, DecisionStyle] = {
@@ -28,7 +28,7 @@ LOOKS: dict[Decision | None, DecisionStyle] = {
     "not_tested": DecisionStyle("not tested", "✖", "✕", "X", "#6b6b6b"),
     None: DecisionStyle("not run yet", "–", "–", "", "#6b6b6b"),
 }
-"""Refuted and undecided are as loud as supported."""
+"""Refuted and undecided are shown as prominently as supported."""
 
 
 def style_of(decision: Decision | None, equivalence: bool = False) -> DecisionStyle:

@@ -41,7 +41,7 @@ def effects(table: pd.DataFrame) -> Drawing:
         panels[0].set_yticks(np.arange(len(COMPONENTS)), COMPONENTS)
         panels[0].set_ylim(len(COMPONENTS) - 0.5, -0.5)
     alt = "AUC that full VAPO gains by each component, with 95 % intervals, beside the points lost in the paper's Table 1."
-    return Drawing(drawn, table, alt + " Hollow: the component had too little to do.")
+    return Drawing(drawn, table, alt + " Hollow: the component's activity was below its floor.")
 
 
 def ranks(table: pd.DataFrame) -> Drawing:

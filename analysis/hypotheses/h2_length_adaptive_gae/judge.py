@@ -39,7 +39,7 @@ TEXT_ALPHAS, TEXT_LAMBDAS = (0.125, 0.5, 2.0), (0.5, 0.875, 0.95)
 SAMPLES = float(np.log(1.1))
 """A tenth of the samples."""
 LEARNING = 10
-"""RL step at which the best lambda is read: the policy moves and its gradient can be told from 0."""
+"""RL step at which the best lambda is read: the policy moves and its gradient is distinguishable from 0."""
 
 
 def score(tables: Tables, questions: dict[str, Question], preset: str) -> list[Verdict]:
