@@ -183,6 +183,6 @@ def _row(row: Verdict, question: Question | None) -> dict[str, str]:
     if not row.primary:
         note = f" ({row.strata[NOTE]})" if NOTE in row.strata else ""
         return {**text, "what": row.estimand + note, **numbers}
-    said = style_of(row.decision, question is not None and question.equivalence)
+    style = style_of(row.decision, question is not None and question.equivalence)
     smallest = digits(row.smallest_detectable, row.threshold)
-    return {**text, "decision": f"{said.symbol} {said.word}", **numbers, "smallest detectable": smallest}
+    return {**text, "decision": f"{style.symbol} {style.word}", **numbers, "smallest detectable": smallest}

@@ -242,7 +242,7 @@ def _source(outcome: Outcome) -> EvidenceSource:
 def _summary(answers: Sequence[Answer]) -> str:
     """`16 questions: 3 supported, 1 refuted: opposite, ...`, full ones first, quick ones marked, what was not run last."""
     ranked = sorted(answers, key=lambda answer: (answer.verdict is None, not answer.full))
-    counts = Counter(answer.said for answer in ranked)  # in the order of first sight
+    counts = Counter(answer.decision for answer in ranked)  # in the order of first sight
     return f"{len(answers)} questions: " + ", ".join(f"{count} {said}" for said, count in counts.items()) + "."
 
 

@@ -19,7 +19,7 @@ class DecisionStyle(NamedTuple):
     """Dark enough for text on white; distinguishable by colour-blind readers."""
 
 
-LOOKS: dict[Decision | None, DecisionStyle] = {
+STYLES: dict[Decision | None, DecisionStyle] = {
     "supported": DecisionStyle("supported", "▲", "△", "^", "#005b96"),
     "refuted_opposite": DecisionStyle("refuted: opposite", "▼", "▽", "v", "#b34700"),
     "refuted_negligible": DecisionStyle("refuted: negligible", "■", "□", "s", "#8a5a00"),
@@ -34,8 +34,8 @@ LOOKS: dict[Decision | None, DecisionStyle] = {
 def style_of(decision: Decision | None, equivalence: bool = False) -> DecisionStyle:
     """Of a decision. A predicted equivalence is refuted by any difference, so there `opposite` reads `a difference`."""
     if equivalence and decision == "refuted_opposite":
-        return LOOKS[decision]._replace(word="refuted: a difference")
-    return LOOKS[decision]
+        return STYLES[decision]._replace(word="refuted: a difference")
+    return STYLES[decision]
 
 
 LEVEL_NAMES: dict[Level, str] = {"exact": "exact", "walk": "walk", "tiny_lm": "tiny LM", "real_lm": "real LM"}

@@ -137,7 +137,7 @@ def _sharing(tables: Tables, question: Question, preset: str) -> list[Verdict]:
 def figures(tables: Tables) -> dict[str, Drawing]:
     """The bias by lambda and by length; nothing without rows."""
     shown = curve(tables)
-    return {"h1b_exact": drawn(shown)} if len(shown) else {}
+    return {"h1b_exact": drawings(shown)} if len(shown) else {}
 
 
 def curve(tables: Tables) -> pd.DataFrame:
@@ -155,7 +155,7 @@ def curve(tables: Tables) -> pd.DataFrame:
 MARKS = ("o", "s", "^", "D", "v", "x")
 
 
-def drawn(shown: pd.DataFrame) -> Drawing:
+def drawings(shown: pd.DataFrame) -> Drawing:
     """Three panels: by lambda at one length, at lengths that vary, and by length at lambda = 0.95."""
     colours = [*COLOURS.values(), (0.4, 0.4, 0.4)]
     with canvas(7.2, 3.0) as figure:

@@ -167,19 +167,19 @@ def was_tested(tables: Tables, world: str, seeds: pd.Series, least: float) -> bo
 
 def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
     """What there are rows for."""
-    drawn = exact_h1.figures(tables)
+    drawings = exact_h1.figures(tables)
     points, levels = quarters(tables)
     if len(points):
-        drawn["error_by_quarter"] = value_figures.by_quarter(points, levels)
+        drawings["error_by_quarter"] = value_figures.by_quarter(points, levels)
     falls = dose_points(tables)
     if len(falls):
-        drawn["planted_errors"] = value_figures.doses(falls)
+        drawings["planted_errors"] = value_figures.doses(falls)
     gained = pathways.gains(tables)
     if len(gained):
-        drawn["pathways"] = pathways.figure(gained)
+        drawings["pathways"] = pathways.figure(gained)
     pairs = paired_growth(tables, "walk", RARE)
     if len(pairs):
         own = pairs[np.isclose(pairs["rate"], RATE["walk"])]
         pairs = pairs.assign(rate=(pairs["rate"] / RATE["walk"]).round(6))
-        drawn["forgetting"] = value_figures.forgetting(twin_levels(tables, own), pairs)
-    return drawn
+        drawings["forgetting"] = value_figures.forgetting(twin_levels(tables, own), pairs)
+    return drawings

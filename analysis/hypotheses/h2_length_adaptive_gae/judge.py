@@ -143,8 +143,8 @@ def h2b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     for name, table in found.items():
         rows += _width(question, table, name, preset)
     rows += _along_length(question, runs, found, preset)
-    for name, (said, _) in OTHERS.items():
-        what = Estimand(f"AUC of {said}, minus VAPO's rule at its best alpha, mixed lengths")
+    for name, (description, _) in OTHERS.items():
+        what = Estimand(f"AUC of {description}, minus VAPO's rule at its best alpha, mixed lengths")
         theta = other_rule(having(runs, between("mixed")), found["mixed"], name)
         rows += secondary_row(question, "walk", theta, preset, what)
     return [*rows, *_text(tables, question, preset), *exact_h2.h2b(tables, question, preset)]
@@ -237,18 +237,18 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
     """What there are rows for."""
     runs = having(tables.runs, RING)
     found = {name: grids(having(runs, between(name))) for name in REGIMES}
-    drawn = exact_h2_figures.figures(tables)
+    drawings = exact_h2_figures.figures(tables)
     if any(len(table.seeds) > 1 and table.alphas for table in found.values()):
-        drawn["horizons"] = lambda_figures.horizons(found)
+        drawings["horizons"] = lambda_figures.horizons(found)
     against = {"a constant": regret(found["mixed"])}
     against |= {name: other_rule(having(runs, between("mixed")), found["mixed"], name) for name in OTHERS}
     if any(len(theta) > 1 for theta in against.values()):
-        drawn["rules"] = lambda_figures.rules({name: theta for name, theta in against.items() if len(theta) > 1})
+        drawings["rules"] = lambda_figures.rules({name: theta for name, theta in against.items() if len(theta) > 1})
     mapped = having(runs, {**full_vapo(), "settings.alpha": 0.5})
     mapped = mapped[mapped["dials.nearest"] == mapped["dials.farthest"]] if len(mapped) else mapped
     if len(mapped):
-        drawn["map"] = boundaries.figure(
+        drawings["map"] = boundaries.figure(
             boundaries.cells(mapped, "dials.nearest", "dials.filler"), "decisions of a shortest right answer",
             "filler tokens after a move",
         )  # fmt: skip
-    return drawn
+    return drawings

@@ -33,13 +33,13 @@ def h3b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
             f"{CRITICS[str(kind)]}, {part['length'].iloc[0]:g} tokens on average, limit {spare:g} times that,"
             f" {'logits by position' if own else 'one set of logits for all positions'}"
         )
-        told = {
+        thetas = {
             **{f"log[Q_token / Q_sequence] at {batch} responses": quality(part, batch) for batch in BATCHES},
             NOISE: part["log_noise"],
             SPREAD: part["log_spread"],
             BEYOND: part["log_variance"] - part["log_formula"],
         }
-        for what, theta in told.items():
+        for what, theta in thetas.items():
             rows += secondary_row(question, "exact", theta.dropna(), preset, Estimand(f"{what}, {where}", "nats"))
     rho = table[table["shared"]].groupby("seed")["rho"].mean()
     what = "correlation of token gradients within a response, one set of logits for all positions"

@@ -225,15 +225,15 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
     """What there are rows for."""
     cells = {cell: walks(tables, cell) for cell in CELLS}
     measured = pd.concat([points(tables, part).assign(cell=cell) for cell, part in cells.items()], ignore_index=True)
-    drawn = exact_h3_figures.figures(tables)
+    drawings = exact_h3_figures.figures(tables)
     if len(measured):
         strata = strata_of(tables, list(cells.values()), questions["h3a"])
-        drawn["landscape"] = reduction_figures.landscape(measured, strata, questions["h3a"].threshold)
+        drawings["landscape"] = reduction_figures.landscape(measured, strata, questions["h3a"].threshold)
     parts = {"walk": cells["stops early"], **{task: texts(tables, task) for task in TASKS}}
     useful_at = pd.concat([usefulness(tables, name, part) for name, part in parts.items()], ignore_index=True)
     if len(useful_at):
-        drawn["usefulness"] = reduction_figures.usefulness(useful_at, questions["h3b"].threshold)
+        drawings["usefulness"] = reduction_figures.usefulness(useful_at, questions["h3b"].threshold)
     price_at = pd.concat([prices(tables, name, part) for name, part in parts.items()], ignore_index=True)
     if len(price_at):
-        drawn["price"] = reduction_figures.price(price_at, questions["h3c"].threshold)
-    return drawn
+        drawings["price"] = reduction_figures.price(price_at, questions["h3c"].threshold)
+    return drawings

@@ -258,20 +258,20 @@ def _text(tables: Tables, question: Question, preset: str) -> list[Verdict]:
 def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
     """What there are rows for."""
     arms = {"all three on": full_vapo(), "all three off": full_vapo(*TRIO)}
-    drawn: dict[str, Drawing] = {}
+    drawings: dict[str, Drawing] = {}
     for name, runs, x in (
         ("escape", trapped(tables), "depth, nats (log-odds, guess over right)"),
         ("escape_text", trapped_text(tables), "depth, nats (log-odds of guessing)"),
     ):
         if runs["dose"].nunique() > 1:
-            drawn[name] = exploration_figures.escape(runs, arms, x)
+            drawings[name] = exploration_figures.escape(runs, arms, x)
     forked = having(tables.runs, FORK)
     if len(forked):
-        drawn["modes"] = exploration_figures.modes(tables, fork_arms(forked, 2))
+        drawings["modes"] = exploration_figures.modes(tables, fork_arms(forked, 2))
     mapped = having(tables.runs, {**RING, **full_vapo()})
     if len(mapped) and mapped["dials.nearest"].nunique() > 1:
         cells = boundaries.cells(mapped, "dials.trap_prior", "dials.nearest")
-        drawn["escape_map"] = boundaries.figure(
+        drawings["escape_map"] = boundaries.figure(
             cells, "nats for stopping early, each decision", "decisions of a right answer"
         )
-    return drawn
+    return drawings

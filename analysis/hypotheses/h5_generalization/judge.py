@@ -216,14 +216,14 @@ def _overfitting(
 
 def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
     """What there are rows for."""
-    drawn = {}
+    drawings = {}
     transfer = transfer_points(tables)
     if len(transfer):
-        drawn["critic_out_of_distribution"] = generalization_figures.transfer(transfer, questions["h5a"].threshold)
+        drawings["critic_out_of_distribution"] = generalization_figures.transfer(transfer, questions["h5a"].threshold)
     skill = skill_points(tables)
     if len(skill):
-        drawn["accuracy_at_equal_skill"] = generalization_figures.skill(skill, HEIGHT)
-    return drawn
+        drawings["accuracy_at_equal_skill"] = generalization_figures.skill(skill, HEIGHT)
+    return drawings
 
 
 def transfer_points(tables: Tables) -> pd.DataFrame:

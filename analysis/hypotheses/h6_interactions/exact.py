@@ -89,10 +89,10 @@ def _rows(tables: Tables, question: Question, runs: pd.DataFrame, where: str, pr
         (fell(tables, runs), "share of updates that lower J", matters),
         (fell(tables, runs, late=True), "share of updates that lower J once it has passed 0.95", matters),
     ]
-    told = []
+    secondary = []
     if "state error of 0.1" in where and "8 tokens" in where:
         shares.append((vacuous.to_numpy(), "share of updates whose bound exceeds 1", 0.5))
-        told = [
+        secondary = [
             (1 - slope(table, "surrogate"), "1 - slope of delta J on the surrogate of true advantages", "slope", SLOPE),
             (1 - slope(table, "predicted"), "1 - slope of delta J on what the own objective promises", "slope", SLOPE),
             (shift, "largest |shift| of a run over R8's bound", "share of the bound", 0.5),
@@ -100,7 +100,7 @@ def _rows(tables: Tables, question: Question, runs: pd.DataFrame, where: str, pr
     rows = [row for x, what, limit in shares for row in share_row(question, x, preset, f"{what}, {where}", limit)]
     return rows + [
         row
-        for x, what, unit, limit in told
+        for x, what, unit, limit in secondary
         for row in secondary_row(question, "exact", x, preset, Estimand(f"{what}, {where}", unit, limit))
     ]
 

@@ -195,15 +195,15 @@ def _interaction_on_text(tables: Tables, question: Question, preset: str) -> lis
 
 def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
     """What there are rows for."""
-    drawn, updates = exact_h6.figures(tables), of_vapo(tables)
+    drawings, updates = exact_h6.figures(tables), of_vapo(tables)
     if len(updates.seed):
-        drawn["promise"] = interaction_figures.promise(updates)
-        drawn["falls"] = interaction_figures.falls(updates, questions["h6a"].threshold)
+        drawings["promise"] = interaction_figures.promise(updates)
+        drawings["falls"] = interaction_figures.falls(updates, questions["h6a"].threshold)
     starts = {"biased": factorial(tables, "walk", BIASED), "fresh": factorial(tables, "walk", FRESH)}
     known = {name: found for name, found in starts.items() if found is not None and len(found.seeds)}
     for name, found in known.items():
-        drawn[f"effects_{name}"] = effects_figure(effects_of(found))
-        drawn[f"combinations_{name}"] = interaction_figures.combinations(found, HALF)
+        drawings[f"effects_{name}"] = effects_figure(effects_of(found))
+        drawings[f"combinations_{name}"] = interaction_figures.combinations(found, HALF)
     if any(not found.words for found in known.values()):
-        drawn["shapley"] = interaction_figures.shares(known)
-    return drawn
+        drawings["shapley"] = interaction_figures.shares(known)
+    return drawings

@@ -122,7 +122,7 @@ def _far(question: Question, table: pd.DataFrame, where: str, preset: str, measu
 def figures(tables: Tables) -> dict[str, Drawing]:
     """Share of the blame and precision along length; nothing without rows."""
     shown = along_length(tables)
-    return {"h7a_exact": drawn(shown)} if len(shown) else {}
+    return {"h7a_exact": drawings(shown)} if len(shown) else {}
 
 
 def along_length(tables: Tables) -> pd.DataFrame:
@@ -143,7 +143,7 @@ def along_length(tables: Tables) -> pd.DataFrame:
 MARKS = ("o", "s", "^", "D", "v")
 
 
-def drawn(shown: pd.DataFrame) -> Drawing:
+def drawings(shown: pd.DataFrame) -> Drawing:
     """Share by length for three critics, precision for one of them."""
     panels = (
         ("true values", "share", "true values"),

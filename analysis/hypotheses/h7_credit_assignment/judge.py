@@ -189,7 +189,7 @@ def _text_steps(tables: Tables, question: Question, preset: str) -> list[Verdict
 
 def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
     """What there are rows for."""
-    drawn = exact_h7.figures(tables)
+    drawings = exact_h7.figures(tables)
     arms = {
         "by token": arm(tables.runs, 0.1, TOKEN_LAMBDA, False),
         "by step, same horizon": arm(tables.runs, 0.1, STEP_LAMBDA, True),
@@ -197,7 +197,7 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
     }
     if len(arms["by token"]):
         found = {name: times(tables, part, "val/exact_j", SOLVED) for name, part in arms.items() if len(part)}
-        drawn["samples"] = credit_figures.samples(
+        drawings["samples"] = credit_figures.samples(
             pd.concat(
                 [
                     pd.DataFrame(
@@ -210,12 +210,12 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
         )
     blame = Blame.of(tables, having(tables.runs, {**MIXED, **full_vapo(), "settings.alpha": 0.5}))
     if len(blame.errors):
-        drawn["blame"] = credit_figures.blame(blame.errors, binned_share)
+        drawings["blame"] = credit_figures.blame(blame.errors, binned_share)
     mapped = having(tables.runs, {**MAP, **full_vapo(), "settings.alpha": 0.5, "probes": MAP_PROBES})
     if len(mapped):
         mapped = mapped.assign(precision=at_step(tables, mapped["spec"], "credit/precision_at_1"))
-        drawn |= _maps(mapped)
-    return drawn
+        drawings |= _maps(mapped)
+    return drawings
 
 
 def _maps(runs: pd.DataFrame) -> dict[str, Drawing]:

@@ -195,7 +195,7 @@ def test_replicates_that_are_all_alike_decide_nothing():
             for equivalence in (False, True):
                 found = verdict(asked(equivalence=equivalence), "walk", theta, "full")
                 assert (found.effect, found.decision) == (pytest.approx(value), "undecided")
-                assert "32 replicates are alike" in found.strata[NOTE]
+                assert "32 replicates are equal" in found.strata[NOTE]
                 assert np.isnan(found.smallest_detectable)
     assert decide(Interval(0.3, 0.3, 0.3), DELTA, tested=False) == "not_tested"
     assert verdict(asked(), "tiny_lm", np.zeros(32), "full").strata == {}, "a secondary row decides nothing anyway"

@@ -74,9 +74,9 @@ def test_digits_follow_the_threshold(x, threshold, text):
 
 
 def test_why_nothing_is_decided_stands_behind_it():
-    noted = row(EFFECT["h7a"], 1.0, "full")._replace(decision="undecided", strata={NOTE: "all 9 replicates are alike"})
+    noted = row(EFFECT["h7a"], 1.0, "full")._replace(decision="undecided", strata={NOTE: "all 9 replicates are equal"})
     lines = [line for line in headline([noted], EFFECT) if line.startswith("h7a")]
-    assert lines[0].endswith("threshold 0.25). Note: all 9 replicates are alike.")
+    assert lines[0].endswith("threshold 0.25). Note: all 9 replicates are equal.")
 
 
 def test_an_estimate_without_an_interval():
