@@ -17,9 +17,9 @@
 # %% [markdown]
 # # What each component is worth
 #
-# VAPO adds seven components to PPO. Its paper removed one at a time, one run each. Here each removal is repeated on
-# paired seeds, on a walk with exact answers and on two text tasks, with an interval beside every number. First,
-# whether the sign is the paper's:
+# VAPO adds seven components to PPO. The paper removed them one at a time, with one run each. Here each removal is
+# repeated on paired seeds, on a walk with exact answers and on two text tasks, with an interval beside every number.
+# First, whether the sign agrees with the paper's:
 
 # %%
 from analysis.hypotheses import components as judge
@@ -32,8 +32,8 @@ found.headline
 # %% [markdown]
 # ## Question
 #
-# What is estimated, what was predicted and what counts as large stood in the study's file before any run that judges
-# it.
+# The estimand, the prediction and the threshold were declared in the study's file before any run that is used to
+# judge it.
 
 # %%
 found.questions
@@ -70,8 +70,8 @@ table.pivot(index="lambda", columns="size", values="quality").round(3)
 # %% [markdown]
 # ## Experiment
 #
-# Every level of evidence comes from a run of preset full in `results/` if there is one, else from quick runs in
-# `runs/`: few seeds, used while building, good for seeing that the study works and what it could detect.
+# Each level of evidence comes from preset full in `results/` if that has been run, otherwise from quick runs in
+# `runs/`: few seeds, used during development; they show that the study runs and which effects it can detect.
 
 # %%
 found.sources
@@ -89,8 +89,9 @@ found.figures
 # %% [markdown]
 # ## Estimates
 #
-# These are no questions of the limitations paper: 95 % intervals, no verdicts. A decision stands only where a
-# component had too little to do to be tested.
+# The limitations paper (Shao et al., 2025, *Towards Analyzing and Understanding the Limitations of VAPO: A Theoretical
+# Perspective*) does not ask these questions: 95 % intervals, no verdicts. A decision appears only where a component's
+# activity was too low to test it.
 
 # %%
 found.secondary

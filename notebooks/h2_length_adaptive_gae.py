@@ -17,8 +17,8 @@
 # %% [markdown]
 # # Limitation 2: length-adaptive GAE
 #
-# VAPO sets $\lambda = 1 - 1/(\alpha l)$ for a response of $l$ tokens. Is that the right form, and how much hangs on
-# α? The verdicts, contradicted predictions first:
+# VAPO sets $\lambda = 1 - 1/(\alpha l)$ for a response of $l$ tokens. Is that the right form, and how sensitive are
+# the results to α? The verdicts, contradicted predictions first:
 
 # %%
 from analysis.hypotheses import h2_length_adaptive_gae as judge
@@ -31,8 +31,10 @@ found.headline
 # %% [markdown]
 # ## Question
 #
-# What is estimated, what was predicted and what counts as large stood in the study's file before any run that judges
-# it.
+# The questions are those of the limitations paper: Shao et al. (2025), *Towards Analyzing and Understanding the
+# Limitations of VAPO: A Theoretical Perspective*, section 3. The estimand, the prediction and the threshold were
+# declared in the study's file before any run that is used to judge it. R1 to R13 are the closed-form results of
+# [METHODS.md](../METHODS.md), section 2.
 
 # %%
 found.questions
@@ -59,7 +61,7 @@ found.questions
 # ## Exact check
 #
 # The best horizon at four lengths of one sampled family, by the exact gradient quality of 512 responses; the slope of
-# its logarithm on log length, to be held against 1/3 and 1. One family is noisy; the study has many.
+# its logarithm on log length, to compare with 1/3 and 1. One family is noisy; the study has many.
 
 # %%
 import numpy as np
@@ -82,8 +84,8 @@ round(float(np.polyfit(np.log(best.index), np.log(best["h"]), 1)[0]), 2)
 # %% [markdown]
 # ## Experiment
 #
-# Every level of evidence comes from a run of preset full in `results/` if there is one, else from quick runs in
-# `runs/`: few seeds, used while building, good for seeing that the study works and what it could detect.
+# Each level of evidence comes from preset full in `results/` if that has been run, otherwise from quick runs in
+# `runs/`: few seeds, used during development; they show that the study runs and which effects it can detect.
 
 # %%
 found.sources
@@ -93,7 +95,7 @@ found.sources
 #
 # Best horizon against length on log axes, with the slopes 1/3 and 1. Area under the learning curve over α and over
 # the constant λ of the same horizon, for short, long and mixed lengths: a flat curve is an insensitive rule. The map
-# shows where full VAPO falls under half of what can be achieved, decisions against filler.
+# shows where full VAPO stays below half of what is achievable, decisions against filler.
 
 # %%
 found.figures
@@ -105,7 +107,8 @@ found.figures
 #
 # At the exact level:
 #
-# - The prediction of 2/3 is not blind: slopes between 0.26 and 0.55 had been simulated on a walk before (METHODS, R4).
+# - The prediction of 2/3 is not blind: slopes between 0.26 and 0.55 had been simulated on a walk before
+#   ([METHODS.md](../METHODS.md), R4).
 # - Where all is slower in proportion and the error self-similar, 1 − β = 0 was predicted, and the row says 1.5: at the
 #   longest more than half of the best horizons lie at the end of the grid, h = 1. The prediction is contradicted
 #   there, and that slope is no exponent. Filler over which the error persists has 0, as predicted.

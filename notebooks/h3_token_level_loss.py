@@ -31,8 +31,10 @@ found.headline
 # %% [markdown]
 # ## Question
 #
-# What is estimated, what was predicted and what counts as large stood in the study's file before any run that judges
-# it.
+# The questions are those of the limitations paper: Shao et al. (2025), *Towards Analyzing and Understanding the
+# Limitations of VAPO: A Theoretical Perspective*, section 3. The estimand, the prediction and the threshold were
+# declared in the study's file before any run that is used to judge it. R1 to R13 are the closed-form results of
+# [METHODS.md](../METHODS.md), section 2.
 
 # %%
 found.questions
@@ -109,8 +111,8 @@ pd.Series(squares, pd.Index(lengths, name="l"), name="n(l)").round(4)
 # %% [markdown]
 # ## Experiment
 #
-# Every level of evidence comes from a run of preset full in `results/` if there is one, else from quick runs in
-# `runs/`: few seeds, used while building, good for seeing that the study works and what it could detect.
+# Each level of evidence comes from preset full in `results/` if that has been run, otherwise from quick runs in
+# `runs/`: few seeds, used during development; they show that the study runs and which effects it can detect.
 
 # %%
 found.sources

@@ -31,8 +31,10 @@ found.headline
 # %% [markdown]
 # ## Question
 #
-# What is estimated, what was predicted and what counts as large stood in the study's file before any run that judges
-# it.
+# The questions are those of the limitations paper: Shao et al. (2025), *Towards Analyzing and Understanding the
+# Limitations of VAPO: A Theoretical Perspective*, section 3. The estimand, the prediction and the threshold were
+# declared in the study's file before any run that is used to judge it. R1 to R13 are the closed-form results of
+# [METHODS.md](../METHODS.md), section 2.
 
 # %%
 found.questions
@@ -50,10 +52,10 @@ found.questions
 # update of infinitely many responses still gets wrong is its objective: $\lambda < 1$ under a wrong critic (R1),
 # whitening's shift, the imitation loss, the clip.
 #
-# Value pretraining and decoupled GAE both take away the critic's initial error. At distance $d$ from the end that
+# Value pretraining and decoupled GAE both remove the critic's initial error. At distance $d$ from the end that
 # error survives $n$ sweeps of $\lambda_c$-targets in proportion to
 # $P(\text{sum of } n \text{ geometric}(1-\lambda_c)\text{ jumps} < d)$ (R9): one sweep is enough at $\lambda_c = 1$.
-# Who comes second finds little left, hence a negative interaction.
+# Whichever comes second has little left to remove, hence a negative interaction.
 
 # %% [markdown]
 # ## Exact check
@@ -79,8 +81,8 @@ bounds.set_index(lengths).T.round(2)
 # %% [markdown]
 # ## Experiment
 #
-# Every level of evidence comes from a run of preset full in `results/` if there is one, else from quick runs in
-# `runs/`: few seeds, used while building, good for seeing that the study works and what it could detect.
+# Each level of evidence comes from preset full in `results/` if that has been run, otherwise from quick runs in
+# `runs/`: few seeds, used during development; they show that the study runs and which effects it can detect.
 
 # %%
 found.sources
@@ -111,7 +113,7 @@ found.secondary
 #
 # - **h6a.** Fewer than one harmful update in twenty at infinite batch: bias would be no practical matter, and sampled
 #   failures a matter of batch size.
-# - **h6b.** An interaction that is positive, or that turns with the scale of the score.
+# - **h6b.** An interaction that is positive, or whose sign changes with the scale of the score.
 
 # %% [markdown]
 # ## On your own model
@@ -122,4 +124,4 @@ found.secondary
 # ```
 #
 # The probe reads the change of J by importance weights on fresh responses; without that pairing the sign of one
-# update cannot be told from noise.
+# update is not distinguishable from noise.

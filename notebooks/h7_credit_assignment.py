@@ -31,8 +31,10 @@ found.headline
 # %% [markdown]
 # ## Question
 #
-# What is estimated, what was predicted and what counts as large stood in the study's file before any run that judges
-# it.
+# The questions are those of the limitations paper: Shao et al. (2025), *Towards Analyzing and Understanding the
+# Limitations of VAPO: A Theoretical Perspective*, section 3. The estimand, the prediction and the threshold were
+# declared in the study's file before any run that is used to judge it. R1 to R13 are the closed-form results of
+# [METHODS.md](../METHODS.md), section 2.
 
 # %%
 found.questions
@@ -80,8 +82,8 @@ pd.Series(np.polyfit(np.log(shares.index), shares, 1)[0], shares.columns, name="
 # %% [markdown]
 # ## Experiment
 #
-# Every level of evidence comes from a run of preset full in `results/` if there is one, else from quick runs in
-# `runs/`: few seeds, used while building, good for seeing that the study works and what it could detect.
+# Each level of evidence comes from preset full in `results/` if that has been run, otherwise from quick runs in
+# `runs/`: few seeds, used during development; they show that the study runs and which effects it can detect.
 
 # %%
 found.sources
@@ -91,8 +93,8 @@ found.sources
 #
 # Share of blame inside the erring step against length, with true values and with trained critics. Responses until a
 # level of J against the number of decisions, credit by token and by step at one horizon: parallel lines are equal
-# exponents. Arrows count runs that did not get there. The map shows where full VAPO falls under half of what can be
-# achieved.
+# exponents. Arrows count runs that did not get there. The map shows where full VAPO stays below half of what is
+# achievable.
 
 # %%
 found.figures

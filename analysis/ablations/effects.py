@@ -59,11 +59,15 @@ def _check(runs: pd.DataFrame, reference: str) -> None:
         raise ValueError(f"no run of the reference arm {reference!r} among {sorted(set(runs['arm']))}")
     for name in CELL:
         if runs[name].nunique() > 1:
-            raise ValueError(f"runs differ in {name} ({', '.join(map(str, runs[name].unique()))}): compare them apart")
+            raise ValueError(
+                f"runs differ in {name} ({', '.join(map(str, runs[name].unique()))}): compare them separately"
+            )
     twice = runs[runs.duplicated(["arm", "seed"])]
     if len(twice):
         arm, seed = twice.iloc[0][["arm", "seed"]]
-        raise ValueError(f"arm {arm!r} has two runs with seed {seed}: its runs differ in a setting, compare them apart")
+        raise ValueError(
+            f"arm {arm!r} has two runs with seed {seed}: its runs differ in a setting, compare them separately"
+        )
 
 
 def _row(label: str, own: pd.DataFrame, home: pd.DataFrame, reference: str, level: float) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def effect_rows(table: pd.DataFrame) -> list[EffectRow]:
 
 
 def remark(row: pd.Series) -> str:
-    """What an effect cannot be told from, and whether its sign depends on the scale."""
+    """What an effect is aliased with, and whether its sign depends on the scale."""
     others = row["aliased"]
     alias = f"with {' + '.join(map(named, others.split(' + ')))}" if others else ""
     both = [row["auc_low"] * row["auc_high"], row["logit_low"] * row["logit_high"]]
@@ -72,14 +72,14 @@ def note(found: Factorial, table: pd.DataFrame) -> str:
 
 
 def summary(table: pd.DataFrame) -> str:
-    """Which intervals leave out 0, main effects and interactions apart."""
+    """Which intervals exclude 0, main effects and interactions separately."""
     sentences = []
     for order, name in ((1, "main effects"), (2, "interactions")):
         part = table[(table["order"] == order) & table["auc_low"].notna()]
         sure = part[(part["auc_low"] > 0) | (part["auc_high"] < 0)]
         listed = ", ".join(f"{row['effect']} ({row['auc']:+.3f})" for _, row in sure.iterrows())
         sentences.append(
-            f"{len(sure)} of {len(part)} {name} have an interval without 0{': ' + listed if listed else ''}."
+            f"{len(sure)} of {len(part)} {name} have an interval that excludes 0{': ' + listed if listed else ''}."
         )
     return " ".join(sentences)
 

@@ -24,7 +24,7 @@ HEADLINES: dict[str, str] = {
 
 MEANINGS: dict[str, str] = {
     "value error": "squared error of the critic against true V on held-out problems, as a share of Var(V): 0 knows V, 1 "
-    "knows no more than the best constant. Recipes without a critic have none.",
+    "is as good as the best constant. Recipes without a critic have none.",
     "gradient variance": "trace of the covariance of the policy gradient per response at the arm's own answers per prompt, under "
     "either reduction of the loss.",
     "entropy": "mean entropy of the policy on the prefixes of fixed demonstrations, so it moves with the policy alone.",
@@ -111,7 +111,7 @@ def measured_terminal(table: pd.DataFrame, reference: str) -> Table:
     out = Table(
         box=box.SIMPLE_HEAD,
         title=f"Measured at the last step: {reference}'s level, other arms' difference to it",
-        caption="±: half of a 95 % Student interval, paired by seed; –: not measured, or not to be told from noise.",
+        caption="±: half of a 95 % Student interval, paired by seed; –: not measured, or not distinguishable from noise.",
         caption_justify="left",
         padding=(0, 1, 0, 0),
         pad_edge=False,

@@ -2,14 +2,10 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from analysis.tables.rows import having
 from analysis.tables.schema import Tables
-from analysis.verdict.decisions import Verdict, verdict
-from analysis.verdict.estimates import Other
-from analysis.verdict.questions import Question
 
 
 def measured(tables: Tables, measure: str, **wanted: Any) -> pd.DataFrame:
@@ -41,12 +37,3 @@ def per_seed(table: pd.DataFrame, value: str) -> pd.Series:
     if value not in table:
         return pd.Series(dtype=float)
     return table.groupby("seed")[value].agg(lambda x: x.mean(skipna=False)).dropna()
-
-
-def said(question: Question, theta: Any, preset: str, what: str, unit: str, threshold: float) -> list[Verdict]:
-    """A secondary row of the exact level, or none without families."""
-    values = np.asarray(theta, float)
-    if not values.size:
-        return []
-    other = Other(what, unit, threshold)
-    return [verdict(other.of(question), "exact", values, preset, estimand=what)]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class StudyText(NamedTuple):
-    """One study in words; R1 to R13 are the closed forms listed in METHODS."""
+    """One study in words; R1 to R13 are the closed forms listed in METHODS.md."""
 
     title: str
     theory: tuple[str, ...]

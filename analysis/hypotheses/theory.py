@@ -1,4 +1,4 @@
-"""R1 to R13 as figures: each formula as a line, beside it the number it stands for, found in another way, as marks."""
+"""R1 to R13 as figures: each formula as a line, beside it the quantity it gives, computed independently, as markers."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class TheoryResult(NamedTuple):
     x: str
     y: str
     curve: str
-    """Column that tells curves apart."""
+    """Column whose values distinguish the curves."""
     labels: dict[float, str]
     """Its values, and what each curve is called."""
     scales: tuple[str, str] = ("linear", "linear")
@@ -147,12 +147,12 @@ def draw(name: str, result: TheoryResult, shown: pd.DataFrame) -> Drawing:
                 linewidth=1, capsize=2, label=label, markerfacecolor="none",
             )  # fmt: skip
         _finish(axes, name, result)
-    alt = f"{name.upper()}: {result.says}. Lines: formula; marks: found in another way, 95 % interval over sampled families."
+    alt = f"{name.upper()}: {result.says}. Lines: formula; markers: computed independently, 95 % interval over sampled families."
     return Drawing(figure, shown, alt)
 
 
 def _apart(x: pd.Series, log: bool) -> pd.Index:
-    """Some of rising x, far enough apart to be told from each other."""
+    """Some of rising x, far enough apart to be distinguishable."""
     place = np.log(x) if log else x
     bins = ((place - place.min()) / max(float(place.max() - place.min()), 1e-12) * 20).astype(int)
     return x.index[~bins.duplicated()]

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple, Protocol
 
 import pandas as pd
 
-from analysis.hypotheses import theory
+from analysis.hypotheses import real_level, theory
 from analysis.plots.drawing import Drawing
 from analysis.tables.schema import COMPONENTS, Tables
-from analysis.verdict import outcomes, real_level
+from analysis.verdict import outcomes
 from analysis.verdict.decision_style import LEVEL_NAMES, style_of
 from analysis.verdict.decisions import NOTE, Verdict
 from analysis.verdict.headline import component_lines, digits, estimate, headline
@@ -149,7 +149,7 @@ def _declared(questions: Mapping[str, Question]) -> pd.DataFrame:
         [
             {"": q.id, "question": q.question, "estimand": q.estimand, "prediction": q.prediction,
              "threshold": f"{q.threshold:g} {q.unit}", "level": LEVEL_NAMES[q.primary],
-             "not tested below": f"{q.floor.least:g}: {q.floor.measure}"}
+             "activity floor": f"{q.floor.least:g} ({q.floor.measure})"}
             for q in questions.values()
         ]
     )  # fmt: skip
@@ -183,6 +183,6 @@ def _row(row: Verdict, question: Question | None) -> dict[str, str]:
     if not row.primary:
         note = f" ({row.strata[NOTE]})" if NOTE in row.strata else ""
         return {**text, "what": row.estimand + note, **numbers}
-    said = style_of(row.decision, question is not None and question.equivalence)
+    style = style_of(row.decision, question is not None and question.equivalence)
     smallest = digits(row.smallest_detectable, row.threshold)
-    return {**text, "decision": f"{said.symbol} {said.word}", **numbers, "smallest detectable": smallest}
+    return {**text, "decision": f"{style.symbol} {style.word}", **numbers, "smallest detectable": smallest}

@@ -14,7 +14,7 @@ from analysis.verdict.decisions import Verdict
 from analysis.verdict.questions import Question
 
 LIMIT = 4.0
-"""Thresholds shown to either side; what lies beyond ends in an arrow."""
+"""Thresholds shown to either side; an interval that extends beyond ends in an arrow."""
 
 HOLDS = "#dcebf7"
 """Behind the estimates for which the prediction would hold."""
@@ -33,7 +33,7 @@ class Answer(NamedTuple):
         return self.verdict is not None and self.verdict.preset == "full"
 
     @property
-    def said(self) -> str:
+    def decision(self) -> str:
         """The decision in words, and where only quick runs stand behind it, that."""
         word = style_of(self.verdict.decision if self.verdict else None, self.question.equivalence).word
         return word if self.verdict is None or self.full else f"{word} ({self.verdict.preset} only)"
@@ -98,7 +98,7 @@ def _frame(axes: Axes, answers: Sequence[Answer], narrow: bool) -> None:
     topics = ["" if narrow else "  " + topic_of(a.stem, a.question.id) for a in answers]
     axes.set_yticks(places, [a.question.id + topic for a, topic in zip(answers, topics, strict=True)])
     right = axes.secondary_yaxis("right")
-    right.set_yticks(places, [a.said + ("" if narrow else _behind(a)) for a in answers])
+    right.set_yticks(places, [a.decision + ("" if narrow else _behind(a)) for a in answers])
     for label, answer in zip(right.get_yticklabels(), answers, strict=True):
         label.set(
             color=style_of(answer.verdict.decision if answer.verdict else None).colour, fontsize=7.5, linespacing=1.05
@@ -126,7 +126,7 @@ def _numbers(answers: Sequence[Answer]) -> pd.DataFrame:
         rows.append(
             (question.id, row.level if row else question.primary, row.preset if row else "", row.seeds if row else 0,
              *((row.effect, row.low, row.high) if row else (math.nan,) * 3), question.unit, question.threshold, *shown,
-             question.equivalence, answer.said)
+             question.equivalence, answer.decision)
         )  # fmt: skip
     names = ["question", "level", "preset", "seeds", "effect", "low", "high", "unit", "threshold", "effect_over_threshold",
              "low_over_threshold", "high_over_threshold", "predicts_equivalence", "decision"]  # fmt: skip
@@ -134,5 +134,5 @@ def _numbers(answers: Sequence[Answer]) -> pd.DataFrame:
 
 
 def _alt(answers: Sequence[Answer]) -> str:
-    said = "; ".join(f"{answer.question.id} {answer.said}" for answer in answers)
-    return f"Forest plot of {len(answers)} verdicts, estimate and interval in units of the threshold: {said}."
+    listed = "; ".join(f"{answer.question.id} {answer.decision}" for answer in answers)
+    return f"Forest plot of {len(answers)} verdicts, estimate and interval in units of the threshold: {listed}."

@@ -1,8 +1,19 @@
 """Pages from the templates in templates/; what they show is escaped."""
 
+import os
 from pathlib import Path
 
 import jinja2
+
+TEMPLATES = Path(__file__).parent / "templates"
+CHECKOUT = Path(__file__).parents[2]
+
+
+def methods_link(out: Path) -> str:
+    """The address of METHODS.md as seen from a page; "" for a page outside the checkout, which cannot rely on it."""
+    home, methods = out.resolve().parent, CHECKOUT / "METHODS.md"
+    inside = home.is_relative_to(CHECKOUT) and methods.is_file()
+    return Path(os.path.relpath(methods, home)).as_posix() if inside else ""
 
 
 def page(template: str, **shown: object) -> str:
@@ -13,7 +24,7 @@ def page(template: str, **shown: object) -> str:
     """
     return (
         jinja2.Environment(
-            loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+            loader=jinja2.FileSystemLoader(TEMPLATES),
             autoescape=True,
             trim_blocks=True,
             lstrip_blocks=True,

@@ -13,7 +13,7 @@ from analysis.ablations.figures import component_curves, effects_forest, learnin
 from analysis.hypotheses.components.rows import heads
 from analysis.plots.drawing import write_whole
 from analysis.report.embedding import Picture, of_drawing
-from analysis.report.pages import page
+from analysis.report.pages import methods_link, page
 from analysis.report.study_page import Studies
 from analysis.report.sweep_page import SweepSection
 from analysis.report.wording import ArmRow, effect_rows, facts, seeds_note, summary
@@ -105,6 +105,8 @@ def write_report(
         activity=ACTIVITY,
         measured=measured.MEANINGS,
         source=paper.SOURCE,
+        limitations=paper.LIMITATIONS,
+        methods=methods_link(Path(out)),
         coding=factorial_view.CODING,
     )
     write_whole(Path(out), text.encode())
@@ -136,7 +138,7 @@ def _grid(cells: grid.Grid) -> Picture:
         grid.heatmap(cells),
         "grid",
         "Mean AUC of every cell of the grid over seeds, and under it the mean response length. No intervals: differences "
-        "to the reference, paired by seed, are in the table. The best of many cells looks better than it is.",
+        "to the reference, paired by seed, are in the table. The best of many cells is biased upward by selection.",
     )
 
 
@@ -174,7 +176,7 @@ def _measured(tables: Tables, reference: str) -> Measured | None:
         measured.measured_figure(table, reference),
         "measured",
         f"Level of every arm at the last step, mean over seeds with 95 % Student intervals; the line is {reference}. The "
-        "table's differences are paired by seed and sharper.",
+        "table's differences are paired by seed and therefore more precise.",
     )
     names = [measured.HEADLINES[metric] for metric in measured.shown_metrics(table)]
     return Measured(names, measured.measured_rows(table, reference), picture)
@@ -201,7 +203,7 @@ def _pictures(tables: Tables, table: pd.DataFrame, reference: str) -> list[Pictu
             learning_curves(curves, reference, metric),
             "learning_curves",
             f"Score ({score}) against RL steps and against all generated tokens, value pretraining included. Lines: "
-            "mean over seeds; bands: 95 % Student interval over seeds at each point. A diverged run then counts 0.",
+            "mean over seeds; bands: 95 % Student interval over seeds at each point. A diverged run counts as 0 from then on.",
         )
     )
     if table["component"].ne("").any():
@@ -210,7 +212,7 @@ def _pictures(tables: Tables, table: pd.DataFrame, reference: str) -> list[Pictu
                 component_curves(curves, reference, metric),
                 "component_curves",
                 f"Score ({score}) against RL steps: each arm in blue, {reference} in grey; mean over seeds and 95 % "
-                "Student interval. These bands are not paired: the figure of differences is sharper.",
+                "Student interval. These bands are not paired: the figure of differences is more precise.",
             )
         )
     return pictures

@@ -25,7 +25,8 @@ Declared = Mapping[str, Mapping[str, Question]]
 FOREST = (
     "Estimates in units of their own threshold, with intervals at 1 − 0.05/16. Shaded: where an interval must lie for the "
     "prediction to hold, beyond 1, or between −1 and 1 where no difference is predicted. Filled markers and solid lines are of "
-    "preset full; hollow markers and dashed lines are of quick runs and decide nothing. An arrow marks an interval that goes on."
+    "preset full; hollow markers and dashed lines are of quick runs and decide nothing. An arrow "
+    "marks an interval that extends beyond the axis."
 )
 
 
@@ -241,7 +242,7 @@ def _source(outcome: Outcome) -> EvidenceSource:
 def _summary(answers: Sequence[Answer]) -> str:
     """`16 questions: 3 supported, 1 refuted: opposite, ...`, full ones first, quick ones marked, what was not run last."""
     ranked = sorted(answers, key=lambda answer: (answer.verdict is None, not answer.full))
-    counts = Counter(answer.said for answer in ranked)  # in the order of first sight
+    counts = Counter(answer.decision for answer in ranked)  # in the order of first sight
     return f"{len(answers)} questions: " + ", ".join(f"{count} {said}" for said, count in counts.items()) + "."
 
 
@@ -251,6 +252,6 @@ def _warning(answers: Sequence[Answer]) -> str:
     if not quick:
         return ""
     return (
-        f"{len(quick)} of {len(ran)} rows ({', '.join(quick)}) rest on quick runs alone: few seeds, used while building. They "
-        "show that the study works and what it can detect; they are no verdicts."
+        f"{len(quick)} of {len(ran)} rows ({', '.join(quick)}) rest on quick runs alone: few seeds, used during development. "
+        "They show that the study runs and which effects it can detect; they are not verdicts."
     )

@@ -117,7 +117,7 @@ def _of_place(tables: SweepTables, place: str, found: pd.DataFrame) -> list[Figu
     suffix = f"-{place.replace(' = ', '-')}" if place else ""
     figures = [
         Figure(f"history{suffix}", history(tables, place), "Every trial in the order in which it was proposed, by the mean "
-               "of the seeds that choose. The best of many such means is too good by chance: see the held-back seeds."),
+               "of the seeds that choose. The best of many such means is biased upward by selection: see the held-back seeds."),
     ]  # fmt: skip
     for role in roles_of(tables, place):
         names = settings_of(tables, place, role)

@@ -108,26 +108,26 @@ def seeds_note(table: pd.DataFrame) -> str:
     if not table["auc_diff"].notna().any():
         return ""
     seen = (
-        "With fewer than five pairs even that size cannot be stated: read the differences as examples."
+        "With fewer than five pairs no smallest detectable effect can be given: read the differences as examples."
         if math.isnan(size)
-        else f"The smallest effect this design can see is about {size:.3f} in AUC (the median spread of the paired "
-        "differences times the factor for this number of seeds: with that threshold a study calls no effect "
-        "negligible, and finds an effect twice as large, four times out of five)."
+        else f"The smallest threshold this design can serve is about {size:.3f} in AUC (the median sd of the paired "
+        "differences times the factor for this number of seeds). At that threshold it has 80 % power to call a zero "
+        "effect negligible, and 80 % power to detect an effect of twice the threshold."
     )
     if pairs >= ENOUGH_SEEDS:
         return seen
-    return f"An illustration: {pairs} seed{'s are' if pairs != 1 else ' is'} too few for a verdict. {seen}"
+    return f"Illustration only: {pairs} paired seed{'s are' if pairs != 1 else ' is'} too few for a verdict. {seen}"
 
 
 def summary(table: pd.DataFrame) -> str:
-    """Which 95 % intervals of the difference in AUC leave out 0, in one or two sentences."""
+    """Which 95 % intervals of the difference in AUC exclude 0, in one or two sentences."""
     others = table[table["auc_diff_low"].notna()]
     if others.empty:
         return "No arm has two paired seeds, so no interval can be given."
     below = [short(a) for a in others.loc[others["auc_diff_high"] < 0, "arm"]]
     above = [short(a) for a in others.loc[others["auc_diff_low"] > 0, "arm"]]
     parts = [
-        f"AUC {word} than {table['arm'].iloc[0]}'s, interval without 0: {', '.join(names)}."
+        f"AUC {word} than {table['arm'].iloc[0]}'s, interval excludes 0: {', '.join(names)}."
         for word, names in (("lower", below), ("higher", above))
         if names
     ]

@@ -45,7 +45,7 @@ def aft(design: ArrayLike, time: ArrayLike, observed: ArrayLike) -> Aft:
     Raises:
         ValueError: for times that are not positive.
         NoEstimate: for fewer events than coefficients + 1, or where there is no maximum, as with an arm of censored runs
-            only: its time has a lower bound and no estimate (see `survival`).
+            only: its time has a lower bound and no estimate.
     """
     x, times, seen = np.asarray(design, float), np.asarray(time, float), np.asarray(observed, bool)
     if not (np.isfinite(times).all() and (times > 0).all()):

@@ -175,12 +175,12 @@ def _score_panel(axes: Axes, trials: pd.DataFrame, x: NDArray[np.float64], role:
 
 
 def _bars(
-    axes: Axes, x: NDArray[np.float64], bounds: pd.DataFrame, look: tuple[tuple[float, float, float], str]
+    axes: Axes, x: NDArray[np.float64], bounds: pd.DataFrame, style: tuple[tuple[float, float, float], str]
 ) -> None:
     """Estimates with intervals, from three columns; no bar where a bound is nan."""
     mean, low, high = bounds.to_numpy(float).reshape(-1, 3).T
     axes.errorbar(
-        x, mean, yerr=[mean - low, high - mean], fmt=look[1], color=look[0], capsize=2, markersize=4, linewidth=1
+        x, mean, yerr=[mean - low, high - mean], fmt=style[1], color=style[0], capsize=2, markersize=4, linewidth=1
     )
 
 

@@ -27,7 +27,7 @@ def sentences(tables: SweepTables, found: pd.DataFrame) -> list[str]:
                 lines += _about(here, role)
             elif role in set(tables.space.loc[tables.space["place"] == place, "role"]):
                 lines.append(
-                    f"no trial of {' x '.join(settings_of(tables, place, role))} is complete: nothing to choose"
+                    f"no trial of {' x '.join(settings_of(tables, place, role))} is complete: no recommendation"
                 )
         lines += _verdict(found[(found["place"] == place) & (found["role"] == MAIN)])
     return lines
@@ -39,7 +39,9 @@ def _about(here: pd.DataFrame, role: str) -> list[str]:
     settings = [f"{row['setting']} = {row['value']:.4g} ({reach(row, len(here) > 1)})" for _, row in here.iterrows()]
     seeds = int(first["seeds"])
     scored = (
-        f"AUC {interval(first, 'score')} on {seeds} held-back seeds" if seeds else "not scored: no held-back seed ran"
+        f"AUC {interval(first, 'score')} on {seeds} held-back seeds"
+        if seeds
+        else "not scored: no held-back seed was run"
     )
     return [
         f"{word}: {', '.join(settings)}, for a mean response length of {number(first['mean_length'], 1)} tokens",
@@ -51,10 +53,10 @@ def reach(row: pd.Series, several: bool) -> str:
     """The interval of a setting's best value, and what it rests on."""
     ends = f"{row['low']:.4g} to {row['high']:.4g}"
     if row["low_open"] and row["high_open"]:
-        return f"nothing from {ends} is ruled out"
+        return f"no value from {ends} is ruled out"
     bare = [name for name, is_open in (("lower", row["low_open"]), ("upper", row["high_open"])) if is_open]
     rate = "range of trials not ruled out" if several else "95 % interval"
-    return f"{rate} {ends}" + (f", {' and '.join(bare)} end: of the searched range only" if bare else "")
+    return f"{rate} {ends}" + (f", {' and '.join(bare)} end: limit of the searched range" if bare else "")
 
 
 def _verdict(main: pd.DataFrame) -> list[str]:
@@ -68,17 +70,17 @@ def _verdict(main: pd.DataFrame) -> list[str]:
         f" {pairs} held-back pairs: {direction(row)}"
     ]
     if pairs < ENOUGH_SEEDS:
-        lines.append(f"  an illustration: {pairs} pairs are too few for a verdict")
+        lines.append(f"  illustration only: {pairs} pair{'s are' if pairs != 1 else ' is'} too few for a verdict")
     return lines
 
 
 def direction(row: pd.Series) -> str:
-    """Which side the interval of the difference leaves out."""
+    """Which side of 0 the interval of the difference excludes."""
     if math.isnan(row["difference_low"]):
         return "no interval"
     if row["difference_low"] > 0:
         return "better than the constant"
-    return "worse than the constant" if row["difference_high"] < 0 else "not told apart from the constant"
+    return "worse than the constant" if row["difference_high"] < 0 else "not distinguishable from the constant"
 
 
 def trials_table(tables: SweepTables) -> list[Table]:

@@ -5,6 +5,11 @@ Each row there is one run of Qwen2.5-32B, without error bars.
 
 SOURCE = "VAPO, arXiv:2504.05118v3, Table 1: AIME 2024 avg@32 in points, Qwen2.5-32B, one run per row, no error bars"
 
+LIMITATIONS = (
+    "Shao et al. (2025), “Towards Analyzing and Understanding the Limitations of VAPO: A Theoretical Perspective”"
+)
+"""The paper whose section 3 asks the sixteen questions."""
+
 TABLE_1: dict[str, float] = {
     "vapo": 60,
     "ppo": 5,

@@ -139,7 +139,7 @@ def check(tables: Tables) -> Tables:
 def _check_runs(runs: pd.DataFrame) -> None:
     """Raises ValueError if a run appears twice or its row says what none can."""
     scores = runs[["last", "auc"]]
-    for wrong, said in (
+    for wrong, problem in (
         (runs["spec"].duplicated(), "appears twice"),
         (~runs["state"].isin(STATES), f"has a state other than {' and '.join(STATES)}"),
         *((runs[name] % 1 != 0, f"has a {name} that is no whole number") for name in ("seed", "steps", "protocol")),
@@ -148,7 +148,7 @@ def _check_runs(runs: pd.DataFrame) -> None:
          "has no score; last and auc count 0 after a divergence"),
     ):  # fmt: skip
         if wrong.any():
-            raise ValueError(f"runs.csv: run {runs.loc[wrong, 'spec'].iloc[0]} {said}")
+            raise ValueError(f"runs.csv: run {runs.loc[wrong, 'spec'].iloc[0]} {problem}")
 
 
 STATES = ("finished", "diverged")

@@ -16,10 +16,10 @@ class DecisionStyle(NamedTuple):
     marker: str
     """matplotlib's."""
     colour: str
-    """Dark enough for text on white; told apart by colour-blind readers."""
+    """Dark enough for text on white; distinguishable by colour-blind readers."""
 
 
-LOOKS: dict[Decision | None, DecisionStyle] = {
+STYLES: dict[Decision | None, DecisionStyle] = {
     "supported": DecisionStyle("supported", "▲", "△", "^", "#005b96"),
     "refuted_opposite": DecisionStyle("refuted: opposite", "▼", "▽", "v", "#b34700"),
     "refuted_negligible": DecisionStyle("refuted: negligible", "■", "□", "s", "#8a5a00"),
@@ -28,14 +28,14 @@ LOOKS: dict[Decision | None, DecisionStyle] = {
     "not_tested": DecisionStyle("not tested", "✖", "✕", "X", "#6b6b6b"),
     None: DecisionStyle("not run yet", "–", "–", "", "#6b6b6b"),
 }
-"""Refuted and undecided are as loud as supported."""
+"""Refuted and undecided are shown as prominently as supported."""
 
 
 def style_of(decision: Decision | None, equivalence: bool = False) -> DecisionStyle:
     """Of a decision. A predicted equivalence is refuted by any difference, so there `opposite` reads `a difference`."""
     if equivalence and decision == "refuted_opposite":
-        return LOOKS[decision]._replace(word="refuted: a difference")
-    return LOOKS[decision]
+        return STYLES[decision]._replace(word="refuted: a difference")
+    return STYLES[decision]
 
 
 LEVEL_NAMES: dict[Level, str] = {"exact": "exact", "walk": "walk", "tiny_lm": "tiny LM", "real_lm": "real LM"}

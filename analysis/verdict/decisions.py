@@ -1,4 +1,4 @@
-"""From an interval to a verdict, mechanically (METHODS, section 1)."""
+"""From an interval to a verdict, mechanically (METHODS.md, section 1)."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
@@ -138,7 +138,7 @@ def from_interval(
     if primary and without_width(interval, question.threshold):  # as where every seed sits at score 0, or 1
         detectable, strata = (
             float("nan"),
-            {**(strata or {}), NOTE: f"all {seeds} replicates are alike: no spread to judge by"},
+            {**(strata or {}), NOTE: f"all {seeds} replicates are equal, so there is no spread to judge by"},
         )
     return Verdict(
         question.id, level, interval.estimate, question.unit, interval.low, interval.high, question.threshold, seeds,

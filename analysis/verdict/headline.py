@@ -15,11 +15,11 @@ ORDER: tuple[Decision | None, ...] = (*CONTRADICTS, "conditional", "supported", 
 
 MEANS: dict[Decision | None, str] = {
     "refuted_opposite": "the data contradict the prediction: the effect has the opposite sign",
-    "refuted_negligible": "the data contradict the prediction: the effect is smaller than what matters",
+    "refuted_negligible": "the data contradict the prediction: the effect is smaller than the threshold",
     "conditional": "opposite signs in two strata, or on two scales, declared in advance",
     "supported": "the data agree with the prediction",
-    "undecided": "the data do not decide",
-    "not_tested": "what the question is about was not active in these runs",
+    "undecided": "the data are inconclusive",
+    "not_tested": "the mechanism in question was not active in these runs",
     None: "no verdict yet",
 }
 
@@ -48,7 +48,7 @@ def headline(verdicts: Sequence[Verdict], questions: Mapping[str, Question]) -> 
 def beside(verdicts: Sequence[Verdict]) -> list[str]:
     """A line per secondary row that says that what was predicted of it does not hold."""
     return [
-        f"Beside {row.question}, {row.estimand}: {estimate(row)} {row.unit}; {row.strata[NOTE]}."
+        f"Also for {row.question}, {row.estimand}: {estimate(row)} {row.unit}; {row.strata[NOTE]}."
         for row in verdicts
         if not row.primary and CONTRADICTED in row.strata.get(NOTE, "")
     ]

@@ -33,7 +33,7 @@ class Question(NamedTuple):
     id: str
     """Such as h1a."""
     question: str
-    """As asked in the limitations paper, section 3."""
+    """As asked in the limitations paper (Shao et al., 2025), section 3."""
     estimand: str
     """theta: what is estimated, at which arm, lambda or component, with its sign."""
     unit: str

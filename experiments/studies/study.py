@@ -11,9 +11,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from analysis.hypotheses import theory
+from analysis.hypotheses import real_level, theory
 from analysis.tables.schema import Tables, load
-from analysis.verdict import real_level
 from analysis.verdict.decisions import Verdict
 from analysis.verdict.verdicts import as_json
 from experiments.cost.study_plan import study_cost

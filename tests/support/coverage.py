@@ -22,7 +22,6 @@ from tests.support.coverage_draws import (
     Draw,
     better_of,
     bootstrap_of_a_mean,
-    bootstrap_t_of_seeds,
     bootstrapped,
     change_of_j,
     difference_of_arms,
@@ -30,7 +29,6 @@ from tests.support.coverage_draws import (
     exponents,
     jackknifed,
     mean_of_seeds,
-    mean_until,
     recommended,
     scale_of_noise,
     shift_of_d50,
@@ -61,13 +59,8 @@ def of_seeds() -> list[Case]:
 
 
 def of_models() -> list[Case]:
-    """What judges use beside Student's: skewed means, arms compared run by run, doses, censored times."""
+    """What judges use beside Student's: arms compared run by run, doses, censored times."""
     found = [
-        Case("studentised", data, seeds, level, partial(bootstrap_t_of_seeds, data, seeds, level))
-        for seeds, level in ((5, 0.95), (10, 0.95), (20, 0.95), (20, ONE_OF_SIXTEEN))
-        for data in SCORES
-    ]
-    found += [
         Case("probability of improvement", f"normal, {by:g} sd apart", n, 0.95, partial(better_of, by, n))
         for n, by in itertools.product((10, 32), (0.0, 1.0, 3.0))
     ]
@@ -79,7 +72,6 @@ def of_models() -> list[Case]:
     for seeds, end in itertools.product((12, 32), (math.inf, 800.0)):
         data = "all times seen" if end == math.inf else "two in ten runs cut off"
         found.append(Case("difference of exponents", data, seeds, 0.95, partial(exponents, end, seeds)))
-    found += [Case("restricted mean", "exponential times", n, 0.95, partial(mean_until, 1.5, n)) for n in (16, 32)]
     return found
 
 

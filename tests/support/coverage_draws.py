@@ -13,8 +13,7 @@ from analysis.statistics.aft import exponent_difference
 from analysis.statistics.aggregate import probability_of_improvement
 from analysis.statistics.bootstrap import cluster_bootstrap
 from analysis.statistics.dose_response import d50, shift_over_seeds
-from analysis.statistics.intervals import paired, student, studentised
-from analysis.statistics.survival import restricted_mean
+from analysis.statistics.intervals import paired, student
 from analysis.sweeps.sweep import best_range
 from experiments.sweeps.proposals import distribution, propose
 from experiments.sweeps.space import Dimension, SearchPlan
@@ -65,12 +64,6 @@ ARMS = ("paired scores", "one arm diverges in a run of ten")
 def mean_of_seeds(data: str, seeds: int, level: float, rng: np.random.Generator) -> Found:
     sample, truth = SCORES[data]
     found = student(sample(rng, seeds), level)
-    return Found(found.low, found.high, truth)
-
-
-def bootstrap_t_of_seeds(data: str, seeds: int, level: float, rng: np.random.Generator) -> Found:
-    sample, truth = SCORES[data]
-    found = studentised(sample(rng, seeds), level, rng)
     return Found(found.low, found.high, truth)
 
 
@@ -126,15 +119,6 @@ def exponents(end: float, seeds: int, rng: np.random.Generator) -> Found:
     time = 5 * x ** (1 + 0.5 * arm) * np.exp(level)
     found = exponent_difference(x, np.minimum(time, end), time <= end, arm == 1, label)
     return Found(found.low, found.high, 0.5)
-
-
-def mean_until(horizon: float, runs: int, rng: np.random.Generator) -> Found:
-    """Exponential times of mean 1, watched for 0.5 to 4; up to the horizon, or to the last run if that ended before."""
-    life, end = rng.exponential(size=runs), rng.uniform(0.5, 4, runs)
-    time, seen = np.minimum(life, end), life <= end
-    horizon = min(horizon, float(time.max()))
-    found = restricted_mean(time, seen, horizon)
-    return Found(found.low, found.high, 1 - math.exp(-horizon))
 
 
 # --- values at places: prompts are clusters ---

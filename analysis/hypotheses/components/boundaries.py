@@ -44,8 +44,8 @@ def figure(table: pd.DataFrame, x: str, y: str, value: str = "J after the last s
     """The map: colour and number are the mean over seeds, a thick line parts cells under half from the others."""
     across, up = (np.sort(table[name].unique()) for name in ("x", "y"))
     means = table.pivot(index="y", columns="x", values="mean").reindex(index=up, columns=across).to_numpy(float)
-    with canvas(0.55 * len(across) + 1.5, 0.34 * len(up) + 1.1) as drawn:
-        axes = drawn.subplots()
+    with canvas(0.55 * len(across) + 1.5, 0.34 * len(up) + 1.1) as picture:
+        axes = picture.subplots()
         shown = axes.imshow(means, origin="lower", cmap="cividis", vmin=0, vmax=1, aspect="auto")
         for row, column in zip(*np.nonzero(~np.isnan(means)), strict=True):
             ink = "white" if means[row, column] < HALF else INK
@@ -55,12 +55,12 @@ def figure(table: pd.DataFrame, x: str, y: str, value: str = "J after the last s
         axes.set_yticks(range(len(up)), [f"{v:g}" for v in up])
         axes.set(xlabel=x, ylabel=y)
         axes.tick_params(length=0)
-        drawn.colorbar(shown, ax=axes, label=value, ticks=[0, 0.5, 1])
+        picture.colorbar(shown, ax=axes, label=value, ticks=[0, 0.5, 1])
     failing, seeds = int(table["fails"].sum()), int(table["seeds"].max()) if len(table) else 0
     alt = (
         f"{value} of full VAPO by {x} and {y}: under half in {failing} of {len(table)} cells, up to {seeds} seeds each."
     )
-    return Drawing(drawn, table, alt)
+    return Drawing(picture, table, alt)
 
 
 def _outline(axes: Axes, means: np.ndarray) -> None:

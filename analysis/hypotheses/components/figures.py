@@ -17,8 +17,8 @@ def effects(table: pd.DataFrame) -> Drawing:
     `table` is of `component_effects.table`; hollow marks: activity below its floor, so that the effect says nothing.
     """
     worlds = list(table["world"].unique())
-    with canvas(2.4 + 1.9 * len(worlds), 2.9) as drawn:
-        panels = drawn.subplots(1, len(worlds) + 1, sharey=True)
+    with canvas(2.4 + 1.9 * len(worlds), 2.9) as picture:
+        panels = picture.subplots(1, len(worlds) + 1, sharey=True)
         for panel, world, colour in zip(panels, worlds, COLOUR, strict=False):
             for _, row in table[table["world"] == world].iterrows():
                 y, half = (
@@ -41,17 +41,17 @@ def effects(table: pd.DataFrame) -> Drawing:
         panels[0].set_yticks(np.arange(len(COMPONENTS)), COMPONENTS)
         panels[0].set_ylim(len(COMPONENTS) - 0.5, -0.5)
     alt = "AUC that full VAPO gains by each component, with 95 % intervals, beside the points lost in the paper's Table 1."
-    return Drawing(drawn, table, alt + " Hollow: the component had too little to do.")
+    return Drawing(picture, table, alt + " Hollow: the component's activity was below its floor.")
 
 
 def ranks(table: pd.DataFrame) -> Drawing:
     """Kendall's tau of two orders of the components, over the central 95 % of random orders in grey."""
-    with canvas(3.4, 0.45 * len(table) + 1.2) as drawn:
-        axes = drawn.subplots()
+    with canvas(3.4, 0.45 * len(table) + 1.2) as picture:
+        axes = picture.subplots()
         y = np.arange(len(table))
         axes.barh(y, table["null_high"] - table["null_low"], left=table["null_low"], color="0.88", height=0.5)
         axes.plot(table["tau"], y, "o", color=COLOUR[0], markersize=5)
         axes.axvline(0, color=INK, linewidth=0.8)
         axes.set_yticks(y, table["between"])
         axes.set(xlabel="Kendall's tau\n(grey: 95 % of random orders)", xlim=(-1, 1), ylim=(len(table) - 0.5, -0.5))
-    return Drawing(drawn, table, "Rank agreement of component effects, beside what random orders give.")
+    return Drawing(picture, table, "Rank agreement of component effects, beside what random orders give.")

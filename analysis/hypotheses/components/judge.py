@@ -31,13 +31,13 @@ def effect(tables: Tables, question: Question, preset: str) -> list[Verdict]:
 
 def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
     """Effects beside the paper's, rank agreement; in full the factorial on the walk."""
-    found, drawn = table(tables, questions), {}
+    found, drawings = table(tables, questions), {}
     if len(found):
-        drawn["effects"] = component_figures.effects(found)
+        drawings["effects"] = component_figures.effects(found)
     agreed = ranks(found)
     if len(agreed):
-        drawn["ranks"] = component_figures.ranks(agreed)
+        drawings["ranks"] = component_figures.ranks(agreed)
     whole = detect(having(tables.runs, {"world": "walk", "recipe": "vapo", "variants": ""}))
     if whole is not None and len(whole.seeds):
-        drawn["factorial"] = effects_figure(effects(whole))
-    return drawn
+        drawings["factorial"] = effects_figure(effects(whole))
+    return drawings

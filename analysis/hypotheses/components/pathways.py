@@ -51,8 +51,8 @@ def figure(found: pd.DataFrame) -> Drawing:
     ]
     table = pd.DataFrame(rows, columns=["start", "values", "difference", "low", "high", "times_the_tokens", "seeds"])
     y = np.arange(len(table))
-    with canvas(5.2, 0.5 * len(table) + 0.9) as drawn:
-        axes = drawn.subplots()
+    with canvas(5.2, 0.5 * len(table) + 0.9) as picture:
+        axes = picture.subplots()
         for number, start in enumerate(dict.fromkeys(table["start"])):
             part, at = table[table["start"] == start], y[table["start"] == start]
             spread = np.nan_to_num([part["difference"] - part["low"], part["high"] - part["difference"]])
@@ -66,6 +66,6 @@ def figure(found: pd.DataFrame) -> Drawing:
         axes.set_yticks(y, called)
         axes.set_ylim(len(table) - 0.5, -0.5)
         axes.set_xlabel("change of AUC")
-        drawn.legend(loc="outside lower center", frameon=False, ncols=2)
+        picture.legend(loc="outside lower center", frameon=False, ncols=2)
     alt = "Area under the learning curve with other sources of values minus that with the critic's own, with intervals."
-    return Drawing(drawn, table, alt)
+    return Drawing(picture, table, alt)

@@ -3,12 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from analysis.hypotheses.exact_tables import arrays, at, measured, per_seed, said
+from analysis.hypotheses.exact_tables import arrays, at, measured, per_seed
 from analysis.plots.drawing import COLOURS, Drawing, canvas
 from analysis.statistics.intervals import student
 from analysis.statistics.slopes import loglog_slope
 from analysis.tables.schema import Tables
 from analysis.verdict.decisions import Verdict, verdict
+from analysis.verdict.estimates import Estimand, secondary_row
 from analysis.verdict.questions import Question
 
 LAMBDA, LENGTH, PER = 0.95, 64, 0.1
@@ -40,11 +41,11 @@ def h1b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     rows = [verdict(question, "exact", both, preset, tested)]
     for (kind, varies), part in found.items():
         what = f"relative bias at lambda 0.95, 64 tokens, {_length(varies)}, error of 0.1 {KINDS[kind][0]}"
-        rows += said(question, slope(part), preset, what, question.unit, question.threshold)
+        rows += secondary_row(question, "exact", slope(part), preset, what)
     for lam in (0.0, 0.5, 0.8, 0.9, 0.98, 0.99, 1.0):
         other = pd.concat([slope(part, lam) for part in state], axis=1, join="inner").mean(axis=1)
         what = f"the same at lambda {lam:g}"
-        rows += said(question, other, preset, what, question.unit, question.threshold)
+        rows += secondary_row(question, "exact", other, preset, what)
     rows += _growth(question, state[0], preset) + _noise(question, found["fresh", False], preset)
     return rows + _sharing(tables, question, preset)
 
@@ -84,12 +85,12 @@ def _growth(question: Question, state: pd.DataFrame, preset: str) -> list[Verdic
         if length == LENGTH:
             continue
         what = f"relative bias at lambda 0.95, {length:g} tokens, one length, frozen error of 0.1 by state"
-        rows += said(question, found, preset, what, question.unit, question.threshold)
+        rows += secondary_row(question, "exact", found, preset, what)
     if len(lengths) < 2:
         return rows
     exponents = loglog_slope(lengths, pd.concat(curves, axis=1).dropna().to_numpy())
     what = "exponent of that bias in length (1/2: errors add up as noise does, grad J does not grow)"
-    return rows + said(question, exponents, preset, what, "slope", 0.25)
+    return rows + secondary_row(question, "exact", exponents, preset, Estimand(what, "slope", 0.25))
 
 
 def _noise(question: Question, fresh: pd.DataFrame, preset: str) -> list[Verdict]:
@@ -100,7 +101,9 @@ def _noise(question: Question, fresh: pd.DataFrame, preset: str) -> list[Verdict
     wide = part.pivot(index="seed", columns="size", values="noise")
     added = wide.drop(columns=0.0).sub(wide[0.0], axis=0)
     what = "exponent in its deviation of the variance that noise drawn afresh adds, lambda 0.95, 64 tokens, one length"
-    return said(question, loglog_slope(added.columns, added.to_numpy()), preset, what, "slope", 0.25)
+    return secondary_row(
+        question, "exact", loglog_slope(added.columns, added.to_numpy()), preset, Estimand(what, "slope", 0.25)
+    )
 
 
 QUARTER = 0.25
@@ -124,17 +127,17 @@ def _sharing(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         found = {where: of(table) for where, table in parts.items()}
         mean = pd.concat(list(found.values()), axis=1, join="inner").mean(axis=1)
         for where, theta in {"mean of both kinds of length": mean, **found}.items():
-            rows += said(question, theta, preset, f"the same {what}, {where}", question.unit, question.threshold)
+            rows += secondary_row(question, "exact", theta, preset, f"the same {what}, {where}")
     for where, table in parts.items():
         what = f"log of the share of Var(V) that an error of 0.1 is, {where}"
-        rows += said(question, np.log(table["fvu"]), preset, what, "nats", 0.25)
+        rows += secondary_row(question, "exact", np.log(table["fvu"]), preset, Estimand(what, "nats", 0.25))
     return rows
 
 
 def figures(tables: Tables) -> dict[str, Drawing]:
     """The bias by lambda and by length; nothing without rows."""
     shown = curve(tables)
-    return {"h1b_exact": drawn(shown)} if len(shown) else {}
+    return {"h1b_exact": drawings(shown)} if len(shown) else {}
 
 
 def curve(tables: Tables) -> pd.DataFrame:
@@ -152,7 +155,7 @@ def curve(tables: Tables) -> pd.DataFrame:
 MARKS = ("o", "s", "^", "D", "v", "x")
 
 
-def drawn(shown: pd.DataFrame) -> Drawing:
+def drawings(shown: pd.DataFrame) -> Drawing:
     """Three panels: by lambda at one length, at lengths that vary, and by length at lambda = 0.95."""
     colours = [*COLOURS.values(), (0.4, 0.4, 0.4)]
     with canvas(7.2, 3.0) as figure:

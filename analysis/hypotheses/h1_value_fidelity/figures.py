@@ -64,8 +64,8 @@ def doses(points: pd.DataFrame) -> Drawing:
     shown = points.groupby(["panel", "line", "sd"])["value"].apply(summary).unstack().reset_index()
     panels, lines = list(dict.fromkeys(points["panel"])), list(dict.fromkeys(shown["line"]))
     with canvas(2.5 * len(panels) + 0.6, 3.2) as figure:
-        drawn = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        for axes, panel in zip(drawn, panels, strict=True):
+        picture = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, panel in zip(picture, panels, strict=True):
             for number, line in enumerate(lines):
                 part = shown[(shown["panel"] == panel) & (shown["line"] == line)]
                 mark, dashes, colour = MARKS[number % len(MARKS)]
@@ -73,8 +73,8 @@ def doses(points: pd.DataFrame) -> Drawing:
                 _points(axes, part["sd"] + side * (part["sd"] > 0), part, mark, dashes, colour, line)
             axes.axhline(0.0, color=INK, linewidth=0.8)
             axes.set(title=panel, xlabel="sd of the error, reward")
-        drawn[0].set(ylabel="AUC less that without error")
-        handles, labels = drawn[0].get_legend_handles_labels()
+        picture[0].set(ylabel="AUC less that without error")
+        handles, labels = picture[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", frameon=False, ncols=2, fontsize=7.5)
     return Drawing(
         figure, shown, "Change of the area under the learning curve against the size of an error planted in advantages, by"

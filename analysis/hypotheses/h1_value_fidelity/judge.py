@@ -25,7 +25,7 @@ from analysis.plots.drawing import Drawing
 from analysis.tables.rows import ends, having
 from analysis.tables.schema import Tables
 from analysis.verdict.decisions import Verdict, verdict
-from analysis.verdict.estimates import Other
+from analysis.verdict.estimates import Estimand, secondary_row
 from analysis.verdict.questions import LEVEL_OF, Question
 
 FLOOR, EXCESS = "approximation_floor/fvu_held_out", "approximation_floor/excess_held_out"
@@ -70,13 +70,15 @@ def h1a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         explained = 1 - over_tasks(tables, runs, {FLOOR: 1}).reindex(theta.index).mean()
         rows.append(verdict(question, "tiny_lm", theta, preset, bool(explained >= question.floor.least)))
     for task, own in runs.items():
-        rows += _said(question, "lm", mean_of_ends(tables, own, {EXCESS: 1}), preset, f"the same on {task} alone")
-    rows += _said(
+        rows += secondary_row(
+            question, "tiny_lm", mean_of_ends(tables, own, {EXCESS: 1}), preset, f"the same on {task} alone"
+        )
+    rows += secondary_row(
         question, "walk", mean_of_ends(tables, walk, {EXCESS: 1}), preset, "the same on the walk, values exact"
     )
     for what, weights in WHERE.items():
-        rows += _said(question, "lm", over_tasks(tables, runs, weights), preset, what)
-        rows += _said(question, "walk", mean_of_ends(tables, walk, weights), preset, what)
+        rows += secondary_row(question, "tiny_lm", over_tasks(tables, runs, weights), preset, what)
+        rows += secondary_row(question, "walk", mean_of_ends(tables, walk, weights), preset, what)
     return rows + _alternatives(tables, question, preset)
 
 
@@ -85,20 +87,10 @@ def _alternatives(tables: Tables, question: Question, preset: str) -> list[Verdi
     rows = []
     for (start, values), part in pathways.gains(tables).groupby(["start", "values"], sort=False):
         what = f"AUC with {values} minus that with the critic's own values, {start}"
-        rows += _said(question, "walk", part["gain"], preset, what, "AUC", AUC_MATTERS)
+        rows += secondary_row(question, "walk", part["gain"], preset, Estimand(what, "AUC", AUC_MATTERS))
         what = f"log ratio of tokens sampled, {values} over the critic's own, {start}"
-        rows += _said(question, "walk", part["log_tokens"], preset, what, "nats", float(np.log(2)))
+        rows += secondary_row(question, "walk", part["log_tokens"], preset, Estimand(what, "nats", float(np.log(2))))
     return rows
-
-
-def _said(
-    question: Question, world: str, theta: pd.Series, preset: str, what: str, unit: str = "", threshold: float = 0.0
-) -> list[Verdict]:
-    """A secondary row, or none without seeds."""
-    if not len(theta):
-        return []
-    other = Other(what, unit or question.unit, threshold or question.threshold)
-    return [verdict(other.of(question), LEVEL_OF[world], theta, preset, estimand=what)]
 
 
 # --- h1b: what errors do ---
@@ -111,7 +103,7 @@ def h1b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         for (kind, fixed, lam), falls in falls_of(tables, world).items():
             length = "one length" if fixed else "lengths that vary"
             what = f"fall of AUC per {PER} of {ERROR_NAMES[kind]}, lambda {lam:g}, responses of {length}"
-            rows += _said(question, world, falls, preset, what, "AUC", AUC_MATTERS)
+            rows += secondary_row(question, LEVEL_OF[world], falls, preset, Estimand(what, "AUC", AUC_MATTERS))
     return rows
 
 
@@ -132,22 +124,32 @@ def h1c(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         if len(own):
             tested = was_tested(tables, world, own["seed"], question.floor.least)
             rows.append(verdict(question, LEVEL_OF[world], own["excess"], preset, tested))
-            rows += _said(
-                question, world, own["plain"], preset, "growth of E_rare - E_frequent alone, no twin taken off"
+            rows += secondary_row(
+                question,
+                LEVEL_OF[world],
+                own["plain"],
+                preset,
+                "growth of E_rare - E_frequent alone, no twin taken off",
             )
             alone = paired_growth(tables, world, {"forgetting/fvu_rare_kept": 1})
             alone = alone[np.isclose(alone["rate"], RATE[world])]
             what = "E_rare(t1) - E_rare(t0), no twin: below 0, rare places are known better than at the start"
-            rows += _said(question, world, alone["plain"], preset, what)
+            rows += secondary_row(question, LEVEL_OF[world], alone["plain"], preset, what)
         still = pairs[pairs["rate"] == 0.0]
-        rows += _said(question, world, still["excess"], preset, "the same with a frozen policy (rate 0)")
+        rows += secondary_row(
+            question, LEVEL_OF[world], still["excess"], preset, "the same with a frozen policy (rate 0)"
+        )
         critical = paired_growth(tables, world, CRITICAL)
         critical = critical[np.isclose(critical["rate"], RATE[world])]
-        rows += _said(
-            question, world, critical["excess"], preset, "the same on critical places, some of them rehearsed"
+        rows += secondary_row(
+            question, LEVEL_OF[world], critical["excess"], preset, "the same on critical places, some of them rehearsed"
         )
-        rows += _said(
-            question, world, per_nat(pairs), preset, "slope of D on the policy's shift, by its rate", "share/nat", 0.02
+        rows += secondary_row(
+            question,
+            LEVEL_OF[world],
+            per_nat(pairs),
+            preset,
+            Estimand("slope of D on the policy's shift, by its rate", "share/nat", 0.02),
         )
     return rows
 
@@ -165,19 +167,19 @@ def was_tested(tables: Tables, world: str, seeds: pd.Series, least: float) -> bo
 
 def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
     """What there are rows for."""
-    drawn = exact_h1.figures(tables)
+    drawings = exact_h1.figures(tables)
     points, levels = quarters(tables)
     if len(points):
-        drawn["error_by_quarter"] = value_figures.by_quarter(points, levels)
+        drawings["error_by_quarter"] = value_figures.by_quarter(points, levels)
     falls = dose_points(tables)
     if len(falls):
-        drawn["planted_errors"] = value_figures.doses(falls)
+        drawings["planted_errors"] = value_figures.doses(falls)
     gained = pathways.gains(tables)
     if len(gained):
-        drawn["pathways"] = pathways.figure(gained)
+        drawings["pathways"] = pathways.figure(gained)
     pairs = paired_growth(tables, "walk", RARE)
     if len(pairs):
         own = pairs[np.isclose(pairs["rate"], RATE["walk"])]
         pairs = pairs.assign(rate=(pairs["rate"] / RATE["walk"]).round(6))
-        drawn["forgetting"] = value_figures.forgetting(twin_levels(tables, own), pairs)
-    return drawn
+        drawings["forgetting"] = value_figures.forgetting(twin_levels(tables, own), pairs)
+    return drawings

@@ -9,7 +9,7 @@ TEXT = StudyText(
         "that falls as one over the number of results it has seen.",
         "A frozen error e moves the expected gradient by Σ E[ψ_t (1 − λ) Σ_k λ^k e_{t+1+k}] (R1): in proportion to its "
         "size, not at all at λ = 1, and not at all if e depends on position alone and all responses have one length.",
-        "A table forgets nothing. A network that fits the states visited now moves its values on those it left.",
+        "A table does not forget. A network trained on the states it visits now also changes its values at states it left.",
     ),
     (
         "h1a: an excess under a tenth of Var(V) on text that shows its state. Critics then lack features, not results.",

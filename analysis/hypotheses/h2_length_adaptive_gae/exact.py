@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.hypotheses.exact_tables import arrays, measured, said
+from analysis.hypotheses.exact_tables import arrays, measured
 from analysis.hypotheses.h2_length_adaptive_gae.regret import Moments, best_horizon, on_curve, wasted
 from analysis.statistics.selection import cross_fitted
 from analysis.statistics.slopes import loglog_slope
 from analysis.tables.schema import Tables
 from analysis.verdict.decisions import CONTRADICTED, NOTE, Verdict, verdict
+from analysis.verdict.estimates import Estimand, secondary_row
 from analysis.verdict.questions import Question
 
 Array = NDArray[np.float64]
@@ -73,7 +74,7 @@ def slope_row(question: Question, found: Curves, batch: float, what: str, preset
     if (~ends.any(1)).mean() < question.floor.least:
         note += ": no power law"
     named = f"1 - beta, {what}, {found.lengths[0]:,.0f} to {found.lengths[-1]:,.0f} tokens"
-    rows = said(question, 1 - loglog_slope(found.lengths, best), preset, named, question.unit, question.threshold)
+    rows = secondary_row(question, "exact", 1 - loglog_slope(found.lengths, best), preset, named)
     for row in rows:
         if what in LINEAR and min(abs(row.low), abs(row.high)) > row.threshold and row.low * row.high > 0:
             note += f"; {CONTRADICTED}: 0 was predicted of it"
@@ -206,11 +207,13 @@ def _regrets(question: Question, parts: list[Curves], what: str, preset: str) ->
     rows = []
     for name, regret in found.items():
         said_of = f"share of the samples that {name} wastes, level tuned on other families, {what}"
-        rows += said(question, regret, preset, said_of, "share of samples", SAMPLES)
+        rows += secondary_row(question, "exact", regret, preset, Estimand(said_of, "share of samples", SAMPLES))
     vapo, *others = found
     for name in others:
         said_of = f"what VAPO's rule wastes beyond {name}, {what}"
-        rows += said(question, found[vapo] - found[name], preset, said_of, "share of samples", SAMPLES)
+        rows += secondary_row(
+            question, "exact", found[vapo] - found[name], preset, Estimand(said_of, "share of samples", SAMPLES)
+        )
     return rows
 
 
@@ -231,10 +234,12 @@ def h2b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     alphas, constants = (mixed(FORMS[name], found) for name in ("VAPO's h = alpha l", "a constant h"))
     short_of, long_of = (f"{found.lengths[i]:,.0f} tokens" for i in (0, -1))
     what = f"share of samples that the best alpha wastes beyond the best constant, batches that mix {short_of} to {long_of}"
-    rows = said(question, _tuned(alphas) - _tuned(constants), preset, what, "share of samples", SAMPLES)
+    rows = secondary_row(
+        question, "exact", _tuned(alphas) - _tuned(constants), preset, Estimand(what, "share of samples", SAMPLES)
+    )
     for name, regret in (("alpha", alphas), ("a constant", constants)):
         what = f"decades of {name} within 0.10 of the samples of the best, mixed lengths"
-        rows += said(question, width(regret), preset, what, "decades", 1.0)
+        rows += secondary_row(question, "exact", width(regret), preset, Estimand(what, "decades", 1.0))
     first, last = (part_of(found, i) for i in (0, -1))
     for name, form in (("alpha", FORMS["VAPO's h = alpha l"]), ("a constant", FORMS["a constant h"])):
         short, long = regret_of(form, first), regret_of(form, last)
@@ -243,13 +248,15 @@ def h2b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
             f"share of samples wasted at {long_of} by {name} tuned at {short_of} beyond one tuned there, both on other"
             " families"
         )
-        rows += said(question, moved, preset, what, "share of samples", SAMPLES)
+        rows += secondary_row(question, "exact", moved, preset, Estimand(what, "share of samples", SAMPLES))
         ratio = np.log10(LEVELS[long.argmin(1)]) - np.log10(LEVELS[short.argmin(1)])
         what = f"decades from the best {name} at {short_of} to the best at {long_of}"
-        rows += said(question, ratio, preset, what, "decades", 0.5)
+        rows += secondary_row(question, "exact", ratio, preset, Estimand(what, "decades", 0.5))
     for factor, name in ((0.1, "too short"), (10.0, "too long")):
         what = f"share of samples wasted by a horizon ten times {name}, {long_of}"
-        rows += said(question, off_by(last, factor), preset, what, "share of samples", SAMPLES)
+        rows += secondary_row(
+            question, "exact", off_by(last, factor), preset, Estimand(what, "share of samples", SAMPLES)
+        )
     return rows
 
 

@@ -5,12 +5,13 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from analysis.hypotheses.exact_tables import arrays, at, measured, said
+from analysis.hypotheses.exact_tables import arrays, at, measured
 from analysis.hypotheses.h2_length_adaptive_gae.exact import BATCH, SAMPLES
 from analysis.hypotheses.h2_length_adaptive_gae.regret import Moments, wasted
 from analysis.statistics.selection import cross_fitted
 from analysis.tables.schema import Tables
 from analysis.verdict.decisions import Verdict
+from analysis.verdict.estimates import Estimand, secondary_row
 from analysis.verdict.questions import Question
 
 RULES: dict[str, int] = {"its own length": 0, "the others' mean length": 1, "a constant lambda": 2}
@@ -29,7 +30,9 @@ def r11(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         part = at(exact, length=length, value=alpha)
         for name, code in list(RULES.items())[:2]:
             what = f"relative bias with alpha l by {name}, exact critic, alpha {alpha:g}, {length:g} tokens on average"
-            rows += said(question, at(part, rule=code)["bias"], preset, what, "relative bias", BIAS)
+            rows += secondary_row(
+                question, "exact", at(part, rule=code)["bias"], preset, Estimand(what, "relative bias", BIAS)
+            )
     state = table_of(tables, "state")
     for mean, part in state.groupby("length") if len(state) else ():
         rows += _wasted(question, part, f"error of 0.1, {float(str(mean)):g} tokens on average", preset)
@@ -54,10 +57,12 @@ def _wasted(question: Question, part: pd.DataFrame, what: str, preset: str) -> l
         tuned[name] = -cross_fitted(-regret, np.random.default_rng(0)).scores
     own, others, _ = tuned
     said_of = f"share of samples that alpha l wastes by {own} beyond {others}, {what}"
-    rows = said(question, tuned[own] - tuned[others], preset, said_of, "share of samples", SAMPLES)
+    rows = secondary_row(
+        question, "exact", tuned[own] - tuned[others], preset, Estimand(said_of, "share of samples", SAMPLES)
+    )
     for name, regret in tuned.items():
         said_of = f"share of samples wasted by {name}, level tuned on other families, {what}"
-        rows += said(question, regret, preset, said_of, "share of samples", SAMPLES)
+        rows += secondary_row(question, "exact", regret, preset, Estimand(said_of, "share of samples", SAMPLES))
     return rows
 
 

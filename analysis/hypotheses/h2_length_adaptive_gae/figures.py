@@ -16,8 +16,8 @@ WHOLE_LENGTH = 16
 def horizons(found: Mapping[str, Grids]) -> Drawing:
     """AUC of alphas and of constants against their horizon, a panel per regime; bars: 95 % Student intervals over seeds."""
     rows = []
-    with canvas(7.2, 2.6) as drawn:
-        panels = drawn.subplots(1, len(found), sharey=True)
+    with canvas(7.2, 2.6) as picture:
+        panels = picture.subplots(1, len(found), sharey=True)
         for axes, (regime, table) in zip(panels, found.items(), strict=True):
             curves = {
                 "alpha l": (np.array(table.alphas) * WHOLE_LENGTH, table.adaptive, "o-", COLOURS["vapo"]),
@@ -38,7 +38,7 @@ def horizons(found: Mapping[str, Grids]) -> Drawing:
         panels[-1].legend(frameon=False, loc="lower center")
     names = ["regime", "rule", "horizon", "mean", "low", "high", "seeds"]
     alt = "Area under the learning curve against the horizon of lambda, by VAPO's rule and by a constant, by regime of length."
-    return Drawing(drawn, pd.DataFrame(rows, columns=names), alt)
+    return Drawing(picture, pd.DataFrame(rows, columns=names), alt)
 
 
 def rules(against: Mapping[str, np.ndarray]) -> Drawing:
@@ -48,8 +48,8 @@ def rules(against: Mapping[str, np.ndarray]) -> Drawing:
     """
     rows = [(name, *student(theta), len(theta)) for name, theta in against.items()]
     table = pd.DataFrame(rows, columns=["rule", "difference", "low", "high", "seeds"])
-    with canvas(3.6, 0.34 * len(table) + 0.9) as drawn:
-        axes = drawn.subplots()
+    with canvas(3.6, 0.34 * len(table) + 0.9) as picture:
+        axes = picture.subplots()
         y = np.arange(len(table))
         spread = [table["difference"] - table["low"], table["high"] - table["difference"]]
         axes.errorbar(table["difference"], y, xerr=spread, fmt="o", color=ACCENT, capsize=3, markersize=4)
@@ -59,4 +59,4 @@ def rules(against: Mapping[str, np.ndarray]) -> Drawing:
         axes.set_xlabel("AUC minus VAPO's rule, mixed lengths")
         axes.grid(axis="y", color="0.92")
         axes.set_axisbelow(True)
-    return Drawing(drawn, table, "Area under the learning curve of other lambda rules minus VAPO's, with intervals.")
+    return Drawing(picture, table, "Area under the learning curve of other lambda rules minus VAPO's, with intervals.")

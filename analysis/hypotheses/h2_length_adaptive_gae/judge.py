@@ -23,8 +23,8 @@ from analysis.statistics.selection import cross_fitted
 from analysis.tables.rows import by_seed, full_vapo, having, series
 from analysis.tables.schema import Tables
 from analysis.verdict.decisions import Verdict, verdict
-from analysis.verdict.estimates import Other, by_interval
-from analysis.verdict.questions import Level, Question
+from analysis.verdict.estimates import Estimand, by_interval, secondary_row
+from analysis.verdict.questions import Question
 
 RING = {"world": "walk", "dials.size": 32, "dials.horizon": 64, "dials.trap_reward": 0.0}
 REGIMES = {"short": (2, 8), "long": (17, 32), "mixed": (2, 32)}
@@ -39,7 +39,7 @@ TEXT_ALPHAS, TEXT_LAMBDAS = (0.125, 0.5, 2.0), (0.5, 0.875, 0.95)
 SAMPLES = float(np.log(1.1))
 """A tenth of the samples."""
 LEARNING = 10
-"""RL step at which the best lambda is read: the policy moves and its gradient can be told from 0."""
+"""RL step at which the best lambda is read: the policy moves and its gradient is distinguishable from 0."""
 
 
 def score(tables: Tables, questions: dict[str, Question], preset: str) -> list[Verdict]:
@@ -61,17 +61,21 @@ def h2a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     own = {**RING, **full_vapo(), "settings.alpha": 0.5}
     parts = {name: having(tables.runs, {**own, **between(name)}) for name in REGIMES}
     by_quality = _between_regimes(tables, parts["short"], parts["long"])
-    what = Other(f"1 - beta at the best Q between short and long problems, trained critics, RL step {LEARNING}", question.unit,
-                 question.threshold)  # fmt: skip
-    rows += _plain(question, "walk", by_quality, preset, what)
-    what = Other("1 - beta within runs, lambda of least advantage error by thirds of response length", question.unit,
-                 question.threshold)  # fmt: skip
-    rows += _plain(question, "walk", _within_runs(tables, parts["mixed"]), preset, what)
+    what = Estimand(f"1 - beta at the best Q between short and long problems, trained critics, RL step {LEARNING}")
+    rows += secondary_row(question, "walk", by_quality, preset, what)
+    what = Estimand("1 - beta within runs, lambda of least advantage error by thirds of response length")
+    rows += secondary_row(question, "walk", _within_runs(tables, parts["mixed"]), preset, what)
     text = having(tables.runs, {"world": "lm", "task": ("text_walk", "chain"), **full_vapo(), "settings.alpha": 0.5})
-    rows += _plain(question, "tiny_lm", _within_runs(tables, text), preset, what)
-    return rows + _plain(question, "walk", _quality_regret(tables, parts["mixed"]), preset, Other(
-        f"log Q of the best constant over the best alpha, mixed lengths, RL step {LEARNING}", "log quality", SAMPLES
-    ))  # fmt: skip
+    rows += secondary_row(question, "tiny_lm", _within_runs(tables, text), preset, what)
+    return rows + secondary_row(
+        question,
+        "walk",
+        _quality_regret(tables, parts["mixed"]),
+        preset,
+        Estimand(
+            f"log Q of the best constant over the best alpha, mixed lengths, RL step {LEARNING}", "log quality", SAMPLES
+        ),
+    )
 
 
 def between(regime: str) -> dict[str, float]:
@@ -123,11 +127,6 @@ def _quality_regret(tables: Tables, runs: pd.DataFrame) -> np.ndarray:
     return np.log(found[0][good].to_numpy(float) / found[1][good].to_numpy(float))
 
 
-def _plain(question: Question, level: Level, theta: np.ndarray, preset: str, what: Other) -> list[Verdict]:
-    """A secondary row, or none without seeds."""
-    return [verdict(what.of(question), level, theta, preset, estimand=what.estimand)] if len(theta) else []
-
-
 # --- h2b: alpha ---
 
 
@@ -139,28 +138,26 @@ def h2b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     spread = float(mixed["activity_token_level_loss"].mean()) if len(mixed) else 0.0
     rows = _regret(question, found["mixed"], preset, spread >= question.floor.least, None)
     for name in ("short", "long"):
-        what = Other(f"the same, {name} problems alone", question.unit, question.threshold)
+        what = Estimand(f"the same, {name} problems alone")
         rows += _regret(question, found[name], preset, True, what)
     for name, table in found.items():
         rows += _width(question, table, name, preset)
     rows += _along_length(question, runs, found, preset)
-    for name, (said, _) in OTHERS.items():
-        what = Other(
-            f"AUC of {said}, minus VAPO's rule at its best alpha, mixed lengths", question.unit, question.threshold
-        )
+    for name, (description, _) in OTHERS.items():
+        what = Estimand(f"AUC of {description}, minus VAPO's rule at its best alpha, mixed lengths")
         theta = other_rule(having(runs, between("mixed")), found["mixed"], name)
-        rows += _plain(question, "walk", theta, preset, what)
+        rows += secondary_row(question, "walk", theta, preset, what)
     return [*rows, *_text(tables, question, preset), *exact_h2.h2b(tables, question, preset)]
 
 
-def _regret(question: Question, table: Grids, preset: str, tested: bool, what: Other | None) -> list[Verdict]:
+def _regret(question: Question, table: Grids, preset: str, tested: bool, what: Estimand | None) -> list[Verdict]:
     """Best constant minus best alpha, chosen on other seeds; without an estimate where there is one seed."""
     if not len(table.seeds):
         return []
     theta = regret(table)
     if what is None:
         return [verdict(question, "walk", theta, preset, tested)]
-    return _plain(question, "walk", theta, preset, what)
+    return secondary_row(question, "walk", theta, preset, what)
 
 
 def regret(table: Grids) -> np.ndarray:
@@ -179,7 +176,7 @@ def _width(question: Question, table: Grids, regime: str, preset: str) -> list[V
     def statistic(rows: np.ndarray) -> float:
         return width(across, table.adaptive[rows].mean(0), question.threshold)
 
-    what = Other(f"decades of alpha within {question.threshold:g} AUC of the best, {regime} problems, of {np.ptp(across):.1f}"
+    what = Estimand(f"decades of alpha within {question.threshold:g} AUC of the best, {regime} problems, of {np.ptp(across):.1f}"
                  " tried; below 1 is sensitive", "decades", 1.0)  # fmt: skip
     return [
         by_interval(question, "walk", partial(jackknife, statistic, table.seeds), len(table.seeds), preset, True, what)
@@ -192,9 +189,10 @@ def _along_length(question: Question, runs: pd.DataFrame, found: dict[str, Grids
     short, long = (found[name].among(seeds) for name in ("short", "long"))
     if len(seeds) < 2 or len(short.alphas) < 3 or short.alphas != long.alphas:
         return []
-    what = Other("AUC lost on long problems by an alpha chosen on short ones, chosen and scored on different seeds", "AUC",
-                 question.threshold)  # fmt: skip
-    rows = _plain(question, "walk", transfer(short.adaptive, long.adaptive, rng()), preset, what)
+    what = Estimand(
+        "AUC lost on long problems by an alpha chosen on short ones, chosen and scored on different seeds", "AUC"
+    )
+    rows = secondary_row(question, "walk", transfer(short.adaptive, long.adaptive, rng()), preset, what)
     length = [float(having(runs, {**between(name), **full_vapo()})["mean_length"].mean()) for name in ("short", "long")]
     across, span = np.log(short.alphas), np.log(length[1] / length[0])
 
@@ -202,7 +200,7 @@ def _along_length(question: Question, runs: pd.DataFrame, found: dict[str, Grids
         best = [peak(across, grid.adaptive[rows].mean(0)) for grid in (short, long)]
         return float((best[0] - best[1]) / span)
 
-    what = Other(
+    what = Estimand(
         "minus d log alpha* / d log l between short and long problems (R4: 2/3; VAPO's rule: 0)", "slope", 0.25
     )
     return [
@@ -228,9 +226,8 @@ def _text(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     """Three alphas against three constants on text_walk."""
     runs = having(tables.runs, {"world": "lm", "task": "text_walk"})
     theta = regret(grids(runs, TEXT_ALPHAS, TEXT_LAMBDAS))
-    what = Other("AUC on text_walk, best of three constants minus best of three alphas, chosen on other seeds", question.unit,
-                 question.threshold)  # fmt: skip
-    return _plain(question, "tiny_lm", theta, preset, what)
+    what = Estimand("AUC on text_walk, best of three constants minus best of three alphas, chosen on other seeds")
+    return secondary_row(question, "tiny_lm", theta, preset, what)
 
 
 # --- pictures ---
@@ -240,18 +237,18 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
     """What there are rows for."""
     runs = having(tables.runs, RING)
     found = {name: grids(having(runs, between(name))) for name in REGIMES}
-    drawn = exact_h2_figures.figures(tables)
+    drawings = exact_h2_figures.figures(tables)
     if any(len(table.seeds) > 1 and table.alphas for table in found.values()):
-        drawn["horizons"] = lambda_figures.horizons(found)
+        drawings["horizons"] = lambda_figures.horizons(found)
     against = {"a constant": regret(found["mixed"])}
     against |= {name: other_rule(having(runs, between("mixed")), found["mixed"], name) for name in OTHERS}
     if any(len(theta) > 1 for theta in against.values()):
-        drawn["rules"] = lambda_figures.rules({name: theta for name, theta in against.items() if len(theta) > 1})
+        drawings["rules"] = lambda_figures.rules({name: theta for name, theta in against.items() if len(theta) > 1})
     mapped = having(runs, {**full_vapo(), "settings.alpha": 0.5})
     mapped = mapped[mapped["dials.nearest"] == mapped["dials.farthest"]] if len(mapped) else mapped
     if len(mapped):
-        drawn["map"] = boundaries.figure(
+        drawings["map"] = boundaries.figure(
             boundaries.cells(mapped, "dials.nearest", "dials.filler"), "decisions of a shortest right answer",
             "filler tokens after a move",
         )  # fmt: skip
-    return drawn
+    return drawings

@@ -16,7 +16,7 @@ class Moments(NamedTuple):
     noise: Array
 
     def quality(self, batch: float) -> Array:
-        """Q = along^2 / (power + noise / B), in [0, 1] (METHODS section 0)."""
+        """Q = along^2 / (power + noise / B), in [0, 1] (METHODS.md section 0)."""
         return self.along**2 / (self.power + self.noise / batch)
 
 

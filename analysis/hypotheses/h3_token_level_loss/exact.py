@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from analysis.hypotheses.exact_tables import arrays, at, measured, said
+from analysis.hypotheses.exact_tables import arrays, at, measured
 from analysis.tables.schema import Tables
 from analysis.verdict.decisions import Verdict
+from analysis.verdict.estimates import Estimand, secondary_row
 from analysis.verdict.questions import Question
 
 CRITICS = {"none": "exact critic", "shrinkage": "constant baseline", "state": "state error of 0.1"}
@@ -32,17 +33,17 @@ def h3b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
             f"{CRITICS[str(kind)]}, {part['length'].iloc[0]:g} tokens on average, limit {spare:g} times that,"
             f" {'logits by position' if own else 'one set of logits for all positions'}"
         )
-        told = {
+        thetas = {
             **{f"log[Q_token / Q_sequence] at {batch} responses": quality(part, batch) for batch in BATCHES},
             NOISE: part["log_noise"],
             SPREAD: part["log_spread"],
             BEYOND: part["log_variance"] - part["log_formula"],
         }
-        for what, theta in told.items():
-            rows += said(question, theta.dropna(), preset, f"{what}, {where}", "nats", question.threshold)
+        for what, theta in thetas.items():
+            rows += secondary_row(question, "exact", theta.dropna(), preset, Estimand(f"{what}, {where}", "nats"))
     rho = table[table["shared"]].groupby("seed")["rho"].mean()
     what = "correlation of token gradients within a response, one set of logits for all positions"
-    return rows + said(question, rho, preset, what, "correlation", 0.05)
+    return rows + secondary_row(question, "exact", rho, preset, Estimand(what, "correlation", 0.05))
 
 
 def quality(table: pd.DataFrame, batch: float) -> pd.Series:

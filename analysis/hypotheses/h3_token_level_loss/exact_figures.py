@@ -28,7 +28,7 @@ def figures(tables: Tables) -> dict[str, Drawing]:
     table = rows_of(tables)
     if not len(table):
         return {}
-    return {"h3b_exact": drawn(at(table[table["length"] == table["length"].max()], lam=1.0))}
+    return {"h3b_exact": picture(at(table[table["length"] == table["length"].max()], lam=1.0))}
 
 
 def by_batch(shown: pd.DataFrame) -> pd.DataFrame:
@@ -51,7 +51,7 @@ def noise(shown: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*KEYS, "signal", "mean", "low", "high", "families"])
 
 
-def drawn(shown: pd.DataFrame) -> Drawing:
+def picture(shown: pd.DataFrame) -> Drawing:
     """Left: quality by batch. Middle: noise per signal. Right: raw variances, formula against number, a mark per family."""
     parts = {"quality": by_batch(shown), "noise": noise(shown)}
     with canvas(7.2, 3.2) as figure:

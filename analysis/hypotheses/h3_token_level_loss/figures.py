@@ -24,8 +24,8 @@ def landscape(points: pd.DataFrame, strata: Mapping[str, Mapping[str, Any]], thr
         threshold: what matters, nats.
     """
     most = float(np.quantile(points["covariance"].abs(), 0.98)) or 1.0
-    with canvas(3.6, 3.1) as drawn:
-        axes = drawn.subplots()
+    with canvas(3.6, 3.1) as picture:
+        axes = picture.subplots()
         for (cell, part), (mark, _, colour) in zip(points.groupby("cell", sort=False), MARKS, strict=False):
             axes.plot(part["covariance"], part["log_ratio"], mark, color=colour, markersize=2.5, alpha=0.5,
                       label=f"base policy {cell}", markeredgewidth=0)  # fmt: skip
@@ -39,10 +39,10 @@ def landscape(points: pd.DataFrame, strata: Mapping[str, Mapping[str, Any]], thr
         axes.set(xlim=(-1.1 * most, 1.1 * most), ylim=(-max(spread, 2 * threshold), max(spread, 2 * threshold)),
                  xlabel="covariance of length and curvature,\nshare of the curvature",
                  ylabel="log curvature per slope,\ntoken over sequence, nats")  # fmt: skip
-        drawn.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False, fontsize=7.5,
+        picture.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False, fontsize=7.5,
                      handletextpad=0.2)  # fmt: skip
     alt = "Log ratio of curvature per slope against the covariance of length and curvature, with the means of both strata."
-    return Drawing(drawn, points, alt + " Diamonds: means at the corrected level. Band: too small to matter.")
+    return Drawing(picture, points, alt + " Diamonds: means at the corrected level. Band: too small to matter.")
 
 
 def usefulness(places: pd.DataFrame, threshold: float) -> Drawing:
@@ -56,27 +56,27 @@ def price(prices: pd.DataFrame, threshold: float) -> Drawing:
     alt = "Log of KL per squared gain of J, sequence mean over token mean, by task along training."
     label = "log KL per squared gain,\nsequence over token, nats"
     credits = list(prices.groupby("credit", sort=False))
-    with canvas(3.5 * len(credits), 2.7) as drawn:
-        panels = drawn.subplots(1, len(credits), sharey=True, squeeze=False)[0]
+    with canvas(3.5 * len(credits), 2.7) as picture:
+        panels = picture.subplots(1, len(credits), sharey=True, squeeze=False)[0]
         for panel, (credit, part) in zip(panels, credits, strict=True):
             _lines(panel, part, "task", False)
             _band(panel, threshold)
             panel.set(xlabel="RL step", title=str(credit))
         panels[0].set_ylabel(label)
         panels[0].legend(frameon=False, fontsize=7.5)
-    return Drawing(drawn, prices, alt)
+    return Drawing(picture, prices, alt)
 
 
 def _along(table: pd.DataFrame, by: str, threshold: float, label: str, alt: str, formula: bool) -> Drawing:
-    with canvas(3.6, 3.0) as drawn:
-        axes = drawn.subplots()
+    with canvas(3.6, 3.0) as picture:
+        axes = picture.subplots()
         _lines(axes, table, by, formula)
         _band(axes, threshold)
         axes.set(xlabel="RL step", ylabel=label)
         axes.legend(
             frameon=False, fontsize=7.5, title="thin: R6, variance alone" if formula else None, title_fontsize=7.5
         )
-    return Drawing(drawn, table, alt)
+    return Drawing(picture, table, alt)
 
 
 def _lines(axes: Axes, table: pd.DataFrame, by: str, formula: bool) -> None:

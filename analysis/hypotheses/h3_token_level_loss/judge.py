@@ -35,7 +35,7 @@ from analysis.statistics.intervals import Interval, student
 from analysis.statistics.jackknife import jackknife
 from analysis.tables.schema import Tables
 from analysis.verdict.decisions import CORRECTED, NOTE, SIGN, Verdict, decide, of_strata, verdict
-from analysis.verdict.estimates import Other, by_interval
+from analysis.verdict.estimates import Estimand, by_interval, secondary_row
 from analysis.verdict.questions import LEVEL_OF, Question
 
 ACTIVITY = "activity_token_level_loss"
@@ -51,14 +51,6 @@ def active(runs: list[pd.DataFrame], question: Question) -> bool:
     """Whether lengths vary enough, on average over runs."""
     spread = pd.concat([part[ACTIVITY] for part in runs])
     return bool(len(spread)) and float(spread.mean()) >= question.floor.least
-
-
-def _said(
-    question: Question, world: str, theta: pd.Series, preset: str, what: str, unit: str = "", threshold: float = 0.0
-) -> list[Verdict]:
-    """A secondary row, or none without seeds."""
-    other = Other(what, unit or question.unit, threshold or question.threshold)
-    return [verdict(other.of(question), LEVEL_OF[world], theta, preset, estimand=what)] if len(theta) else []
 
 
 # --- h3a: curvature ---
@@ -84,11 +76,13 @@ def h3a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         decision = split if split and tested else row.decision
         rows.append(row._replace(strata={**strata, **remark(strata), **row.strata}, decision=decision))
     for cell, part in by_cell.items():
-        rows += _said(question, "walk", part, preset, f"the same where the base policy {cell}")
+        rows += secondary_row(question, "walk", part, preset, f"the same where the base policy {cell}")
     for what, value in PARTS.items():
-        rows += _said(question, "walk", together({c: means(tables, x, value) for c, x in runs.items()}), preset, what)
+        rows += secondary_row(
+            question, "walk", together({c: means(tables, x, value) for c, x in runs.items()}), preset, what
+        )
     text = {task: means(tables, texts(tables, task), metric(RATIO)) for task in TASKS}
-    return rows + _said(question, "lm", together(text), preset, "the same on text, mean of both tasks")
+    return rows + secondary_row(question, "tiny_lm", together(text), preset, "the same on text, mean of both tasks")
 
 
 PREDICTED: dict[str, int] = {"covariance above 0": 1, "covariance below 0": -1}
@@ -144,7 +138,7 @@ def h3b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
             theta = together(
                 {task: means(tables, part, metric(f"gradient_quality/{name}")) for task, part in runs.items()}
             )
-            rows += _said(question, world, theta, preset, what, unit, threshold)
+            rows += secondary_row(question, LEVEL_OF[world], theta, preset, Estimand(what, unit, threshold))
     return rows + exact_h3.h3b(tables, question, preset)
 
 
@@ -167,14 +161,14 @@ def _useful(
     token, sequence = useful(tables, runs)
     if not len(token):
         return []
-    other = Other(what, question.unit, question.threshold) if what else None
+    estimand = Estimand(what) if what else None
     rows = np.arange(len(token))
     good = clear(token, sequence)
 
     def interval_at(wide: float) -> Interval:
         return jackknife(lambda kept: log_useful(token[:, good], sequence[:, good], kept), rows, wide)
 
-    row = by_interval(question, LEVEL_OF[world], interval_at, len(token), preset, tested, other)
+    row = by_interval(question, LEVEL_OF[world], interval_at, len(token), preset, tested, estimand)
     if good.all():
         return [row]
     left = (
@@ -197,10 +191,10 @@ def h3c(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     for world, parts in (("walk", {"walk": runs}), ("lm", text)):
         if world == "lm":
             theta = together({task: means(tables, part, metric(KL)) for task, part in parts.items()})
-            rows += _said(question, world, theta, preset, "the same on text, mean of both tasks")
+            rows += secondary_row(question, LEVEL_OF[world], theta, preset, "the same on text, mean of both tasks")
         for what, (value, unit, threshold) in PRICES.items():
             theta = together({task: means(tables, part, value) for task, part in parts.items()})
-            rows += _said(question, world, theta, preset, what, unit, threshold)
+            rows += secondary_row(question, LEVEL_OF[world], theta, preset, Estimand(what, unit, threshold))
     return rows
 
 
@@ -231,15 +225,15 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
     """What there are rows for."""
     cells = {cell: walks(tables, cell) for cell in CELLS}
     measured = pd.concat([points(tables, part).assign(cell=cell) for cell, part in cells.items()], ignore_index=True)
-    drawn = exact_h3_figures.figures(tables)
+    drawings = exact_h3_figures.figures(tables)
     if len(measured):
         strata = strata_of(tables, list(cells.values()), questions["h3a"])
-        drawn["landscape"] = reduction_figures.landscape(measured, strata, questions["h3a"].threshold)
+        drawings["landscape"] = reduction_figures.landscape(measured, strata, questions["h3a"].threshold)
     parts = {"walk": cells["stops early"], **{task: texts(tables, task) for task in TASKS}}
     useful_at = pd.concat([usefulness(tables, name, part) for name, part in parts.items()], ignore_index=True)
     if len(useful_at):
-        drawn["usefulness"] = reduction_figures.usefulness(useful_at, questions["h3b"].threshold)
+        drawings["usefulness"] = reduction_figures.usefulness(useful_at, questions["h3b"].threshold)
     price_at = pd.concat([prices(tables, name, part) for name, part in parts.items()], ignore_index=True)
     if len(price_at):
-        drawn["price"] = reduction_figures.price(price_at, questions["h3c"].threshold)
-    return drawn
+        drawings["price"] = reduction_figures.price(price_at, questions["h3c"].threshold)
+    return drawings

@@ -24,8 +24,8 @@ def escape(runs: pd.DataFrame, arms: Mapping[str, Mapping[str, Any]], x: str) ->
     `runs` has `dose` (nats, said in words by `x`), `hit` and, where known, `expected` right answers of the base policy.
     """
     tables = []
-    with canvas(3.6, 3.0) as drawn:
-        axes = drawn.subplots()
+    with canvas(3.6, 3.0) as picture:
+        axes = picture.subplots()
         for number, ((name, wanted), (mark, dashes, colour)) in enumerate(zip(arms.items(), ARMS, strict=False)):
             part = having(runs, wanted)
             if part["dose"].nunique() < 2:
@@ -57,7 +57,7 @@ def escape(runs: pd.DataFrame, arms: Mapping[str, Mapping[str, Any]], x: str) ->
         axes.set(xlabel=x, ylabel="runs that escape", ylim=(-0.04, 1.04))
         axes.legend(frameon=False, loc="lower left", fontsize=7.5)
     shown = pd.concat(tables) if tables else pd.DataFrame()
-    return Drawing(drawn, shown, "Share of runs that escape the trap by its depth, by arm, with intervals.")
+    return Drawing(picture, shown, "Share of runs that escape the trap by its depth, by arm, with intervals.")
 
 
 def _expected(axes: Axes, expected: pd.Series) -> None:
@@ -74,8 +74,8 @@ def modes(tables: Tables, arms: tuple[pd.DataFrame, ...]) -> Drawing:
     """Entropy over the two right ways against J, with the loss, without, and without but faster; bands over seeds."""
     names = ("with the loss", "without", "without, 1.2 times the rate")
     grid, rows = np.linspace(0.3, 0.98, 35), []
-    with canvas(3.6, 2.8) as drawn:
-        axes = drawn.subplots()
+    with canvas(3.6, 2.8) as picture:
+        axes = picture.subplots()
         for name, part, (_, dashes, colour) in zip(names, arms, ARMS, strict=True):
             curves = _against(tables, part, "exploration/exact_solved", "exploration/exact_mode_entropy", grid)
             found = [student(column[~np.isnan(column)]) for column in curves.T] if len(curves) else []
@@ -87,7 +87,7 @@ def modes(tables: Tables, arms: tuple[pd.DataFrame, ...]) -> Drawing:
         axes.set(xlabel="J where it is first reached", ylabel="entropy over modes, share of log 2", ylim=(0, 1))
         axes.legend(frameon=False, loc="lower left", fontsize=7.5)
     return Drawing(
-        drawn, pd.DataFrame(rows, columns=["arm", "j", "mean", "low", "high", "seeds"]),
+        picture, pd.DataFrame(rows, columns=["arm", "j", "mean", "low", "high", "seeds"]),
         "Normalised entropy over the two right ways against J, mean over seeds with a 95 % Student interval, by arm.",
     )  # fmt: skip
 

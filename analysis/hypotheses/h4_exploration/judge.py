@@ -17,7 +17,7 @@ from analysis.tables.rows import at_step, crossing, full_vapo, having, series
 from analysis.tables.schema import Tables
 from analysis.tables.times import shared
 from analysis.verdict.decisions import NOTE, Verdict, verdict
-from analysis.verdict.estimates import Other, by_interval
+from analysis.verdict.estimates import Estimand, by_interval, secondary_row
 from analysis.verdict.questions import Level, Question
 
 TRIO = ("clip_higher", "positive_lm_loss", "group_sampling")
@@ -107,7 +107,7 @@ def _shift(
         found = shift_over_seeds(both["dose"], hit, other, both["seed"], wide)
         return Interval(found.shift, found.low, found.high)
 
-    what = Other(estimand, "nats", question.threshold, True) if estimand else None
+    what = Estimand(estimand, "nats", equivalence=True) if estimand else None
     return [by_interval(question, level, interval_at, arm["seed"].nunique(), preset, tested, what)]
 
 
@@ -116,10 +116,10 @@ def _guarantee(on: pd.DataFrame, question: Question, preset: str) -> list[Verdic
     sure = on[on["expected"] >= GUARANTEE] if len(on) else on
     if not len(sure):
         return []
-    what = Other(f"share of full VAPO's runs without escape where {GUARANTEE:g} right answers or more were to be expected of "
+    what = Estimand(f"share of full VAPO's runs without escape where {GUARANTEE:g} right answers or more were to be expected of "
                  "the base policy", "share of runs", 0.05)  # fmt: skip
     missed = 1 - sure.groupby("seed")["hit"].mean()
-    return [verdict(what.of(question), "walk", missed, preset, estimand=what.estimand)]
+    return secondary_row(question, "walk", missed, preset, what)
 
 
 # --- h4b: modes left at equal J ---
@@ -168,14 +168,19 @@ def _beside(
     rows, unit, delta = [], question.unit, question.threshold
     for height in (MATCHED, 0.5):
         if (epochs, height) != (2, MATCHED):
-            what = Other(f"the same at J = {height:g}, {said}", unit, delta, True)
-            rows += _row(question, paths.apart(loss, plain, at(height)), preset, what)
-    what = Other(f"the same at J = {MATCHED:g}, {said}, the arm without the loss 1.2 times as fast", unit, delta, True)
-    rows += _row(question, paths.apart(loss, fast, at(MATCHED)), preset, what)
+            what = Estimand(f"the same at J = {height:g}, {said}", unit, delta, True)
+            rows += secondary_row(question, "walk", paths.apart(loss, plain, at(height)), preset, what)
+    what = Estimand(
+        f"the same at J = {MATCHED:g}, {said}, the arm without the loss 1.2 times as fast", unit, delta, True
+    )
+    rows += secondary_row(question, "walk", paths.apart(loss, fast, at(MATCHED)), preset, what)
     steps = UPDATES / (epochs * float(loss["settings.mini_batches"].iloc[0])) if len(loss) else 0.0
-    what = Other(f"entropy lost to the loss (without minus with) {UPDATES} optimiser steps after J > {SATURATED:g}, {said}",
-                 unit, 0.10)  # fmt: skip
-    return rows + _row(question, paths.apart(plain, loss, at(SATURATED, steps)), preset, what)
+    what = Estimand(
+        f"entropy lost to the loss (without minus with) {UPDATES} optimiser steps after J > {SATURATED:g}, {said}",
+        unit,
+        0.10,
+    )
+    return rows + secondary_row(question, "walk", paths.apart(plain, loss, at(SATURATED, steps)), preset, what)
 
 
 class Paths(NamedTuple):
@@ -220,13 +225,6 @@ def at(height: float, later: float = 0.0) -> Place:
     return place
 
 
-def _row(question: Question, theta: np.ndarray, preset: str, other: Other) -> list[Verdict]:
-    """A secondary row of the walk, or none without seeds."""
-    if not len(theta):
-        return []
-    return [verdict(other.of(question), "walk", theta, preset, estimand=other.estimand)]
-
-
 def _half_life(tables: Tables, on: pd.DataFrame, off: pd.DataFrame, question: Question, preset: str) -> list[Verdict]:
     """Log ratio of entropy half-lives on fixed prefixes; runs that keep half to the end are censored there, maybe all."""
     on, off = (part[~np.isnan(at_step(tables, part["spec"], PREFIXES))] for part in (on, off))
@@ -237,7 +235,7 @@ def _half_life(tables: Tables, on: pd.DataFrame, off: pd.DataFrame, question: Qu
     seen = both["entropy_half_life"].notna().to_numpy()
     time = both["entropy_half_life"].fillna(both["steps"]).to_numpy(float).clip(min=1e-3)
     arm = both["positive_lm_loss"].to_numpy(bool)
-    what = Other(
+    what = Estimand(
         "log ratio of half-lives of entropy on fixed prefixes, with the loss over without", "log ratio", 0.22, True
     )
     return [by_interval(question, "walk", lambda wide: median_ratio(time, seen, arm, both["seed"], wide), len(seeds),
@@ -249,11 +247,9 @@ def _text(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     runs = having(tables.runs, {"world": "lm", "task": "routes"})
     arms = having(runs, full_vapo()), having(runs, full_vapo("positive_lm_loss"))
     theta = Paths.of(tables, pd.concat(arms), "val/pass_at_1", "exploration/mode_diversity").apart(*arms, at(0.5))
-    if not len(theta):
-        return []
-    what = Other("chance that two right answers to a problem take different routes, at accuracy 0.5, with the loss minus"
+    what = Estimand("chance that two right answers to a problem take different routes, at accuracy 0.5, with the loss minus"
                  " without", "probability", 0.05, True)  # fmt: skip
-    return [verdict(what.of(question), "tiny_lm", theta, preset, estimand=what.estimand)]
+    return secondary_row(question, "tiny_lm", theta, preset, what)
 
 
 # --- pictures ---
@@ -262,20 +258,20 @@ def _text(tables: Tables, question: Question, preset: str) -> list[Verdict]:
 def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
     """What there are rows for."""
     arms = {"all three on": full_vapo(), "all three off": full_vapo(*TRIO)}
-    drawn: dict[str, Drawing] = {}
+    drawings: dict[str, Drawing] = {}
     for name, runs, x in (
         ("escape", trapped(tables), "depth, nats (log-odds, guess over right)"),
         ("escape_text", trapped_text(tables), "depth, nats (log-odds of guessing)"),
     ):
         if runs["dose"].nunique() > 1:
-            drawn[name] = exploration_figures.escape(runs, arms, x)
+            drawings[name] = exploration_figures.escape(runs, arms, x)
     forked = having(tables.runs, FORK)
     if len(forked):
-        drawn["modes"] = exploration_figures.modes(tables, fork_arms(forked, 2))
+        drawings["modes"] = exploration_figures.modes(tables, fork_arms(forked, 2))
     mapped = having(tables.runs, {**RING, **full_vapo()})
     if len(mapped) and mapped["dials.nearest"].nunique() > 1:
         cells = boundaries.cells(mapped, "dials.trap_prior", "dials.nearest")
-        drawn["escape_map"] = boundaries.figure(
+        drawings["escape_map"] = boundaries.figure(
             cells, "nats for stopping early, each decision", "decisions of a right answer"
         )
-    return drawn
+    return drawings

@@ -12,7 +12,7 @@ from analysis.plots.drawing import Drawing
 from analysis.tables.rows import crossing, full_vapo, having, series
 from analysis.tables.schema import Tables
 from analysis.verdict.decisions import Verdict, verdict
-from analysis.verdict.estimates import Other
+from analysis.verdict.estimates import Estimand, secondary_row
 from analysis.verdict.questions import LEVEL_OF, Question
 
 SPLITS: dict[str, tuple[str, ...]] = {"lm": ("ood_operator", "ood_composition"), "walk": ("ood_hazard",)}
@@ -38,13 +38,6 @@ def score(tables: Tables, questions: dict[str, Question], preset: str) -> list[V
     return [*h5a(tables, questions["h5a"], preset), *h5b(tables, questions["h5b"], preset)]
 
 
-def _said(question: Question, world: str, theta: pd.Series, preset: str, other: Other) -> list[Verdict]:
-    """A secondary row, or none without seeds."""
-    if not len(theta):
-        return []
-    return [verdict(other.of(question), LEVEL_OF[world], theta, preset, estimand=other.estimand)]
-
-
 # --- h5a: the critic on unlike problems ---
 
 
@@ -64,8 +57,13 @@ def h5a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         shares = [transferred(tables, runs, "effective", [split]).reindex(theta.index).mean() for split in splits]
         rows.append(verdict(question, LEVEL_OF[world], theta, preset, bool(min(shares) >= question.floor.least)))
         for split in splits if len(splits) > 1 else ():
-            other = Other(f"the same, split {split} alone", question.unit, question.threshold)
-            rows += _said(question, world, transferred(tables, runs, "excess", [split]), preset, other)
+            rows += secondary_row(
+                question,
+                LEVEL_OF[world],
+                transferred(tables, runs, "excess", [split]),
+                preset,
+                f"the same, split {split} alone",
+            )
         rows += _ranking(tables, runs, question, world, preset)
     return rows + _lengths(tables, question, preset)
 
@@ -84,7 +82,7 @@ def _ranking(tables: Tables, runs: pd.DataFrame, question: Question, world: str,
         ),
         ((excess - lost).dropna(), "rise of FVU minus fall of the gap captured: ranking degrades less", "share"),
     ):
-        rows += _said(question, world, theta, preset, Other(what, unit, question.threshold))
+        rows += secondary_row(question, LEVEL_OF[world], theta, preset, Estimand(what, unit))
     return rows
 
 
@@ -97,11 +95,10 @@ def _lengths(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         ("fvu_inside", "FVU on held-out problems with two filler tokens a step, minus without: length alone"),
     ):
         both = [transferred(tables, runs, name, ["ood_composition"]) for runs in (filled, plain)]
-        other = Other(what, question.unit, question.threshold)
-        rows += _said(question, "lm", (both[0] - both[1]).dropna(), preset, other)
+        rows += secondary_row(question, "tiny_lm", (both[0] - both[1]).dropna(), preset, what)
     longer = transferred(tables, short, "excess", ["ood_length"])
-    other = Other("excess on chains of four steps, training up to three", question.unit, question.threshold)
-    return rows + _said(question, "lm", longer, preset, other)
+    what = "excess on chains of four steps, training up to three"
+    return rows + secondary_row(question, "tiny_lm", longer, preset, what)
 
 
 # --- h5b: accuracies at equal skill ---
@@ -165,8 +162,8 @@ def h5b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         rows.append(verdict(question, LEVEL_OF[world], theta["outside"], preset, tested))
         rows += _overfitting(question, world, preset, mine, theirs)
         against = gaps(mine, trails(tables, world, "dapo"), HEIGHT[world])["outside"]
-        rows += _said(
-            question, world, against, preset, Other("the same against dapo", question.unit, question.threshold, True)
+        rows += secondary_row(
+            question, LEVEL_OF[world], against, preset, Estimand("the same against dapo", equivalence=True)
         )
     return rows
 
@@ -210,7 +207,7 @@ def _overfitting(
         (highest(mine, theirs, HEIGHT[world])["outside"],
          "the question's difference at the highest held-out accuracy both runs reach, so that none is censored"),
     ):  # fmt: skip
-        rows += _said(question, world, theta, preset, Other(what, question.unit, question.threshold, True))
+        rows += secondary_row(question, LEVEL_OF[world], theta, preset, Estimand(what, equivalence=True))
     return rows
 
 
@@ -219,14 +216,14 @@ def _overfitting(
 
 def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
     """What there are rows for."""
-    drawn = {}
+    drawings = {}
     transfer = transfer_points(tables)
     if len(transfer):
-        drawn["critic_out_of_distribution"] = generalization_figures.transfer(transfer, questions["h5a"].threshold)
+        drawings["critic_out_of_distribution"] = generalization_figures.transfer(transfer, questions["h5a"].threshold)
     skill = skill_points(tables)
     if len(skill):
-        drawn["accuracy_at_equal_skill"] = generalization_figures.skill(skill, HEIGHT)
-    return drawn
+        drawings["accuracy_at_equal_skill"] = generalization_figures.skill(skill, HEIGHT)
+    return drawings
 
 
 def transfer_points(tables: Tables) -> pd.DataFrame:

@@ -3,14 +3,14 @@
 import numpy as np
 import pandas as pd
 
-from analysis.hypotheses.exact_tables import arrays, measured, said
+from analysis.hypotheses.exact_tables import arrays, measured
 from analysis.hypotheses.h6_interactions.tables import share_interval
 from analysis.plots.drawing import COLOURS, Drawing, canvas
 from analysis.statistics.intervals import Interval, student
 from analysis.tables.rows import at_step, having
 from analysis.tables.schema import Tables
 from analysis.verdict.decisions import Verdict
-from analysis.verdict.estimates import Other, by_interval
+from analysis.verdict.estimates import Estimand, by_interval, secondary_row
 from analysis.verdict.questions import Question
 
 FULL = {"mu": 0.1, "clip_high": 0.28, "reduction": "token_mean"}
@@ -53,8 +53,10 @@ def share_row(question: Question, shares: np.ndarray, preset: str, what: str, th
     """A secondary row of shares [S], or none without families."""
     if not shares.size:
         return []
-    other = Other(what, question.unit, threshold)
-    return [by_interval(question, "exact", lambda level: of_shares(shares, level), len(shares), preset, other=other)]
+    estimand = Estimand(what, threshold=threshold)
+    return [
+        by_interval(question, "exact", lambda level: of_shares(shares, level), len(shares), preset, estimand=estimand)
+    ]
 
 
 def of_shares(shares: np.ndarray, level: float = 0.95) -> Interval:
@@ -87,17 +89,19 @@ def _rows(tables: Tables, question: Question, runs: pd.DataFrame, where: str, pr
         (fell(tables, runs), "share of updates that lower J", matters),
         (fell(tables, runs, late=True), "share of updates that lower J once it has passed 0.95", matters),
     ]
-    told = []
+    secondary = []
     if "state error of 0.1" in where and "8 tokens" in where:
         shares.append((vacuous.to_numpy(), "share of updates whose bound exceeds 1", 0.5))
-        told = [
+        secondary = [
             (1 - slope(table, "surrogate"), "1 - slope of delta J on the surrogate of true advantages", "slope", SLOPE),
             (1 - slope(table, "predicted"), "1 - slope of delta J on what the own objective promises", "slope", SLOPE),
             (shift, "largest |shift| of a run over R8's bound", "share of the bound", 0.5),
         ]
     rows = [row for x, what, limit in shares for row in share_row(question, x, preset, f"{what}, {where}", limit)]
     return rows + [
-        row for x, what, unit, limit in told for row in said(question, x, preset, f"{what}, {where}", unit, limit)
+        row
+        for x, what, unit, limit in secondary
+        for row in secondary_row(question, "exact", x, preset, Estimand(f"{what}, {where}", unit, limit))
     ]
 
 

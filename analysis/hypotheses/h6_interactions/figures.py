@@ -19,16 +19,16 @@ def promise(updates: Updates) -> Drawing:
     """Exact change of J by every large update against what the recipe's objective promises; the line where they agree."""
     data = pd.DataFrame({"seed": updates.seed, "step": updates.step, "predicted": updates.predicted,
                          "predicted_se": updates.predicted_se, "delta_j": updates.delta_j})  # fmt: skip
-    with canvas(3.6, 3.0) as drawn:
-        axes = drawn.subplots()
+    with canvas(3.6, 3.0) as picture:
+        axes = picture.subplots()
         spots = axes.scatter(data["predicted"], data["delta_j"], c=data["step"], cmap="viridis", s=6, linewidths=0)
         ends = np.array([data["predicted"].min(), data["predicted"].max()])
         axes.plot(ends, ends, "--", color=INK, linewidth=0.8)
         axes.axhline(0, color=INK, linewidth=0.8)
         axes.set(xlabel="promised by the recipe's objective, reward", ylabel="exact change of J, reward")
-        drawn.colorbar(spots, label="RL step", pad=0.01)
+        picture.colorbar(spots, label="RL step", pad=0.01)
     return Drawing(
-        drawn, data, "Exact change of J by large updates against what the objective promises; dashed: equal."
+        picture, data, "Exact change of J by large updates against what the objective promises; dashed: equal."
     )
 
 
@@ -45,8 +45,8 @@ def falls(updates: Updates, threshold: float) -> Drawing:
             there = updates.step == step
             rows.append((name, int(step), *student(by_seed(updates.seed[there], values[there])), int(there.sum())))
     data = pd.DataFrame(rows, columns=["updates", "step", "share", "low", "high", "runs"])
-    with canvas(3.6, 2.9) as drawn:
-        axes = drawn.subplots()
+    with canvas(3.6, 2.9) as picture:
+        axes = picture.subplots()
         for (kind, part), dashes, colour in zip(
             data.groupby("updates", sort=False), ("-", "--", ":"), COLOUR, strict=False
         ):
@@ -56,7 +56,7 @@ def falls(updates: Updates, threshold: float) -> Drawing:
         axes.axhline(threshold, color=GREY, linewidth=0.8)
         axes.set(xlabel="RL step", ylabel="updates that lower J, share", ylim=(-0.02, 1.02))
         axes.legend(frameon=False, fontsize=7.5)
-    return Drawing(drawn, data, "Share of updates that lower J along training, with 95 % intervals over seeds.")
+    return Drawing(picture, data, "Share of updates that lower J along training, with 95 % intervals over seeds.")
 
 
 def combinations(found: Factorial, half: float) -> Drawing:
@@ -69,8 +69,8 @@ def combinations(found: Factorial, half: float) -> Drawing:
         {"off": names, "count": off.sum(1), "score": mean, "relative": relative, "pair": off[:, 0] & off[:, 1]}
     )
     data = data.sort_values("relative").reset_index(drop=True)
-    with canvas(3.6, 2.9) as drawn:
-        axes = drawn.subplots()
+    with canvas(3.6, 2.9) as picture:
+        axes = picture.subplots()
         rng = np.random.default_rng(0)
         for pair, mark, colour, label in ((False, "o", COLOUR[0], "others"),
                                           (True, "s", COLOUR[1], "value_pretraining and decoupled_gae off")):  # fmt: skip
@@ -81,18 +81,18 @@ def combinations(found: Factorial, half: float) -> Drawing:
         axes.axhline(half, color=INK, linewidth=0.8, linestyle="--")
         axes.axhline(1, color=GREY, linewidth=0.8)
         axes.set(xlabel="components off", ylabel="area under the curve\nover full VAPO's", ylim=(0, None))
-        drawn.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=7.5, handletextpad=0.1)
+        picture.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=7.5, handletextpad=0.1)
     failed = int((data["relative"] < half).sum())
     alt = f"Score of {len(data)} combinations over full VAPO's by components off; {failed} lie below half."
-    return Drawing(drawn, data, alt)
+    return Drawing(picture, data, alt)
 
 
 def shares(starts: Mapping[str, Factorial]) -> Drawing:
     """Shapley value of every component by the critic's start, with 95 % intervals over seeds."""
     tables = [shapley(found).assign(start=name) for name, found in starts.items() if not found.words]
     data = pd.concat(tables, ignore_index=True)
-    with canvas(3.6, 2.7) as drawn:
-        axes = drawn.subplots()
+    with canvas(3.6, 2.7) as picture:
+        axes = picture.subplots()
         for number, (start, part) in enumerate(data.groupby("start", sort=False)):
             y = np.arange(len(part)) + 0.2 * (number - 0.5 * (len(tables) - 1))
             bars = np.stack([part["auc"] - part["auc_low"], part["auc_high"] - part["auc"]])
@@ -102,5 +102,5 @@ def shares(starts: Mapping[str, Factorial]) -> Drawing:
         axes.set_yticks(np.arange(len(COMPONENTS)), COMPONENTS)
         axes.set_ylim(len(COMPONENTS) - 0.5, -0.5)
         axes.set_xlabel("Shapley value, AUC")
-        drawn.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=7.5, handletextpad=0.3)
-    return Drawing(drawn, data, "Shapley value of every component, by the critic's start, with 95 % intervals.")
+        picture.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=7.5, handletextpad=0.3)
+    return Drawing(picture, data, "Shapley value of every component, by the critic's start, with 95 % intervals.")

@@ -24,11 +24,11 @@ from analysis.statistics.jackknife import jackknife
 from analysis.tables.rows import full_vapo, having, series
 from analysis.tables.schema import COMPONENTS, Tables
 from analysis.verdict.decisions import CORRECTED, Verdict, verdict
-from analysis.verdict.estimates import Other, by_interval
-from analysis.verdict.questions import Level, Question
+from analysis.verdict.estimates import Estimand, by_interval, secondary_row
+from analysis.verdict.questions import Question
 
 SLOPE = 0.2
-"""Distance of a slope from 1 that matters: METHODS asks for one below 0.8."""
+"""Distance of a slope from 1 that matters: METHODS.md asks for one below 0.8."""
 LATE = 0.95
 """J from which on a run is near convergence."""
 
@@ -57,9 +57,7 @@ def h6a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
             by_interval(question, "walk", lambda wide: share_interval(updates.seed, falls, wide), seeds, preset, tested)
         )
         for what, (theta, unit, threshold) in beside(updates).items():
-            if len(theta):
-                other = Other(what, unit, threshold)
-                rows.append(verdict(other.of(question), "walk", theta, preset, estimand=what))
+            rows += secondary_row(question, "walk", theta, preset, Estimand(what, unit, threshold))
     return [*rows, *_on_text(tables, question, preset), *exact_h6.h6a(tables, question, preset)]
 
 
@@ -117,7 +115,7 @@ def _on_text(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     return [
         by_interval(
             question, "tiny_lm", lambda wide: jackknife(lost, np.arange(len(total)), wide), len(total), preset,
-            other=Other(what, "share of the promise", SLOPE),
+            estimand=Estimand(what, "share of the promise", SLOPE),
         )
     ]  # fmt: skip
 
@@ -131,17 +129,19 @@ def h6b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     if found is not None and len(found.seeds) and not aliases(PAIR, found.words):
         rows.append(_decided(tables, found, question, preset))
         theta = -per_seed(logit(found.scores), found.points, PAIR)
-        rows += _said(question, "walk", theta, preset, "the same on log-odds of the area", "log-odds", 0.1)
+        rows += secondary_row(
+            question, "walk", theta, preset, Estimand("the same on log-odds of the area", "log-odds", 0.1)
+        )
         theta = per_seed(found.scores, found.points, OTHER_PAIR)
-        rows += _said(question, "walk", theta, preset, "the interaction decoupled_gae x length_adaptive_gae")
+        rows += secondary_row(question, "walk", theta, preset, "the interaction decoupled_gae x length_adaptive_gae")
         what = "share of combinations below half of full VAPO's area, biased critic"
-        rows += _said(question, "walk", failing(found), preset, what, "share of combinations", 0.05)
+        rows += secondary_row(question, "walk", failing(found), preset, Estimand(what, "share of combinations", 0.05))
     fresh = factorial(tables, "walk", FRESH)
     if fresh is not None and len(fresh.seeds):
         theta = -per_seed(fresh.scores, fresh.points, PAIR)
-        rows += _said(question, "walk", theta, preset, "the same from a fresh critic (critic_bias = 0)")
+        rows += secondary_row(question, "walk", theta, preset, "the same from a fresh critic (critic_bias = 0)")
         what = "share of combinations below half of full VAPO's area, fresh critic"
-        rows += _said(question, "walk", failing(fresh), preset, what, "share of combinations", 0.05)
+        rows += secondary_row(question, "walk", failing(fresh), preset, Estimand(what, "share of combinations", 0.05))
     return rows + _interaction_on_text(tables, question, preset)
 
 
@@ -176,7 +176,9 @@ def _interaction_on_text(tables: Tables, question: Question, preset: str) -> lis
     found = factorial(tables, "lm", BIASED)
     if found is not None and len(found.seeds) and not aliases(PAIR, found.words):
         theta = -per_seed(found.scores, found.points, PAIR)
-        return _said(question, "tiny_lm", theta, preset, "the same on text_walk, over all settings of the other five")
+        return secondary_row(
+            question, "tiny_lm", theta, preset, "the same on text_walk, over all settings of the other five"
+        )
     runs = having(tables.runs, {"world": "lm", "recipe": "vapo", "variants": "", **BIASED})
     runs = having(runs, dict.fromkeys(COMPONENTS[2:], True))
     if not len(runs):
@@ -185,16 +187,7 @@ def _interaction_on_text(tables: Tables, question: Question, preset: str) -> lis
     if wide.shape[1] < 4:
         return []
     corners = -(wide[True, True] + wide[False, False] - wide[True, False] - wide[False, True]) / 2
-    return _said(question, "tiny_lm", corners, preset, "the same on text_walk, the other five components on")
-
-
-def _said(
-    question: Question, level: Level, theta: np.ndarray | pd.Series, preset: str, what: str, unit: str = "",
-    threshold: float = 0.0,
-) -> list[Verdict]:  # fmt: skip
-    """A secondary row, or none without seeds."""
-    other = Other(what, unit or question.unit, threshold or question.threshold)
-    return [verdict(other.of(question), level, theta, preset, estimand=what)] if len(theta) else []
+    return secondary_row(question, "tiny_lm", corners, preset, "the same on text_walk, the other five components on")
 
 
 # --- pictures ---
@@ -202,15 +195,15 @@ def _said(
 
 def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
     """What there are rows for."""
-    drawn, updates = exact_h6.figures(tables), of_vapo(tables)
+    drawings, updates = exact_h6.figures(tables), of_vapo(tables)
     if len(updates.seed):
-        drawn["promise"] = interaction_figures.promise(updates)
-        drawn["falls"] = interaction_figures.falls(updates, questions["h6a"].threshold)
+        drawings["promise"] = interaction_figures.promise(updates)
+        drawings["falls"] = interaction_figures.falls(updates, questions["h6a"].threshold)
     starts = {"biased": factorial(tables, "walk", BIASED), "fresh": factorial(tables, "walk", FRESH)}
     known = {name: found for name, found in starts.items() if found is not None and len(found.seeds)}
     for name, found in known.items():
-        drawn[f"effects_{name}"] = effects_figure(effects_of(found))
-        drawn[f"combinations_{name}"] = interaction_figures.combinations(found, HALF)
+        drawings[f"effects_{name}"] = effects_figure(effects_of(found))
+        drawings[f"combinations_{name}"] = interaction_figures.combinations(found, HALF)
     if any(not found.words for found in known.values()):
-        drawn["shapley"] = interaction_figures.shares(known)
-    return drawn
+        drawings["shapley"] = interaction_figures.shares(known)
+    return drawings

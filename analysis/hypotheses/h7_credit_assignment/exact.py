@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from analysis.hypotheses.exact_tables import arrays, at, measured, per_seed, said
+from analysis.hypotheses.exact_tables import arrays, at, measured, per_seed
 from analysis.plots.drawing import COLOURS, Drawing, canvas
 from analysis.statistics.intervals import student
 from analysis.tables.schema import Tables
 from analysis.verdict.decisions import CONTRADICTED, NOTE, Verdict, verdict
+from analysis.verdict.estimates import Estimand, secondary_row
 from analysis.verdict.questions import Question
 
 ALPHA = 0.05
@@ -61,7 +62,7 @@ def h7a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     for rule, wanted in RULES.items():
         part, where = at(true, **wanted), f"{rule}, true values"
         what = f"minus the slope of log share on log length, {where}"
-        rows += said(question, -slopes(part, "log_share"), preset, what, question.unit, question.threshold)
+        rows += secondary_row(question, "exact", -slopes(part, "log_share"), preset, what)
         far = _far(question, part, where, preset, {"share": MEASURES["share"]})
         rows += [_against_one(row) for row in far] if rule == "λ = 0" else far
     for critic in list(CRITICS)[1:]:
@@ -112,14 +113,16 @@ def _far(question: Question, table: pd.DataFrame, where: str, preset: str, measu
     return [
         row
         for name, what in measures.items()
-        for row in said(question, far[name].dropna(), preset, f"{what}, {where}, {tokens}", "share", SHARE)
+        for row in secondary_row(
+            question, "exact", far[name].dropna(), preset, Estimand(f"{what}, {where}, {tokens}", "share", SHARE)
+        )
     ]
 
 
 def figures(tables: Tables) -> dict[str, Drawing]:
     """Share of the blame and precision along length; nothing without rows."""
     shown = along_length(tables)
-    return {"h7a_exact": drawn(shown)} if len(shown) else {}
+    return {"h7a_exact": drawings(shown)} if len(shown) else {}
 
 
 def along_length(tables: Tables) -> pd.DataFrame:
@@ -140,7 +143,7 @@ def along_length(tables: Tables) -> pd.DataFrame:
 MARKS = ("o", "s", "^", "D", "v")
 
 
-def drawn(shown: pd.DataFrame) -> Drawing:
+def drawings(shown: pd.DataFrame) -> Drawing:
     """Share by length for three critics, precision for one of them."""
     panels = (
         ("true values", "share", "true values"),

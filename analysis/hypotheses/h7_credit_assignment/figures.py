@@ -10,7 +10,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from analysis.plots.drawing import COLOURS, GREY, Drawing, canvas
 from analysis.statistics.intervals import student
 
-LOOKS = (("o", COLOURS["vapo"]), ("s", COLOURS["ppo"]), ("^", COLOURS["grpo"]))
+STYLES = (("o", COLOURS["vapo"]), ("s", COLOURS["ppo"]), ("^", COLOURS["grpo"]))
 
 
 def samples(runs: pd.DataFrame, height: float) -> Drawing:
@@ -19,10 +19,10 @@ def samples(runs: pd.DataFrame, height: float) -> Drawing:
     `runs` has arm, decisions, samples (all of a run that did not get there) and seen.
     """
     rows = []
-    with canvas(3.6, 2.8) as drawn:
-        axes = drawn.subplots()
+    with canvas(3.6, 2.8) as picture:
+        axes = picture.subplots()
         for number, (name, part) in enumerate(runs.groupby("arm", sort=False)):
-            mark, colour = LOOKS[number % len(LOOKS)]
+            mark, colour = STYLES[number % len(STYLES)]
             for decisions, there in part.groupby("decisions"):
                 mean, low, high = np.exp(student(np.log(there["samples"])))
                 rows.append(
@@ -46,7 +46,7 @@ def samples(runs: pd.DataFrame, height: float) -> Drawing:
         axes.legend(frameon=False, fontsize=7.5, title="credit", alignment="left")
     names = ["arm", "decisions", "mean", "low", "high", "runs", "censored"]
     return Drawing(
-        drawn, pd.DataFrame(rows, columns=names),
+        picture, pd.DataFrame(rows, columns=names),
         f"Responses until J = {height:g} against decisions, credit by token and by step, log axes.",
     )  # fmt: skip
 
@@ -64,12 +64,12 @@ def blame(errors: pd.DataFrame, binned: Callable[[np.ndarray, np.ndarray], np.nd
     `errors` has seed, length, share and share_exact; `binned` gives [bins, 2] mean length and share of one seed.
     """
     rows = []
-    with canvas(3.6, 2.8) as drawn:
-        axes = drawn.subplots()
+    with canvas(3.6, 2.8) as picture:
+        axes = picture.subplots()
         for number, (column, name) in enumerate((("share", "trained critic"), ("share_exact", "true values"))):
             if column not in errors:
                 continue
-            mark, colour = LOOKS[number]
+            mark, colour = STYLES[number]
             points = [binned(p["length"].to_numpy(float), p[column].to_numpy(float)) for _, p in errors.groupby("seed")]
             whole = [x for x in points if len(x) == max(map(len, points))]
             found = [
@@ -90,6 +90,6 @@ def blame(errors: pd.DataFrame, binned: Callable[[np.ndarray, np.ndarray], np.nd
         axes.legend(frameon=False, fontsize=7.5)
     names = ["values", "length", "share", "low", "high", "seeds"]
     return Drawing(
-        drawn, pd.DataFrame(rows, columns=names),
+        picture, pd.DataFrame(rows, columns=names),
         "Share of blame inside the erring step against length under VAPO's rule, mean over seeds with a 95 % interval.",
     )  # fmt: skip

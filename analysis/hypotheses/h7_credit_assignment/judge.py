@@ -13,8 +13,8 @@ from analysis.statistics.intervals import Interval
 from analysis.tables.rows import at_step, full_vapo, having
 from analysis.tables.schema import Tables
 from analysis.tables.times import shared, times
-from analysis.verdict.decisions import Verdict, verdict
-from analysis.verdict.estimates import Other, by_interval
+from analysis.verdict.decisions import Verdict
+from analysis.verdict.estimates import Estimand, by_interval, secondary_row
 from analysis.verdict.questions import Level, Question
 
 STEPPED = {"world": "walk", "dials.size": 32, "dials.horizon": 32, "dials.filler": 3, "dials.skill": 2.0}
@@ -56,15 +56,16 @@ def _walk_blame(tables: Tables, question: Question, preset: str) -> list[Verdict
         blame = Blame.of(tables, having(tables.runs, wanted))
         for column, whose in (("share", "the trained critic's values"), ("share_exact", "true values")):
             theta = blame.slopes(column)
-            what = Other(f"minus the slope of log share on log length of planted errors, {name}, {whose}", question.unit,
-                         question.threshold)  # fmt: skip
-            rows += _plain(question, "walk", theta, preset, what)
-        level = Other(
+            what = Estimand(f"minus the slope of log share on log length of planted errors, {name}, {whose}")
+            rows += secondary_row(question, "walk", theta, preset, what)
+        level = Estimand(
             f"0.5 less the share of blame inside the erring step, {name}, trained critic", "share of blame", 0.05
         )
-        rows += _plain(question, "walk", 0.5 - blame.mean("share"), preset, level)
-        ranked = Other(f"AUROC within a response, {name}, trained critic, less the 0.5 of chance", "probability", 0.05)
-        rows += _plain(question, "walk", blame.mean("auroc") - 0.5, preset, ranked)
+        rows += secondary_row(question, "walk", 0.5 - blame.mean("share"), preset, level)
+        ranked = Estimand(
+            f"AUROC within a response, {name}, trained critic, less the 0.5 of chance", "probability", 0.05
+        )
+        rows += secondary_row(question, "walk", blame.mean("auroc") - 0.5, preset, ranked)
     return rows
 
 
@@ -76,14 +77,9 @@ def _text_blame(tables: Tables, question: Question, preset: str) -> list[Verdict
         blame = Blame.of(tables, runs)
         found.append(pd.Series(blame.slopes("share"), index=blame.seeds("share")))
     theta = pd.concat(found, axis=1).mean(axis=1).dropna().to_numpy()
-    what = Other("minus the slope of log share on log length of planted errors, VAPO's rule, alpha = 0.5, trained critic;"
-                 " mean of text_walk and chain", question.unit, question.threshold)  # fmt: skip
-    return _plain(question, "tiny_lm", theta, preset, what)
-
-
-def _plain(question: Question, level: Level, theta: np.ndarray, preset: str, what: Other) -> list[Verdict]:
-    """A secondary row, or none without seeds."""
-    return [verdict(what.of(question), level, theta, preset, estimand=what.estimand)] if len(theta) else []
+    what = Estimand("minus the slope of log share on log length of planted errors, VAPO's rule, alpha = 0.5, trained critic;"
+                 " mean of text_walk and chain")  # fmt: skip
+    return secondary_row(question, "tiny_lm", theta, preset, what)
 
 
 # --- h7b: tokens or steps ---
@@ -93,16 +89,19 @@ def h7b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     """Exponent of samples on decisions, by token minus by step; flat values; lambda left as it was; single lengths; text."""
     token, step = arm(tables.runs, 0.1, TOKEN_LAMBDA, False), arm(tables.runs, 0.1, STEP_LAMBDA, True)
     rows = _exponent(tables, token, step, question, preset, _inside(tables, token) >= question.floor.least, None)
-    same, unit = question.threshold, question.unit
     flat = arm(tables.runs, 0.0, TOKEN_LAMBDA, False), arm(tables.runs, 0.0, STEP_LAMBDA, True)
-    what = Other("the same with the critic's own values, flat within a step", unit, same, True)
+    what = Estimand("the same with the critic's own values, flat within a step", equivalence=True)
     rows += _exponent(tables, *flat, question, preset, True, what)
-    what = Other("the same with lambda left at 0.95 per step, a horizon four times as long", unit, same)
+    what = Estimand("the same with lambda left at 0.95 per step, a horizon four times as long")
     rows += _exponent(tables, token, arm(tables.runs, 0.1, TOKEN_LAMBDA, True), question, preset, True, what)
     for decisions in sorted(token[DECISIONS].unique()) if len(token) else []:
         here = [part[part[DECISIONS] == decisions] for part in (token, step)]
-        what = Other(f"log ratio of samples to J = {SOLVED:g} at {decisions:g} decisions, by token over by step", "log ratio",
-                     FACTOR, True)  # fmt: skip
+        what = Estimand(
+            f"log ratio of samples to J = {SOLVED:g} at {decisions:g} decisions, by token over by step",
+            "log ratio",
+            FACTOR,
+            True,
+        )
         rows += _ratio(tables, here[0], here[1], "val/exact_j", SOLVED, question, "walk", preset, what)
     return [*rows, *_boundaries(tables, token, question, "walk", preset), *_text_steps(tables, question, preset)]
 
@@ -116,7 +115,7 @@ def arm(runs: pd.DataFrame, error: float, lam: float, by_step: bool) -> pd.DataF
 
 def _exponent(
     tables: Tables, token: pd.DataFrame, step: pd.DataFrame, question: Question, preset: str, tested: bool,
-    what: Other | None,
+    what: Estimand | None,
 ) -> list[Verdict]:  # fmt: skip
     token, step = shared((token, step), DECISIONS)
     if token[DECISIONS].nunique() < 2:
@@ -133,7 +132,7 @@ def _exponent(
 
 def _ratio(
     tables: Tables, token: pd.DataFrame, step: pd.DataFrame, metric: str, height: float, question: Question, level: Level,
-    preset: str, what: Other,
+    preset: str, what: Estimand,
 ) -> list[Verdict]:  # fmt: skip
     token, step = shared((token, step), "steps")
     both = pd.concat([token, step])
@@ -158,9 +157,12 @@ def _boundaries(tables: Tables, runs: pd.DataFrame, question: Question, level: L
     """How much more of the squared TD error stands on first tokens of steps than of the true one."""
     used, true = (at_step(tables, runs["spec"], f"credit/boundary_share{name}") for name in ("", "_true"))
     excess = pd.Series(used - true, index=runs["seed"].to_numpy()).dropna().groupby(level=0).mean().to_numpy()
-    what = Other("share of squared TD error on first tokens of steps, of the values used minus of true ones, credit by token",
-                 "share", 0.10)  # fmt: skip
-    return _plain(question, level, excess, preset, what)
+    what = Estimand(
+        "share of squared TD error on first tokens of steps, of the values used minus of true ones, credit by token",
+        "share",
+        0.10,
+    )
+    return secondary_row(question, level, excess, preset, what)
 
 
 def _text_steps(tables: Tables, question: Question, preset: str) -> list[Verdict]:
@@ -171,8 +173,12 @@ def _text_steps(tables: Tables, question: Question, preset: str) -> list[Verdict
         having(tables.runs, {**off, "variants": "credit=step_level" if by_step else "", "settings.fixed_lambda": lam[by_step]})
         for by_step in (False, True)
     )  # fmt: skip
-    what = Other(f"log ratio of samples to accuracy {TEXT_SOLVED:g} on text_walk, by token over by step", "log ratio", FACTOR,
-                 True)  # fmt: skip
+    what = Estimand(
+        f"log ratio of samples to accuracy {TEXT_SOLVED:g} on text_walk, by token over by step",
+        "log ratio",
+        FACTOR,
+        True,
+    )
     rows = _ratio(tables, token, step, "val/pass_at_1", TEXT_SOLVED, question, "tiny_lm", preset, what)
     vapo = having(tables.runs, {"world": "lm", "task": "text_walk", **full_vapo(), "settings.alpha": 0.5})
     return [*rows, *_boundaries(tables, vapo, question, "tiny_lm", preset)]
@@ -183,7 +189,7 @@ def _text_steps(tables: Tables, question: Question, preset: str) -> list[Verdict
 
 def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
     """What there are rows for."""
-    drawn = exact_h7.figures(tables)
+    drawings = exact_h7.figures(tables)
     arms = {
         "by token": arm(tables.runs, 0.1, TOKEN_LAMBDA, False),
         "by step, same horizon": arm(tables.runs, 0.1, STEP_LAMBDA, True),
@@ -191,7 +197,7 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
     }
     if len(arms["by token"]):
         found = {name: times(tables, part, "val/exact_j", SOLVED) for name, part in arms.items() if len(part)}
-        drawn["samples"] = credit_figures.samples(
+        drawings["samples"] = credit_figures.samples(
             pd.concat(
                 [
                     pd.DataFrame(
@@ -204,12 +210,12 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
         )
     blame = Blame.of(tables, having(tables.runs, {**MIXED, **full_vapo(), "settings.alpha": 0.5}))
     if len(blame.errors):
-        drawn["blame"] = credit_figures.blame(blame.errors, binned_share)
+        drawings["blame"] = credit_figures.blame(blame.errors, binned_share)
     mapped = having(tables.runs, {**MAP, **full_vapo(), "settings.alpha": 0.5, "probes": MAP_PROBES})
     if len(mapped):
         mapped = mapped.assign(precision=at_step(tables, mapped["spec"], "credit/precision_at_1"))
-        drawn |= _maps(mapped)
-    return drawn
+        drawings |= _maps(mapped)
+    return drawings
 
 
 def _maps(runs: pd.DataFrame) -> dict[str, Drawing]:

@@ -1,4 +1,4 @@
-"""Judges of limitation 1 on planted data: both signs, floors, missing rows, and the controls that METHODS names."""
+"""Judges of limitation 1 on planted data: both signs, floors, missing rows, and the controls that METHODS.md names."""
 
 import numpy as np
 import pytest
@@ -121,7 +121,7 @@ def test_h1a_refuses_two_runs_of_a_seed():
 
 
 def test_h1a_controls_of_the_estimate_itself():
-    """METHODS h1a (5): V_mc plus a known error of 0.2 Var(V) reads 0.20; exact V with continuation noise alone reads 0."""
+    """METHODS.md h1a (5): V_mc plus a known error of 0.2 Var(V) reads 0.20; exact V with continuation noise alone reads 0."""
     rng, places = RNG(0), 400_000
     v = rng.beta(0.6, 1.2, places)
     seen = rng.binomial(16, v) / 16
@@ -225,7 +225,7 @@ def twins(plain: float, twin: float, frequent: float = 0.2, start: float = 0.4, 
 
 
 def test_h1c_overwritten_places_are_forgetting():
-    """METHODS h1c's positive control: the twin keeps 0.4, the plain critic ends at 0.7."""
+    """METHODS.md h1c's positive control: the twin keeps 0.4, the plain critic ends at 0.7."""
     found = h1c(twins(plain=0.7, twin=0.4))
     assert primary(found).decision == "supported"
     assert primary(found).effect == pytest.approx(0.3)
@@ -236,7 +236,7 @@ def test_h1c_overwritten_places_are_forgetting():
 
 
 def test_h1c_a_critic_bad_from_the_start_has_forgotten_nothing():
-    """METHODS h1c's negative control: E_rare stays where it was, 1.0, in both."""
+    """METHODS.md h1c's negative control: E_rare stays where it was, 1.0, in both."""
     row = primary(h1c(twins(plain=1.0, twin=1.0, start=1.0)))
     assert row.decision == "refuted_negligible"
     assert row.effect == pytest.approx(0.0)

@@ -1,4 +1,4 @@
-"""Judges of limitation 2 on planted data: both signs, floors, missing rows, and the controls that METHODS names."""
+"""Judges of limitation 2 on planted data: both signs, floors, missing rows, and the controls that METHODS.md names."""
 
 import numpy as np
 import pandas as pd
@@ -183,7 +183,7 @@ def profiled(horizon_of, noise=0.0):
     ("law", "theta"), [(lambda x: 0.4 * x, 0.0), (lambda x: 0 * x + 7, 1.0), (lambda x: x ** (1 / 3), 2 / 3)]
 )
 def test_h2a_controls_on_the_walk(law, theta):
-    """METHODS: h* = 0.4 l has beta 1, a constant h* beta 0; R4's cube root lies at 1 - beta = 2/3."""
+    """METHODS.md: h* = 0.4 l has beta 1, a constant h* beta 0; R4's cube root lies at 1 - beta = 2/3."""
     found = h2a(profiled(law))
     assert not any(v.primary for v in found)
     by_quality, within = found[0], found[1]

@@ -1,4 +1,4 @@
-"""Judges of limitation 3 on planted data: both signs, strata, floors, missing rows, and the controls that METHODS names."""
+"""Judges of limitation 3 on planted data: both signs, strata, floors, missing rows, and the controls that METHODS.md names."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Judges of limitation 5 on planted data: both signs, floors, censored runs, and the controls that METHODS names."""
+"""Judges of limitation 5 on planted data: both signs, floors, censored runs, and the controls that METHODS.md names."""
 
 import numpy as np
 import pytest
@@ -133,7 +133,7 @@ def path(inside, outside, train=None, steps=(0, 10, 20, 30)):
 
 
 def test_h5b_two_arms_of_unequal_skill_on_one_curve_do_not_differ():
-    """METHODS h5b's negative control: OOD = ID - 0.1 always; grpo learns twice as fast and ends 0.2 higher."""
+    """METHODS.md h5b's negative control: OOD = ID - 0.1 always; grpo learns twice as fast and ends 0.2 higher."""
     slow, fast, rng = np.array([0.3, 0.4, 0.5, 0.6]), np.array([0.3, 0.5, 0.7, 0.8]), RNG(0)
     rows = [
         {

@@ -1,4 +1,4 @@
-"""Judges of limitation 6 on planted data: both signs, floors, missing rows, scales, and the controls that METHODS names."""
+"""Judges of limitation 6 on planted data: both signs, floors, missing rows, scales, and the controls that METHODS.md names."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Judges of limitation 7 on planted data: both signs, floors, missing rows, and the controls that METHODS names."""
+"""Judges of limitation 7 on planted data: both signs, floors, missing rows, and the controls that METHODS.md names."""
 
 import numpy as np
 import pandas as pd
@@ -32,14 +32,14 @@ def only(found):
     ("token", "step", "expected"), [(1.5, 1.0, "refuted_opposite"), (1.0, 1.5, "refuted_opposite")]
 )
 def test_h7b_tells_exponents_1_and_1_and_a_half_apart(token, step, expected):
-    """METHODS' positive control, either way round; few runs are censored."""
+    """METHODS.md's positive control, either way round; few runs are censored."""
     row = only(h7b(planted.simulate_h7b(token - step, np.random.default_rng(0), exponent=step)))
     assert row.decision == expected
     assert row.effect == pytest.approx(token - step, abs=0.12)
 
 
 def test_h7b_of_the_same_data_relabelled_is_zero():
-    """METHODS' negative control: one table under both names, but for rounding; without any spread nothing is decided."""
+    """METHODS.md's negative control: one table under both names, but for rounding; without any spread nothing is decided."""
     given = planted.simulate_h7b(0.0, np.random.default_rng(0))
     token = given.runs["variants"] == "values=fresh_error"
     values = given.curves.merge(

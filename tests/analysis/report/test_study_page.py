@@ -181,13 +181,13 @@ def test_the_forest_shows_multiples_of_the_threshold():
 def test_strata_are_named(tmp_path):
     own = DECLARED["h3_token_level_loss"]
     parts = {"covariance above 0": {"effect": 0.5, "low": 0.3, "high": 0.7, "decision": "supported"}, "other": 3}
-    parts[NOTE] = "all 9 replicates are alike"
+    parts[NOTE] = "all 9 replicates are equal"
     split = row(own["h3a"], 0.0, "full")._replace(decision="conditional", strata=parts)
     beside = row(own["h3a"], 0.0, "full", estimand="another")._replace(strata={NOTE: "no estimate: 0 of 4 runs"})
     plant(tmp_path / "h3_token_level_loss", "full", own, [split, beside])
     text = write_report([], tmp_path / "page.html", studies(DECLARED, tmp_path, tmp_path)).read_text()
     assert "Stratum covariance above 0: 0.50 [0.30, 0.70], supported" in text
-    assert "Note: all 9 replicates are alike." in text
+    assert "Note: all 9 replicates are equal." in text
     assert f"Stratum {NOTE}" not in text
     assert '<td class="text">no estimate: 0 of 4 runs</td>' in text
     assert "◆" in text

@@ -17,7 +17,6 @@ GOOD = {
     ("student", "normal"), ("student", "scores near the top: beta(8, 2)"), ("paired", "paired scores"),
     ("jackknife", "FVU"), ("jackknife", "calibration slope"), ("noise scale", "20 responses, sd of log size 0.0"),
     ("paired change of J", "J = 0.4, odds up by 3%"), ("recommended alpha", "blind draws"),
-    ("studentised", "normal"), ("studentised", "scores near 0: beta(1, 8)"),
     ("probability of improvement", "normal, 1 sd apart"), ("d50", "slope 2 per dose"),
     ("shift of d50 over seeds", "slope 2 per dose, sd 1 of seeds"), ("difference of exponents", "two in ten runs cut off"),
 }  # fmt: skip

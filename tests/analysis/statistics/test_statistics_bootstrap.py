@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from analysis.statistics.bootstrap import cluster_bootstrap, nested_bootstrap
+from analysis.statistics.bootstrap import cluster_bootstrap
 from analysis.statistics.jackknife import jackknife
 
 RNG = np.random.default_rng
 
 
-def nested(seeds=12, prompts=5, between=1.0, within=1.0, seed=0):
+def clustered(seeds=12, prompts=5, between=1.0, within=1.0, seed=0):
     rng = RNG(seed)
-    outer, inner = np.repeat(np.arange(seeds), prompts), np.tile(np.arange(prompts), seeds)
-    return outer, inner, between * rng.normal(size=seeds)[outer] + within * rng.normal(size=outer.size)
+    outer = np.repeat(np.arange(seeds), prompts)
+    return outer, between * rng.normal(size=seeds)[outer] + within * rng.normal(size=outer.size)
 
 
 def sd_of(interval):
@@ -30,51 +30,30 @@ def test_two_clusters_by_hand():
 
 
 def test_rows_of_a_cluster_stay_together():
-    outer, *_ = nested()
+    outer, _ = clustered()
     seen = []
     cluster_bootstrap(lambda rows: seen.append(np.bincount(outer[rows], minlength=12)) or 0.0, outer, RNG(0), 20)
     assert all((counts % 5 == 0).all() for counts in seen)
     assert any((counts == 0).any() for counts in seen[:-1])
 
 
-def test_nested_draws_clusters_and_within_them():
-    """As many rows as there are, whole seeds missing, and within a drawn seed prompts missing."""
-    outer, inner, _ = nested()
-    seen = []
-    nested_bootstrap(lambda rows: seen.append(rows) or 0.0, outer, inner, RNG(0), 20)
-    assert (np.sort(seen[-1]) == np.arange(60)).all(), "the estimate is that of all rows"
-    for rows in seen[:-1]:
-        assert rows.size == 60
-        assert len(np.unique(outer[rows])) < 12
-        assert len(np.unique(rows)) < 5 * len(np.unique(outer[rows]))
-
-
-def test_equal_labels_in_other_seeds_are_other_prompts():
-    """Prompt 0 of seed 0 is not prompt 0 of seed 1: drawing it from one must not draw it from the other."""
-    outer, inner, x = nested()
-    apart = nested_bootstrap(lambda rows: x[rows].mean(), outer, inner + 100 * outer, RNG(3), 200)
-    assert nested_bootstrap(lambda rows: x[rows].mean(), outer, inner, RNG(3), 200) == apart
-
-
 def test_variance_is_that_of_theory():
-    """Of a mean, given the sample: variance of the seeds' means / n; nested adds the mean variance inside / (m n)."""
-    outer, inner, x = nested(100, 4, 0.5, 1.0, seed=3)
+    """Of a mean, given the sample: variance of the seeds' means / n."""
+    outer, x = clustered(100, 4, 0.5, 1.0, seed=3)
     mean = lambda rows: x[rows].mean()  # noqa: E731
-    means, inside = x.reshape(100, 4).mean(axis=1), x.reshape(100, 4).var(axis=1)
-    expected = np.sqrt(means.var() / 100), np.sqrt((means.var() + inside.mean() / 4) / 100)
-    assert sd_of(cluster_bootstrap(mean, outer, RNG(0), 1000)) == pytest.approx(expected[0], rel=0.1)
-    assert sd_of(nested_bootstrap(mean, outer, inner, RNG(0), 1000)) == pytest.approx(expected[1], rel=0.1)
+    expected = np.sqrt(x.reshape(100, 4).mean(axis=1).var() / 100)
+    assert sd_of(cluster_bootstrap(mean, outer, RNG(0), 1000)) == pytest.approx(expected, rel=0.1)
 
 
 def test_an_interval_can_be_had_again():
-    outer, inner, x = nested()
+    outer, x = clustered()
     mean = lambda rows: x[rows].mean()  # noqa: E731
-    assert nested_bootstrap(mean, outer, inner, RNG(5), 50) == nested_bootstrap(mean, outer, inner, RNG(5), 50)
+    assert cluster_bootstrap(mean, outer, RNG(5), 50) == cluster_bootstrap(mean, outer, RNG(5), 50)
     assert cluster_bootstrap(mean, outer, RNG(5), 50) != cluster_bootstrap(mean, outer, RNG(6), 50)
 
 
 def test_few_clusters_cover_less_than_stated():
-    """METHODS: 84 % at n = 5, 92 % at 16, where 95 % is claimed; so trained levels take Student's."""
+    """METHODS.md: 84 % at n = 5, 92 % at 16, where 95 % is claimed; so trained levels take Student's."""
     rng = RNG(0)
     for n, share in ((5, 0.84), (16, 0.92)):
         hits = []
@@ -88,8 +67,6 @@ def test_few_clusters_cover_less_than_stated():
 def test_one_cluster_is_refused():
     with pytest.raises(ValueError, match="at least 2"):
         cluster_bootstrap(np.mean, np.zeros(4), RNG(0))
-    with pytest.raises(ValueError, match="at least 2"):
-        nested_bootstrap(np.mean, np.zeros(4), np.arange(4), RNG(0))
 
 
 def test_jackknife_of_a_mean_is_students():

@@ -30,7 +30,7 @@ def test_power_by_simulation(seeds, level):
 
 
 def test_large_studies_need_the_sum_of_two_normal_quantiles():
-    """1.96 + 0.84 standard errors: METHODS' 2.80, and 3.80 after correction over 16."""
+    """1.96 + 0.84 standard errors: METHODS.md's 2.80, and 3.80 after correction over 16."""
     assert noncentrality(100_000, 0.95, 0.8) == pytest.approx(2.80, abs=0.005)
     assert noncentrality(100_000, CORRECTED, 0.8) == pytest.approx(3.80, abs=0.005)
 

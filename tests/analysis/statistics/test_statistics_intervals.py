@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.statistics.intervals import SMALLEST_THRESHOLD, paired, smallest_threshold, student, studentised
+from analysis.statistics.intervals import SMALLEST_THRESHOLD, paired, smallest_threshold, student
 
 
 def test_by_hand():
@@ -80,51 +80,3 @@ def test_the_thresholds_do_what_they_say():
         mean = noise.mean(axis=1)
         assert np.mean(np.abs(mean) + half < delta) > 0.77
         assert np.mean(mean + 2 * delta - half > delta) > 0.77
-
-
-SKEWED = np.array([0.12, 0.03, 0.44, 0.07, 0.21, 0.02, 0.95, 0.16, 0.31, 0.05, 0.62, 0.11])
-
-
-def test_studentised_is_archs():
-    """arch 7.2.0, IIDBootstrap(x, seed=0).conf_int(mean, 200,000, 'studentized'), errors with n in the denominator."""
-    got = studentised(SKEWED, 0.95, np.random.default_rng(0), 100_000)
-    assert (got.low, got.high) == pytest.approx((0.11919, 0.61573), abs=0.004)
-    assert got.estimate == pytest.approx(SKEWED.mean())
-
-
-def test_studentised_reaches_further_towards_the_long_tail():
-    mean, low, high = studentised(SKEWED, 0.95, np.random.default_rng(0))
-    plain = student(SKEWED)
-    assert high - mean > plain.high - mean
-    assert mean - low < plain.estimate - plain.low
-
-
-def test_studentised_follows_shift_scale_and_mirror():
-    """An interval of a + b x is a + b times that of x, the same draws given; mirrored data give the mirrored interval."""
-    plain = studentised(SKEWED, 0.9, np.random.default_rng(4))
-    moved = studentised(3 + 2 * SKEWED, 0.9, np.random.default_rng(4))
-    mirrored = studentised(-SKEWED, 0.9, np.random.default_rng(4))
-    assert moved == pytest.approx([3 + 2 * value for value in plain])
-    assert (-mirrored.high, -mirrored.low) == pytest.approx((plain.low, plain.high))
-
-
-def test_studentised_tends_to_students_for_many_normal_values():
-    x = np.random.default_rng(0).normal(size=400)
-    assert studentised(x, 0.95, np.random.default_rng(1), 20_000) == pytest.approx(student(x), abs=0.006)
-
-
-def test_studentised_without_spread_or_replicates():
-    rng = np.random.default_rng(0)
-    assert studentised([2.0, 2.0, 2.0], 0.95, rng) == (2.0, 2.0, 2.0)
-    assert np.isnan(studentised([2.0], 0.95, rng).low)
-
-
-def test_studentised_covers_where_students_falls_short():
-    """Ten draws of beta(1, 8), 1,000 times: Student's interval holds the mean in 92 % where 95 % is stated."""
-    rng, hits = np.random.default_rng(0), np.zeros(2)
-    for _ in range(1000):
-        x = rng.beta(1, 8, 10)
-        for i, found in enumerate((studentised(x, 0.95, rng, 999), student(x))):
-            hits[i] += found.low <= 1 / 9 <= found.high
-    assert hits[0] > 930
-    assert hits[1] < hits[0] - 10

@@ -8,7 +8,7 @@ from analysis.statistics.selection import cross_fitted
 
 
 def test_best_of_nine_looks_better_than_it_is_and_cross_fitting_does_not():
-    """METHODS: 9 equal settings, 10 seeds: 0.47 sd too good. E max of 9 normals is 1.485, over sqrt(10) 0.4696."""
+    """METHODS.md: 9 equal settings, 10 seeds: 0.47 sd too good. E max of 9 normals is 1.485, over sqrt(10) 0.4696."""
     expected, _ = integrate.quad(lambda z: 9 * z * stats.norm.pdf(z) * stats.norm.cdf(z) ** 8, -10, 10)
     assert expected / np.sqrt(10) == pytest.approx(0.47, abs=0.001)
     rng = np.random.default_rng(0)

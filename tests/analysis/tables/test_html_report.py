@@ -72,9 +72,9 @@ def test_hostile_text_is_escaped(diverged, folder, tmp_path):
 @pytest.mark.parametrize(
     ("seeds", "said", "unsaid"),
     [
-        (3, "3 seeds are too few for a verdict. With fewer than five", "smallest effect"),
-        (6, "6 seeds are too few for a verdict. The smallest effect", "fewer than five pairs"),
-        (16, "The smallest effect this design can see", "An illustration"),
+        (3, "3 paired seeds are too few for a verdict. With fewer than five", "smallest threshold"),
+        (6, "6 paired seeds are too few for a verdict. The smallest threshold", "fewer than five pairs"),
+        (16, "The smallest threshold this design can serve", "Illustration"),
     ],
 )
 def test_what_the_seeds_allow(synthetic, folder, tmp_path, seeds, said, unsaid):
@@ -107,7 +107,7 @@ def test_summary_counts_an_interval_around_zero_as_open():
         }
     )
     assert summary(table) == (
-        "AUC lower than vapo's, interval without 0: ppo. AUC higher than vapo's, interval without 0: grpo. "
+        "AUC lower than vapo's, interval excludes 0: ppo. AUC higher than vapo's, interval excludes 0: grpo. "
         "1 of 3 intervals include 0."
     )
 

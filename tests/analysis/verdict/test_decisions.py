@@ -170,11 +170,11 @@ def test_verdicts_do_not_share_their_strata():
     assert other.strata == {}
 
 
-# --- the rates METHODS asks for ---
+# --- the rates METHODS.md asks for ---
 
 
 def test_errors_and_power_with_thirty_two_seeds():
-    """Threshold 0.85 sd of a paired difference, METHODS' smallest for 32 seeds corrected: false support and false
+    """Threshold 0.85 sd of a paired difference, METHODS.md's smallest for 32 seeds corrected: false support and false
     negligible at delta hardly ever, support at twice delta and negligible at 0 in 80 %."""
     rng, question = np.random.default_rng(0), asked(threshold=0.85)
     counted = {
@@ -195,7 +195,7 @@ def test_replicates_that_are_all_alike_decide_nothing():
             for equivalence in (False, True):
                 found = verdict(asked(equivalence=equivalence), "walk", theta, "full")
                 assert (found.effect, found.decision) == (pytest.approx(value), "undecided")
-                assert "32 replicates are alike" in found.strata[NOTE]
+                assert "32 replicates are equal" in found.strata[NOTE]
                 assert np.isnan(found.smallest_detectable)
     assert decide(Interval(0.3, 0.3, 0.3), DELTA, tested=False) == "not_tested"
     assert verdict(asked(), "tiny_lm", np.zeros(32), "full").strata == {}, "a secondary row decides nothing anyway"

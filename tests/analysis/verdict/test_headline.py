@@ -19,7 +19,7 @@ EQUAL = h4_exploration_questions.QUESTIONS
         (EFFECT, "h7a", 3.0, False, "supported; the data agree with the prediction"),
         (EFFECT, "h7a", -3.0, True, "refuted: opposite; the data contradict the prediction"),
         (EFFECT, "h7a", 0.0, True, "refuted: negligible; the data contradict the prediction"),
-        (EFFECT, "h7a", 1.0, False, "undecided; the data do not decide"),
+        (EFFECT, "h7a", 1.0, False, "undecided; the data are inconclusive"),
         (EQUAL, "h4a", 0.0, False, "supported; the data agree with the prediction"),
         (EQUAL, "h4a", 3.0, True, "refuted: a difference; the data contradict the prediction"),
         (EQUAL, "h4a", -3.0, True, "refuted: a difference; the data contradict the prediction"),
@@ -50,7 +50,7 @@ def test_secondary_rows_of_which_something_else_was_predicted_come_after_refuted
     beside = row(EFFECT["h7a"], 1.0, "full", "walk")._replace(strata={NOTE: f"{CONTRADICTED}: 1 was predicted"})
     plain = beside._replace(strata={NOTE: "a remark"})
     lines = headline([plain, beside, row(EFFECT["h7b"], 3.0, "full"), row(EFFECT["h7a"], 3.0, "full")], EFFECT)
-    assert [line[:12] for line in lines] == ["PREDICTION C", "Beside h7a, ", "h7a: support"]
+    assert [line[:12] for line in lines] == ["PREDICTION C", "Also for h7a", "h7a: support"]
     assert lines[1].endswith(f"; {CONTRADICTED}: 1 was predicted.")
 
 
@@ -74,9 +74,9 @@ def test_digits_follow_the_threshold(x, threshold, text):
 
 
 def test_why_nothing_is_decided_stands_behind_it():
-    noted = row(EFFECT["h7a"], 1.0, "full")._replace(decision="undecided", strata={NOTE: "all 9 replicates are alike"})
+    noted = row(EFFECT["h7a"], 1.0, "full")._replace(decision="undecided", strata={NOTE: "all 9 replicates are equal"})
     lines = [line for line in headline([noted], EFFECT) if line.startswith("h7a")]
-    assert lines[0].endswith("threshold 0.25). Note: all 9 replicates are alike.")
+    assert lines[0].endswith("threshold 0.25). Note: all 9 replicates are equal.")
 
 
 def test_an_estimate_without_an_interval():

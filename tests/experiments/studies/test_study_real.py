@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from analysis.hypotheses import real_level
 from analysis.tables.rows import having
 from analysis.tables.schema import COMPONENTS, load
-from analysis.verdict import real_level
 from analysis.verdict.questions import BASES_HERE, level_of
 from experiments.runs.collect import collect
 from experiments.runs.run import describe, run_one

@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from analysis.plots.drawing import INK, Drawing, canvas
 from analysis.tables.rows import Wanted, at_step, ends, full_vapo, having, series
 from analysis.tables.schema import COMPONENTS, Tables
-from analysis.verdict.decisions import Verdict, verdict
-from analysis.verdict.estimates import Other
+from analysis.verdict.decisions import Verdict
+from analysis.verdict.estimates import Estimand, secondary_row
 from analysis.verdict.questions import Question, level_of
 
 Value = Callable[[Tables, pd.DataFrame], np.ndarray]
@@ -130,8 +130,8 @@ def score(tables: Tables, questions: dict[str, Question], preset: str) -> list[V
     for contrast in CONTRASTS:
         theta = by_seed(tables, contrast) if contrast.question in questions else pd.Series(dtype=float)
         if len(theta):
-            asked = Other(contrast.what, contrast.unit, contrast.threshold).of(questions[contrast.question])
-            rows.append(verdict(asked, "real_lm", theta, preset, estimand=contrast.what))
+            estimand = Estimand(contrast.what, contrast.unit, contrast.threshold)
+            rows += secondary_row(questions[contrast.question], "real_lm", theta, preset, estimand)
     return rows
 
 
