@@ -8,6 +8,7 @@ import torch
 
 from tests.support.worlds import run, small_spec, trainer_of, view_of
 from tests.vapo_core.probes.test_probe_value_error import Critic, flat
+from vapo_core.oracles import rare_places
 from vapo_core.oracles.rare_places import panels, replayable, standing
 from vapo_core.oracles.truth import Truth, position_variance
 from vapo_core.probes import PROBES, CannotRun, forgetting
@@ -190,7 +191,7 @@ def test_forgetting_needs_a_critic(cache):
 def with_members(monkeypatch, fixed, **members):
     """Let the probe find these panels with other members."""
     other = fixed._replace(members=fixed.members | members)
-    monkeypatch.setattr(forgetting, "panels", lambda view, start: other)
+    monkeypatch.setattr(forgetting, "panels", lambda pool, start, seeds: other)
 
 
 def test_without_rare_or_frequent_places_there_is_nothing_to_forget(cache, monkeypatch):
@@ -202,7 +203,7 @@ def test_without_rare_or_frequent_places_there_is_nothing_to_forget(cache, monke
         with pytest.raises(CannotRun, match="more rarely"):
             PROBES["forgetting"](view)
     monkeypatch.undo()
-    monkeypatch.setattr(forgetting, "standing", lambda x, group: np.full(len(x), 0.5))
+    monkeypatch.setattr(rare_places, "standing", lambda x, group: np.full(len(x), 0.5))
     with pytest.raises(CannotRun, match="more rarely"):
         PROBES["forgetting"](view)
 
