@@ -187,7 +187,7 @@ def test_a_fault_of_ours_is_one_line(monkeypatch, capsys):
     def broken(runs):
         raise KeyError("row")
 
-    monkeypatch.setattr(ls, "entries", broken)
+    monkeypatch.setattr(ls, "listing", broken)
     monkeypatch.delenv("VAPO_TRACEBACK", raising=False)
     assert main(["ls"]) == 1
     said = capsys.readouterr().err

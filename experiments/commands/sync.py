@@ -27,6 +27,7 @@ def run(words: Sequence[str]) -> int:
     config = parse(SyncConfig, SyncConfig(), words, "sync")
     if not config.runs.is_dir():
         raise FileNotFoundError(f"no folder {config.runs}")
+    uri = tracking_uri(config.runs)  # refuses an impossible address
     uploaded, unreadable = 0, say_damage(listing(config.runs))
     try:
         settle_store(config.runs)
@@ -38,7 +39,7 @@ def run(words: Sequence[str]) -> int:
     except Exception as error:  # whatever MLflow raises of a store that cannot be reached or opened
         warn_away(error)
         return 1
-    print(f"uploaded {uploaded} runs to {redacted(tracking_uri(config.runs))}")
+    print(f"uploaded {uploaded} runs to {redacted(uri)}")
     return 1 if unreadable else 0
 
 
