@@ -35,4 +35,4 @@ def test_remarks_and_contradictions_beside_the_question_stand_under_the_table():
     contradicted = row(False)._replace(strata={decisions.NOTE: f"{CONTRADICTED}: 0 was predicted"})
     page = study_readme(NOTE, [row(True)._replace(strata=remark), row(False)._replace(strata=remark), contradicted], {})
     assert page.count("- h9a: an identity.") == page.count("an identity") == 1
-    assert f"- Beside h9a, x: 0.50 [0.40, 0.60] AUC; {CONTRADICTED}: 0 was predicted." in page
+    assert f"- Also for h9a, x: 0.50 [0.40, 0.60] AUC; {CONTRADICTED}: 0 was predicted." in page
