@@ -140,7 +140,7 @@ def test_every_recipe_assembles_and_is_what_its_name_says():
     grpo, dapo = recipes["grpo"], recipes["dapo"]
     assert (tuple(grpo.clip_higher), tuple(dapo.clip_higher)) == ((0.2, 0.2), (0.2, 0.28))
     assert grpo.group_sampling.answers == dapo.group_sampling.answers == 16
-    assert dapo.select_groups is credit.dynamic_sampling
+    assert dapo.select_groups is select_groups.dynamic_sampling
     assert grpo.select_groups is select_groups.keep_all
     assert fingerprint(dapo)["token_level_loss"] == pytest.approx(7 / 3)
     assert fingerprint(grpo)["token_level_loss"] == 2.0
