@@ -9,7 +9,7 @@ import torch
 from tests.vapo_core.components.test_components import PAPER, SMALL, double, fingerprint, graded
 from vapo_core.components import group_sampling
 from vapo_core.recipe import RECIPES, VARIANTS, Toggles, assemble
-from vapo_core.slots import credit, select_groups
+from vapo_core.slots import credit, select_groups, shape_reward
 from vapo_core.training.prompts import PromptStream
 from vapo_core.types import Problem
 
@@ -140,9 +140,9 @@ def test_every_recipe_assembles_and_is_what_its_name_says():
     grpo, dapo = recipes["grpo"], recipes["dapo"]
     assert (tuple(grpo.clip_higher), tuple(dapo.clip_higher)) == ((0.2, 0.2), (0.2, 0.28))
     assert grpo.group_sampling.answers == dapo.group_sampling.answers == 16
-    assert dapo.select_groups is credit.dynamic_sampling
+    assert dapo.select_groups is select_groups.dynamic_sampling
     assert grpo.select_groups is select_groups.keep_all
     assert fingerprint(dapo)["token_level_loss"] == pytest.approx(7 / 3)
     assert fingerprint(grpo)["token_level_loss"] == 2.0
-    assert grpo.shape_reward is credit.no_shaping
+    assert grpo.shape_reward is shape_reward.no_shaping
     assert dapo.shape_reward(torch.tensor([100]), 100).tolist() == [-1]
