@@ -61,7 +61,7 @@ NARROW = Load(
 PEAKS: Mapping[str, float] = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
 """Dense bfloat16 operations per second, from the makers' data sheets (SXM models), by a part of the device's name."""
 
-LETTERS = "abcdefghijklmnopqrstuvwxyz "
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def measure(quick: bool) -> list[TimingRow]:

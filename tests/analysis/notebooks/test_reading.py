@@ -25,7 +25,7 @@ def figures(tables, questions):
 
 
 STUDY = SimpleNamespace(QUESTIONS=QUESTIONS, specs=lambda preset: ())
-JUDGE = SimpleNamespace(__name__="analysis.hypotheses.h1_value_fidelity.judge", score=score, figures=figures)
+JUDGE = SimpleNamespace(__name__="analysis.hypotheses.h1_value_fidelity", score=score, figures=figures)
 
 
 def put(folder, preset, tables, worlds):
@@ -88,7 +88,7 @@ def test_questions_are_shown_as_declared(tmp_path):
 def test_the_root_is_the_checkout_unless_another_is_named(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(ROOT, raising=False)
-    assert (root() / "analysis" / "reading.py").is_file()
+    assert (root() / "analysis" / "notebooks" / "reading.py").is_file()
     monkeypatch.setenv(ROOT, str(tmp_path))
     assert root() == tmp_path
 

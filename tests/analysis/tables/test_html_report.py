@@ -114,7 +114,7 @@ def test_summary_counts_an_interval_around_zero_as_open():
 
 def test_nothing_yet(folder, tmp_path):
     empty = Tables(pd.DataFrame(columns=list(RUN_COLUMNS)), pd.DataFrame(columns=list(CURVE_COLUMNS)))
-    assert "no finished run yet" in write_report(folder(empty), tmp_path / "page.html").read_text()
+    assert "No finished runs yet" in write_report(folder(empty), tmp_path / "page.html").read_text()
 
 
 def test_without_curves_and_without_reference(synthetic, folder, tmp_path):
@@ -122,4 +122,4 @@ def test_without_curves_and_without_reference(synthetic, folder, tmp_path):
     bare = Tables(tables.runs, tables.curves.iloc[:0])
     assert write_report(folder(bare, "a"), tmp_path / "page.html").read_text().count("<img") == 1
     lone = Tables(tables.runs.assign(arm="strange", seed=range(len(tables.runs))), tables.curves)
-    assert "No reference arm" in write_report(folder(lone, "b"), tmp_path / "page.html").read_text()
+    assert "no reference arm" in write_report(folder(lone, "b"), tmp_path / "page.html").read_text()

@@ -64,7 +64,7 @@ def test_the_command_line_imports_nothing_that_takes_time():
     code = "import sys; before = set(sys.modules); import experiments.cli; print(*sorted(set(sys.modules) - before))"
     there = process(code)
     new = set(there.communicate(timeout=60)[0].split())
-    assert new - {"collections.abc"} == {"experiments", "experiments.cli"}
+    assert new - {"collections.abc"} == {"experiments", "experiments.cli", "experiments.commands"}
 
 
 def test_a_second_signal_while_stopping_is_an_echo():
@@ -120,7 +120,7 @@ def test_workers_do_not_hear_an_interrupt_even_while_they_start(tmp_path):
     """A terminal sends Ctrl-C to the workers, too: none may answer with a traceback of its imports."""
     code = "import sys\nfrom experiments.cli import main\nfrom tests.support.worlds import small_spec\n"
     code += "words = ['ablate', '--world', 'walk', '--preset', 'smoke', '--workers', '2', '--runs', sys.argv[1]]\n"
-    code += "from experiments import workers\nstart = workers.Worker.__init__\n"
+    code += "from experiments.launchers import workers\nstart = workers.Worker.__init__\n"
     code += "def told(self, job):\n    start(self, job)\n    print('started', flush=True)\n"
     code += "workers.Worker.__init__ = told\nif __name__ == '__main__':\n    sys.exit(main(words))\n"
     script = tmp_path / "script.py"

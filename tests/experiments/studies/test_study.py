@@ -85,7 +85,7 @@ def test_an_outcome_is_made_once_and_again(tmp_path, small, capsys):
     assert run_study(STEM, config(tmp_path, preset="smoke")) == 0
     assert files(out) == first
     assert rows == {spec: (tmp_path / "runs" / spec.hash / "row.json").stat().st_mtime_ns for spec in small}
-    assert "4 of them finished" in capsys.readouterr().out
+    assert "4 runs (4 walk), 4 finished" in capsys.readouterr().out
 
 
 def test_rows_in_results_count_as_finished_on_another_machine(tmp_path, small):
@@ -147,7 +147,7 @@ def test_verdicts_survive_their_file(tmp_path, small):
     path = study_folder(STEM, "smoke", tmp_path / "runs", tmp_path / "results") / "verdicts.json"
     assert as_json(read(path)) == path.read_text()
     (tmp_path / "x.json").write_text('[{"a": 1}]')
-    with pytest.raises(ValueError, match="not a list of verdicts"):
+    with pytest.raises(ValueError, match=r"x.json: cannot be read .*unexpected keyword argument 'a'"):
         read(tmp_path / "x.json")
 
 

@@ -13,7 +13,8 @@ from analysis.verdict.questions import BASES_HERE, level_of
 from experiments.runs.collect import collect
 from experiments.runs.run import describe, run_one
 from experiments.specs.spec import RunSpec
-from experiments.studies import STEMS, core, find, real
+from experiments.studies import STEMS, core, find
+from experiments.studies.h7_credit_assignment.real_runs import STEP_LAMBDA
 from experiments.studies.real import Target, flags, on
 from experiments.studies.study import StudyConfig, run_study
 from tests.calibration.planting import frame_of, tables
@@ -142,7 +143,7 @@ def test_alpha_is_the_papers_since_answers_are_long():
     assert numbers.alpha == 0.05
     assert TASKS["gsm8k"].dials().max_tokens * numbers.alpha > 20
     assert numbers.pool_size <= 7473  # as many as GSM8K has
-    assert pytest.approx(0.358, abs=0.001) == real.STEP_LAMBDA
+    assert pytest.approx(0.358, abs=0.001) == STEP_LAMBDA
 
 
 def test_a_small_checkpoint_runs_and_is_judged(tmp_path, monkeypatch):
