@@ -273,7 +273,7 @@ def test_a_damaged_journal_is_set_aside_and_named(tmp_path, capsys, line):
 def test_a_damaged_journal_that_is_in_use_is_refused(tmp_path):
     journal = tmp_path / "journal.log"
     journal.write_text("{\n")
-    with alive(tmp_path / "workers"), pytest.raises(ValueError, match="another command is at work on it"):
+    with alive(tmp_path / "workers"), pytest.raises(ValueError, match="another command is using it"):
         set_damaged_aside(journal)
 
 

@@ -69,7 +69,7 @@ def test_a_kill_while_the_store_is_made_leaves_none(runs, capsys, statements):
 import os, sys
 from pathlib import Path
 from sqlalchemy import Engine, event
-from experiments.invocation import open_tracking
+from experiments.sync.invocation import open_tracking
 left = [{statements}]
 def count(*rest):
     left[0] -= 1

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import PretrainedConfig
 
 from tests.support.checkpoints import bpe, causal
 from tests.support.replicas import SENTENCES, byte_level, gemma, sentence_piece
@@ -33,6 +34,11 @@ def lines(text: str) -> list[int]:
 
 class Bare:
     """A model as far as an engine looks at one that does not sample."""
+
+    config = PretrainedConfig()
+
+    def get_input_embeddings(self):
+        return torch.nn.Embedding(1_000_000, 1, device="meta")
 
     def parameters(self):
         return iter([torch.zeros(1)])

@@ -89,8 +89,9 @@ def test_what_follows_an_answer_as_plain_text_ends_no_turn():
     tokenizer = byte_level(["<|end|>"], "<|end|>")
     tokenizer.chat_template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}"
     assert Text(tokenizer, chat=True).stops == (tokenizer.eos_token_id,)
-    tokenizer.chat_template = "<|end|>{{ messages[0]['role'] }}"  # a template that shows no answer at all
-    assert Text(tokenizer, chat=True).stops == (tokenizer.eos_token_id,)
+    tokenizer.chat_template = "<|end|>{{ messages[0]['role'] }}"
+    with pytest.raises(ValueError, match="its chat template drops the message text"):
+        Text(tokenizer, chat=True)
 
 
 def test_the_token_for_unknown_text_ends_no_turn():

@@ -35,7 +35,11 @@ def test_value_of_the_prompt_is_what_sampling_finds():
         exact = float(tree(network).expected_return)
 
     class Restricted:
-        config, training = SimpleNamespace(model_type="restricted"), False  # not decoded around this wrapper
+        config = SimpleNamespace(model_type="restricted", get_text_config=lambda: network.config)
+        training = False  # a model of this kind is not decoded around the wrapper
+
+        def get_input_embeddings(self):
+            return network.get_input_embeddings()
 
         def __call__(self, **inputs):
             out = network(**inputs)

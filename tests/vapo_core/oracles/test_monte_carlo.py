@@ -1,13 +1,9 @@
 """The Monte-Carlo oracle against exact values and single prefixes; what it keeps; a learned critic held against it."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
-import torch
 
 from tests.support.worlds import small_spec, trainer_of
-from vapo_core.oracles import monte_carlo
 from vapo_core.oracles.monte_carlo import continue_all, sampled_truth, values_at
 from vapo_core.oracles.truth import position_variance, squared_error, value_variance
 from vapo_core.settings import DEFAULT_SETTINGS
@@ -128,57 +124,6 @@ def test_oracle_reads_only_and_repeats(world, cache):
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
     assert all((a == b).all() for a, b in zip(before, trainer.world.policy.parameters(), strict=True))
-
-
-class Killed(Exception):
-    pass
-
-
-@pytest.mark.parametrize("name", ["walk", "lm"])
-def test_a_killed_job_goes_on_and_ends_with_the_same_numbers(name, cache, tmp_path, monkeypatch):
-    """Killed in the third batch, its last line cut short: one batch is lost, and nothing done before is done again."""
-    monkeypatch.setattr(monte_carlo, "ROWS", 16)
-    world = trainer_of(small_spec(name), cache).world
-    problems, rollout, row, time = asked(world)
-    whole = continue_all(world, rollout, problems, row, time, 4, seed=7)
-    calls, original = [], world.continuations
-
-    def dying(*args):
-        calls.append(args)
-        if len(calls) == 4:
-            raise Killed
-        return original(*args)
-
-    world.continuations = dying
-    with pytest.raises(Killed):
-        continue_all(world, rollout, problems, row, time, 4, 7, tmp_path)
-    (file,) = tmp_path.iterdir()
-    lines = file.read_text().splitlines(keepends=True)
-    assert len(lines) == 3
-    file.write_text("".join(lines)[:-9])
-    found = continue_all(world, rollout, problems, row, time, 4, 7, tmp_path)
-    assert np.array_equal(found.returns, whole.returns)
-    assert found.tokens == whole.tokens
-    batches = -(-len(row) // 4)
-    assert len(calls) == 4 + batches - 2
-    finished = len(calls)
-    continue_all(world, rollout, problems, row, time, 4, 7, tmp_path)
-    assert len(calls) == finished  # all of it was kept
-
-
-def test_kept_results_are_never_taken_for_another_job(cache, tmp_path):
-    """Another seed, number of continuations, place, policy or problem is another file."""
-    world = trainer_of(small_spec("walk"), cache).world
-    problems, rollout, row, time = asked(world)
-    continue_all(world, rollout, problems, row, time, 4, 7, tmp_path)
-    continue_all(world, rollout, problems, row, time, 4, 8, tmp_path)
-    continue_all(world, rollout, problems, row, time, 5, 7, tmp_path)
-    continue_all(world, rollout, problems, row[1:], time[1:], 4, 7, tmp_path)
-    continue_all(world, rollout, [replace(p, prompt="other") for p in problems], row, time, 4, 7, tmp_path)
-    with torch.no_grad():
-        next(world.policy.parameters())[0] += 0.01
-    continue_all(world, rollout, problems, row, time, 4, 7, tmp_path)
-    assert len(list(tmp_path.iterdir())) == 6
 
 
 @pytest.mark.slow
