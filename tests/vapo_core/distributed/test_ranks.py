@@ -77,7 +77,11 @@ def two(alone, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", SHARED)
 def test_two_processes_equal_one(name: str, alone, two: Path):
-    """Metrics and weights to 1e-5: sums over rows, normalisers, noise, statistics and clipping must all be global."""
+    """Metrics to 1e-5, weights to 5e-5: sums over rows, normalisers, noise, statistics and clipping must all be global.
+
+    Adam turns the rounding of a gradient near 0 into a share of its rate of 4e-4: on one processor a single weight of
+    4,096 differs by 2e-5.
+    """
     points, own = alone[name]
     for rank in (0, 1):
         found = json.loads((two / f"{name}-{rank}.json").read_text())
@@ -86,7 +90,7 @@ def test_two_processes_equal_one(name: str, alone, two: Path):
             assert new == pytest.approx(old, rel=1e-5, abs=1e-5)
         others = load_file(two / f"{name}-{rank}.safetensors")
         for key, value in own.items():
-            torch.testing.assert_close(others[key], value, rtol=0, atol=1e-5, msg=f"rank {rank}: {key}")
+            torch.testing.assert_close(others[key], value, rtol=0, atol=5e-5, msg=lambda m: f"rank {rank}: {key}: {m}")
 
 
 def test_continuations_are_those_of_one_process(alone, two: Path, cache: Path):
@@ -110,7 +114,7 @@ def test_row_hash_and_files_do_not_depend_on_the_number_of_processes(two: Path, 
     assert found.keys() == row.keys()
     for name in row.keys() - {"seconds", "git_commit"}:
         assert found[name] == (
-            pytest.approx(row[name], rel=1e-5, nan_ok=True) if type(row[name]) is float else row[name]
+            pytest.approx(row[name], rel=1e-5, nan_ok=True) if isinstance(row[name], float) else row[name]
         )
     names = {path.name for path in (two / "recorded" / RECORDED.hash).iterdir()} - {"checkpoint"}
     assert names == {path.name for path in (tmp_path / RECORDED.hash).iterdir()}

@@ -174,5 +174,5 @@ def test_what_it_cannot_do_is_said(engine, monkeypatch):
     with pytest.raises(ValueError, match=r"base.model: its head dimension is 16"):
         VLLMEngine(model_of(heads=16), TOKENIZER, 1.0, 20)
     monkeypatch.setattr(engine._server, "room", 16)
-    with pytest.raises(ValueError, match="may take 24 tokens, but its cache has room for 16"):
+    with pytest.raises(ValueError, match="allowed is 16 together, the room in the cache of engine vllm"):
         engine.complete([[3, 4, 5, 6]], 20, 0)

@@ -136,5 +136,7 @@ def test_prompts_without_a_token_are_refused(tmp_path):
 def test_prompts_that_the_tokenizer_cannot_read_are_refused(cache):
     """A base model of another task knows other characters, and would train on prompts of nothing but <unk>."""
     trainer = trainer_of(small_spec("lm"), cache)
-    with pytest.raises(ValueError, match=r"problem 0 of split train \('5\+6 is'\) has '\+56', which the checkpoint's"):
+    with pytest.raises(
+        ValueError, match=r"problem 0 of split train \('5\+6 is'\) has ' \+56s', which the checkpoint's"
+    ):
         trainer.world.check("train", [Problem("5+6 is", "11")])
