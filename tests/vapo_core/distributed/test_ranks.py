@@ -90,7 +90,7 @@ def test_two_processes_equal_one(name: str, alone, two: Path):
             assert new == pytest.approx(old, rel=1e-5, abs=1e-5)
         others = load_file(two / f"{name}-{rank}.safetensors")
         for key, value in own.items():
-            torch.testing.assert_close(others[key], value, rtol=0, atol=5e-5, msg=lambda m: f"rank {rank}: {key}: {m}")
+            torch.testing.assert_close(others[key], value, rtol=0, atol=5e-5, msg=f"rank {rank}: {key}")
 
 
 def test_continuations_are_those_of_one_process(alone, two: Path, cache: Path):
