@@ -41,4 +41,4 @@ def test_so_does_the_library(absent, cache):
 
 def test_the_walk_has_its_own_engine(capsys):
     assert main(["train", "--world", "walk", "--engine", "vllm"]) == 2
-    assert "engine = 'vllm': world walk samples by itself" in capsys.readouterr().err
+    assert "engine = 'vllm': world walk has its own sampler" in capsys.readouterr().err

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from tests.support.worlds import run, small_spec, trainer_of, view_of
-from vapo_core.slots.credit import VARIANTS
-from vapo_core.slots.values import critic_values
+from vapo_core.slots.values import VARIANTS, critic_values
 from vapo_core.types import Batch
 
 
@@ -28,7 +27,7 @@ def test_cut_at_both_ends(low, high, cache):
     said = 3 * torch.randn(batch.mask.shape, generator=torch.Generator().manual_seed(0))
     view.world.critic = Told(said.where(batch.mask, 0.0))
     own = critic_values(view.world, batch, [], settings, 0).values
-    found = VARIANTS["values"]["bounded"](settings)(view.world, batch, [], settings, 0)
+    found = VARIANTS["bounded"](settings)(view.world, batch, [], settings, 0)
     inside = batch.mask & (own > low) & (own < high)
     assert inside.any()
     assert torch.equal(found.values[inside], own[inside])
