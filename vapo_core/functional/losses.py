@@ -85,7 +85,7 @@ def _constant_mean_weights(like: Tensor, mask: Tensor, max_tokens: int) -> Tenso
 
 def _nll_weights(like: Tensor, mask: Tensor, correct: Tensor, mu: float = 1.0) -> Tensor:
     chosen = mask.bool() & correct.bool()[:, None]
-    return _within(chosen, -(like.new_tensor(mu) / chosen.sum().clamp(min=1)))
+    return _within(chosen, -(like.new_full((), mu) / chosen.sum().clamp(min=1)))
 
 
 def _within(mask: Tensor, weight: Tensor) -> Tensor:

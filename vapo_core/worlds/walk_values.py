@@ -86,6 +86,8 @@ def values(walk: Walk, log_probs: LogProbs, state: Tensor, decision: Tensor, sto
         state, decision: [N] int; a decision of `horizon` is the end of a walk that was cut off, or is judged there.
         stop_reward: [states, R] reward of stopping, 0 in broken states.
     """
+    if not len(state):
+        return stop_reward.new_zeros(0, stop_reward.shape[1])
     rings = Rings.around(walk, state, broken=False)
     number, first, last = rings.number[state], int(decision.min()), int(decision.max())
     entering = [number[decision == d] for d in range(first, last + 1)]
