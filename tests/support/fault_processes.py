@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.support.signals import hear_signals
+
 ROOT = Path(__file__).parents[2]
 SPAWNED = b"multiprocessing.spawn"
 
@@ -54,7 +56,10 @@ def start(runs: Path, size: int) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     environment.pop("MLFLOW_TRACKING_URI", None)
     words = [sys.executable, "-m", "tests.support.faults", "--grid", str(runs), "--size", str(size)]
-    return subprocess.Popen(words, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        words, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=hear_signals,
+    )  # fmt: skip
 
 
 def hears(process: int) -> bool:

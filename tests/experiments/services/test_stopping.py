@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.signals import SIGNALS, hear_signals
+
 ROOT = Path(__file__).parents[3]
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def process(code: str, **options) -> subprocess.Popen:
@@ -19,7 +20,7 @@ def process(code: str, **options) -> subprocess.Popen:
     words = [sys.executable, "-c", code]
     return subprocess.Popen(
         words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True, **options,
+        start_new_session=True, preexec_fn=hear_signals, **options,
     )  # fmt: skip
 
 
@@ -130,7 +131,7 @@ def test_workers_do_not_hear_an_interrupt_even_while_they_start(tmp_path):
     }  # fmt: skip
     there = subprocess.Popen(
         [sys.executable, str(script), str(tmp_path / "runs")], cwd=ROOT, env=environment, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, start_new_session=True,
+        stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=hear_signals,
     )  # fmt: skip
     assert any("started" in line for line in there.stdout)
     os.killpg(there.pid, signal.SIGINT)
