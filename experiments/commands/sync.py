@@ -29,13 +29,11 @@ def run(words: Sequence[str]) -> int:
         raise FileNotFoundError(f"no folder {config.runs}")
     uri = tracking_uri(config.runs)  # refuses an impossible address
     studies = finished(config.runs)
-    known = {
-        run_dir for run_dirs in studies.values() for run_dir in run_dirs
-    }  # whatever is wrong with these is said below
+    known = {run_dir for run_dirs in studies.values() for run_dir in run_dirs}  # faults of these are said below
     uploaded, unreadable = 0, say_damage([entry for entry in listing(config.runs) if entry.run_dir not in known])
     try:
         settle_store(config.runs)
-        for study, run_dirs in finished(config.runs).items():
+        for study, run_dirs in studies.items():
             missing, lost = _sync(config.runs, study, run_dirs)
             uploaded, unreadable = uploaded + missing - lost, unreadable + lost
     except BadAddress:

@@ -67,17 +67,6 @@ def listing(runs: Path) -> list[RunFolder | Unknown]:
     return [_entry(run_dir) for run_dir in run_dirs]
 
 
-def entries(runs: Path) -> list[RunFolder]:
-    """Every run in a folder of records whose spec can be read, the latest first; of the others, a line each is said.
-
-    Raises:
-        FileNotFoundError: if there is no such folder.
-    """
-    found = listing(runs)
-    say_damage(found)
-    return [entry for entry in found if isinstance(entry, RunFolder)]
-
-
 def say_damage(found: list[RunFolder | Unknown]) -> int:
     """One line on stderr for each that cannot be read; returns how many there are."""
     lines = [entry.damage for entry in found if entry.damage]

@@ -15,7 +15,7 @@ from experiments.exact_level.registry import MEASURES
 from experiments.launchers.launch import local_map
 from experiments.records.points import read_points
 from experiments.runs.collect import collect, from_mlflow, from_records, write_tables
-from experiments.runs.inventory import entries, find
+from experiments.runs.inventory import find, listing
 from experiments.runs.run import describe, finished_row, run_one
 from experiments.specs.exact import ExactSpec, exact_spec, read_spec
 from experiments.sync.invocation import close_tracking, open_tracking
@@ -87,7 +87,7 @@ def test_exact_and_trained_runs_share_a_command_and_a_table(tmp_path):
     assert set(arrays["spec"]) == {specs[0].hash, specs[2].hash}
     wide = arrays[arrays["spec"] == specs[0].hash].pivot(index="item", columns="column", values="value")
     assert len(wide) == 4 * 8
-    assert {entry.spec for entry in entries(tmp_path)} == set(specs)
+    assert {entry.spec for entry in listing(tmp_path)} == set(specs)
     with pytest.raises(ValueError, match="nothing was trained"):
         _ = find(tmp_path, specs[0].hash).trained
 
