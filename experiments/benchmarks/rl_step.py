@@ -84,8 +84,8 @@ class Step:
         """Read the step's own tokens one by one, as decoding must; then one forward, backward and optimiser step."""
         self._decode(lean)
         ids, attention, mask = self.rollout.inputs["ids"], self.rollout.inputs["attention"], self.rollout.mask
-        read = self.reader.read
-        logp = in_groups(Batch.ungraded(self.rollout), read)[0] if lean else read(ids, attention, mask)[0]
+        read, apart = self.reader.read, torch.arange(len(ids))
+        logp = in_groups(Batch.ungraded(self.rollout), read)[0] if lean else read(ids, attention, mask, apart)[0]
         (-logp.sum() / mask.sum()).backward()
         self.optimizer.step()
         self.optimizer.zero_grad()

@@ -67,8 +67,9 @@ def loop_gradients(policy: nn.Module, batch: Batch, weights: Tensor) -> Tensor:
 def layer_gradients(policy: nn.Module, batch: Batch, weights: Tensor) -> list[Layer] | None:
     """Every call of a layer with weights, in order, with the gradient of sum w log pi at its output. Reads only.
 
-    All tokens count as valid on the way through, so that every response takes the same number of places in every layer,
-    whatever the policy would leave out; padding has weight 0. None where a layer is not known or mixes responses.
+    All tokens count as valid on the way through, and every response as the answer to a prompt of its own, so that each takes
+    the same number of places in every layer, whatever the policy would leave out or read once; padding has weight 0. None
+    where a layer is not known or mixes responses.
     """
     owners = [m for m in policy.modules() if any(p.requires_grad for p in m.parameters(recurse=False))]
     if any(_kind(m) not in _RULES for m in owners):
@@ -76,7 +77,8 @@ def layer_gradients(policy: nn.Module, batch: Batch, weights: Tensor) -> list[La
     calls: list[tuple[nn.Module, Tensor, Tensor]] = []
     hooks = [m.register_forward_hook(lambda m, read, put: calls.append((m, read[0].detach(), put))) for m in owners]
     try:
-        logp, _ = policy(replace(batch, mask=torch.ones_like(batch.mask)))
+        apart = torch.arange(len(batch.group), device=batch.group.device)
+        logp, _ = policy(replace(batch, mask=torch.ones_like(batch.mask), group=apart))
     finally:
         for hook in hooks:
             hook.remove()

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from vapo_core.devices import computing
 from vapo_core.models.adapters import is_adapted, load_trained, merged, save_trained
-from vapo_core.models.policy import Passes, positions
+from vapo_core.models.policy import Passes
+from vapo_core.models.prefixes import hidden_states, shared_prompts
 from vapo_core.models.ragged import in_groups
 from vapo_core.models.value_models import head_of, load_values
 from vapo_core.types import Batch
@@ -27,12 +28,12 @@ class LanguageCritic(nn.Module):
         """[B, T] value of the prefix before each response token, in reward units; 0 where masked."""
         return in_groups(batch, self.read, self.passes.worth, self.passes.most_tokens)[0]
 
-    def read(self, ids: Tensor, attention: Tensor, mask: Tensor) -> tuple[Tensor]:
-        """One pass; ids and attention [b, P + t], mask [b, t]."""
+    def read(self, ids: Tensor, attention: Tensor, mask: Tensor, group: Tensor) -> tuple[Tensor]:
+        """One pass; ids and attention [b, P + t], mask [b, t], group [b]."""
+        tokens, backbone = mask.shape[1], self.model.base_model
         with computing(self.passes.dtype, ids.device):
-            hidden = self.model.base_model(
-                input_ids=ids, attention_mask=attention, position_ids=positions(attention), use_cache=False
-            ).last_hidden_state[:, -mask.shape[1] - 1 : -1]
+            prompts = shared_prompts(backbone, ids, attention, tokens, group, self.passes.worth)
+            hidden = hidden_states(backbone, ids, attention, tokens, prompts)
         # The head is read in float32: in bfloat16 a value near 1 would come in steps of 1/128.
         values = head_of(self.model)(hidden.float())
         return (values[..., 0].where(mask, 0.0),)

@@ -1,23 +1,19 @@
 """A Hugging Face causal language model as policy: log-probability and entropy of response tokens."""
 
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from vapo_core.devices import computing
+from vapo_core.models.prefixes import hidden_states, positions, shared_prompts
 from vapo_core.models.ragged import WORTH_A_PASS, in_groups
 from vapo_core.types import Batch
 
 MANY_LOGITS = 2**26
 """Numbers in a pass's logits from which log-probabilities are taken piece by piece and, on the way back, again: with a
 vocabulary of 150,000 every float32 copy of a thousand tokens' logits is 0.6 GB."""
-
-
-def positions(attention: Tensor) -> Tensor:
-    """[B, L] position of every token when padding is not counted."""
-    return (attention.long().cumsum(1) - 1).clamp(min=0)
 
 
 class Passes(NamedTuple):
@@ -28,7 +24,7 @@ class Passes(NamedTuple):
     most_tokens: float = float("inf")
     """As in `ragged.in_groups`."""
     worth: float = WORTH_A_PASS
-    """As in `ragged.by_length`."""
+    """Tokens that a further pass must save, be it padding (`ragged.by_length`) or prompts (`prefixes.shared_prompts`)."""
 
     def at_once(self) -> Self:
         """The same with every batch in one pass."""
@@ -38,7 +34,7 @@ class Passes(NamedTuple):
 class LanguagePolicy(nn.Module):
     """Wraps a causal LM. `batch.inputs` holds `ids` and `attention`, [B, P + T]: prompt padded left, response right."""
 
-    def __init__(self, model: nn.Module, temperature: float, passes: Passes = Passes()) -> None:  # noqa: B008 (frozen)
+    def __init__(self, model: Any, temperature: float, passes: Passes = Passes()) -> None:  # noqa: B008 (frozen)
         super().__init__()
         self.model, self.temperature, self.passes = model, temperature, passes
 
@@ -47,19 +43,26 @@ class LanguagePolicy(nn.Module):
         logp, entropy = in_groups(batch, self.read, self.passes.worth, self.passes.most_tokens)
         return logp, entropy
 
-    def read(self, ids: Tensor, attention: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """One pass; ids and attention [b, P + t], mask [b, t]."""
+    def read(self, ids: Tensor, attention: Tensor, mask: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
+        """One pass; ids and attention [b, P + t], mask [b, t], group [b]."""
         tokens = mask.shape[1]
         with computing(self.passes.dtype, ids.device):
-            logits = self.model(
-                input_ids=ids,
-                attention_mask=attention,
-                position_ids=positions(attention),
-                use_cache=False,
-                logits_to_keep=tokens + 1,
-            ).logits[:, :-1]
+            logits = self._logits(ids, attention, tokens, group)
         logp, entropy = token_statistics(logits, ids[:, -tokens:], self.temperature)
         return logp.where(mask, 0.0), entropy.where(mask, 0.0)
+
+    def _logits(self, ids: Tensor, attention: Tensor, tokens: int, group: Tensor) -> Tensor:
+        """[b, t, V] of each response token."""
+        prompts = shared_prompts(self.model, ids, attention, tokens, group, self.passes.worth)
+        if prompts is not None:
+            return self.model.lm_head(hidden_states(self.model.base_model, ids, attention, tokens, prompts))
+        return self.model(
+            input_ids=ids,
+            attention_mask=attention,
+            position_ids=positions(attention),
+            use_cache=False,
+            logits_to_keep=tokens + 1,
+        ).logits[:, :-1]
 
 
 def token_statistics(logits: Tensor, ids: Tensor, temperature: float, many: int = MANY_LOGITS) -> tuple[Tensor, Tensor]:

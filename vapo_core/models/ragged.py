@@ -10,8 +10,8 @@ from vapo_core.types import Batch
 WORTH_A_PASS = 384
 """Tokens of padding that a pass of its own must save: about what starting one costs a small model on a CPU."""
 
-Run = Callable[[Tensor, Tensor, Tensor], Sequence[Tensor]]
-"""(ids [b, P + t], attention [b, P + t], mask [b, t]) -> tensors [b, t]; no row may see another."""
+Run = Callable[[Tensor, Tensor, Tensor, Tensor], Sequence[Tensor]]
+"""(ids [b, P + t], attention [b, P + t], mask [b, t], group [b]) -> tensors [b, t]; no row may see another."""
 
 
 def in_groups(batch: Batch, run: Run, worth: float = WORTH_A_PASS, most_tokens: float = float("inf")) -> list[Tensor]:
@@ -36,7 +36,7 @@ def in_groups(batch: Batch, run: Run, worth: float = WORTH_A_PASS, most_tokens: 
         rows = slice(None) if len(groups) == 1 else torch.tensor(group, device=ids.device)
         longest = max(lengths[row] for row in group)
         seen = slice(prompt - max(prompts[row] for row in group), prompt + longest)
-        part = run(ids[rows, seen], attention[rows, seen], mask[rows, :longest])
+        part = run(ids[rows, seen], attention[rows, seen], mask[rows, :longest], batch.group[rows])
         pieces.append([torch.nn.functional.pad(x, (0, tokens - longest)) for x in part])
     if len(groups) == 1:
         return pieces[0]

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vapo_core.models.adapters import with_adapters
+from vapo_core.models.architecture import is_known
 
 SPARE_SHARE = 0.3
 """Share of rows that must have finished before the cache is packed: packing copies all of it."""
@@ -40,19 +41,6 @@ def decoding(model: Any, cache: Any, attention: Tensor, room: int) -> Decoding:
         LeanDecoding(model, cache, attention, room)
         if is_known(model.config)
         else ModelDecoding(model, cache, attention)
-    )
-
-
-def is_known(config: Any) -> bool:
-    """Whether `LeanDecoding` computes what this architecture computes."""
-    plain = config.model_type in ("llama", "qwen2", "qwen3") and config.hidden_act == "silu"
-    rotary = getattr(config, "rope_parameters", None) or {}
-    return (
-        plain
-        and rotary.get("rope_type") == "default"
-        and not getattr(config, "attention_bias", False)
-        and not getattr(config, "mlp_bias", False)
-        and not getattr(config, "use_sliding_window", False)
     )
 
 
