@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from experiments.cost.probe_cost import probe_lines
 from experiments.cost.run_time import cost_line, estimate
 from experiments.specs.designs import GENERATORS, Cell
 from experiments.specs.exact import AnySpec
@@ -57,9 +58,9 @@ def check_labels(cells: Sequence[Cell]) -> None:
 
 
 def cost_lines(todo: Sequence[RunSpec], runs: Path, workers: int | None, done: int) -> list[str]:
-    """What the runs `todo` cost beside `done` finished ones."""
+    """What the runs `todo` cost beside `done` finished ones, and which of their probes cost more than training."""
     finished = f"{done} of them are finished; remaining: " if done else ""
-    return [finished + cost_line(estimate(todo, runs), workers)]
+    return [finished + cost_line(estimate(todo, runs), workers), *probe_lines(todo)]
 
 
 def power_lines(design: str, seeds: int, fraction: int) -> list[str]:

@@ -34,6 +34,10 @@ class TimingRow(NamedTuple):
     amount: float = float("nan")
     """Work done in one repetition, such as tokens; amount over value is a rate."""
     amount_unit: str = ""
+    floor: float = float("nan")
+    """Median of the reference's value, where it has no row of its own."""
+    peak_mb: float = float("nan")
+    """Most memory of a process that did nothing else."""
 
 
 def take_turns(variants: Mapping[str, Callable[[], Any]], repetitions: int) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.cost.footprint import memory_lines
+from experiments.cost.probe_cost import probe_lines
 from experiments.cost.run_time import cost_line, estimate
 from experiments.specs.exact import AnySpec
 
@@ -12,7 +13,7 @@ from experiments.specs.exact import AnySpec
 def study_cost(
     stem: str, preset: str, specs: Sequence[AnySpec], missing: Sequence[AnySpec], runs: Path, workers: int | None
 ) -> list[str]:
-    """Runs by world, how many are finished, core-hours and time left.
+    """Runs by world, how many are finished, core-hours and time left, and probes that cost more than training.
 
     Args:
         specs: every run of the study.
@@ -25,5 +26,6 @@ def study_cost(
     return [
         f"{stem}, preset {preset}: {len(specs)} runs ({by_world}), {len(specs) - len(todo)} finished",
         f"  remaining: {cost_line(estimate(todo, runs), workers, 'GPU' if preset == 'real' else 'core')}",
+        *probe_lines(specs),
         *memory_lines(specs),
     ]

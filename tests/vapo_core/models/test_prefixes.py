@@ -66,7 +66,9 @@ def test_each_prompt_is_read_once():
     policy.model.model.embed_tokens.register_forward_hook(lambda m, ids, out: read.append(ids[0].numel()))
     policy.passes = NEVER
     policy(batch)
-    policy.passes = Passes(worth=24 * 9)  # one group of lengths, and 18 x 12 saved prompt tokens are exactly not worth it
+    policy.passes = Passes(
+        worth=24 * 9
+    )  # one group of lengths, and 18 x 12 saved prompt tokens are exactly not worth it
     policy(batch)
     policy.passes = Passes(worth=18 * 12 - 1)
     policy(batch)
