@@ -36,8 +36,8 @@ CHUNK = 64
 GAIN = 0.01
 """Rise of J that both directions are made to bring, where J is exact."""
 
-FIRST_STEP, HALVINGS = 1e-3, 20
-"""Norm of the first step tried, and how often the bracket is halved."""
+FIRST_STEP, PRECISION = 1e-3, 2.0**-20
+"""Norm of the first step tried, and how exactly the step is found, as a share of it."""
 
 CREDITS = {"": "the recipe's credit", "_mc": "lambda = 1 for every response"}
 
@@ -147,18 +147,25 @@ def at_equal_gain(view: View, direction: Tensor, batch: Batch) -> float | None:
 
 
 def reaching(gain: Callable[[float], float | None], wanted: float) -> float | None:
-    """The step at which a gain that rises from 0 first is `wanted`, by doubling and bisection.
+    """The step at which a gain that rises from 0 first is `wanted`, by doubling, then by Brent's method.
 
-    None where the gain is not known, or falls before it gets there.
+    Each gain takes a backward induction over the walk, and a smooth one is met in a third of what bisection needs. None
+    where the gain is not known, or falls before it gets there.
     """
-    low, high, last = 0.0, FIRST_STEP, 0.0
+    from scipy.optimize import brentq
+
+    tried = {0.0: 0.0}
+    low, high = 0.0, FIRST_STEP
     while (found := gain(high)) is not None and found < wanted:
-        if found < last:
+        if found < tried[low]:
             return None
-        low, high, last = high, 2 * high, found
+        tried[high] = found
+        low, high = high, 2 * high
     if found is None:
         return None
-    for _ in range(HALVINGS):
-        middle = 0.5 * (low + high)
-        low, high = (low, middle) if (gain(middle) or 0.0) >= wanted else (middle, high)
-    return high
+    tried[high] = found
+
+    def lacking(step: float) -> float:
+        return (tried[step] if step in tried else gain(step) or 0.0) - wanted
+
+    return float(brentq(lacking, low, high, xtol=PRECISION * FIRST_STEP, rtol=PRECISION))

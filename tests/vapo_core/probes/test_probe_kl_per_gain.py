@@ -102,10 +102,24 @@ def test_noise_of_a_direction_is_not_counted(cache):
     assert found["kappa_noisy"] == pytest.approx(found["kappa_clean"], rel=0.3)
 
 
-def test_reaching_a_gain_by_doubling_and_bisection():
+def test_reaching_a_gain_by_doubling_and_brents_method():
     assert reaching(lambda step: 3 * step, 0.6) == pytest.approx(0.2, rel=1e-4)
     assert reaching(lambda step: step - 5 * step**2, 0.06) is None  # at most 0.05
     assert reaching(lambda step: None, 0.1) is None
+
+
+def test_a_smooth_gain_is_reached_in_few_tries():
+    """Each is a backward induction: nine doublings to 0.256, and no step is asked for twice."""
+    asked = []
+
+    def gain(step):
+        asked.append(step)
+        return 0.5 * step - 0.4 * step**2 + step**3
+
+    step = reaching(gain, 0.06)
+    assert 0.5 * step - 0.4 * step**2 + step**3 == pytest.approx(0.06, rel=1e-5)
+    assert 9 < len(asked) <= 9 + 7
+    assert len(set(asked)) == len(asked)
 
 
 def test_both_credits_are_measured_and_lambda_1_points_along_grad_j(cache):
