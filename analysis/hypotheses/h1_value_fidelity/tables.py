@@ -102,6 +102,16 @@ def paired_growth(tables: Tables, world: str, weights: Weights) -> pd.DataFrame:
     return pairs.assign(excess=pairs["plain"] - pairs["plain_twin"])
 
 
+def own_growth(tables: Tables, specs: pd.Series) -> np.ndarray:
+    """[N] growth of E_rare of these runs, their squared errors at both ends over Var(V) at the start.
+
+    In a unit that stays: over the present Var(V), which falls as problems are solved, an error that stood still would grow.
+    """
+    runs = tables.runs.set_index("spec").loc[specs].reset_index()
+    error, variance = (ends(tables, runs, f"forgetting/{name}") for name in ("fvu_rare_kept", "var_v"))
+    return error[:, 1] * variance[:, 1] / variance[:, 0] - error[:, 0]
+
+
 def per_nat(pairs: pd.DataFrame) -> pd.Series:
     """[S] least-squares slope of D on the shift over rates, of seeds with three rates or more."""
     found = {}

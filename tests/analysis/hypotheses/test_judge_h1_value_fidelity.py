@@ -204,8 +204,8 @@ def test_h1c_reads_what_was_planted(theta, expected):
 
 
 def twins(plain: float, twin: float, frequent: float = 0.2, start: float = 0.4, shift: float = 3.0, known: float = 0.2,
-          seeds: int = 6, rehearsed_frequent: float = 0.2):  # fmt: skip
-    """E_rare from `start` to `plain` or, rehearsed, `twin`, give or take a seed's own 0.01."""
+          seeds: int = 6, rehearsed_frequent: float = 0.2, variance: float = 0.1):  # fmt: skip
+    """E_rare from `start` to `plain` or, rehearsed, `twin`, give or take a seed's own 0.01; Var(V) from 0.1 to `variance`."""
     runs = frame(
         {"seed": s, "steps": 60, "variants": variants} for s in range(seeds) for variants in ("", "rehearsal=rare")
     )
@@ -219,6 +219,7 @@ def twins(plain: float, twin: float, frequent: float = 0.2, start: float = 0.4, 
             "forgetting/fvu_frequent": {0: 0.2, 60: np.where(runs["variants"] == "", frequent, rehearsed_frequent)},
             "forgetting/fvu_rare": {0: start},
             "forgetting/fvu_position_rare": {0: start + known},
+            "forgetting/var_v": {0: 0.1, 60: variance},
             "forgetting/shift": {0: 0.0, 60: shift},
         },
     )
@@ -230,9 +231,38 @@ def test_h1c_overwritten_places_are_forgetting():
     assert primary(found).decision == "supported"
     assert primary(found).effect == pytest.approx(0.3)
     assert said(found, "no twin taken off").effect == pytest.approx(0.3)
-    found = h1c(twins(plain=0.3, twin=0.1, frequent=0.0, rehearsed_frequent=0.0))
-    assert primary(found).effect == pytest.approx(0.2), "less learned is forgetting only against the twin"
-    assert said(found, "known better").effect == pytest.approx(-0.1)
+    assert said(found, "own E_rare").effect == pytest.approx(0.3)
+
+
+def test_h1c_a_twin_that_learns_more_is_not_forgetting():
+    """Rare error falls from 0.70 to 0.45 while the twin's falls to 0.20: nothing known was lost."""
+    found = h1c(twins(plain=0.45, twin=0.20, start=0.70))
+    assert said(found, "beyond the twin's").effect == pytest.approx(0.25)
+    assert primary(found).effect == pytest.approx(-0.25)
+    assert primary(found).decision == "refuted_opposite"
+
+
+def test_h1c_a_twin_that_loses_as_much_is_not_interference():
+    """Rare error doubles whether or not rare places are rehearsed; or grows by more in the twin."""
+    assert primary(h1c(twins(plain=0.8, twin=0.8))).decision == "refuted_negligible"
+    assert primary(h1c(twins(plain=0.7, twin=1.0))).decision == "refuted_opposite"
+
+
+def test_h1c_an_error_that_stands_still_while_values_draw_together_is_not_forgotten():
+    """Var(V) halves, so the same squared error is twice the share of it; the twin's falls: 0.3 beyond it, none of its own."""
+    found = h1c(twins(plain=0.8, twin=0.5, variance=0.05))
+    assert said(found, "beyond the twin's").effect == pytest.approx(0.3)
+    assert said(found, "own E_rare").effect == pytest.approx(0.0, abs=1e-9)
+    assert primary(found).decision == "refuted_negligible"
+
+
+def test_h1c_bounds_are_the_smallest_of_both_parts():
+    """By hand: the lower at 1 - 0.05/16, the upper at half that error, since either part may miss it."""
+    one, other = np.array([0.3, 0.5, 0.4, 0.6]), np.array([0.1, 0.9, 0.5, 0.7])
+    found = judge.smaller_of([one, other], CORRECTED)
+    assert found.estimate == pytest.approx(0.45)
+    assert found.low == pytest.approx(student(other, CORRECTED).low)
+    assert found.high == pytest.approx(student(one, 1 - 0.025 / 16).high)
 
 
 def test_h1c_a_critic_bad_from_the_start_has_forgotten_nothing():
@@ -267,8 +297,8 @@ def test_h1c_slope_per_nat():
     """D = 0.05 per nat at every rate: the slope is that, the verdict's D that of the policy's own rate."""
     given = planted.h1c(0.3, RNG(3))
     found = h1c(given)
-    assert said(found, "slope of D").effect > 0.03
-    assert said(found, "slope of D").unit == "share/nat"
+    assert said(found, "slope of the growth").effect > 0.03
+    assert said(found, "slope of the growth").unit == "share/nat"
 
 
 # --- pictures ---
