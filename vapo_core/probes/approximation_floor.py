@@ -41,11 +41,23 @@ SCORED, PLACES = 256, 384
 """Held-out answers that the floor is read on, and places in them on text."""
 
 METRICS: dict[str, tuple[str, str]] = {
-    "approximation_floor/fvu_held_out": ("share of Var(V)", "squared error of a copy fitted to values, noise taken out"),
+    "approximation_floor/fvu_held_out": (
+        "share of Var(V)",
+        "squared error of a copy fitted to values, noise taken out",
+    ),
     "approximation_floor/excess_held_out": ("share of Var(V)", "the critic's FVU minus that floor, on the same places"),
-    "approximation_floor/excess_low_held_out": ("share of Var(V)", "lower end of its 95 % jackknife interval over prompts"),
-    "approximation_floor/excess_high_held_out": ("share of Var(V)", "upper end of its 95 % jackknife interval over prompts"),
-    "approximation_floor/fall": ("share of Var(V)", f"what the last doubling of answers took off; below {STILL}: settled"),
+    "approximation_floor/excess_low_held_out": (
+        "share of Var(V)",
+        "lower end of its 95 % jackknife interval over prompts",
+    ),
+    "approximation_floor/excess_high_held_out": (
+        "share of Var(V)",
+        "upper end of its 95 % jackknife interval over prompts",
+    ),
+    "approximation_floor/fall": (
+        "share of Var(V)",
+        f"what the last doubling of answers took off; below {STILL}: settled",
+    ),
     "approximation_floor/responses": ("answers", "that the copy was fitted on in the end"),
     **{
         f"approximation_floor/{name}_q{q}": ("share of Var(V)", f"{meaning}, quarter {q} of held-out responses")

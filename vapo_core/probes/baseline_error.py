@@ -66,7 +66,9 @@ def other_results(view: View, places: Places, number: int) -> np.ndarray:
     """[N, G - 1] results of further answers to the prompt of every place, in verifier units; alike within an answer."""
     others = view.settings.group_size - 1
     if others < 2:
-        raise CannotRun("baseline_error: a group of fewer than three answers has no leave-one-out mean with a known noise")
+        raise CannotRun(
+            "baseline_error: a group of fewer than three answers has no leave-one-out mean with a known noise"
+        )
     rollout = view.world.engine.generate(places.problems, others, view.seed("baseline_error/others", number))
     grades = grade_all(view.world.task, places.problems, others, rollout)
     rewards = np.array([grade.reward for grade in grades], float)

@@ -10,6 +10,7 @@ from analysis.hypotheses.components import pathways
 from analysis.hypotheses.h1_value_fidelity import exact as exact_h1
 from analysis.hypotheses.h1_value_fidelity import figures as value_figures
 from analysis.hypotheses.h1_value_fidelity.tables import (
+    LONG_WALK,
     PER,
     PLAIN,
     SHIFT,
@@ -24,6 +25,7 @@ from analysis.hypotheses.h1_value_fidelity.tables import (
     per_nat,
     quarters,
     twin_levels,
+    weighed,
 )
 from analysis.plots.drawing import Drawing
 from analysis.statistics.intervals import Interval, student
@@ -33,17 +35,33 @@ from analysis.verdict.decisions import Verdict, verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
 from analysis.verdict.questions import LEVEL_OF, Question
 
+AHEAD: Weights = {"baseline_error/ahead_held_out": 1}
+"""FVU of the group mean minus the critic's: how far the critic is ahead as a baseline."""
 FLOOR, EXCESS = "approximation_floor/fvu_held_out", "approximation_floor/excess_held_out"
 WHERE: dict[str, Weights] = {
-    "FVU of the critic": {FLOOR: 1, EXCESS: 1},
-    "FVU of the approximation floor": {FLOOR: 1},
-    "excess in the first quarter of a response minus in the last": {
+    "FVU of the critic": {"baseline_error/fvu_held_out": 1},
+    "FVU of the mean of G - 1 other answers, its noise included": {"baseline_error/fvu_group_mean_held_out": 1},
+    "FVU of the prompt's own value, a mean of endlessly many answers": {"baseline_error/fvu_prompt_held_out": 1},
+    "FVU of the best value that knows the position alone, minus the critic's": {
+        "baseline_error/fvu_position_held_out": 1, "baseline_error/fvu_held_out": -1,
+    },
+    "the critic's lead over the group mean in the first quarter of a response": {
+        "baseline_error/fvu_group_mean_q1": 1, "baseline_error/fvu_q1": -1,
+    },
+    "the critic's lead over the group mean in the last quarter of a response": {
+        "baseline_error/fvu_group_mean_q4": 1, "baseline_error/fvu_q4": -1,
+    },
+    "FVU of the critic on held-out problems minus on training ones": {
+        "baseline_error/fvu_held_out": 1, "baseline_error/fvu_train": -1,
+    },
+    "part of the critic's FVU: the approximation floor, what its network leaves however many answers it is fitted to": {
+        FLOOR: 1,
+    },
+    "part of the critic's FVU: the excess over that floor": {EXCESS: 1},
+    "that excess in the first quarter of a response minus in the last": {
         "approximation_floor/excess_q1": 1, "approximation_floor/excess_q4": -1,
     },
-    "excess on held-out problems minus on training ones": {EXCESS: 1, "approximation_floor/excess_train": -1},
-    "FVU of the best value that knows the position alone, minus the critic's": {
-        "value_error/fvu_position_held_out": 1, "value_error/fvu_held_out": -1,
-    },
+    "what the last doubling of answers took off that floor (settled below 0.02)": {"approximation_floor/fall": 1},
     "FVU of the mean of 16 continuations (its noise)": {"value_error/fvu_monte_carlo_held_out": 1},
 }  # fmt: skip
 """What else is said of h1a; the best constant has FVU 1."""
@@ -66,20 +84,26 @@ def score(tables: Tables, questions: dict[str, Question], preset: str) -> list[V
 
 
 def h1a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
-    """Excess over the approximation floor: both tasks of text, each of them, the walk; and where it lies."""
-    runs = {task: having(tables.runs, {"world": "lm", "task": task, **PLAIN}) for task in TEXT}
+    """The critic's lead over the group mean: tasks of text together and alone, before and after RL, the walk; its parts."""
+    runs = {task: having(tables.runs, {**cell, **PLAIN}) for task, cell in TEXT.items()}
     walk = having(tables.runs, {"world": "walk", **PLAIN})
     rows = []
-    theta = over_tasks(tables, runs, {EXCESS: 1})
+    theta = over_tasks(tables, runs, AHEAD)
     if len(theta):
-        explained = 1 - over_tasks(tables, runs, {FLOOR: 1}).reindex(theta.index).mean()
+        explained = 1 - np.mean([mean_of_ends(tables, own, {FLOOR: 1}).mean() for own in runs.values()])
         rows.append(verdict(question, "tiny_lm", theta, preset, bool(explained >= question.floor.least)))
-    for task, own in runs.items():
+        for side in ("before", "after"):
+            sides = [weighed(tables, own, AHEAD)[side] for own in runs.values()]
+            what = f"the same {side} the {'first' if side == 'before' else 'last'} RL step alone"
+            rows += secondary_row(
+                question, "tiny_lm", pd.concat(sides, axis=1).loc[theta.index].mean(axis=1), preset, what
+            )
+    for task, own in {**runs, "long text walk": having(tables.runs, {**LONG_WALK, **PLAIN})}.items():
         rows += secondary_row(
-            question, "tiny_lm", mean_of_ends(tables, own, {EXCESS: 1}), preset, f"the same on {task} alone"
+            question, "tiny_lm", mean_of_ends(tables, own, AHEAD), preset, f"the same on {task} alone"
         )
     rows += secondary_row(
-        question, "walk", mean_of_ends(tables, walk, {EXCESS: 1}), preset, "the same on the walk, values exact"
+        question, "walk", mean_of_ends(tables, walk, AHEAD), preset, "the same on the walk, values exact"
     )
     for what, weights in WHERE.items():
         rows += secondary_row(question, "tiny_lm", over_tasks(tables, runs, weights), preset, what)

@@ -1,6 +1,7 @@
 """What the questions about critics read: errors at both ends of runs, AUC by planted error, growth beyond a twin's."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,8 +9,13 @@ import pandas as pd
 from analysis.tables.rows import ends, full_vapo, having
 from analysis.tables.schema import Tables
 
-TEXT = ("text_walk", "chain")
-"""Tasks whose tokens show their state, so that a critic can know anything."""
+TEXT: dict[str, dict[str, Any]] = {
+    "text_walk": {"world": "lm", "task": "text_walk", "dials.size": 16},
+    "chain": {"world": "lm", "task": "chain", "dials.glimpse": 0.0, "dials.filler": 0},
+}
+"""Tasks whose tokens show their state, so that a critic can know anything, by name; columns of their runs."""
+LONG_WALK: dict[str, Any] = {"world": "lm", "task": "text_walk", "dials.size": 26}
+"""The text walk on a longer ring."""
 
 Weights = Mapping[str, float]
 """Metric -> weight in a sum."""
@@ -122,22 +128,24 @@ def per_nat(pairs: pd.DataFrame) -> pd.Series:
 
 
 def quarters(tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Errors of critic and floor by task, quarter and seed; and what the best position-only value leaves, by task and seed."""
+    """Errors of critic, group mean and floor by task, quarter and seed; what the best position-only value leaves, by both."""
     points, levels = [], []
-    for task in (*TEXT, "walk"):
-        runs = having(tables.runs, {"task": task, **PLAIN})
-        for quarter in range(1, 5):
-            floor, excess = (f"approximation_floor/{name}_q{quarter}" for name in ("fvu", "excess"))
-            for what, weights in (("critic", {floor: 1, excess: 1}), ("approximation floor", {floor: 1})):
-                found = mean_of_ends(tables, runs, weights)
+    cells = {**TEXT, "long text walk": LONG_WALK, "walk": {"world": "walk"}}
+    metrics = {
+        "critic": "baseline_error/fvu", "mean of other answers": "baseline_error/fvu_group_mean",
+        "approximation floor": "approximation_floor/fvu",
+    }  # fmt: skip
+    for task, cell in cells.items():
+        runs = having(tables.runs, {**cell, **PLAIN})
+        for what, metric in metrics.items():
+            for quarter in range(1, 5):
+                found = mean_of_ends(tables, runs, {f"{metric}_q{quarter}": 1})
                 points.append(pd.DataFrame({
                     "task": task, "what": what, "quarter": quarter, "seed": found.index, "value": found.to_numpy(),
                 }))  # fmt: skip
-        if len(points[-1]):
-            known = mean_of_ends(tables, runs, {"value_error/fvu_position_held_out": 1})
-            levels.append(pd.DataFrame({"task": task, "seed": known.index, "value": known.to_numpy()}))
-    empty = pd.DataFrame({"task": [], "seed": [], "value": []})
-    return pd.concat(points, ignore_index=True), pd.concat([empty, *levels], ignore_index=True)
+        known = mean_of_ends(tables, runs, {"baseline_error/fvu_position_held_out": 1})
+        levels.append(pd.DataFrame({"task": task, "seed": known.index, "value": known.to_numpy()}))
+    return pd.concat(points, ignore_index=True), pd.concat(levels, ignore_index=True)
 
 
 def dose_points(tables: Tables) -> pd.DataFrame:

@@ -14,18 +14,18 @@ from typing import Any
 from experiments.specs.exact import AnySpec
 from experiments.specs.spec import RunSpec
 from experiments.studies import core
-from experiments.studies.h1_value_fidelity.runs import critic, first_seeds
+from experiments.studies.h1_value_fidelity.runs import UNSEEN_PAIRS, critic, first_seeds
 from experiments.studies.h5_generalization.exact_runs import exact_runs
 from experiments.studies.h5_generalization.real_runs import real_runs
 
 SEEDS: dict[str, dict[str, int]] = {
     "smoke": {"transfer_text": 0, "further_text": 0, "transfer_walk": 2, "arms_text": 0, "arms_walk": 2},
-    "quick": {"transfer_text": 2, "further_text": 0, "transfer_walk": 8, "arms_text": 3, "arms_walk": 8},
-    "full": {"transfer_text": 32, "further_text": 32, "transfer_walk": 64, "arms_text": 32, "arms_walk": 64},
+    "quick": {"transfer_text": 2, "further_text": 0, "transfer_walk": 8, "arms_text": 2, "arms_walk": 8},
+    "full": {"transfer_text": 32, "further_text": 8, "transfer_walk": 64, "arms_text": 32, "arms_walk": 64},
 }
-"""Seeds from the core tables' first on; `further_text`: chains with filler, and short ones."""
+"""Seeds from the core tables' first on; `further_text`: chains with filler, short ones, and ones that pretraining glimpsed."""
 
-FILLED: dict[str, Any] = {"filler": 2}
+FILLED: dict[str, Any] = {**UNSEEN_PAIRS, "filler": 2}
 """Steps of five tokens in place of three: length without decisions, for the 2 x 2 of length and composition."""
 SHORT: dict[str, Any] = {"longest": 3, "farthest": 4}
 """The dials at which longer problems are neither solved nor hopeless (results/tasks)."""
@@ -33,40 +33,36 @@ HAZARDS: dict[str, Any] = {"novel_hazards": 3}
 """The walk keeps three places of the hazard from training."""
 
 ARMS: tuple[str, ...] = ("vapo", "grpo", "dapo")
-OFTEN: dict[str, int] = {"smoke": 1, "quick": core.OFTEN, "full": core.OFTEN}
-"""RL steps between accuracies on text."""
-OFTEN_WALK: dict[str, int] = {"smoke": 1, "quick": 3, "full": 3}
+ARM_STEPS: dict[str, int] = {"smoke": 2, "quick": 30, "full": 30}
+"""RL steps of an arm on text, with accuracies on every split after each of them: where it crosses is then seen."""
 
 
 def arm(preset: str, seed: int, recipe: str) -> RunSpec:
-    """A recipe on chains with accuracies along the way; in preset full the core tables' own run."""
-    probes = None if preset == "full" else {"generalization": OFTEN[preset]}
-    return core.run("lm", preset, seed, recipe, task="chain", probes=probes)
+    """A recipe on chains with accuracies after every step."""
+    return core.run("lm", preset, seed, recipe, task="chain", probes={"generalization": 1}, steps=ARM_STEPS[preset])
 
 
 def transfer_walk(preset: str, seed: int) -> RunSpec:
     """Full VAPO on the walk, its critic also judged where the hazard lies elsewhere."""
     steps = core.STEPS["walk"][preset]
-    return core.run(
-        "walk", preset, seed, dials=HAZARDS, probes={"value_transfer": steps, "generalization": OFTEN_WALK[preset]}
-    )
+    return core.run("walk", preset, seed, dials=HAZARDS, probes={"value_transfer": steps, "generalization": 1})
 
 
 def arm_walk(preset: str, seed: int, recipe: str) -> RunSpec:
-    """A recipe on the walk with accuracies along the way."""
+    """A recipe on the walk with accuracies after every step."""
     if recipe == "vapo":
         return transfer_walk(preset, seed)
-    return core.run("walk", preset, seed, recipe, dials=HAZARDS, probes={"generalization": OFTEN_WALK[preset]})
+    return core.run("walk", preset, seed, recipe, dials=HAZARDS, probes={"generalization": 1})
 
 
 def transfer(preset: str) -> Iterable[RunSpec]:
     """Of h5a."""
     for seed in first_seeds("lm", preset, SEEDS[preset]["transfer_text"]):
-        yield critic("lm", preset, seed, "chain")
+        yield critic(preset, seed, "chain")
     for seed in first_seeds("lm", preset, SEEDS[preset]["further_text"]):
         yield from (
             core.run("lm", preset, seed, task="chain", dials=dials, probes={"value_transfer": core.STEPS["lm"][preset]})
-            for dials in (FILLED, SHORT)
+            for dials in (FILLED, SHORT, {})
         )
     for seed in first_seeds("walk", preset, SEEDS[preset]["transfer_walk"]):
         yield transfer_walk(preset, seed)

@@ -80,7 +80,9 @@ def test_it_is_fitted_and_scored_on_different_prompts(cache, monkeypatch):
     view = view_of("walk", cache)
     monkeypatch.setattr(approximation_floor, "LARGEST", approximation_floor.FIRST)
     own = approximation_floor.lessons
-    monkeypatch.setattr(approximation_floor, "lessons", lambda v, given, part: asked.extend(given) or own(v, given, part))
+    monkeypatch.setattr(
+        approximation_floor, "lessons", lambda v, given, part: asked.extend(given) or own(v, given, part)
+    )
     read(view)
     scored = truth_of(view, "held_out", "approximation_floor/scored", SCORED, PLACES)
     assert asked
@@ -91,7 +93,9 @@ def test_no_prompt_of_the_held_out_problems_is_taught_where_a_task_repeats_them(
     view = view_of("walk", cache)
     drawn = approximation_floor.unmet(view)
     same = replace(view, held_out=drawn[:3])
-    assert {p.prompt for p in approximation_floor.unmet(same)} == {p.prompt for p in drawn} - {p.prompt for p in drawn[:3]}
+    assert {p.prompt for p in approximation_floor.unmet(same)} == {p.prompt for p in drawn} - {
+        p.prompt for p in drawn[:3]
+    }
 
 
 def test_quarters_of_floor_and_excess_add_up(cache):

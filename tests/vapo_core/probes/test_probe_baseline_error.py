@@ -51,7 +51,9 @@ def test_continuation_noise_is_taken_off_and_the_means_own_noise_stays():
     v = rng.uniform(0.1, 0.9, prompts)
     returns = rng.random((prompts, 16)) < v[:, None]
     number = np.arange(prompts)
-    truth = Truth(number, np.zeros(prompts, int), np.ones(prompts, int), v, returns.mean(1), returns.var(1, ddof=1) / 16)
+    truth = Truth(
+        number, np.zeros(prompts, int), np.ones(prompts, int), v, returns.mean(1), returns.var(1, ddof=1) / 16
+    )
     results = (rng.random((prompts, 15)) < v[:, None]).astype(float)
     mean = truth._replace(critic=results.mean(1))
     noise = float((v * (1 - v)).mean()) / 15
