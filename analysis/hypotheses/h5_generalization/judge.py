@@ -276,7 +276,7 @@ def skill_points(tables: Tables) -> pd.DataFrame:
     for world in ARMS:
         for recipe in ("vapo", "grpo", "dapo"):
             for seed, trail in trails(tables, world, recipe).items():
-                for height in np.arange(0.0, 1.0, 0.02):
+                for height in np.arange(0.0, 1.0, 0.05).round(2):
                     found = trail.at(height)
                     if found:
                         rows.append((world, recipe, seed, height, float(found.outside)))

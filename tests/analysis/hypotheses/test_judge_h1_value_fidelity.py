@@ -51,17 +51,23 @@ def test_h1a_reads_what_was_planted(theta, expected):
     row = primary(found)
     assert (row.decision, row.level, row.seeds) == (expected, "tiny_lm", 32)
     assert row.effect == pytest.approx(theta, abs=0.04)
-    by_task = [said(found, f"the same on {task} alone").effect for task in judge.TEXT]
+    by_task = [said(found, f"the same on {task} alone").effect for task in CELLS]
     assert np.mean(by_task) == pytest.approx(row.effect)
     assert all(not other.primary and other.decision is None for other in found if other is not row)
 
 
+CELLS = {
+    "text_walk": {"world": "lm", "task": "text_walk", "dials.size": 16},
+    "chain": {"world": "lm", "task": "chain", "dials.glimpse": 0.0, "dials.filler": 0},
+}
+
+
 def uneven(size: int = 4):
-    """Seeds 0 .. 3 on two tasks: excess 0.1 x seed on one, 0.1 x seed + 0.2 on the other, 0.04 higher at the end."""
-    runs = frame({"world": "lm", "task": task, "seed": s, "steps": 30} for s in range(size) for task in judge.TEXT)
+    """Seeds 0 .. 3 on two tasks: lead 0.1 x seed on one, 0.1 x seed + 0.2 on the other, 0.04 higher at the end."""
+    runs = frame({**CELLS[task], "seed": s, "steps": 30} for s in range(size) for task in CELLS)
     start = 0.1 * runs["seed"] + 0.2 * (runs["task"] == "chain")
     metrics = {
-        "approximation_floor/excess_held_out": {0: start, 30: start + 0.04},
+        "baseline_error/ahead_held_out": {0: start, 30: start + 0.04},
         "approximation_floor/fvu_held_out": {0: 0.3, 30: 0.3},
     }
     return runs, metrics
@@ -70,26 +76,49 @@ def uneven(size: int = 4):
 def test_h1a_by_hand():
     """theta of a seed is the mean of two tasks and both ends; the interval is Student's over seeds at 1 - 0.05/16."""
     runs, metrics = uneven()
-    row = primary(h1a(tables(runs, {}, metrics)))
+    found = h1a(tables(runs, {}, metrics))
     expected = student(0.1 * np.arange(4) + 0.12, CORRECTED)
-    assert (row.effect, row.low, row.high) == pytest.approx(expected)
+    assert (primary(found).effect, primary(found).low, primary(found).high) == pytest.approx(expected)
+    assert said(found, "the same before").effect == pytest.approx(0.25)
+    assert said(found, "the same after").effect == pytest.approx(0.29)
 
 
 def test_h1a_takes_seeds_that_have_both_tasks_and_both_ends():
     runs, metrics = uneven()
-    excess = metrics["approximation_floor/excess_held_out"]
+    lead = metrics["baseline_error/ahead_held_out"]
     lacking = (runs["seed"] == 3) & (runs["task"] == "chain")
-    excess[30] = excess[30].mask(lacking)
+    lead[30] = lead[30].mask(lacking)
     row = primary(h1a(tables(runs, {}, metrics)))
     assert row.seeds == 3
     assert row.effect == pytest.approx(0.22)
 
 
-def test_h1a_is_not_tested_where_values_do_not_show_in_the_tokens():
-    """A floor that explains a tenth of Var(V): whatever the critic lacks, nothing was there to be learned."""
+@pytest.mark.parametrize("floor", [0.9, np.nan])
+def test_h1a_is_not_tested_where_values_do_not_show_in_the_tokens(floor):
+    """A floor that explains a tenth of Var(V), or none that was measured: the critic may have had nothing to learn."""
     runs, metrics = uneven()
-    metrics["approximation_floor/fvu_held_out"] = {0: 0.9, 30: 0.9}
+    metrics["approximation_floor/fvu_held_out"] = {0: floor, 30: floor}
     assert primary(h1a(tables(runs, {}, metrics))).decision == "not_tested"
+
+
+def test_h1a_a_floor_of_a_few_seeds_is_enough():
+    runs, metrics = uneven()
+    first = np.where(runs["seed"] == 0, 0.3, np.nan)
+    metrics["approximation_floor/fvu_held_out"] = {0: first, 30: first}
+    assert primary(h1a(tables(runs, {}, metrics))).decision != "not_tested"
+
+
+def test_h1a_longer_walks_and_other_chains_are_other_rows():
+    runs = frame(
+        {**cell, "seed": s, "steps": 30}
+        for s in range(4)
+        for cell in (*CELLS.values(), {**CELLS["text_walk"], "dials.size": 26}, {**CELLS["chain"], "dials.glimpse": 0.15})
+    )
+    other = (runs["dials.size"] == 26) | (runs["dials.glimpse"] == 0.15)
+    lead = np.where(other, 5.0, 0.2) + 0.01 * runs["seed"]
+    found = h1a(tables(runs, {}, {"baseline_error/ahead_held_out": {0: lead, 30: lead}}))
+    assert primary(found).effect == pytest.approx(0.215)
+    assert said(found, "long text walk alone").effect == pytest.approx(5.015)
 
 
 def test_h1a_one_seed_is_undecided_and_no_rows_give_none():
@@ -99,25 +128,27 @@ def test_h1a_one_seed_is_undecided_and_no_rows_give_none():
     assert np.isnan([row.low, row.high]).all()
     assert h1a(tables(runs)) == []
     one_task = runs[runs["task"] == "chain"]
-    given = tables(one_task, {}, {name: {0: 0.5, 30: 0.5} for name in metrics})
+    given = tables(one_task, {}, {"baseline_error/ahead_held_out": {0: 0.5, 30: 0.5}})
     assert [(row.primary, row.level) for row in h1a(given)] == [(False, "tiny_lm")]
 
 
 def test_h1a_on_the_walk_alone_decides_nothing():
     runs = frame({"seed": s, "steps": 30} for s in range(8))
-    quarters = {f"approximation_floor/excess_q{q}": {0: 0.1 * q, 30: 0.1 * q} for q in range(1, 5)}
-    given = tables(runs, {}, {"approximation_floor/excess_held_out": {0: 0.5, 30: 0.3}, **quarters})
+    quarters = {f"baseline_error/fvu_group_mean_q{q}": {0: 0.1 * q, 30: 0.1 * q} for q in range(1, 5)}
+    quarters |= {f"baseline_error/fvu_q{q}": {0: 0.2, 30: 0.2} for q in range(1, 5)}
+    given = tables(runs, {}, {"baseline_error/ahead_held_out": {0: 0.5, 30: 0.3}, **quarters})
     found = h1a(given)
     assert {row.level for row in found} == {"walk"}
     assert not any(row.primary for row in found)
     assert said(found, "the same on the walk").effect == pytest.approx(0.4)
-    assert said(found, "first quarter").effect == pytest.approx(-0.3)
+    assert said(found, "group mean in the first quarter").effect == pytest.approx(-0.1)
+    assert said(found, "group mean in the last quarter").effect == pytest.approx(0.2)
 
 
 def test_h1a_refuses_two_runs_of_a_seed():
-    runs = frame({"seed": 0, "steps": 30, "settings.alpha": alpha} for alpha in (0.5, 0.1))
+    runs = frame({**CELLS["text_walk"], "seed": 0, "steps": 30, "settings.alpha": alpha} for alpha in (0.5, 0.1))
     with pytest.raises(ValueError, match="two runs"):
-        h1a(tables(runs, {}, {"approximation_floor/excess_held_out": {0: 0.5, 30: 0.3}}))
+        h1a(tables(runs, {}, {"baseline_error/ahead_held_out": {0: 0.5, 30: 0.3}}))
 
 
 def test_h1a_controls_of_the_estimate_itself():
@@ -320,10 +351,10 @@ def test_figure_of_doses_and_of_quarters():
     shown = drawn["planted_errors"].data.set_index("sd")["mean"]
     assert shown.loc[0.2] == pytest.approx(-0.1)
     runs = frame({"seed": s, "steps": 30} for s in range(4))
-    quarters = {
-        f"approximation_floor/{n}_q{q}": {0: 0.1 * q, 30: 0.1 * q} for q in range(1, 5) for n in ("excess", "fvu")
-    }
+    metrics = ("baseline_error/fvu", "baseline_error/fvu_group_mean", "approximation_floor/fvu")
+    quarters = {f"{n}_q{q}": {0: 0.1 * q * i, 30: 0.1 * q * i} for q in range(1, 5) for i, n in enumerate(metrics, 1)}
     drawn = judge.figures(tables(runs, {}, quarters), QUESTIONS)["error_by_quarter"]
-    shown = drawn.data[drawn.data["what"] == "critic"].set_index("quarter")["mean"]
-    assert shown.tolist() == pytest.approx([0.2, 0.4, 0.6, 0.8])
+    for factor, what in enumerate(("critic", "mean of other answers", "approximation floor"), 1):
+        shown = drawn.data[drawn.data["what"] == what].set_index("quarter")["mean"]
+        assert shown.tolist() == pytest.approx([0.1 * factor * q for q in range(1, 5)])
     assert len(drawn.alt) > 40
