@@ -1,10 +1,11 @@
 """Study of limitation 1: which runs, on which seeds, and that judge and runs mean the same cells."""
 
+import numpy as np
 import pytest
 
 from analysis.hypotheses.components.pathways import gains
 from analysis.hypotheses.h1_value_fidelity import judge
-from analysis.hypotheses.h1_value_fidelity.tables import PLAIN, TEXT, TWIN, doses
+from analysis.hypotheses.h1_value_fidelity.tables import LONG_WALK, PLAIN, TEXT, TWIN, doses
 from analysis.tables.rows import having
 from analysis.tables.schema import load
 from experiments.runs.collect import collect
@@ -14,6 +15,7 @@ from experiments.studies.h1_value_fidelity import questions as questions
 from experiments.studies.h1_value_fidelity import runs as study
 from tests.calibration.planting import frame_of, tables
 from vapo_core.settings import DEFAULT_SETTINGS
+from vapo_core.tasks import make_task
 
 TRAINED = {preset: [s for s in study.specs(preset) if s.world != "exact"] for preset in core.PRESETS}
 
@@ -28,9 +30,11 @@ def test_each_run_is_listed_once_and_full_has_its_own_seeds(preset):
 
 def test_judge_finds_every_declared_cell():
     runs = frame_of(TRAINED["full"])
-    floors = runs[runs["probes"].str.contains("approximation_floor")]
-    assert len(having(floors, {"world": "walk", **PLAIN})) == 32
-    assert [len(having(floors, {"world": "lm", "task": task, **PLAIN})) for task in TEXT] == [32, 32]
+    critics = runs[runs["probes"].str.contains("baseline_error")]
+    assert len(having(critics, {"world": "walk", **PLAIN})) == 32
+    assert [len(having(critics, {**cell, **PLAIN})) for cell in (*TEXT.values(), LONG_WALK)] == [32, 32, 16]
+    floors = critics[critics["probes"].str.contains("approximation_floor")]
+    assert [len(having(floors, {**cell, **PLAIN})) for cell in ({"world": "walk"}, *TEXT.values(), LONG_WALK)] == [8, 8, 8, 0]
     cells = doses(tables(runs), "walk")
     kinds = {(kind, lam) for kind, _, lam in cells}
     assert kinds == {("state", 0.5), ("state", 0.95), ("state", 1.0), ("position", 0.95), ("fresh", 0.95)}
@@ -43,6 +47,18 @@ def test_judge_finds_every_declared_cell():
         counts = part.groupby("settings.policy_lr")["seed"].nunique()
         assert counts.index.tolist() == pytest.approx([0.0, 1e-3, 2e-3, 4e-3])
         assert (counts == 64).all()
+
+
+def test_the_chain_that_is_judged_has_pairs_of_operators_that_pretraining_never_shows():
+    """No problem that the base model, the critic or RL learns from has a pair that ood_composition is made of."""
+    task, rng = make_task("chain", study.UNSEEN_PAIRS), np.random.default_rng(0)
+    learned = [*task.lessons(rng, 2000), *task.sample(rng, 2000, "train")]
+    novel = study.UNSEEN_PAIRS["novel_pairs"].split()
+    assert not any(pair in problem.answer.operators for problem in learned for pair in novel)
+    asked = task.sample(rng, 200, "ood_composition")
+    assert all(any(pair in problem.answer.operators for pair in novel) for problem in asked)
+    usual = make_task("chain", {})
+    assert any(pair in p.answer.operators for p in usual.lessons(rng, 2000) for pair in usual.pairs)
 
 
 def test_the_judge_knows_the_policys_own_rate():
