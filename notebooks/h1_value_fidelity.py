@@ -95,8 +95,9 @@ found.sources
 # ## Figures
 #
 # Errors as shares of Var(V): 1 is a critic that knows the mean alone, 0 an exact one; beside the critic, the mean of
-# other answers, and the floor, which the same network reaches on as many answers as still help. Bias of the gradient against the error's size by λ. Error on rare and on
-# frequent states before and after RL, with and without a critic that replays the rare ones.
+# other answers, and the floor, which the same network reaches on as many answers as still help. Bias of the gradient
+# against the error's size by λ. Error on rare and on frequent states before and after RL, with and without a critic
+# that replays the rare ones.
 
 # %%
 found.figures

@@ -44,12 +44,8 @@ def h1a(theta: float, rng: np.random.Generator) -> Tables:
     level = theta + of_bases(rng, LEAD_SD, seeds) + np.where(APPROXIMATION["task"] == "chain", -0.04, 0.04)
     lead = {step: level + side - skewed(rng, PLACES_SD, size) for step, side in ((0, -0.03), (30, 0.03))}
     floored = APPROXIMATION["probes"].str.contains("approximation_floor").to_numpy()
-    floor = {
-        step: np.where(floored, np.clip(0.25 + rng.normal(0, 0.08, size), 0.05, 0.95), np.nan) for step in (0, 30)
-    }
-    return tables(
-        APPROXIMATION, {}, {"baseline_error/ahead_held_out": lead, "approximation_floor/fvu_held_out": floor}
-    )
+    floor = {step: np.where(floored, np.clip(0.25 + rng.normal(0, 0.08, size), 0.05, 0.95), np.nan) for step in (0, 30)}
+    return tables(APPROXIMATION, {}, {"baseline_error/ahead_held_out": lead, "approximation_floor/fvu_held_out": floor})
 
 
 GROWTH_SD, RUN_SD, START_SD = 0.10, 0.10, 0.15

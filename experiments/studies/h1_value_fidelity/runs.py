@@ -124,8 +124,8 @@ def critic(preset: str, seed: int, name: str) -> RunSpec:
     """Full VAPO whose critic is held against baselines without one, at the start and the end; on few seeds against its floor."""
     world: World = "walk" if name == "walk" else "lm"
     task, dials = TEXT.get(name, ("walk", {}))
-    probes = {"baseline_error": True, "value_transfer": name == "chain",
-              "approximation_floor": seed in first_seeds(world, preset, SEEDS[preset]["floor"]) and dials != LONG_WALK}  # fmt: skip
+    floored = dials != LONG_WALK and seed in first_seeds(world, preset, SEEDS[preset]["floor"])
+    probes = {"baseline_error": True, "approximation_floor": floored, "value_transfer": name == "chain"}
     steps = core.STEPS[world][preset]
     return core.run(
         world, preset, seed, task=task, dials=dials, probes={probe: steps for probe, on in probes.items() if on}

@@ -112,7 +112,11 @@ def test_h1a_longer_walks_and_other_chains_are_other_rows():
     runs = frame(
         {**cell, "seed": s, "steps": 30}
         for s in range(4)
-        for cell in (*CELLS.values(), {**CELLS["text_walk"], "dials.size": 26}, {**CELLS["chain"], "dials.glimpse": 0.15})
+        for cell in (
+            *CELLS.values(),
+            {**CELLS["text_walk"], "dials.size": 26},
+            {**CELLS["chain"], "dials.glimpse": 0.15},
+        )
     )
     other = (runs["dials.size"] == 26) | (runs["dials.glimpse"] == 0.15)
     lead = np.where(other, 5.0, 0.2) + 0.01 * runs["seed"]

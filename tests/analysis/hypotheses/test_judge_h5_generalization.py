@@ -174,10 +174,14 @@ def test_h5b_by_hand_at_the_first_crossing():
 def test_h5b_is_compared_at_the_highest_accuracy_that_four_in_five_pairs_reach():
     """Three in ten pairs stop at 0.66: the rest alone get to 0.75, so 0.65 it is, and all ten count."""
     low, high = [0.3, 0.5, 0.6, 0.66], [0.3, 0.5, 0.7, 0.8]
-    found = h5b(plant(both(lambda s: (low if s < 3 else high, [0.1, 0.2, 0.3, 0.4]), lambda s: (high, [0.1, 0.2, 0.3, 0.4]))))
+    found = h5b(
+        plant(both(lambda s: (low if s < 3 else high, [0.1, 0.2, 0.3, 0.4]), lambda s: (high, [0.1, 0.2, 0.3, 0.4])))
+    )
     assert primary(found).seeds == 10
     assert "0.65" in primary(found).strata["note"]
-    found = h5b(plant(both(lambda s: (low if s < 2 else high, [0.1, 0.2, 0.3, 0.4]), lambda s: (high, [0.1, 0.2, 0.3, 0.4]))))
+    found = h5b(
+        plant(both(lambda s: (low if s < 2 else high, [0.1, 0.2, 0.3, 0.4]), lambda s: (high, [0.1, 0.2, 0.3, 0.4])))
+    )
     assert primary(found).seeds == 8
     assert "0.80" in primary(found).strata["note"]
 

@@ -34,7 +34,12 @@ def test_judge_finds_every_declared_cell():
     assert len(having(critics, {"world": "walk", **PLAIN})) == 32
     assert [len(having(critics, {**cell, **PLAIN})) for cell in (*TEXT.values(), LONG_WALK)] == [32, 32, 16]
     floors = critics[critics["probes"].str.contains("approximation_floor")]
-    assert [len(having(floors, {**cell, **PLAIN})) for cell in ({"world": "walk"}, *TEXT.values(), LONG_WALK)] == [8, 8, 8, 0]
+    assert [len(having(floors, {**cell, **PLAIN})) for cell in ({"world": "walk"}, *TEXT.values(), LONG_WALK)] == [
+        8,
+        8,
+        8,
+        0,
+    ]
     cells = doses(tables(runs), "walk")
     kinds = {(kind, lam) for kind, _, lam in cells}
     assert kinds == {("state", 0.5), ("state", 0.95), ("state", 1.0), ("position", 0.95), ("fresh", 0.95)}

@@ -9,8 +9,9 @@ import torch
 from tests.support.worlds import view_of
 from tests.vapo_core.probes.test_probe_value_error import Critic, flat
 from vapo_core.oracles.truth import unexplained, value_variance
-from vapo_core.probes import PROBES, CannotRun, approximation_floor, value_error
-from vapo_core.probes.approximation_floor import PLACES, SCORED
+from vapo_core.probes import PROBES, CannotRun, value_error
+from vapo_core.probes.approximation_floor import floor as approximation_floor
+from vapo_core.probes.approximation_floor.floor import PLACES, SCORED
 from vapo_core.probes.value_error import truth_of
 
 
@@ -50,7 +51,7 @@ def test_a_network_that_can_hold_the_truth_has_no_floor(cache):
 
 
 def test_answers_double_until_that_helps_no_more(cache, monkeypatch):
-    """A fit whose error is 1 / answers: doublings from 256 take off 0.5, 0.25, ... of the first; the last takes less than STILL."""
+    """A fit whose error is 1 / answers: each doubling takes off half as much; the last, less than STILL."""
     view = view_of("walk", cache)
     each = approximation_floor.FIRST * view.settings.responses_per_step
     seen = []
