@@ -123,8 +123,8 @@ found.secondary
 # %% [markdown]
 # ## What would change our mind
 #
-# - **h1a.** A group mean that comes as near the true value as the critic does: at these lengths the critic would then
-#   add nothing to a baseline that costs nothing.
+# - **h1a.** A critic that comes nearer the true value than the mean of other answers does, or as near: at these lengths
+#   it would then be worth its cost as a baseline.
 # - **h1b.** A bias that does not fall with λ, or that an error of position alone causes at one length: R1 would be
 #   misapplied.
 # - **h1c.** Rare states whose error does not grow: nothing was lost. Or one that grows as much in a twin that replays
@@ -139,5 +139,5 @@ found.secondary
 # vapo train --base.model Qwen/Qwen2.5-0.5B --task chain --probes forgetting 15 --variants rehearsal rare
 # ```
 #
-# `vapo show RUN` then lists `baseline_error/ahead_held_out` (h1a) and `forgetting/fvu_rare_kept` (h1c); the
+# `vapo show RUN` then lists `baseline_error/behind_train` (h1a) and `forgetting/fvu_rare_kept` (h1c); the
 # second command is one dose of h1b, to compare with the same run without the error.

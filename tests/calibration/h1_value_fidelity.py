@@ -1,4 +1,4 @@
-"""Simulated tables of limitation 1: critics with a planted lead, runs with a planted fall, twins with planted forgetting.
+"""Simulated tables of limitation 1: critics a planted share behind, runs with a planted fall, twins with planted forgetting.
 
 Spreads are those of development runs, rounded up. Errors are skewed as squared errors are. Every seed of text has a base
 model of its own, hence a level that all of its runs share; `of_bases` plants one at an intraclass correlation of ICC.
@@ -18,8 +18,8 @@ FORGETTING = frame_of([spec for spec in forgetting("full") if spec.world == "wal
 
 ICC = 0.3
 """Share of the variance between runs of text that is their base model's."""
-LEAD_SD, PLACES_SD = 0.12, 0.12
-"""Of a critic's lead: between runs, and of one measurement on some hundreds of places."""
+BEHIND_SD, PLACES_SD = 0.12, 0.12
+"""Of how far a critic is behind: between runs, and of one measurement on some hundreds of places."""
 
 
 def of_bases(rng: np.random.Generator, sd: float, seeds: np.ndarray) -> np.ndarray:
@@ -39,13 +39,13 @@ def by_run(values: np.ndarray, seeds: np.ndarray) -> np.ndarray:
 
 
 def h1a(theta: float, rng: np.random.Generator) -> Tables:
-    """Lead over the group mean at both ends of a run, more on one task than on the other, more after RL than before."""
+    """How far the critic is behind at both ends of a run, more on one task than on the other, more after RL than before."""
     seeds, size = APPROXIMATION["seed"].to_numpy(), len(APPROXIMATION)
-    level = theta + of_bases(rng, LEAD_SD, seeds) + np.where(APPROXIMATION["task"] == "chain", -0.04, 0.04)
-    lead = {step: level + side - skewed(rng, PLACES_SD, size) for step, side in ((0, -0.03), (30, 0.03))}
+    level = theta + of_bases(rng, BEHIND_SD, seeds) + np.where(APPROXIMATION["task"] == "chain", -0.04, 0.04)
+    behind = {step: level + side + skewed(rng, PLACES_SD, size) for step, side in ((0, -0.03), (30, 0.03))}
     floored = APPROXIMATION["probes"].str.contains("approximation_floor").to_numpy()
     floor = {step: np.where(floored, np.clip(0.25 + rng.normal(0, 0.08, size), 0.05, 0.95), np.nan) for step in (0, 30)}
-    return tables(APPROXIMATION, {}, {"baseline_error/ahead_held_out": lead, "approximation_floor/fvu_held_out": floor})
+    return tables(APPROXIMATION, {}, {"baseline_error/behind_train": behind, "approximation_floor/fvu_held_out": floor})
 
 
 GROWTH_SD, RUN_SD, START_SD = 0.10, 0.10, 0.15

@@ -7,8 +7,7 @@ import numpy as np
 
 from analysis.hypotheses.h5_generalization.judge import HEIGHTS
 from analysis.tables.schema import Tables
-from experiments.studies.h1_value_fidelity.runs import UNSEEN_PAIRS
-from experiments.studies.h5_generalization.runs import ARM_STEPS, ARMS, arms, transfer
+from experiments.studies.h5_generalization.runs import ARM_STEPS, ARMS, UNSEEN_PAIRS, arms, transfer
 from tests.calibration.h1_value_fidelity import by_run, of_bases, skewed
 from tests.calibration.planting import frame_of, tables
 
@@ -33,7 +32,11 @@ def h5a(theta: float, rng: np.random.Generator) -> Tables:
     return tables(
         TRANSFER,
         {},
-        {"value_transfer/excess_ood_composition": excess, "value_transfer/effective_ood_composition": share},
+        {
+            "value_transfer/excess_ood_composition": excess,
+            "value_transfer/effective_ood_composition": share,
+            "value_transfer/fvu_inside_ood_composition": {step: rng.uniform(0.4, 0.8, size) for step in (0, 30)},
+        },
     )
 
 

@@ -26,9 +26,9 @@ METRICS: dict[str, tuple[str, str]] = {
             ("fvu_group_mean", "the same of the mean result of G - 1 other answers, its sampling noise included"),
             ("fvu_prompt", "the same of the prompt's own value: such a mean of endlessly many answers"),
             ("fvu_position", "what the best position-only value leaves"),
-            ("ahead", "fvu_group_mean - fvu on the same places: above 0, the critic is the better baseline"),
-            ("ahead_low", "lower end of its 95 % jackknife interval over prompts"),
-            ("ahead_high", "upper end of its 95 % jackknife interval over prompts"),
+            ("behind", "fvu - fvu_group_mean on the same places: above 0, the group mean is the better baseline"),
+            ("behind_low", "lower end of its 95 % jackknife interval over prompts"),
+            ("behind_high", "upper end of its 95 % jackknife interval over prompts"),
         )
     },
     **{
@@ -90,16 +90,16 @@ def _of_split(places: Places, results: np.ndarray) -> dict[str, float]:
         "fvu_prompt": (squared_error(mean) - own_noise) / variance,
         "fvu_position": position_variance(truth) / variance,
     }
-    found["ahead"] = found["fvu_group_mean"] - found["fvu"]
+    found["behind"] = found["fvu"] - found["fvu_group_mean"]
     if len(np.unique(places.prompts)) > 1:
-        _, found["ahead_low"], found["ahead_high"] = jackknife(partial(_ahead, truth, mean), places.prompts)
+        _, found["behind_low"], found["behind_high"] = jackknife(partial(_behind, truth, mean), places.prompts)
     return found
 
 
-def _ahead(truth: Truth, mean: Truth, rows: np.ndarray) -> float:
-    """Error of the mean minus that of the critic over some places, as a share of their Var(V)."""
+def _behind(truth: Truth, mean: Truth, rows: np.ndarray) -> float:
+    """Error of the critic minus that of the mean over some places, as a share of their Var(V)."""
     here, there = truth.where(rows), mean.where(rows)
-    return (squared_error(there) - squared_error(here)) / value_variance(here)
+    return (squared_error(here) - squared_error(there)) / value_variance(here)
 
 
 def _by_quarter(truth: Truth, mean: Truth) -> dict[str, float]:

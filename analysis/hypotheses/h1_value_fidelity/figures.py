@@ -50,7 +50,8 @@ def by_quarter(points: pd.DataFrame, levels: pd.DataFrame) -> Drawing:
     position = pd.DataFrame({"task": lines.index, "what": "best position-only value", "mean": lines.to_numpy()})
     return Drawing(
         figure, pd.concat([shown, position], ignore_index=True),
-        "Error of the critic, of the mean of other answers and of the approximation floor by quarter of the response, by task; solid line: the best"
+        "Error of the critic, of the mean of other answers and of the approximation floor by quarter of the response,"
+        " by task; solid line: the best"
         " constant, dotted: the best value that knows the position alone.",
     )  # fmt: skip
 

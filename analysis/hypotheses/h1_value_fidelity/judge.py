@@ -35,29 +35,28 @@ from analysis.verdict.decisions import Verdict, verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
 from analysis.verdict.questions import LEVEL_OF, Question
 
-AHEAD: Weights = {"baseline_error/ahead_held_out": 1}
-"""FVU of the group mean minus the critic's: how far the critic is ahead as a baseline."""
+BEHIND: Weights = {"baseline_error/behind_train": 1}
+"""FVU of the critic minus that of the group mean, on problems that are trained on: how far it is behind as a baseline."""
 FLOOR, EXCESS = "approximation_floor/fvu_held_out", "approximation_floor/excess_held_out"
 WHERE: dict[str, Weights] = {
-    "FVU of the critic": {"baseline_error/fvu_held_out": 1},
-    "FVU of the mean of G - 1 other answers, its noise included": {"baseline_error/fvu_group_mean_held_out": 1},
-    "FVU of the prompt's own value, a mean of endlessly many answers": {"baseline_error/fvu_prompt_held_out": 1},
-    "FVU of the best value that knows the position alone, minus the critic's": {
-        "baseline_error/fvu_position_held_out": 1, "baseline_error/fvu_held_out": -1,
+    "the same on held-out problems": {"baseline_error/behind_held_out": 1},
+    "FVU of the critic": {"baseline_error/fvu_train": 1},
+    "FVU of the mean of G - 1 other answers, its noise included": {"baseline_error/fvu_group_mean_train": 1},
+    "FVU of the prompt's own value, a mean of endlessly many answers": {"baseline_error/fvu_prompt_train": 1},
+    "FVU of the critic minus that of the best value that knows the position alone": {
+        "baseline_error/fvu_train": 1, "baseline_error/fvu_position_train": -1,
     },
-    "the critic's lead over the group mean in the first quarter of a response": {
-        "baseline_error/fvu_group_mean_q1": 1, "baseline_error/fvu_q1": -1,
+    "the critic's FVU minus the group mean's in the first quarter of answers to held-out problems": {
+        "baseline_error/fvu_q1": 1, "baseline_error/fvu_group_mean_q1": -1,
     },
-    "the critic's lead over the group mean in the last quarter of a response": {
-        "baseline_error/fvu_group_mean_q4": 1, "baseline_error/fvu_q4": -1,
+    "the critic's FVU minus the group mean's in the last quarter of answers to held-out problems": {
+        "baseline_error/fvu_q4": 1, "baseline_error/fvu_group_mean_q4": -1,
     },
-    "FVU of the critic on held-out problems minus on training ones": {
-        "baseline_error/fvu_held_out": 1, "baseline_error/fvu_train": -1,
-    },
-    "part of the critic's FVU: the approximation floor, what its network leaves however many answers it is fitted to": {
+    "FVU of the critic on held-out problems": {"baseline_error/fvu_held_out": 1},
+    "part of that: the approximation floor, what its network leaves however many answers it is fitted to": {
         FLOOR: 1,
     },
-    "part of the critic's FVU: the excess over that floor": {EXCESS: 1},
+    "part of that: the excess over the floor": {EXCESS: 1},
     "that excess in the first quarter of a response minus in the last": {
         "approximation_floor/excess_q1": 1, "approximation_floor/excess_q4": -1,
     },
@@ -84,26 +83,26 @@ def score(tables: Tables, questions: dict[str, Question], preset: str) -> list[V
 
 
 def h1a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
-    """The critic's lead over the group mean: tasks of text together and alone, before and after RL, the walk; its parts."""
+    """How far the critic is behind the group mean: tasks of text, each alone, before and after RL, the walk; its parts."""
     runs = {task: having(tables.runs, {**cell, **PLAIN}) for task, cell in TEXT.items()}
     walk = having(tables.runs, {"world": "walk", **PLAIN})
     rows = []
-    theta = over_tasks(tables, runs, AHEAD)
+    theta = over_tasks(tables, runs, BEHIND)
     if len(theta):
         explained = 1 - np.mean([mean_of_ends(tables, own, {FLOOR: 1}).mean() for own in runs.values()])
         rows.append(verdict(question, "tiny_lm", theta, preset, bool(explained >= question.floor.least)))
         for side in ("before", "after"):
-            sides = [weighed(tables, own, AHEAD)[side] for own in runs.values()]
+            sides = [weighed(tables, own, BEHIND)[side] for own in runs.values()]
             what = f"the same {side} the {'first' if side == 'before' else 'last'} RL step alone"
             rows += secondary_row(
                 question, "tiny_lm", pd.concat(sides, axis=1).loc[theta.index].mean(axis=1), preset, what
             )
     for task, own in {**runs, "long text walk": having(tables.runs, {**LONG_WALK, **PLAIN})}.items():
         rows += secondary_row(
-            question, "tiny_lm", mean_of_ends(tables, own, AHEAD), preset, f"the same on {task} alone"
+            question, "tiny_lm", mean_of_ends(tables, own, BEHIND), preset, f"the same on {task} alone"
         )
     rows += secondary_row(
-        question, "walk", mean_of_ends(tables, walk, AHEAD), preset, "the same on the walk, values exact"
+        question, "walk", mean_of_ends(tables, walk, BEHIND), preset, "the same on the walk, values exact"
     )
     for what, weights in WHERE.items():
         rows += secondary_row(question, "tiny_lm", over_tasks(tables, runs, weights), preset, what)
@@ -145,7 +144,7 @@ ERROR_NAMES: dict[str, str] = {
 
 
 def h1c(tables: Tables, question: Question, preset: str) -> list[Verdict]:
-    """Growth of the error on rare places: the run's own or that beyond the twin's, the smaller; both; critical places; by shift."""
+    """Growth of the error on rare places: the smaller of the run's own and that beyond the twin's; critical places; by shift."""
     rows = []
     for world in ("walk", "lm"):
         pairs, level = paired_growth(tables, world, RARE), LEVEL_OF[world]

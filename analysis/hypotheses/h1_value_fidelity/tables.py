@@ -11,7 +11,7 @@ from analysis.tables.schema import Tables
 
 TEXT: dict[str, dict[str, Any]] = {
     "text_walk": {"world": "lm", "task": "text_walk", "dials.size": 16},
-    "chain": {"world": "lm", "task": "chain", "dials.glimpse": 0.0, "dials.filler": 0},
+    "chain": {"world": "lm", "task": "chain", "dials.glimpse": 0.15, "dials.longest": 7},
 }
 """Tasks whose tokens show their state, so that a critic can know anything, by name; columns of their runs."""
 LONG_WALK: dict[str, Any] = {"world": "lm", "task": "text_walk", "dials.size": 26}

@@ -13,8 +13,8 @@ TEXT = StudyText(
         "A table does not forget. A network trained on the states it visits now also changes its values at states it left.",
     ),
     (
-        "h1a: a group mean that is as near the true value as the critic is, on answers of this length. The critic then "
-        "adds nothing to a baseline that costs nothing.",
+        "h1a: a critic that is as near the true value as the mean of other answers, or nearer, on answers of this length. "
+        "It is then worth its cost as a baseline.",
         "h1b: a bias that does not fall with λ, or that a constant error causes where all responses have one length.",
         "h1c: rare states whose error does not grow, or grows as much in a twin that replays them. Nothing was lost, or "
         "not by interference.",

@@ -25,6 +25,8 @@ SHORT: dict[str, Any] = {**CHAIN, "dials.longest": 3}
 HAZARDS: dict[str, Any] = {"world": "walk", "task": "walk", "dials.novel_hazards": 3}
 CRITICS: dict[str, tuple[dict[str, Any], str]] = {"lm": (UNSEEN, "ood_composition"), "walk": (HAZARDS, "ood_hazard")}
 """Where h5a asks: columns of the runs, and the split out of distribution. Nothing has seen it in pretraining."""
+KNOWS = 1.0
+"""FVU on matched places in distribution, the best constant's, from which on a critic has nothing to carry over."""
 ARMS: dict[str, dict[str, Any]] = {"lm": CHAIN, "walk": HAZARDS}
 """Where h5b asks."""
 
@@ -60,7 +62,8 @@ def h5a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         if not len(theta):
             continue
         share = float(transferred(tables, runs, "effective", [split]).reindex(theta.index).mean())
-        rows.append(verdict(question, level, theta, preset, share >= question.floor.least))
+        known = float(transferred(tables, runs, "fvu_inside", [split]).reindex(theta.index).mean()) < KNOWS
+        rows.append(verdict(question, level, theta, preset, known and share >= question.floor.least))
         both = weighed(tables, runs, {f"value_transfer/excess_{split}": 1})
         for column, side in (("before", "before the first"), ("after", "after the last")):
             rows += secondary_row(question, level, both[column], preset, f"the same {side} RL step alone")

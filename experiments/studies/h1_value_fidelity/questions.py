@@ -10,23 +10,22 @@ QUESTIONS: dict[str, Question] = {
             "of an unfinished answer better than the mean reward of other answers to the same prompt?"
         ),
         estimand=(
-            "How far the critic is ahead of the cheapest baseline without a critic. That baseline is the mean "
+            "How far the critic is behind the cheapest baseline without a critic. That baseline is the mean "
             "reward of the group's 15 other answers to the prompt, one number for every token of an answer; "
-            "its sampling noise counts, since a learner subtracts that very number. Squared error to the true "
-            "value of that mean minus that of the critic, as a share of the variance of true values, on held-"
-            "out problems; full VAPO, mean of text_walk and chain, and of the measurements before the first "
-            "and after the last RL step."
+            "its sampling noise counts, since a learner subtracts that very number. Squared error of the "
+            "critic to the true value minus that of the mean, as a share of the variance of true values, on "
+            "the problems that are trained on, where a baseline is used; full VAPO, mean of text_walk and "
+            "chain, and of the measurements before the first and after the last RL step."
         ),
         unit="share of Var(V)",
         prediction=(
-            "Positive: the critic is ahead. The group mean misses all that is decided within an answer and "
-            "adds its own noise, p (1 - p) / 15. The critic misses what its network cannot tell from the "
-            "tokens (the floor) and what some thousands of noisy results have not yet taught it (the excess). "
-            "Only data can say which is more: reports from large models have a plain critic behind the group "
-            "mean. The lead should be least in the first quarter of an answer, where little is decided yet and"
-            " values are learned last (R9)."
+            "Positive: the critic is behind. Fifteen answers tell the group mean how hard this very prompt is;"
+            " the critic has to learn that from some thousands of noisy results to all prompts. Against it "
+            "stands that the critic sees what has been decided within the answer, which the group mean cannot:"
+            " its error grows along an answer, so the critic's chance is at the end. Which weighs more is open"
+            " in theory; reports from large models, and a development run on chain, have the critic behind."
         ),
-        threshold=0.10,  # at lambda = 1 a baseline adds its squared error to the variance, so 0.10 is a tenth of what V can take away
+        threshold=0.10,  # at lambda = 1 a baseline's squared error adds to the variance: a tenth of what V takes away
         primary="tiny_lm",
         also=("walk",),
         floor=Floor(
@@ -37,15 +36,15 @@ QUESTIONS: dict[str, Question] = {
             0.2,
         ),
         definition=(
-            "theta = FVU(m) - FVU(V_hat), FVU(b) = E[(b - V(s))^2] / Var(V(s)) over places s, tokens of one "
-            "answer each to held-out problems. m = (1/(G - 1)) sum of the rewards of G - 1 = 15 further "
+            "theta = FVU(V_hat) - FVU(m), FVU(b) = E[(b - V(s))^2] / Var(V(s)) over places s, tokens of one "
+            "answer each to training problems. m = (1/(G - 1)) sum of the rewards of G - 1 = 15 further "
             "answers of the present policy to the prompt, independent of the answer that holds s; E[(m - V)^2 "
             "| s] = (V(s_0) - V(s))^2 + V(s_0) (1 - V(s_0)) / (G - 1) for rewards of 0 and 1. V(s) from K = 16"
-            " continuations, s^2/K taken off both squared errors and off Var(V); exact on the walk. FVU(V_hat)"
-            " = floor + excess: the floor is the FVU of a copy of the network fitted to answers to other "
-            "problems, doubled in number until that lowers its FVU by less than 0.02. Secondary: the same "
-            "against the best value that knows the position alone, E Var(V | t) / Var(V), which nobody can use"
-            " as it is."
+            " continuations, s^2/K taken off both squared errors and off Var(V); exact on the walk. Secondary:"
+            " held-out problems, where FVU(V_hat) = floor + excess, the floor being the FVU of a copy of the "
+            "network fitted to answers to other problems, doubled in number until that lowers it by less than "
+            "0.02; and the best value that knows the position alone, E Var(V | t) / Var(V), which nobody can "
+            "use as it is."
         ),
     ),
     "h1b": Question(

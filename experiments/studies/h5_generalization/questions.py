@@ -11,8 +11,9 @@ QUESTIONS: dict[str, Question] = {
             "that no training has shown, neither of the base model nor of the critic nor RL: chains in which "
             "an operator follows another that it never followed before. The two sets of places are weighted "
             "until answer length and true value are distributed alike, so that longer or harder problems alone"
-            " make no difference. Full VAPO on chain with five operators, mean of the measurements before the "
-            "first and after the last RL step; on the walk, hazards at new places."
+            " make no difference. Full VAPO on chain with five operators, its critic pretrained for 30 steps "
+            "over 1,024 problems, so that it knows something to carry over; mean of the measurements before "
+            "the first and after the last RL step; on the walk, hazards at new places."
         ),
         unit="share of Var(V)",
         prediction=(
@@ -24,7 +25,12 @@ QUESTIONS: dict[str, Question] = {
         primary="tiny_lm",
         also=("walk",),
         floor=Floor(
-            "effective share of places that matching leaves, (sum w)^2 / (n sum w^2), the smaller of both sets", 0.2
+            (
+                "effective share of places that matching leaves, (sum w)^2 / (n sum w^2), the smaller of both "
+                "sets; besides, the critic's FVU on the matched places in distribution must lie below 1, or it has"
+                " nothing to carry over"
+            ),
+            0.2,
         ),
         definition=(
             "theta = FVU_out - FVU_in, FVU = sum_i w_i [(V_hat_i - V_mc,i)^2 - s_i^2/K] / Var_w(V), both over "

@@ -8,23 +8,50 @@ Seconds of one busy core per run, measured: on the walk 3 to 4, on text 30 with 
 6 minutes beyond the runs of h1a, full to little more than an hour beyond those and the core tables.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from experiments.specs.exact import AnySpec
 from experiments.specs.spec import RunSpec
 from experiments.studies import core
-from experiments.studies.h1_value_fidelity.runs import UNSEEN_PAIRS, critic, first_seeds
+from experiments.studies.h1_value_fidelity.runs import critic, first_seeds
 from experiments.studies.h5_generalization.exact_runs import exact_runs
 from experiments.studies.h5_generalization.real_runs import real_runs
 
 SEEDS: dict[str, dict[str, int]] = {
-    "smoke": {"transfer_text": 0, "further_text": 0, "transfer_walk": 2, "arms_text": 0, "arms_walk": 2},
-    "quick": {"transfer_text": 2, "further_text": 0, "transfer_walk": 8, "arms_text": 2, "arms_walk": 8},
-    "full": {"transfer_text": 32, "further_text": 8, "transfer_walk": 64, "arms_text": 32, "arms_walk": 64},
+    "smoke": {
+        "transfer_text": 0,
+        "further_text": 0,
+        "transfer_walk": 2,
+        "arms_text": 0,
+        "dapo_text": 0,
+        "arms_walk": 2,
+    },
+    "quick": {
+        "transfer_text": 2,
+        "further_text": 0,
+        "transfer_walk": 8,
+        "arms_text": 2,
+        "dapo_text": 2,
+        "arms_walk": 8,
+    },
+    "full": {
+        "transfer_text": 32,
+        "further_text": 8,
+        "transfer_walk": 64,
+        "arms_text": 32,
+        "dapo_text": 16,
+        "arms_walk": 64,
+    },
 }
 """Seeds from the core tables' first on; `further_text`: chains with filler, short ones, and ones that pretraining glimpsed."""
 
+UNSEEN_PAIRS: dict[str, Any] = {
+    "operators": "><~+-", "novel_operator": "", "novel_pairs": "<~ ~>", "glimpse": 0.0,
+}  # fmt: skip
+"""Chains of five operators, two pairs of which never follow each other: not in RL, and not in the base model's pretraining."""
+PRACTISED: dict[str, float] = {"warmup_steps": 30, "pool_size": 1024}
+"""Thrice the value pretraining, over many problems: a critic that knows nothing in distribution has nothing to carry over."""
 FILLED: dict[str, Any] = {**UNSEEN_PAIRS, "filler": 2}
 """Steps of five tokens in place of three: length without decisions, for the 2 x 2 of length and composition."""
 SHORT: dict[str, Any] = {"longest": 3, "farthest": 4}
@@ -55,15 +82,19 @@ def arm_walk(preset: str, seed: int, recipe: str) -> RunSpec:
     return core.run("walk", preset, seed, recipe, dials=HAZARDS, probes={"generalization": 1})
 
 
+def transfer_text(preset: str, seed: int, dials: Mapping[str, Any]) -> RunSpec:
+    """Full VAPO on chains, its critic well practised and judged out of distribution at both ends."""
+    probes = {"value_transfer": core.STEPS["lm"][preset]}
+    return core.run("lm", preset, seed, task="chain", dials=dials, settings=PRACTISED, probes=probes)
+
+
 def transfer(preset: str) -> Iterable[RunSpec]:
     """Of h5a."""
     for seed in first_seeds("lm", preset, SEEDS[preset]["transfer_text"]):
+        yield transfer_text(preset, seed, UNSEEN_PAIRS)
         yield critic(preset, seed, "chain")
     for seed in first_seeds("lm", preset, SEEDS[preset]["further_text"]):
-        yield from (
-            core.run("lm", preset, seed, task="chain", dials=dials, probes={"value_transfer": core.STEPS["lm"][preset]})
-            for dials in (FILLED, SHORT, {})
-        )
+        yield from (transfer_text(preset, seed, dials) for dials in (FILLED, SHORT))
     for seed in first_seeds("walk", preset, SEEDS[preset]["transfer_walk"]):
         yield transfer_walk(preset, seed)
 
@@ -71,7 +102,9 @@ def transfer(preset: str) -> Iterable[RunSpec]:
 def arms(preset: str) -> Iterable[RunSpec]:
     """Of h5b."""
     for seed in first_seeds("lm", preset, SEEDS[preset]["arms_text"]):
-        yield from (arm(preset, seed, recipe) for recipe in ARMS)
+        yield from (arm(preset, seed, recipe) for recipe in ARMS[:2])
+    for seed in first_seeds("lm", preset, SEEDS[preset]["dapo_text"]):
+        yield arm(preset, seed, "dapo")
     for seed in first_seeds("walk", preset, SEEDS[preset]["arms_walk"]):
         yield from (arm_walk(preset, seed, recipe) for recipe in ARMS)
 

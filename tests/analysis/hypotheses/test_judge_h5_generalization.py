@@ -61,7 +61,7 @@ NOVEL = ("ood_composition",)
 def test_h5a_by_hand():
     """Seeds 0 .. 3: 0.1 x seed before RL, 0.2 more after it; theta is the mean of both."""
     runs = frame({**UNSEEN, "seed": s} for s in range(4))
-    given = transfer(runs, NOVEL, effective=0.8, excess_unmatched=0.8, gap_lost=0.2)
+    given = transfer(runs, NOVEL, effective=0.8, fvu_inside=0.5, excess_unmatched=0.8, gap_lost=0.2)
     given["value_transfer/excess_ood_composition"] = {0: 0.1 * runs["seed"], 30: 0.1 * runs["seed"] + 0.2}
     found = h5a(tables(runs, {}, given))
     row = primary(found)
@@ -76,7 +76,16 @@ def test_h5a_by_hand():
 
 def test_h5a_is_not_tested_where_too_little_is_alike():
     runs = frame({**UNSEEN, "seed": s} for s in range(8))
-    assert primary(h5a(tables(runs, {}, transfer(runs, NOVEL, excess=0.5, effective=0.1)))).decision == "not_tested"
+    given = transfer(runs, NOVEL, excess=0.5 + 0.01 * runs["seed"], effective=0.1, fvu_inside=0.5)
+    assert primary(h5a(tables(runs, {}, given))).decision == "not_tested"
+
+
+@pytest.mark.parametrize(("inside", "expected"), [(0.9, "supported"), (1.1, "not_tested")])
+def test_h5a_a_critic_that_knows_nothing_has_nothing_to_carry_over(inside, expected):
+    """Worse than a constant where it was trained: what it loses elsewhere says nothing of generalisation."""
+    runs = frame({**UNSEEN, "seed": s} for s in range(8))
+    given = transfer(runs, NOVEL, excess=0.5 + 0.01 * runs["seed"], effective=0.9, fvu_inside=inside)
+    assert primary(h5a(tables(runs, {}, given))).decision == expected
 
 
 def test_h5a_what_pretraining_has_glimpsed_decides_nothing():
@@ -110,7 +119,7 @@ def test_h5a_on_the_walk_is_secondary_and_one_seed_undecided():
     found = h5a(tables(runs, {}, transfer(runs, ["ood_hazard"], excess=0.4, effective=0.8)))
     assert {(row.level, row.primary, row.decision) for row in found} == {("walk", False, None)}
     one = frame([{**UNSEEN, "seed": 0}])
-    row = primary(h5a(tables(one, {}, transfer(one, NOVEL, excess=0.4, effective=0.8))))
+    row = primary(h5a(tables(one, {}, transfer(one, NOVEL, excess=0.4, effective=0.8, fvu_inside=0.5))))
     assert (row.decision, row.seeds) == ("undecided", 1)
     assert h5a(tables(one)) == []
 

@@ -32,9 +32,9 @@ def test_numbers_by_hand():
     assert found["fvu_group_mean"] == pytest.approx(error * 6)
     assert found["fvu_prompt"] == pytest.approx((error - 1 / 9) * 6)
     assert found["fvu"] == pytest.approx(0.005 * 6)
-    assert found["ahead"] == pytest.approx(error * 6 - 0.03)
+    assert found["behind"] == pytest.approx(0.03 - error * 6)
     assert found["fvu_position"] == pytest.approx((0 + 0.5) / 2 * 6)
-    assert {"ahead_low", "ahead_high"} <= set(found)
+    assert {"behind_low", "behind_high"} <= set(found)
 
 
 def test_by_quarter_shares_one_variance():
@@ -77,16 +77,16 @@ def test_the_walks_exact_values_say_the_same(cache):
     assert expected - between > 0.1, "the noise of the mean is worth seeing"
 
 
-def test_an_exact_critic_is_ahead_by_all_that_the_mean_leaves(cache):
+def test_an_exact_critic_leads_by_all_that_the_mean_leaves(cache):
     view = view_of("walk", cache)
     view.world.critic = Critic(view.world)
     found = read(view)
     for split in ("held_out", "train"):
         assert found[f"fvu_{split}"] == pytest.approx(0, abs=1e-6)
-        assert found[f"ahead_{split}"] == pytest.approx(found[f"fvu_group_mean_{split}"], abs=1e-6)
-        assert found[f"ahead_low_{split}"] > 0
+        assert found[f"behind_{split}"] == pytest.approx(-found[f"fvu_group_mean_{split}"], abs=1e-6)
+        assert found[f"behind_high_{split}"] < 0
     view.world.critic = Critic(view.world, lambda v: 3 * v)
-    assert read(view)["ahead_held_out"] < 0
+    assert read(view)["behind_held_out"] > 0
 
 
 def test_a_larger_group_leaves_less_noise(cache):
