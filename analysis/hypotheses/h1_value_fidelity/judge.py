@@ -18,7 +18,6 @@ from analysis.hypotheses.h1_value_fidelity.tables import (
     Weights,
     dose_points,
     falls_of,
-    mean_of_ends,
     over_tasks,
     own_growth,
     paired_growth,
@@ -83,30 +82,27 @@ def score(tables: Tables, questions: dict[str, Question], preset: str) -> list[V
 
 
 def h1a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
-    """How far the critic is behind the group mean: tasks of text, each alone, before and after RL, the walk; its parts."""
+    """How far the critic is behind the group mean after RL: tasks of text, each alone, before RL, the walk; its parts."""
     runs = {task: having(tables.runs, {**cell, **PLAIN}) for task, cell in TEXT.items()}
-    walk = having(tables.runs, {"world": "walk", **PLAIN})
+    walk = {"walk": having(tables.runs, {"world": "walk", **PLAIN})}
     rows = []
     theta = over_tasks(tables, runs, BEHIND)
     if len(theta):
-        explained = 1 - np.mean([mean_of_ends(tables, own, {FLOOR: 1}).mean() for own in runs.values()])
+        explained = 1 - np.mean([weighed(tables, own, {FLOOR: 1})["after"].mean() for own in runs.values()])
         rows.append(verdict(question, "tiny_lm", theta, preset, bool(explained >= question.floor.least)))
-        for side in ("before", "after"):
-            sides = [weighed(tables, own, BEHIND)[side] for own in runs.values()]
-            what = f"the same {side} the {'first' if side == 'before' else 'last'} RL step alone"
-            rows += secondary_row(
-                question, "tiny_lm", pd.concat(sides, axis=1).loc[theta.index].mean(axis=1), preset, what
-            )
-    for task, own in {**runs, "long text walk": having(tables.runs, {**LONG_WALK, **PLAIN})}.items():
-        rows += secondary_row(
-            question, "tiny_lm", mean_of_ends(tables, own, BEHIND), preset, f"the same on {task} alone"
-        )
     rows += secondary_row(
-        question, "walk", mean_of_ends(tables, walk, BEHIND), preset, "the same on the walk, values exact"
+        question, "tiny_lm", over_tasks(tables, runs, BEHIND, "before"), preset, "the same before the first RL step"
     )
+    for task, own in {**runs, "long text walk": having(tables.runs, {**LONG_WALK, **PLAIN})}.items():
+        for time in ("after", "before"):
+            what = f"the same on {task} alone, {time} RL"
+            rows += secondary_row(question, "tiny_lm", weighed(tables, own, BEHIND)[time], preset, what)
+    for time in ("after", "before"):
+        what = f"the same on the walk, values exact, {time} RL"
+        rows += secondary_row(question, "walk", over_tasks(tables, walk, BEHIND, time), preset, what)
     for what, weights in WHERE.items():
         rows += secondary_row(question, "tiny_lm", over_tasks(tables, runs, weights), preset, what)
-        rows += secondary_row(question, "walk", mean_of_ends(tables, walk, weights), preset, what)
+        rows += secondary_row(question, "walk", over_tasks(tables, walk, weights), preset, what)
     return rows + _alternatives(tables, question, preset)
 
 

@@ -52,9 +52,9 @@ def mean_of_ends(tables: Tables, runs: pd.DataFrame, weights: Weights) -> pd.Ser
     return weighed(tables, runs, weights).mean(axis=1)
 
 
-def over_tasks(tables: Tables, runs: Mapping[str, pd.DataFrame], weights: Weights) -> pd.Series:
-    """[S] the same, mean over tasks of seeds that have all of them."""
-    wide = pd.concat([mean_of_ends(tables, own, weights) for own in runs.values()], axis=1, join="inner")
+def over_tasks(tables: Tables, runs: Mapping[str, pd.DataFrame], weights: Weights, time: str = "after") -> pd.Series:
+    """[S] a weighted sum at one end, mean over tasks of seeds that have all of them. time: before or after."""
+    wide = pd.concat([weighed(tables, own, weights)[time] for own in runs.values()], axis=1, join="inner")
     return wide.mean(axis=1)
 
 
@@ -139,11 +139,11 @@ def quarters(tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame]:
         runs = having(tables.runs, {**cell, **PLAIN})
         for what, metric in metrics.items():
             for quarter in range(1, 5):
-                found = mean_of_ends(tables, runs, {f"{metric}_q{quarter}": 1})
+                found = weighed(tables, runs, {f"{metric}_q{quarter}": 1})["after"]
                 points.append(pd.DataFrame({
                     "task": task, "what": what, "quarter": quarter, "seed": found.index, "value": found.to_numpy(),
                 }))  # fmt: skip
-        known = mean_of_ends(tables, runs, {"baseline_error/fvu_position_held_out": 1})
+        known = weighed(tables, runs, {"baseline_error/fvu_position_held_out": 1})["after"]
         levels.append(pd.DataFrame({"task": task, "seed": known.index, "value": known.to_numpy()}))
     return pd.concat(points, ignore_index=True), pd.concat(levels, ignore_index=True)
 

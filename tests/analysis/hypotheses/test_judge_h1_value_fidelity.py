@@ -44,14 +44,14 @@ def said(found, words: str, level: str = ""):
 
 @pytest.mark.parametrize(
     ("theta", "expected"),
-    [(0.3, "supported"), (0.0, "refuted_negligible"), (-0.3, "refuted_opposite"), (0.1, "undecided")],
+    [(0.6, "supported"), (0.0, "refuted_negligible"), (-0.6, "refuted_opposite"), (0.2, "undecided")],
 )
 def test_h1a_reads_what_was_planted(theta, expected):
     found = h1a(planted.h1a(theta, RNG(0)))
     row = primary(found)
     assert (row.decision, row.level, row.seeds) == (expected, "tiny_lm", 32)
-    assert row.effect == pytest.approx(theta, abs=0.04)
-    by_task = [said(found, f"the same on {task} alone").effect for task in CELLS]
+    assert row.effect == pytest.approx(theta, abs=0.1)
+    by_task = [said(found, f"the same on {task} alone, after").effect for task in CELLS]
     assert np.mean(by_task) == pytest.approx(row.effect)
     assert all(not other.primary and other.decision is None for other in found if other is not row)
 
@@ -74,13 +74,13 @@ def uneven(size: int = 4):
 
 
 def test_h1a_by_hand():
-    """theta of a seed is the mean of two tasks and both ends; the interval is Student's over seeds at 1 - 0.05/16."""
+    """theta of a seed is the mean of two tasks after RL; the interval is Student's over seeds at 1 - 0.05/16."""
     runs, metrics = uneven()
     found = h1a(tables(runs, {}, metrics))
-    expected = student(0.1 * np.arange(4) + 0.12, CORRECTED)
+    expected = student(0.1 * np.arange(4) + 0.14, CORRECTED)
     assert (primary(found).effect, primary(found).low, primary(found).high) == pytest.approx(expected)
     assert said(found, "the same before").effect == pytest.approx(0.25)
-    assert said(found, "the same after").effect == pytest.approx(0.29)
+    assert said(found, "chain alone, before").effect == pytest.approx(0.35)
 
 
 def test_h1a_takes_seeds_that_have_both_tasks_and_both_ends():
@@ -90,7 +90,7 @@ def test_h1a_takes_seeds_that_have_both_tasks_and_both_ends():
     behind[30] = behind[30].mask(lacking)
     row = primary(h1a(tables(runs, {}, metrics)))
     assert row.seeds == 3
-    assert row.effect == pytest.approx(0.22)
+    assert row.effect == pytest.approx(0.24)
 
 
 @pytest.mark.parametrize("floor", [0.9, np.nan])
@@ -122,7 +122,7 @@ def test_h1a_longer_walks_and_other_chains_are_other_rows():
     behind = np.where(other, 5.0, 0.2) + 0.01 * runs["seed"]
     found = h1a(tables(runs, {}, {"baseline_error/behind_train": {0: behind, 30: behind}}))
     assert primary(found).effect == pytest.approx(0.215)
-    assert said(found, "long text walk alone").effect == pytest.approx(5.015)
+    assert said(found, "long text walk alone, after").effect == pytest.approx(5.015)
 
 
 def test_h1a_one_seed_is_undecided_and_no_rows_give_none():
@@ -133,7 +133,7 @@ def test_h1a_one_seed_is_undecided_and_no_rows_give_none():
     assert h1a(tables(runs)) == []
     one_task = runs[runs["task"] == "chain"]
     given = tables(one_task, {}, {"baseline_error/behind_train": {0: 0.5, 30: 0.5}})
-    assert [(row.primary, row.level) for row in h1a(given)] == [(False, "tiny_lm")]
+    assert {(row.primary, row.level) for row in h1a(given)} == {(False, "tiny_lm")}
 
 
 def test_h1a_on_the_walk_alone_decides_nothing():
@@ -144,7 +144,7 @@ def test_h1a_on_the_walk_alone_decides_nothing():
     found = h1a(given)
     assert {row.level for row in found} == {"walk"}
     assert not any(row.primary for row in found)
-    assert said(found, "the same on the walk").effect == pytest.approx(0.4)
+    assert said(found, "values exact, after").effect == pytest.approx(0.3)
     assert said(found, "in the first quarter").effect == pytest.approx(0.1)
     assert said(found, "in the last quarter").effect == pytest.approx(-0.2)
 
@@ -346,7 +346,7 @@ def test_figures_show_what_there_are_rows_for():
     shown = drawn["forgetting"].data
     assert set(shown["what"]) == {"rare", "frequent", "rare, rehearsed", "frequent, rehearsed", "D"}
     own = shown[(shown["what"] == "D") & (shown["rate"] == 1)]
-    assert float(own["mean"].iloc[0]) == pytest.approx(primary(h1c(given)).effect)
+    assert float(own["mean"].iloc[0]) == pytest.approx(said(h1c(given), "E_frequent beyond the twin's").effect)
 
 
 def test_figure_of_doses_and_of_quarters():
