@@ -51,7 +51,7 @@ SEEDS: dict[str, dict[str, int]] = {
         "critic_text_walk": 32,
         "critic_chain": 32,
         "critic_long_text_walk": 16,
-        "floor": 8,
+        "floor": 4,
         "error_walk": 64,
         "error_text": 32,
         "forget_walk": 64,

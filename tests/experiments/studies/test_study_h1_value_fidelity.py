@@ -33,9 +33,9 @@ def test_judge_finds_every_declared_cell():
     assert [len(having(critics, {**cell, **PLAIN})) for cell in (*TEXT.values(), LONG_WALK)] == [32, 32, 16]
     floors = critics[critics["probes"].str.contains("approximation_floor")]
     assert [len(having(floors, {**cell, **PLAIN})) for cell in ({"world": "walk"}, *TEXT.values(), LONG_WALK)] == [
-        8,
-        8,
-        8,
+        4,
+        4,
+        4,
         0,
     ]
     cells = doses(tables(runs), "walk")
