@@ -1,15 +1,16 @@
 """Simulated tables of limitation 1: critics a planted share behind, runs with a planted fall, twins with planted forgetting.
 
-Spreads are those of development runs, rounded up. Errors are skewed as squared errors are. Every seed of text has a base
-model of its own, hence a level that all of its runs share; `of_bases` plants one at an intraclass correlation of ICC.
+Spreads are those of development runs, rounded up. Errors are skewed as squared errors are. Every base model
+has a random effect on its runs.
 """
 
 import numpy as np
+import pandas as pd
 
 from analysis.tables.schema import Tables
 from experiments.studies.h1_value_fidelity.runs import LONG_WALK, approximation, forgetting
 from tests.calibration import exact_level
-from tests.calibration.planting import frame_of, tables
+from tests.calibration.planting import base_effects, by_run, frame_of, tables
 
 APPROXIMATION = frame_of(
     [spec for spec in approximation("full") if spec.world == "lm" and spec.task.dials != LONG_WALK]
@@ -22,26 +23,20 @@ BEHIND_SD, PLACES_SD = 0.25, 0.15
 """Of how far a critic is behind: between runs, and of one measurement on some hundreds of places."""
 
 
-def of_bases(rng: np.random.Generator, sd: float, seeds: np.ndarray) -> np.ndarray:
-    """[N] deviations of runs, sd in all, of which ICC of the variance is one draw for all runs of a seed, their base's."""
-    base = by_run(rng.normal(0, sd * ICC**0.5, len(np.unique(seeds))), seeds)
-    return base + skewed(rng, sd * (1 - ICC) ** 0.5, len(seeds))
-
-
 def skewed(rng: np.random.Generator, sd: float, size: int) -> np.ndarray:
     """Mean 0, standard deviation sd, skewness 1: a shifted gamma distribution."""
     return sd * (rng.gamma(4.0, 1.0, size) - 4.0) / 2.0
 
 
-def by_run(values: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """[N] one value per seed, for every run of that seed."""
-    return values[np.unique(seeds, return_inverse=True)[1]]
+def of_bases(rng: np.random.Generator, sd: float, runs: pd.DataFrame) -> np.ndarray:
+    """[N] deviations of runs, sd in all, of which ICC of the variance is their base model's."""
+    return base_effects(rng, runs, sd * ICC**0.5) + skewed(rng, sd * (1 - ICC) ** 0.5, len(runs))
 
 
 def h1a(theta: float, rng: np.random.Generator) -> Tables:
     """How far the critic is behind after RL, more on one task than on the other; before it, it is ahead."""
-    seeds, size = APPROXIMATION["seed"].to_numpy(), len(APPROXIMATION)
-    level = theta + of_bases(rng, BEHIND_SD, seeds) + np.where(APPROXIMATION["task"] == "chain", -0.04, 0.04)
+    size = len(APPROXIMATION)
+    level = theta + of_bases(rng, BEHIND_SD, APPROXIMATION) + np.where(APPROXIMATION["task"] == "chain", -0.04, 0.04)
     behind = {step: level + side + skewed(rng, PLACES_SD, size) for step, side in ((0, -0.8), (30, 0.0))}
     floored = APPROXIMATION["probes"].str.contains("approximation_floor").to_numpy()
     floor = {step: np.where(floored, np.clip(0.25 + rng.normal(0, 0.08, size), 0.05, 0.95), np.nan) for step in (0, 30)}

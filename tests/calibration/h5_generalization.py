@@ -8,8 +8,8 @@ import numpy as np
 from analysis.hypotheses.h5_generalization.judge import HEIGHTS
 from analysis.tables.schema import Tables
 from experiments.studies.h5_generalization.runs import ARM_STEPS, ARMS, UNSEEN_PAIRS, arms, transfer
-from tests.calibration.h1_value_fidelity import by_run, of_bases, skewed
-from tests.calibration.planting import frame_of, tables
+from tests.calibration.h1_value_fidelity import of_bases, skewed
+from tests.calibration.planting import by_run, frame_of, tables
 
 TRANSFER = frame_of([spec for spec in transfer("full") if spec.world == "lm" and spec.task.dials == UNSEEN_PAIRS])
 PATHS = frame_of([spec for spec in arms("full") if spec.world == "lm"])
@@ -25,8 +25,8 @@ START_SD, RUN_SD = 0.03, 0.02
 
 def h5a(theta: float, rng: np.random.Generator) -> Tables:
     """Matched excess at both ends of a run, more after RL."""
-    seeds, size = TRANSFER["seed"].to_numpy(), len(TRANSFER)
-    level = theta + of_bases(rng, EXCESS_SD, seeds)
+    size = len(TRANSFER)
+    level = theta + of_bases(rng, EXCESS_SD, TRANSFER)
     excess = {step: level + side + skewed(rng, PLACES_SD, size) for step, side in ((0, -0.03), (30, 0.03))}
     share = {step: rng.uniform(0.4, 0.95, size) for step in (0, 30)}
     return tables(
@@ -51,7 +51,7 @@ def h5b(theta: float, rng: np.random.Generator) -> Tables:
     start = 0.36 + by_run(rng.normal(0, START_SD, len(np.unique(seeds))), seeds)
     gain = np.array([0.42, 0.40, 0.42])[arm] + 0.03 * rng.normal(size=size)
     speed = np.array([7.0, 9.0, 8.0])[arm] * np.exp(0.15 * rng.normal(size=size))
-    own = of_bases(rng, RUN_SD, seeds)
+    own = of_bases(rng, RUN_SD, PATHS)
     found: dict[str, dict[int, np.ndarray]] = {}
 
     def seen(name: str, step: int, chance: np.ndarray) -> None:
