@@ -1,11 +1,11 @@
 """Limitation 5, generalisation: is the critic right on problems unlike the training ones, and does VAPO overfit more?
 
-h5a: full VAPO on chains (the runs of h1a), on chains with filler, on chains up to three steps with a split of four, and on
-the walk with hazards that training never has. h5b: VAPO, GRPO and DAPO with accuracies on every split along the way; in
-preset full these are runs of the core tables.
+h5a: full VAPO on chains with pairs of operators that nothing has seen, the same with filler, chains up to three steps with a
+split of four, the usual chains (the runs of h1a), and the walk with hazards that training never has. h5b: VAPO, GRPO and DAPO
+with accuracies on every split after every step.
 
-Seconds of one busy core per run, measured: on the walk 3 to 4, on text 30 with accuracies every 5 steps. Quick comes to
-6 minutes beyond the runs of h1a, full to little more than an hour beyond those and the core tables.
+Seconds of one core per run, measured: on the walk 3 to 4; on text, on a machine busy with other work, about 5 per RL step
+with accuracies on every split, 15 to 40 for a critic's longer pretraining, 20 to judge it out of distribution once.
 """
 
 from collections.abc import Iterable, Mapping
