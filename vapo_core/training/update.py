@@ -1,7 +1,7 @@
 """One update, top to bottom: values -> credit -> losses -> optimiser steps. It asks nothing about components or worlds."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from vapo_core.functional.losses import clipped_surrogate, kl_k3, linear_weights
 from vapo_core.models.ragged import micro_batches
 from vapo_core.recipe import Recipe, Settings
 from vapo_core.training.learner import Learner
-from vapo_core.types import AdvantageBatch, Batch
+from vapo_core.types import AdvantageBatch, Batch, picked
 
 
 class Diverged(ArithmeticError):
@@ -22,24 +22,30 @@ class Diverged(ArithmeticError):
 class Trace:
     """What the metrics need of one update; lists have one entry per optimiser step or micro-batch."""
 
+    mask: list[Tensor] = field(default_factory=list)
+    """[b, T] bool, the valid tokens of a micro-batch."""
     ratio: list[Tensor] = field(default_factory=list)
-    """[N] new over old probability of every valid token, in the order visited."""
+    """[b, T] new over old probability of every token, in the order visited."""
     advantages: list[Tensor] = field(default_factory=list)
-    """[N] advantage of the same tokens."""
+    """[b, T] advantage of the same tokens."""
     low: list[Tensor] = field(default_factory=list)
-    """[N] lower clip bound of the same tokens."""
+    """[b, T] lower clip bound of the same tokens."""
     high: list[Tensor] = field(default_factory=list)
-    """[N] upper clip bound of the same tokens."""
+    """[b, T] upper clip bound of the same tokens."""
     policy_grad_norm: list[float] = field(default_factory=list)
     critic_grad_norm: list[float] = field(default_factory=list)
     policy_loss: list[float] = field(default_factory=list)
     value_loss: list[float] = field(default_factory=list)
 
-    def of_all(self, ranks: Ranks) -> "Trace":
-        """With the tokens that every rank visited."""
-        own = {"ratio": self.ratio, "advantages": self.advantages, "low": self.low, "high": self.high}
-        found = ranks.lists(own)
-        return replace(self, ratio=found["ratio"], advantages=found["advantages"], low=found["low"], high=found["high"])
+    def tokens(self, ranks: Ranks) -> dict[str, Tensor]:
+        """`ratio`, `advantages`, `low` and `high` of the N valid tokens that all ranks visited, [N] each."""
+        seen = {"ratio": self.ratio, "advantages": self.advantages, "low": self.low, "high": self.high}
+        valid = [mask.flatten().nonzero().squeeze(1) for mask in self.mask]
+        own = {
+            name: [x.expand_as(m).flatten()[at] for x, m, at in zip(parts, self.mask, valid, strict=True)]
+            for name, parts in seen.items()
+        }
+        return {name: torch.cat(parts) for name, parts in ranks.lists(own).items()}
 
 
 def assign_credit(batch: Batch, values: Tensor, recipe: Recipe) -> AdvantageBatch:
@@ -88,7 +94,7 @@ def update(
                 policy_part, value_part = _micro_losses(
                     part.take(micro),
                     credit.take(micro),
-                    [w[micro] for w in weights],
+                    picked(weights, micro),
                     recipe,
                     settings,
                     policy,
@@ -104,7 +110,7 @@ def update(
         trace.policy_grad_norm.append(policy.step())
         trace.critic_grad_norm.append(critic.step())
         _finite(trace.policy_grad_norm[-1] + trace.critic_grad_norm[-1], "gradient norm")
-    return trace.of_all(ranks)
+    return trace
 
 
 def _mini_batches(responses: int, parts: int, epochs: int, generator: torch.Generator) -> Iterator[Tensor]:
@@ -120,18 +126,20 @@ def slices_of(part: Batch, settings: Settings, ranks: Ranks) -> list[Tensor]:
     return [rows[micro] for micro in ranks.even(own)]
 
 
-def _whole_batch_weights(part: Batch, recipe: Recipe) -> tuple[Tensor, Tensor, Tensor]:
+def _whole_batch_weights(part: Batch, recipe: Recipe) -> dict[str, Tensor]:
     """[B, T] weight of each token's surrogate, log-probability and unreduced extra losses in the mini-batch's loss."""
     like = part.logp_old
-    surrogate = linear_weights(recipe.token_level_loss, like, part.mask)
-    imitation = linear_weights(recipe.positive_lm_loss, like, part.mask, part.correct)
-    return surrogate, imitation, linear_weights(token_mean, like, part.mask)
+    return {
+        "surrogate": linear_weights(recipe.token_level_loss, like, part.mask),
+        "imitation": linear_weights(recipe.positive_lm_loss, like, part.mask, part.correct),
+        "token": linear_weights(token_mean, like, part.mask),
+    }
 
 
 def _micro_losses(
     part: Batch,
     credit: AdvantageBatch,
-    weights: list[Tensor],
+    weights: Mapping[str, Tensor],
     recipe: Recipe,
     settings: Settings,
     policy: Learner,
@@ -139,22 +147,24 @@ def _micro_losses(
     trace: Trace,
 ) -> tuple[Tensor, Tensor]:
     """This slice's share of the mini-batch's policy loss and value loss, two scalars."""
-    surrogate_weight, imitation_weight, token_weight = weights
     logp, entropy = policy.forward(part)
     ratio = (logp - part.logp_old).exp()
     low, high = recipe.clip_higher.bounds(credit.advantages)
     surrogate = clipped_surrogate(ratio, credit.advantages, low, high)
-    extra = settings.kl_coef * kl_k3(logp, part.logp_ref) - settings.entropy_coef * entropy
-    policy_loss = (surrogate_weight * surrogate + imitation_weight * logp + token_weight * extra).sum()
+    per_token = weights["surrogate"] * surrogate + weights["imitation"] * logp
+    if settings.kl_coef or settings.entropy_coef:  # most runs have neither, and they cost as much as the surrogate
+        extra = settings.kl_coef * kl_k3(logp, part.logp_ref) - settings.entropy_coef * entropy
+        per_token = per_token + weights["token"] * extra
 
     values = critic.forward(part)
-    critic_loss = (token_weight * value_loss(values, credit.values, credit.targets, settings.value_clip)).sum()
+    critic_loss = weights["token"] * value_loss(values, credit.values, credit.targets, settings.value_clip)
 
-    trace.ratio.append(ratio.detach()[part.mask])
-    trace.advantages.append(credit.advantages[part.mask])
-    for kept, bound in ((trace.low, low), (trace.high, high)):
-        kept.append(torch.as_tensor(bound, device=ratio.device).expand_as(ratio)[part.mask])
-    return policy_loss, critic_loss
+    trace.mask.append(part.mask)
+    trace.ratio.append(ratio.detach())
+    trace.advantages.append(credit.advantages)
+    trace.low.append(torch.as_tensor(low, device=ratio.device))
+    trace.high.append(torch.as_tensor(high, device=ratio.device))
+    return per_token.sum(), critic_loss.sum()
 
 
 def _finite(x: Tensor | float, name: str) -> None:
