@@ -1,7 +1,7 @@
 """The walk world: an engine for the walk, and exact values by backward induction."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from vapo_core.tasks.walk import ACTIONS, LEFT, NAMES, RIGHT, STOP, Walk, WalkPa
 from vapo_core.types import Batch, Problem, Rollout
 from vapo_core.worlds.base import Branches, TokenDescription
 from vapo_core.worlds.walk_networks import WalkCritic, WalkPolicy
-from vapo_core.worlds.walk_values import Rings, action_slices, occupancy, values
+from vapo_core.worlds.walk_values import Rings, occupancy, values
 
 
 class WalkEngine:
@@ -28,7 +28,7 @@ class WalkEngine:
 
     def __init__(self, walk: Walk, policy: WalkPolicy) -> None:
         self.walk, self.policy = walk, policy
-        self.transitions = torch.from_numpy(walk.transitions)
+        self.onward = torch.from_numpy(walk.transitions).flatten()
 
     def sync(self) -> None:
         """The engine reads the policy itself."""
@@ -40,24 +40,22 @@ class WalkEngine:
     def generate(self, problems: Sequence[Problem], answers_each: int, seed: int) -> Rollout:
         """Sample `answers_each` walks per problem."""
         generator = torch_generator(seed)
-        state = torch.from_numpy(self.walk.start_states(problems)).repeat_interleave(answers_each)
-        luck = torch.rand(len(state), generator=generator)
-        decisions, left = [], torch.arange(len(state))  # rows that are still walking
-        for number in range(self.walk.dials.horizon):
-            noise = torch.rand(len(state), ACTIONS, generator=generator)  # drawn for all: rows never shift each other
-            here = state[left]
-            rows = self.policy.log_probs(here, torch.full_like(left, number))
-            gumbel = -torch.log(-torch.log(noise[left].clamp(1e-12, 1 - 1e-7)))
-            chosen = (rows + gumbel).argmax(1)
-            action = torch.zeros_like(state).index_copy_(0, left, chosen)
-            logp = luck.new_zeros(len(state)).index_copy_(0, left, rows.gather(1, chosen[:, None]).squeeze(1))
-            walking = torch.zeros(len(state), dtype=torch.bool).index_fill_(0, left, True)
-            decisions.append((state, action, logp, walking))
-            state = state.index_copy(0, left, self.transitions[here, chosen])
-            left = left[chosen < self.walk.ending]
+        here = torch.from_numpy(self.walk.start_states(problems)).repeat_interleave(answers_each)
+        luck = torch.rand(len(here), generator=generator)
+        left, made = torch.arange(len(here)), []  # rows that are still walking; decisions made
+        for number, noise in zip(range(self.walk.dials.horizon), _gumbel(len(here), generator), strict=False):
+            rows = self.policy.log_probs(here, torch.tensor([number]))
+            action = (rows + noise.index_select(0, left)).argmax(1)
+            made.append((left, here, action, rows.gather(1, action[:, None]).squeeze(1)))
+            going = (action < self.walk.ending).nonzero().squeeze(1)
+            here, left = self._after(here, action).index_select(0, going), left.index_select(0, going)
             if not len(left):
                 break
-        return self._rollout(decisions, torch.zeros(len(state), dtype=torch.bool).index_fill_(0, left, True), luck)
+        return self._rollout(*_table(made, len(luck)), torch.zeros(len(luck), dtype=torch.bool).index_fill_(0, left, True), luck)
+
+    def _after(self, state: Tensor, action: Tensor) -> Tensor:
+        """Next states, in the shape of both."""
+        return self.onward.take(ACTIONS * state + action)
 
     @torch.no_grad()
     def complete(self, state: Tensor, decision: Tensor, seed: int) -> tuple[Tensor, int]:
@@ -74,7 +72,7 @@ class WalkEngine:
             action[walking] = torch.multinomial(rows.exp(), 1, generator=generator).squeeze(1)
             stops = walking & (action >= self.walk.ending)
             tokens += int(stops.sum()) + stride * int((walking & ~stops).sum())
-            state = torch.where(walking, self.transitions[state, action], state)
+            state = torch.where(walking, self._after(state, action), state)
             decision = decision + walking.long()
             late = walking & ~stops & (decision >= self.walk.dials.horizon)
             judged = stops | late & self.walk.dials.fixed_length
@@ -90,40 +88,69 @@ class WalkEngine:
             walking = torch.tensor([number < len(path) for path in actions])
             action = torch.tensor([path[number] if number < len(path) else 0 for path in actions])
             decisions.append((state, action, torch.zeros(len(state)), walking))
-            state = torch.where(walking, self.transitions[state, action], state)
+            state = torch.where(walking, self._after(state, action), state)
         truncated = torch.tensor([path[-1] != STOP for path in actions])
-        return self._rollout(decisions, truncated, torch.zeros(len(state)))
-
-    def _rollout(self, decisions: list, truncated: Tensor, luck: Tensor) -> Rollout:
-        """Lay decisions out as tokens, each move followed by its filler; filler after the last token is cut."""
-        stride = 1 + self.walk.dials.filler
         columns = [torch.stack(x, dim=1) for x in zip(*decisions, strict=True)]
-        state, action, logp, mask = (x.repeat_interleave(stride, dim=1) for x in columns)
-        phase = torch.arange(state.shape[1]) % stride
-        decision = torch.arange(state.shape[1]) // stride
-        is_filler = (phase > 0).expand_as(mask)
-        inputs = {
-            "state": torch.where(is_filler, self.transitions[state, action], state),
-            "decision": (decision + (phase > 0).long()).expand_as(state).contiguous(),
-            "phase": phase.expand_as(state).contiguous(),
-            "action": action,
-        }
-        moves_on = ~(is_filler & (action >= self.walk.ending)) & mask
-        length = columns[3].shape[1] * stride - (stride - 1) * int(columns[3].shape[1] == self.walk.dials.horizon)
-        keep = slice(0, length)
-        lengths = columns[3].sum(1).tolist()  # decisions are made without a break
-        paths = tuple(
-            WalkPath(tuple(taken[:n]), u)
-            for taken, n, u in zip(columns[1].tolist(), lengths, luck.tolist(), strict=True)
-        )
+        return self._rollout(*columns, truncated, torch.zeros(len(state)))
+
+    def _rollout(
+        self, state: Tensor, action: Tensor, logp: Tensor, mask: Tensor, truncated: Tensor, luck: Tensor
+    ) -> Rollout:
+        """Lay decisions out as tokens, each move followed by its filler; filler after the last token is cut.
+
+        state, action, logp, mask: [B, D], a column per decision. truncated, luck: [B].
+        """
+        number, filler = state.shape[1], self.walk.dials.filler
+        length = number * (1 + filler) - filler * (number == self.walk.dials.horizon)
+
+        def tokens(decisions: Tensor, fillers: Tensor) -> Tensor:
+            pieces = [decisions[:, :, None], fillers[:, :, None].expand(-1, -1, filler)]
+            return torch.cat(pieces, 2).flatten(1)[:, :length]
+
+        decision = torch.arange(number).expand_as(state)
+        lengths = mask.sum(1).tolist()  # decisions are made without a break
+        taken = zip(action.tolist(), lengths, luck.tolist(), strict=True)
         return Rollout(
-            inputs={name: x[:, keep] for name, x in inputs.items()},
-            mask=moves_on[:, keep],
-            logp=torch.where(is_filler, 0.0, logp)[:, keep],
-            responses=paths,
+            inputs={
+                "state": tokens(state, self._after(state, action)),
+                "decision": tokens(decision, decision + 1),
+                "phase": (torch.arange(length) % (1 + filler)).repeat(len(state), 1),
+                "action": tokens(action, action),
+            },
+            mask=tokens(mask, mask & (action < self.walk.ending)),
+            logp=tokens(logp, torch.zeros_like(logp)),
+            responses=tuple(WalkPath(tuple(actions[:n]), u) for actions, n, u in taken),
             truncated=truncated & (not self.walk.dials.fixed_length),
-            step=decision.expand(mask.shape)[:, keep].contiguous(),
+            step=tokens(decision, decision),
         )
+
+
+def _gumbel(rows: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """[rows, actions] Gumbel noise for one decision after another, for every row: rows never shift each other."""
+    while True:
+        uniform = torch.rand(DRAWN, rows, ACTIONS, generator=generator)
+        for noise in -torch.log(-torch.log(uniform.clamp(1e-12, 1 - 1e-7))):
+            yield noise
+
+
+DRAWN = 16
+"""Decisions whose noise is drawn at once; the numbers are those of one draw per decision."""
+
+
+def _table(made: list[tuple[Tensor, Tensor, Tensor, Tensor]], rows: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """State, action, log-probability and whether one was made, [rows, D] each, from (row, state, action, logp) by decision.
+
+    A walk that is over stays in its last state.
+    """
+    row, *columns = (torch.cat(x) for x in zip(*made, strict=True))
+    number = torch.arange(len(made)).repeat_interleave(torch.tensor([len(left) for left, *_ in made]))
+    place = row * len(made) + number
+    state, action, logp = (
+        x.new_zeros(rows * len(made)).index_copy(0, place, x).view(rows, len(made)) for x in columns
+    )
+    mask = torch.zeros(rows * len(made), dtype=torch.bool).index_fill(0, place, True).view(rows, len(made))
+    last = state.gather(1, mask.sum(1, keepdim=True) - 1)
+    return torch.where(mask, state, last), action, logp, mask
 
 
 class WalkWorld:
@@ -250,8 +277,10 @@ class WalkWorld:
         """[B, T] log-probability of being in a place's state at its decision, from a random one of these problems."""
         starts = torch.from_numpy(self.task.start_states(problems))
         rings = Rings.around(self.task, starts, broken=True)
-        table = action_slices(self.task, self.policy.log_probs, rings.states)
-        visits = [walks for _, walks in occupancy(rings, [rings.number[starts]], table)]
+        visits = [
+            torch.zeros(len(rings.states), dtype=torch.float64).index_copy(0, at.here, at.walks)
+            for at in occupancy(self.task, self.policy.log_probs, rings, [rings.number[starts]], least=0.0)
+        ]
         chances = torch.nn.functional.pad(torch.stack(visits) / len(starts), (0, 1))
         reached = chances[rollout.inputs["decision"].clamp(max=len(visits) - 1), rings.number[rollout.inputs["state"]]]
         return reached.log().where(rollout.mask, 0.0)
