@@ -162,7 +162,9 @@ class Walk:
         good[:, STOP] = solved
         target = self.at_target(np.arange(self.dials.sparsity + 1)[:, None], cells)
         for action in (LEFT, RIGHT):
-            ahead = (cells[:, None] - MOVES[action] * cells[1:]) % self.dials.size  # [offset, steps - 1], the offset then
+            ahead = (
+                cells[:, None] - MOVES[action] * cells[1:]
+            ) % self.dials.size  # [offset, steps - 1], the offset then
             met, ended = _first(target[:, ahead]), _first(self.in_hazard(ahead))
             good[:, action] = (met[stage, goal] < ended[hazard]) & ~solved & (broken == 0)
         return good

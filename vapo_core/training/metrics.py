@@ -75,7 +75,10 @@ METRICS: dict[str, tuple[str, str]] = {
     "val/pass_at_K": ("share", "held-out problems solved by one of K answers, unbiased from 2K answers"),
     "val/distinct_correct": ("count", "distinct modes among a problem's correct answers, of 2K answers"),
     "val/parsed": ("share", "answers the verifier could read"),
-    "val/exact_j": ("reward", "exact expected reward over all held-out problems, where it can be computed"),
+    "val/exact_j": (
+        "reward",
+        "exact expected reward over held-out problems, where it can be computed: all, or in a large walk a fixed part",
+    ),
 }
 
 

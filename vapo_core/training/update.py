@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,34 +19,58 @@ class Diverged(ArithmeticError):
     """A loss, gradient or value stopped being finite; the run ends with this reason."""
 
 
+class Seen(NamedTuple):
+    """A micro-batch as its losses saw it."""
+
+    mask: Tensor
+    """[b, T] bool, valid tokens."""
+    ratio: Tensor
+    """[b, T] new over old probability."""
+    advantages: Tensor
+    """[b, T]."""
+    low: Tensor
+    """[b, T] or [], lower clip bound."""
+    high: Tensor
+    """[b, T] or [], upper clip bound."""
+
+
 @dataclass
 class Trace:
     """What the metrics need of one update; lists have one entry per optimiser step or micro-batch."""
 
-    mask: list[Tensor] = field(default_factory=list)
-    """[b, T] bool, the valid tokens of a micro-batch."""
-    ratio: list[Tensor] = field(default_factory=list)
-    """[b, T] new over old probability of every token, in the order visited."""
-    advantages: list[Tensor] = field(default_factory=list)
-    """[b, T] advantage of the same tokens."""
-    low: list[Tensor] = field(default_factory=list)
-    """[b, T] lower clip bound of the same tokens."""
-    high: list[Tensor] = field(default_factory=list)
-    """[b, T] upper clip bound of the same tokens."""
+    seen: list[Seen] = field(default_factory=list)
     policy_grad_norm: list[float] = field(default_factory=list)
     critic_grad_norm: list[float] = field(default_factory=list)
     policy_loss: list[float] = field(default_factory=list)
     value_loss: list[float] = field(default_factory=list)
 
+    @property
+    def ratio(self) -> list[Tensor]:
+        """[N] new over old probability of every valid token, in the order visited."""
+        return self._valid("ratio")
+
+    @property
+    def advantages(self) -> list[Tensor]:
+        """[N] advantage of the same tokens."""
+        return self._valid("advantages")
+
+    @property
+    def low(self) -> list[Tensor]:
+        """[N] lower clip bound of the same tokens."""
+        return self._valid("low")
+
+    @property
+    def high(self) -> list[Tensor]:
+        """[N] upper clip bound of the same tokens."""
+        return self._valid("high")
+
     def tokens(self, ranks: Ranks) -> dict[str, Tensor]:
-        """`ratio`, `advantages`, `low` and `high` of the N valid tokens that all ranks visited, [N] each."""
-        seen = {"ratio": self.ratio, "advantages": self.advantages, "low": self.low, "high": self.high}
-        valid = [mask.flatten().nonzero().squeeze(1) for mask in self.mask]
-        own = {
-            name: [x.expand_as(m).flatten()[at] for x, m, at in zip(parts, self.mask, valid, strict=True)]
-            for name, parts in seen.items()
-        }
+        """These four for the valid tokens that all ranks visited, [N] each."""
+        own = {name: self._valid(name) for name in ("ratio", "advantages", "low", "high")}
         return {name: torch.cat(parts) for name, parts in ranks.lists(own).items()}
+
+    def _valid(self, name: str) -> list[Tensor]:
+        return [getattr(part, name).expand_as(part.mask)[part.mask] for part in self.seen]
 
 
 def assign_credit(batch: Batch, values: Tensor, recipe: Recipe) -> AdvantageBatch:
@@ -159,11 +184,8 @@ def _micro_losses(
     values = critic.forward(part)
     critic_loss = weights["token"] * value_loss(values, credit.values, credit.targets, settings.value_clip)
 
-    trace.mask.append(part.mask)
-    trace.ratio.append(ratio.detach())
-    trace.advantages.append(credit.advantages)
-    trace.low.append(torch.as_tensor(low, device=ratio.device))
-    trace.high.append(torch.as_tensor(high, device=ratio.device))
+    bounds = (torch.as_tensor(bound, device=ratio.device) for bound in (low, high))
+    trace.seen.append(Seen(part.mask, ratio.detach(), credit.advantages, *bounds))
     return per_token.sum(), critic_loss.sum()
 
 
