@@ -52,7 +52,7 @@ class WalkPolicy(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log-probability and entropy of every token, both [B, T] nats; 0 on filler and where masked."""
         chosen = places(batch.mask & (batch.inputs["phase"] == 0))
-        state, decision, action = (batch.inputs[name].flatten()[chosen] for name in ("state", "decision", "action"))
+        state, decision, action = at(batch, chosen, "state", "decision", "action")
         rows = self.log_probs(state, decision)
         logp, entropy = rows.gather(1, action[:, None]).squeeze(1), -(rows.exp() * rows).sum(1)
         return spread(logp, chosen, batch.mask), spread(entropy, chosen, batch.mask)
@@ -77,13 +77,22 @@ class WalkCritic(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """[B, T] value of the prefix before each token; 0 where masked."""
-        chosen = places(batch.mask)
-        state, decision = (batch.inputs[name].flatten()[chosen] for name in ("state", "decision"))
+        first = torch.ones_like(batch.mask)
+        if self.repeats:
+            first = batch.inputs["phase"] == 1
+            first[:, 0] = True
+        first &= batch.mask
+        values = self.values(*at(batch, places(first), "state", "decision"))
         if not self.repeats:
-            return spread(self.values(state, decision), chosen, batch.mask)
-        met, number = torch.unique_consecutive(decision * self.states + state, return_inverse=True)
-        values = self.values(met % self.states, met // self.states)
-        return spread(values.index_select(0, number), chosen, batch.mask)
+            return spread(values, places(first), batch.mask)
+        number = first.flatten().cumsum(0).view(first.shape).where(batch.mask, 0)
+        padded = torch.cat([values.new_zeros(1), values])
+        return padded.index_select(0, number.flatten()).view(batch.mask.shape)
+
+
+def at(batch: Batch, places: Tensor, *names: str) -> list[Tensor]:
+    """[N] of each of these inputs at the given places."""
+    return [batch.inputs[name].flatten().index_select(0, places) for name in names]
 
 
 def places(chosen: Tensor) -> Tensor:
