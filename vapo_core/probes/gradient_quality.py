@@ -39,6 +39,8 @@ METRICS: dict[str, tuple[str, str]] = {
         f"gradient_quality/{name}_{reduction}": (unit, f"{meaning}, {reduction} mean")
         for reduction in REDUCTIONS
         for name, unit, meaning in (
+            ("trace", "norm^2", "tr S, variance of the gradient per response at the recipe's answers per prompt; unbiased"),
+            ("square", "norm^2", "|E g|^2 of the expected gradient, unbiased, so negative now and then"),
             ("useful", "norm^2", "Q |grad J|^2 at an optimiser step's responses; unbiased numerator"),
             (
                 "quality",
@@ -93,6 +95,7 @@ def measure(view: View) -> Measurement:
     for name, rows in blocks.items():
         inner = products(rows, truth)
         component = squared_product(inner)
+        found |= {f"trace_{name}": noise[name], f"square_{name}": squares[name]}
         found[f"useful_{name}"] = component / power[name]
         if known:
             found[f"quality_{name}"] = found[f"useful_{name}"] / true_square
