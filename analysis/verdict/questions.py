@@ -48,3 +48,5 @@ class Question(NamedTuple):
     floor: Floor
     equivalence: bool = False
     """Whether the prediction is that theta is negligible."""
+    definition: str = ""
+    """The estimand as a formula, with how it is measured; folded away beneath the plain text."""

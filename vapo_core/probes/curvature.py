@@ -26,7 +26,7 @@ from vapo_core.worlds.base import World
 FEWEST, MOST, QUICK = 48, 512, 2**22
 """Responses in each half: `QUICK` over the number of weights, within these bounds. Every product passes over them."""
 
-MERGED = 16_384
+MERGED = 8192
 """Responses in each half where the world merges tokens that are alike, so that a product passes over far fewer of them.
 
 A direction from few responses is mostly noise, more so under one reduction than under the other, which biases the ratio.

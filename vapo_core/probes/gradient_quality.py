@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vapo_core.functional.per_response import per_response_gradients
-from vapo_core.probes.base import CannotRun, Measurement, View
+from vapo_core.probes.base import Measurement, View
 from vapo_core.probes.directions import (
     REDUCTIONS,
     block_size,
@@ -76,7 +76,7 @@ def measure(view: View) -> Measurement:
     constants from another batch.
 
     Raises:
-        CannotRun: if all advantages are equal, or a gradient's power is not distinguishable from zero.
+        CannotRun: if all advantages are equal.
     """
     policy = view.world.policy
     blocks = expected(view, {"": view.recipe}, "gradient_quality")[""]._asdict()
@@ -87,8 +87,6 @@ def measure(view: View) -> Measurement:
     batch = view.settings.responses_per_step // view.settings.mini_batches
     squares = {name: square(rows) for name, rows in blocks.items()}
     power = {name: max(squares[name], 0.0) + noise[name] / batch for name in blocks}
-    if min(power.values()) <= 0:  # tr S is unbiased, so it can come out below 0 where there is next to no noise left
-        raise CannotRun("gradient_quality: a gradient's power is not distinguishable from 0")
     true_square, known = square(truth), len(truth) == 1 or clear_of_zero(products(truth, truth))
     found = {"true_square": true_square, **_of_lengths(policy, fresh.batch, white(fresh))}
     own: dict[str, float] = {}
@@ -96,8 +94,9 @@ def measure(view: View) -> Measurement:
         inner = products(rows, truth)
         component = squared_product(inner)
         found |= {f"trace_{name}": noise[name], f"square_{name}": squares[name]}
-        found[f"useful_{name}"] = component / power[name]
-        if known:
+        if power[name] > 0:  # tr S is unbiased, so it can come out below 0 where there is next to no noise left
+            found[f"useful_{name}"] = component / power[name]
+        if known and power[name] > 0:
             found[f"quality_{name}"] = found[f"useful_{name}"] / true_square
         if known and component > 0 and surely_positive(inner):
             found[f"noise_scale_{name}"] = noise[name] * true_square / component

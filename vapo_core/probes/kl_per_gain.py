@@ -38,7 +38,7 @@ CHUNK = 2048
 GAIN = 0.01
 """Rise of J that both directions are made to bring, where J is exact."""
 
-FIRST_STEP, HALVINGS = 1e-3, 20
+FIRST_STEP, HALVINGS = 1e-3, 10
 """Norm of the first step tried, and how often the bracket is halved."""
 
 CREDITS = {"": "the recipe's credit", "_mc": "lambda = 1 for every response"}

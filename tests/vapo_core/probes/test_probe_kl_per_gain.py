@@ -118,7 +118,7 @@ def test_noise_of_a_direction_is_not_counted(cache):
 
 
 def test_reaching_a_gain_by_doubling_and_bisection():
-    assert reaching(lambda step: 3 * step, 0.6) == pytest.approx(0.2, rel=1e-4)
+    assert reaching(lambda step: 3 * step, 0.6) == pytest.approx(0.2, rel=1e-3)
     assert reaching(lambda step: step - 5 * step**2, 0.06) is None  # at most 0.05
     assert reaching(lambda step: None, 0.1) is None
 
