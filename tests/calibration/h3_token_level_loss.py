@@ -44,30 +44,39 @@ def simulate_h3a(theta: float, rng: np.random.Generator, shift: float = 0.0, sd:
     return tables(WALK, SPREAD, {RATIO: ratio, COVARIANCE: covariance})
 
 
-def simulate_h3b(theta: float, rng: np.random.Generator, error: float = 0.25, sd: float = 0.35) -> Tables:
-    """Noise and signal that vary twofold by run and tenfold by place; signals carry an error that may leave them below 0.
+GROWING = (0.4, 1.1, 1.3)
+"""Scatter of text by place, relative to its mean."""
 
-    A run's log ratio scatters by sd about theta, `BASE` of its variance shared by all that one base policy gives; errors
-    of |E g|^2 are `error` of the place's own at the first place, twice and thrice that at the others.
+
+def simulate_h3b(theta: float, rng: np.random.Generator, error: float = 0.25, sd: float = 0.4) -> Tables:
+    """Noise and signal that vary by run and place; signals carry an error that may leave them below 0, noise a long tail.
+
+    A run's log ratio scatters by sd about theta, `BASE` of its variance shared by all that one base policy gives, the rest
+    `GROWING`, as do the errors of |E g|^2, which are `error` of it.
     """
     metrics: dict[str, dict[int, np.ndarray]] = {name: {} for name in NOISE}
     size, base = len(TEXT), of_seed(TEXT, sd * np.sqrt(BASE), rng)
     for number, step in enumerate(PLACES):
-        log_ratio = theta + base + sd * np.sqrt(1 - BASE) * rng.normal(size=size)
-        scale = np.exp(-number + 0.5 * rng.normal(size=size))
+        log_ratio = theta + base + GROWING[number] * sd * np.sqrt(1 - BASE) * rng.normal(size=size)
+        scale = np.exp(-number + 0.4 * rng.normal(size=size))
         for name, sign in (("sequence", 1), ("token", -1)):
             quarter = np.exp(sign * log_ratio / 4)  # half of it in the noise, half in the signal, of either reduction
             metrics[f"gradient_quality/trace_{name}"][step] = 30 * scale * quarter * rng.gamma(8.0, 1 / 8, size)
-            wrong = (number + 1) * error * rng.normal(size=size)
+            wrong = GROWING[number] * error * rng.normal(size=size)
             metrics[f"gradient_quality/square_{name}"][step] = scale * (1 / quarter + wrong)
     return tables(TEXT, SPREAD, metrics)
 
 
-def simulate_h3c(theta: float, rng: np.random.Generator, sd: float = 0.6, missing: float = 0.02) -> Tables:
-    """One mean per run, of measurements that scatter widely with a tail, a few of them missing."""
-    level = theta + of_seed(WALK, 0.2, rng)
+PRICE = (0.02, 0.25, 0.5)
+"""Scatter of the log price by place, nats."""
+
+
+def simulate_h3c(theta: float, rng: np.random.Generator, missing: float = 0.02) -> Tables:
+    """One mean per run, of measurements that scatter more the later they are, with a tail, a few of them missing."""
+    level = theta + of_seed(WALK, 0.05, rng)
     curve = {
-        step: np.where(rng.random(len(WALK)) < missing, np.nan, level + skewed(sd, len(WALK), rng)) for step in PLACES
+        step: np.where(rng.random(len(WALK)) < missing, np.nan, level + skewed(sd, len(WALK), rng))
+        for step, sd in zip(PLACES, PRICE, strict=True)
     }
     return tables(WALK, SPREAD, {KL: curve})
 

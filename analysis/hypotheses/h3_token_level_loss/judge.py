@@ -38,6 +38,7 @@ from analysis.hypotheses.h3_token_level_loss.tables import (
 from analysis.plots.drawing import Drawing
 from analysis.statistics.intervals import Interval, NoEstimate, student
 from analysis.statistics.jackknife import jackknife
+from analysis.tables.rows import series
 from analysis.tables.schema import Tables
 from analysis.verdict.decisions import CORRECTED, NOTE, Decision, Verdict, decide, verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
@@ -219,6 +220,9 @@ def h3c(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     if len(theta):
         rows.append(verdict(question, "walk", theta, preset, active([runs], question)))
         rows[0] = rows[0]._replace(strata={**unpriced(tables, runs), **rows[0].strata})
+    for step in PLACES:
+        theta = means(tables, runs, at_step(KL, step))
+        rows += secondary_row(question, "walk", theta, preset, f"the same after {step} RL steps alone")
     text = {task: texts(tables, task) for task in TASKS}
     for world, parts in (("walk", {"walk": runs}), ("lm", text)):
         if world == "lm":
@@ -234,7 +238,14 @@ def unpriced(tables: Tables, runs: pd.DataFrame) -> dict[str, str]:
     """How many measurements have no price, in words, under `NOTE`; nothing if none."""
     ratio, ascends = aligned(tables, runs, KL, "kl_per_gain/ascends_token")
     lost, all_ = int((np.isnan(ratio) & np.isfinite(ascends)).sum()), int(np.isfinite(ascends).sum())
-    return {NOTE: f"{lost} of {all_} measurements are left out, where a direction does not surely ascend"} if lost else {}
+    return (
+        {NOTE: f"{lost} of {all_} measurements are left out, where a direction does not surely ascend"} if lost else {}
+    )
+
+
+def at_step(name: str, step: int) -> Value:
+    """[S, 1] one metric at one step."""
+    return lambda tables, runs: series(tables, runs["spec"], name).reindex(columns=[step]).to_numpy(float)
 
 
 def failing(name: str) -> Value:

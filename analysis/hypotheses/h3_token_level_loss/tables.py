@@ -20,7 +20,9 @@ STRATA = ("covariance above 0", "covariance below 0")
 
 RATIO, COVARIANCE = "curvature/log_ratio", "curvature/length_covariance_apart"
 USEFUL = ("gradient_quality/useful_token", "gradient_quality/useful_sequence")
-NOISE = tuple(f"gradient_quality/{name}" for name in ("trace_sequence", "square_token", "trace_token", "square_sequence"))
+NOISE = tuple(
+    f"gradient_quality/{name}" for name in ("trace_sequence", "square_token", "trace_token", "square_sequence")
+)
 """Noise over signal, sequence mean over token mean: the product of the first two over that of the last two."""
 KL = "kl_per_gain/log_ratio"
 
@@ -105,9 +107,7 @@ def mean_log(above: Sequence[np.ndarray], below: Sequence[np.ndarray], places: S
         NoEstimate: naming the places where a mean over seeds is not above 0; none is left out.
     """
     rows = np.arange(len(above[0]))
-    undefined = [
-        name for name, x in zip(places, log_of_means(above, below, rows), strict=True) if not np.isfinite(x)
-    ]
+    undefined = [name for name, x in zip(places, log_of_means(above, below, rows), strict=True) if not np.isfinite(x)]
     if undefined:
         raise NoEstimate(f"a mean over seeds is not above 0 at {', '.join(undefined)}")
     return jackknife(lambda kept: float(log_of_means(above, below, kept).mean()), rows, level)

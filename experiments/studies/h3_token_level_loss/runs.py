@@ -25,8 +25,8 @@ EVERY: dict[str, int] = {"smoke": 2, "quick": 5, "full": 5}
 
 SEEDS: dict[str, dict[str, tuple[int, ...]]] = {
     "wanders": {"smoke": (0, 1), "quick": tuple(range(6)), "full": tuple(range(1000, 1048))},
-    "stops early": {"smoke": (0, 1), "quick": tuple(range(6)), "full": tuple(range(1000, 1160))},
-    "text": {"smoke": (0,), "quick": tuple(range(4)), "full": tuple(range(1000, 1048))},
+    "stops early": {"smoke": (0, 1), "quick": tuple(range(6)), "full": tuple(range(1000, 1096))},
+    "text": {"smoke": (0,), "quick": tuple(range(4)), "full": tuple(range(1000, 1080))},
 }
 """Seeds by cell of the walk, and of text: as many as the spread over development seeds asks for."""
 
@@ -55,9 +55,7 @@ def text(preset: str) -> tuple[RunSpec, ...]:
     tasks, every = core.TASKS["lm"][: 1 if preset == "smoke" else None], EVERY[preset]
     own, priced = {"gradient_quality": every}, {"gradient_quality": every, "kl_per_gain": STEPS[preset]}
     return tuple(
-        core.run(
-            "lm", preset, seed, task=task, probes=priced if number < PRICED[preset] else own, steps=STEPS[preset]
-        )
+        core.run("lm", preset, seed, task=task, probes=priced if number < PRICED[preset] else own, steps=STEPS[preset])
         for number, seed in enumerate(SEEDS["text"][preset])
         for task in tasks
     )
