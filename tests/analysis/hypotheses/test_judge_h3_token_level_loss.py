@@ -10,7 +10,6 @@ from analysis.hypotheses.h3_token_level_loss.tables import (
     NOISE,
     PLACES,
     RATIO,
-    USEFUL,
     half_difference,
     log_of_means,
     mean_log,
@@ -200,7 +199,7 @@ def test_noise_and_signal_are_averaged_over_seeds_before_the_log():
     interval = mean_log([above], [below], ["a", "b"], 0.95)
     assert interval.estimate == pytest.approx((np.log(2) - np.log(4)) / 2)
     assert np.isnan(interval.low)
-    with pytest.raises(NoEstimate, match="not above 0 at a$"):
+    with pytest.raises(NoEstimate, match=r"not above 0 at a$"):
         mean_log([above[1:]], [below[1:]], ["a", "b"], 0.95)
 
 

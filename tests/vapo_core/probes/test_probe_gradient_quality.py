@@ -111,7 +111,7 @@ def test_quality_is_that_of_simulated_batches(cache):
 
 
 def test_noise_that_comes_out_below_zero_stops_no_run(cache, monkeypatch):
-    """An unbiased trace may be negative where hardly any noise is left: it stands as it is, and what divides by it is left out."""
+    """An unbiased trace may be negative where hardly any noise is left: it stands, and what divides by it is left out."""
     view = view_of("walk", cache, "ppo", numbers={"responses_per_step": 64, "mini_batches": 2})
     usual = PROBES["gradient_quality"](view).metrics
     monkeypatch.setattr(gradient_quality, "traces", lambda *_: {"token": -1e-12, "sequence": 1.0})
