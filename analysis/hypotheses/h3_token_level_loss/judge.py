@@ -42,6 +42,7 @@ from analysis.tables.rows import series
 from analysis.tables.schema import Tables
 from analysis.verdict.decisions import CORRECTED, NOTE, Decision, Verdict, decide, verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
+from analysis.verdict.lengths import with_lengths
 from analysis.verdict.questions import LEVEL_OF, Question
 
 ACTIVITY = "activity_token_level_loss"
@@ -92,11 +93,11 @@ def h3a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         rows.append(row._replace(strata={**strata, **({NOTE: note} if note else {})}, decision=decision))
     for cell, part in runs.items():
         theta, what = means(tables, part, metric(RATIO)), f"log ratio of sharpness where the base policy {cell}"
-        rows += secondary_row(question, "walk", theta, preset, what)
+        rows += with_lengths(secondary_row(question, "walk", theta, preset, what), part)
     for what, value in PARTS.items():
         theta = together({cell: means(tables, part, value) for cell, part in runs.items()})
         rows += secondary_row(question, "walk", theta, preset, what)
-    return rows
+    return with_lengths(rows, pd.concat(list(runs.values())))
 
 
 PREDICTED: dict[str, int] = dict(zip(STRATA, (1, -1), strict=True))
@@ -172,7 +173,8 @@ def h3b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
             theta = together(
                 {task: means(tables, part, metric(f"gradient_quality/{name}")) for task, part in runs.items()}
             )
-            rows += secondary_row(question, LEVEL_OF[world], theta, preset, Estimand(what, unit, threshold))
+            row = secondary_row(question, LEVEL_OF[world], theta, preset, Estimand(what, unit, threshold))
+            rows += with_lengths(row, pd.concat(list(runs.values())))
     return rows + exact_h3.h3b(tables, question, preset)
 
 
@@ -207,7 +209,7 @@ def _mean_log(
     )  # fmt: skip
     lost = min(part["seed"].nunique() for part in runs.values()) - seeds
     left = {NOTE: f"{lost} seeds are left out, which lack a task or a place"} if lost else {}
-    return [row._replace(strata={**left, **row.strata})]
+    return with_lengths([row._replace(strata={**left, **row.strata})], pd.concat(list(runs.values())))
 
 
 # --- h3c: KL per gain ---
@@ -223,15 +225,16 @@ def h3c(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     for step in PLACES:
         theta = means(tables, runs, at_step(KL, step))
         rows += secondary_row(question, "walk", theta, preset, f"the same after {step} RL steps alone")
-    text = {task: texts(tables, task) for task in TASKS}
+    here, text = 0, {task: texts(tables, task) for task in TASKS}
     for world, parts in (("walk", {"walk": runs}), ("lm", text)):
         if world == "lm":
+            here = len(rows)
             theta = together({task: means(tables, part, metric(KL)) for task, part in parts.items()})
             rows += secondary_row(question, LEVEL_OF[world], theta, preset, "the same on text, mean of both tasks")
         for what, (value, unit, threshold) in PRICES.items():
             theta = together({task: means(tables, part, value) for task, part in parts.items()})
             rows += secondary_row(question, LEVEL_OF[world], theta, preset, Estimand(what, unit, threshold))
-    return rows
+    return [*with_lengths(rows[:here], runs), *with_lengths(rows[here:], pd.concat(list(text.values())))]
 
 
 def unpriced(tables: Tables, runs: pd.DataFrame) -> dict[str, str]:

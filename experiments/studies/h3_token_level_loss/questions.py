@@ -29,13 +29,13 @@ QUESTIONS: dict[str, Question] = {
         definition=(
             "theta = (E[r | c > 0] - E[r | c < 0]) / 2 with r = log(kappa_token / kappa_sequence) and kappa = lambda_max(H) /"
             " |g|; g and H are gradient and Hessian of the surrogate -sum_t w_t A_t pi / pi_old at ratio 1, w_t the"
-            " reduction's weights. Directions come from one half of 32,768 fresh responses, curvatures from the other, both"
+            " reduction's weights. Directions come from one half of 16,384 fresh responses, curvatures from the other, both"
             " ways; |g|^2 is a product over disjoint responses; constants of whitening are another batch's. c = v'(H_token -"
             " H_sequence)v = Cov_i(l_i, v'H_i v) / mean l, H_i the Hessian of response i's token mean, along the top"
-            " directions v of both reductions on 16,384 further responses, each as a share of the reduction's own curvature"
+            " directions v of both reductions on 8,192 further responses, each as a share of the reduction's own curvature"
             " there. A seed's measurements in a stratum are averaged; strata have Student intervals over seeds at 1 -"
             " 0.05/16, theta leaves out a seed at a time. A stratum that fewer than half of the seeds reach decides nothing."
-            " Halving the responses moves r by less than 0.05 on average."
+            " Doubling the responses moved r by less than 0.02 on a development seed."
         ),
     ),
     "h3b": Question(

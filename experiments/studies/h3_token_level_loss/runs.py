@@ -2,6 +2,11 @@
 
 All is measured at three places of a run, fixed before any run that is judged: before the first RL step, and after 5 and 10.
 There the gradients of every development seed stood clear of their noise; later, near convergence, they did not.
+
+Cost from development runs, core-seconds on a busy machine: a measurement on the walk 3 (curvature), 4.5 (KL per gain), 1
+(quality), on text 10; a text run without them 13, its base policy 16. Preset full: the walk 0.8 core-hours, text 2.9 and less
+where other studies share the base policies. Seeds: of a seed's mean the KL price scattered by 0.16, the log ratio of
+sharpness by 0.3, and noise over signal on text by 0.2 before training and by 1 after it.
 """
 
 from experiments.specs.exact import ExactSpec

@@ -65,6 +65,15 @@ def test_claims_hold_in_a_few_simulations(question):
 
 
 @pytest.mark.parametrize("question", list(JUDGES))
+def test_rows_carry_the_length_of_their_answers(question):
+    """Of the runs they come from, on the walk as many decisions."""
+    given = simulated(question, 1.0)
+    for row in judged(question, given._replace(runs=given.runs.assign(mean_length=12.0))):
+        assert row.mean_length == 12
+        assert (row.mean_decisions == 12) == (row.level == "walk")
+
+
+@pytest.mark.parametrize("question", list(JUDGES))
 def test_lengths_that_hardly_vary_test_nothing(question):
     given = simulated(question, 1.0)
     idle = given._replace(runs=given.runs.assign(activity_token_level_loss=0.1))
