@@ -17,7 +17,7 @@ from vapo_core.tasks.walk import LEFT, NAMES, RIGHT, STOP, Walk
 from vapo_core.types import Batch, Problem, Rollout
 from vapo_core.worlds.base import Branches, TokenDescription
 from vapo_core.worlds.walk_engine import WalkEngine
-from vapo_core.worlds.walk_networks import WalkCritic, WalkPolicy
+from vapo_core.worlds.walk_networks import WalkCritic, WalkPolicy, merge_tokens
 from vapo_core.worlds.walk_values import Rings, occupancy, values
 
 EXAMINED = 4096
@@ -26,6 +26,8 @@ EXAMINED = 4096
 
 class WalkWorld:
     """Policy, critic, engine and task of one run on the walk, with exact values under any policy."""
+
+    repeats = True
 
     def __init__(
         self, walk: Walk, width: int, temperature: float, critic_bias: float, base_seed: int, head_seed: int
@@ -173,6 +175,10 @@ class WalkWorld:
     def state_labels(self, batch: Batch) -> Tensor:
         """[B, T] int, number of the state each token is chosen in; that of the move's end on filler."""
         return batch.inputs["state"]
+
+    def merged(self, batch: Batch, weights: Mapping[str, Tensor]) -> tuple[Batch, Mapping[str, Tensor]]:
+        """A token for every action that was taken in a state at a decision; filler, which has probability 1, is left out."""
+        return merge_tokens(batch, weights)
 
     def describe(self, rollout: Rollout) -> list[list[TokenDescription]]:
         """The action of every token and the state before it; filler is a dot."""

@@ -1,5 +1,7 @@
 """The walk's policy and critic: small networks on the features of a state and the share of time used."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -103,3 +105,20 @@ def places(chosen: Tensor) -> Tensor:
 def spread(values: Tensor, places: Tensor, like: Tensor) -> Tensor:
     """[N] values in their places, 0 elsewhere, in the shape of `like`."""
     return values.new_zeros(like.numel()).index_copy(0, places, values).view(like.shape)
+
+
+def merge_tokens(batch: Batch, weights: Mapping[str, Tensor]) -> tuple[Batch, dict[str, Tensor]]:
+    """Tokens of one state, decision and action as one. Args and returns: as of `World.merged`."""
+    chosen = places(batch.mask & (batch.inputs["phase"] == 0))
+    triples = torch.stack([batch.inputs[name].flatten()[chosen] for name in ("state", "decision", "action")])
+    met, number = torch.unique(triples, dim=1, return_inverse=True)
+    size = met.shape[1]
+    state, decision, action = met[:, :, None]
+    summed = {
+        name: w.new_zeros(size, dtype=torch.float64).index_add(0, number, w.flatten()[chosen].double()).to(w)[:, None]
+        for name, w in weights.items()
+    }
+    inputs = {"state": state, "decision": decision, "phase": torch.zeros_like(state), "action": action}
+    zeros, each = batch.logp_old.new_zeros(size, 1), batch.logp_old.new_zeros(size)
+    mask = torch.ones_like(state, dtype=torch.bool)
+    return Batch(inputs, mask, zeros, zeros, each, each.bool(), each.long(), torch.zeros_like(state)), summed
