@@ -22,7 +22,7 @@ from analysis.plots.drawing import Drawing
 from analysis.tables.regimes import FAILING, LONGEST, SHORTEST, Regime, of_length, rows
 from analysis.tables.rows import having
 from analysis.tables.schema import COMPONENTS, Tables
-from analysis.verdict.decisions import Verdict, verdict
+from analysis.verdict.decisions import Decision, Verdict, verdict
 from analysis.verdict.estimates import Estimand, secondary_row
 from analysis.verdict.lengths import with_lengths
 from analysis.verdict.questions import LEVEL_OF, Question
@@ -46,7 +46,7 @@ def effect(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         row = verdict(question, LEVEL_OF[world], here.gain, preset, estimand=question.estimand)
         amount, floor = activity(here, question.id), question.floor
         said = {"effect": amount, "least": floor.least, "measure": floor.measure}
-        decision = None if amount >= floor.least else "not_tested"
+        decision: Decision | None = None if amount >= floor.least else "not_tested"
         found += with_lengths([row._replace(decision=decision, strata={"activity": said})], here.runs)
         found += _beside(tables, question, world, regimes, here, preset)
     return found

@@ -10,9 +10,10 @@ Its regimes stand in `analysis.tables.regimes`; here stand the arms, and in one 
     pool        group_sampling where both arms meet the same few problems
     text        the same arms and cells on text at two lengths; no fractions
     pathways    alternatives from later papers beside full VAPO at every length
-    core        what other studies read: eleven arms of the default walk and text
 
-Seconds of a run, measured on one core with seeds 700 to 703, are in `SECONDS`.
+Below preset full the eleven arms of the default walk and text, which other studies share, stand beside them.
+
+Seconds of a run are in `SECONDS`; the walk takes about 13 core-hours at them, text what two lengths of 64 responses take.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -52,19 +53,28 @@ class Part(NamedTuple):
 
 
 SIZES: dict[str, Part] = {
-    "grid": Part(3, 24),
-    "add_one_in": Part(2, 24),
-    "triple": Part(0, 64),
+    "grid": Part(2, 16),
+    "add_one_in": Part(2, 16),
+    "triple": Part(0, 48),
     "shortest": Part(0, 8),
     "longest": Part(0, 8),
-    "pool": Part(2, 24),
+    "pool": Part(2, 16),
     "text": Part(1, 16),
     "pathways": Part(1, 8),
 }
 """Part -> seeds. A seed differs from another by about 0.2 AUC where noise rules, so a part's interval narrows with its seeds
 times its regimes; the headline averages over twelve of them."""
 
-SECONDS: dict[int, tuple[float, float]] = {}
+NOISY: tuple[Regime, ...] = tuple(
+    regime
+    for regime in GRID
+    if regime.settings["responses_per_step"] == 32 and regime.settings["critic_start"] == "outcome"
+)
+"""One regime per length: the few responses at which arms spread, and the start from which PPO is said to fail."""
+
+SECONDS: dict[int, tuple[float, float]] = {8: (2.0, 3.0), 32: (5.0, 7.0), 128: (12.0, 22.0)}
+"""Decisions -> seconds of a run at 32 and at 128 responses, on one core: 1.5, 2.0, 3.3, 4.7, 10 and 16 were measured with seed 700
+at two epochs; these are scaled to four."""
 
 STEPS: dict[str, int] = {"walk": 30, "lm": 30}
 EVALUATION: dict[str, Evaluation] = {
@@ -132,7 +142,7 @@ def of_cells(part: str, preset: str, regimes: Iterable[Regime], arms: Iterable[C
 
 def grid(preset: str) -> Iterator[RunSpec]:
     """The walk's regimes, those of PPO's failure among them."""
-    regimes = (*GRID, *FAILING) if preset != "smoke" else (GRID[1], GRID[-1])
+    regimes = {"smoke": (GRID[1],), "quick": NOISY}.get(preset, (*GRID, *FAILING))
     yield from of_cells("grid", preset, regimes, [*cells(), *constants()])
     added = [regime for regime in regimes if regime.settings["critic_start"] == "outcome"]
     yield from of_cells("add_one_in", preset, added, add_one_in())
@@ -140,7 +150,7 @@ def grid(preset: str) -> Iterator[RunSpec]:
 
 def factorials(preset: str) -> Iterator[RunSpec]:
     """All combinations at the shortest answers and a fraction at the longest, and the corners of h6b; few responses a step."""
-    noisy = {tokens: of_length(tokens)[1] for tokens in (SHORTEST, LONGEST)}
+    noisy = {regime.length.tokens: regime for regime in NOISY}
     yield from of_cells("shortest", preset, [noisy[SHORTEST]], full_factorial())
     yield from of_cells("longest", preset, [noisy[LONGEST]], fractional_factorial(64))
     yield from of_cells("triple", preset, of_length(LONGEST), pair_cells())
@@ -148,15 +158,18 @@ def factorials(preset: str) -> Iterator[RunSpec]:
 
 def same_prompts(preset: str) -> Iterator[RunSpec]:
     """group_sampling on and off from one small pool, at every length."""
-    regimes = [regime for regime in GRID if regime.name.endswith("32 responses, outcome critic")]
     arms = [Cell("vapo", core.without(*some), tuple(SAME_PROMPTS.items())) for some in ((), ("group_sampling",))]
-    yield from of_cells("pool", preset, regimes, arms)
+    yield from of_cells("pool", preset, NOISY, arms)
+
+
+def text(preset: str) -> Iterator[RunSpec]:
+    """The arms, cells and constant lambda 1 on text."""
+    yield from of_cells("text", preset, TEXT, [*cells(), *constants((1.0,))])
 
 
 def pathways(preset: str) -> Iterator[RunSpec]:
     """Alternatives beside full VAPO: variants of a slot, settings or a dial."""
-    regimes = [regime for regime in (*GRID, *TEXT) if regime.settings["critic_start"] == "outcome"]
-    for regime in regimes:
+    for regime in (*NOISY, *TEXT):
         for seed in seeds("pathways", preset, regime.world):
             for pathway in PATHWAYS:
                 if regime.world == "walk" or not pathway.dials:
@@ -169,6 +182,6 @@ def specs(preset: str) -> tuple[RunSpec, ...]:
         return tuple(real_runs())
     own = [*grid(preset)]
     if preset != "smoke":
-        own += [*factorials(preset), *same_prompts(preset), *pathways(preset)]
-        own += of_cells("text", preset, TEXT, [*cells(), *constants((1.0,))])
-    return tuple(dict.fromkeys([*own, *core.walk(preset), *core.lm(preset)]))
+        own += [*factorials(preset), *same_prompts(preset), *text(preset), *pathways(preset)]
+    shared = () if preset == "full" else (*core.walk(preset), *core.lm(preset))
+    return tuple(dict.fromkeys([*own, *shared]))
