@@ -6,11 +6,12 @@ import seaborn as sns
 from matplotlib.axes import Axes
 
 from analysis.hypotheses.components import complementarity
+from analysis.hypotheses.components.cells import Cells
 from analysis.hypotheses.components.tables import PLACES, Pairs, added, pairs
 from analysis.plots.drawing import GREY, INK, Drawing, canvas
 from analysis.statistics.intervals import Interval, NoEstimate, student
 from analysis.tables.regimes import FAILING, Regime
-from analysis.tables.schema import COMPONENTS, Tables
+from analysis.tables.schema import COMPONENTS
 from analysis.verdict.lengths import mean_length
 
 COLUMNS = ("world", "what", "component", "regimes", "tokens", "mean_length", "effect", "low", "high", "seeds", "note")
@@ -21,7 +22,7 @@ LINE = {"walk": "-", "lm": ":"}
 MARK = {"walk": "o", "lm": "s"}
 
 
-def worth(tables: Tables) -> pd.DataFrame:
+def worth(cells: Cells) -> pd.DataFrame:
     """A row per component, world, length and way of asking, columns `COLUMNS`; also per regime in which PPO fails.
 
     Effects are means over the declared regimes of a length, ordinary ones; a failing regime stands alone. The ratio has the
@@ -30,10 +31,10 @@ def worth(tables: Tables) -> pd.DataFrame:
     found = []
     for regimes, kind in _places():
         for name in COMPONENTS:
-            for what, here in ((TAKEN, pairs(tables, regimes, name)), (ADDED, added(tables, regimes, name))):
+            for what, here in ((TAKEN, pairs(cells, regimes, name)), (ADDED, added(cells, regimes, name))):
                 if len(here.gain):
                     found.append(_row(regimes[0], what, name, kind, here, student(here.gain)))
-        found += _ratio(tables, regimes, kind)
+        found += _ratio(cells, regimes, kind)
     return pd.DataFrame(found, columns=list(COLUMNS))
 
 
@@ -52,13 +53,13 @@ def _row(first: Regime, what: str, name: str, kind: str, here: Pairs, interval: 
     return (first.world, what, name, kind, first.length.tokens, length, *interval, len(here.gain), note)
 
 
-def _ratio(tables: Tables, regimes: list[Regime], kind: str) -> list[tuple]:
-    seeds = complementarity.parts(tables, regimes)
+def _ratio(cells: Cells, regimes: list[Regime], kind: str) -> list[tuple]:
+    seeds = complementarity.parts(cells, regimes)
     if not len(seeds):
         return []
-    here, note = pairs(tables, regimes, COMPONENTS[0]), ""
+    here, note = pairs(cells, regimes, COMPONENTS[0]), ""
     try:
-        interval = complementarity.ratio(tables, regimes)
+        interval = complementarity.ratio(cells, regimes)
     except NoEstimate as error:
         interval, note = Interval(np.nan, np.nan, np.nan), str(error)
     row = _row(regimes[0], RATIO, "", kind, here, interval, note)

@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from analysis.hypotheses.components.cells import Cells
 from analysis.statistics.intervals import student
 from analysis.statistics.ranks import Rank, agreement
 from analysis.tables import paper
-from analysis.tables.regimes import GRID, TEXT, Regime, rows
-from analysis.tables.rows import full_vapo, having
-from analysis.tables.schema import COMPONENTS, Tables
+from analysis.tables.regimes import GRID, TEXT, Regime
+from analysis.tables.schema import COMPONENTS
 from analysis.verdict.questions import Question
 
 PLACES: dict[str, tuple[Regime, ...]] = {"walk": GRID, "lm": TEXT}
@@ -23,9 +23,6 @@ none. The others' is their level in full VAPO."""
 
 COLLAPSED = 0.1
 """J at the end of a run below which it has collapsed."""
-
-USUAL: dict[str, object] = {"variants": "", "settings.fixed_lambda": 0.95}
-"""Columns of an arm that changes nothing but which components are on."""
 
 COLUMNS = ("world", "component", "effect", "low", "high", "seeds", "activity", "floor", "active", "paper")
 
@@ -41,24 +38,11 @@ class Pairs(NamedTuple):
     """The rows of both arms."""
 
 
-def arm(runs: pd.DataFrame, regime: Regime, label: str, fixed_lambda: float = 0.95) -> pd.DataFrame:
-    """[S] the rows of an arm in a regime by seed: `vapo without clip_higher`, `ppo with decoupled_gae`, `grpo`.
-
-    An arm that changes another setting as well, such as the pool, is none of these: where there are two, the usual pool counts.
-    """
-    wanted = {"arm": label, "settings.fixed_lambda": fixed_lambda}
-    found = having(rows(runs, regime), wanted)
-    pool = found.get("settings.pool_size")
-    if pool is not None and len(found):
-        found = found[pool == pool.max()]
-    return found.drop_duplicates("seed").set_index("seed")
-
-
-def difference(runs: pd.DataFrame, regimes: Iterable[Regime], first: str, second: str) -> Pairs:
+def difference(cells: Cells, regimes: Iterable[Regime], first: str, second: str) -> Pairs:
     """First arm minus second, regimes without either left out."""
     gains, collapses, used = [], [], []
     for regime in regimes:
-        a, b = arm(runs, regime, first), arm(runs, regime, second)
+        a, b = cells.arm(regime, first), cells.arm(regime, second)
         shared = a.index.intersection(b.index)
         if not len(shared):
             continue
@@ -67,19 +51,19 @@ def difference(runs: pd.DataFrame, regimes: Iterable[Regime], first: str, second
         collapses.append((b["last"] < COLLAPSED).astype(float) - (a["last"] < COLLAPSED))
         used += [a.reset_index(), b.reset_index()]
     if not gains:
-        return Pairs(pd.Series(dtype=float), pd.Series(dtype=float), runs.iloc[:0])
+        return Pairs(pd.Series(dtype=float), pd.Series(dtype=float), pd.DataFrame())
     means = [pd.concat(parts, axis=1, join="inner").mean(axis=1) for parts in (gains, collapses)]
     return Pairs(means[0], means[1], pd.concat(used, ignore_index=True))
 
 
-def pairs(tables: Tables, regimes: Sequence[Regime], component: str) -> Pairs:
+def pairs(cells: Cells, regimes: Sequence[Regime], component: str) -> Pairs:
     """Full VAPO and VAPO without a component."""
-    return difference(tables.runs, regimes, "vapo", f"vapo without {component}")
+    return difference(cells, regimes, "vapo", f"vapo without {component}")
 
 
-def added(tables: Tables, regimes: Sequence[Regime], component: str) -> Pairs:
+def added(cells: Cells, regimes: Sequence[Regime], component: str) -> Pairs:
     """PPO with a component and PPO."""
-    return difference(tables.runs, regimes, f"ppo with {component}", "ppo")
+    return difference(cells, regimes, f"ppo with {component}", "ppo")
 
 
 def activity(found: Pairs, component: str) -> float:
@@ -90,7 +74,7 @@ def activity(found: Pairs, component: str) -> float:
     return float(found.runs.loc[~on, name].mean()) - level if component in CONTRASTS else level
 
 
-def best_constant(runs: pd.DataFrame, regimes: Iterable[Regime], values: Sequence[float]) -> pd.Series:
+def best_constant(cells: Cells, regimes: Iterable[Regime], values: Sequence[float]) -> pd.Series:
     """[S] full VAPO minus the best constant lambda, mean over regimes; each half of the seeds is scored by the other's choice.
 
     The best of several settings looks better than it is on the seeds that chose it.
@@ -98,9 +82,9 @@ def best_constant(runs: pd.DataFrame, regimes: Iterable[Regime], values: Sequenc
     gains = []
     for regime in regimes:
         wide = pd.concat(
-            {x: arm(runs, regime, "vapo without length_adaptive_gae", x)["auc"] for x in values}, axis=1
+            {x: cells.arm(regime, "vapo without length_adaptive_gae", x)["auc"] for x in values}, axis=1
         ).dropna()
-        full = arm(runs, regime, "vapo")["auc"].reindex(wide.index)
+        full = cells.arm(regime, "vapo")["auc"].reindex(wide.index)
         if len(wide) < 2:
             continue
         first = np.arange(len(wide)) % 2 == 0
@@ -111,28 +95,22 @@ def best_constant(runs: pd.DataFrame, regimes: Iterable[Regime], values: Sequenc
     return pd.concat(gains, axis=1, join="inner").mean(axis=1) if gains else pd.Series(dtype=float)
 
 
-def same_prompts(tables: Tables, regimes: Iterable[Regime]) -> pd.Series:
+def same_prompts(cells: Cells, regimes: Iterable[Regime]) -> pd.Series:
     """[S] what group_sampling is worth where both arms train on one small pool, mean over regimes."""
     gains = []
     for regime in regimes:
-        found = rows(tables.runs, regime)
-        pools = sorted(set(found["settings.pool_size"].dropna())) if "settings.pool_size" in found else []
-        small = having(found, {"settings.pool_size": pools[0]}) if len(pools) > 1 else found.iloc[:0]
-        on, off = (
-            having(small, full_vapo(*some) | USUAL).drop_duplicates("seed").set_index("seed")["auc"]
-            for some in ((), ("group_sampling",))
-        )
-        if len(gain := (on - off).dropna()):
+        on, off = (cells.arm(regime, label, small_pool=True) for label in ("vapo", "vapo without group_sampling"))
+        if len(gain := (on["auc"] - off["auc"]).dropna()):
             gains.append(gain)
     return pd.concat(gains, axis=1, join="inner").mean(axis=1) if gains else pd.Series(dtype=float)
 
 
-def table(tables: Tables, questions: Mapping[str, Question], level: float = 0.95) -> pd.DataFrame:
+def table(cells: Cells, questions: Mapping[str, Question], level: float = 0.95) -> pd.DataFrame:
     """A row per world and component that have runs, columns `COLUMNS`; effects in AUC, `paper` in points lost without it."""
     found = []
     for world, regimes in PLACES.items():
         for name in COMPONENTS:
-            here, floor = pairs(tables, regimes, name), questions[name].floor.least
+            here, floor = pairs(cells, regimes, name), questions[name].floor.least
             if len(here.gain):
                 lost, active = -paper.difference(f"vapo without {name}"), activity(here, name)
                 found.append(

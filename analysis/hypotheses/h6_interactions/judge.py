@@ -9,7 +9,7 @@ from analysis.ablations.factorial import EDGE, detect, logit, per_seed
 from analysis.ablations.factorial import effects as effects_of
 from analysis.ablations.factorial_view import effects_figure
 from analysis.hypotheses.components import complementarity
-from analysis.hypotheses.components.tables import USUAL, arm
+from analysis.hypotheses.components.cells import USUAL_LAMBDA, Cells
 from analysis.hypotheses.h6_interactions import exact as exact_h6
 from analysis.hypotheses.h6_interactions import figures as interaction_figures
 from analysis.hypotheses.h6_interactions.tables import (
@@ -139,32 +139,31 @@ def _on_text(tables: Tables, question: Question, preset: str) -> list[Verdict]:
 
 def h6b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     """The interaction at the longest answers; on log-odds, at other lengths and on text; other pairs; the ratio; failures."""
-    found, longest = [], of_length(LONGEST)
-    cells = corners(tables, longest, *PAIR)
-    if len(cells) >= 2:
-        found.append(_decided(tables, cells, question, preset))
+    found, longest, cells = [], of_length(LONGEST), Cells(tables.runs)
+    pair = corners(cells, longest, *PAIR)
+    if len(pair):
+        found.append(_decided(tables, pair, question, preset))
         odds = Estimand("the same on log-odds of the area", "log-odds", 0.25)
-        found += secondary_row(question, "walk", -interaction(cells, odds=True), preset, odds)
+        found += secondary_row(question, "walk", -interaction(pair, odds=True), preset, odds)
     for tokens in sorted({regime.length.tokens for regime in GRID} - {LONGEST}):
-        theta = -interaction(corners(tables, of_length(tokens), *PAIR))
+        theta = -interaction(corners(cells, of_length(tokens), *PAIR))
         found += secondary_row(question, "walk", theta, preset, f"the same at about {tokens} decisions")
-    for name, pair in OTHERS.items():
-        theta = -interaction(corners(tables, longest, *pair))
+    for name, names in OTHERS.items():
+        theta = -interaction(corners(cells, longest, *names))
         text = f"minus the interaction {name}, about {LONGEST} decisions"
         found += secondary_row(question, "walk", theta, preset, text)
     found = with_lengths(found, _runs_of(tables, longest))
-    if any(len(complementarity.parts(tables, [regime])) for regime in GRID):
-        found += [_ratio(tables, question, preset), *_fractions(tables, question, preset)]
-    theta = -interaction(corners(tables, TEXT, *PAIR))
+    found += [*_ratio(tables, cells, question, preset), *_fractions(tables, question, preset)]
+    theta = -interaction(corners(cells, TEXT, *PAIR))
     on_text = secondary_row(question, "tiny_lm", theta, preset, "the same on text, mean of its lengths")
     return found + with_lengths(on_text, _runs_of(tables, TEXT))
 
 
-def corners(tables: Tables, regimes: tuple[Regime, ...], a: str, b: str) -> pd.DataFrame:
+def corners(cells: Cells, regimes: tuple[Regime, ...], a: str, b: str) -> pd.DataFrame:
     """[S, 4 R] AUC of (a, b) = on on, off on, on off, off off in every regime that has all four, of seeds that have all."""
     labels = ["vapo", f"vapo without {a}", f"vapo without {b}", f"vapo without {a} without {b}"]
     wide = {
-        (regime.name, number): arm(tables.runs, regime, label)["auc"]
+        (regime.name, number): cells.arm(regime, label)["auc"]
         for regime in regimes
         for number, label in enumerate(labels)
     }
@@ -204,18 +203,18 @@ def _runs_of(tables: Tables, regimes: tuple[Regime, ...]) -> pd.DataFrame:
     return pd.concat(parts) if parts else tables.runs.iloc[:0]
 
 
-def _ratio(tables: Tables, question: Question, preset: str) -> Verdict:
-    """Sum of the seven losses over VAPO's gain over PPO, over the declared grid."""
-    regimes = [regime for regime in GRID if len(complementarity.parts(tables, [regime]))]
-    seeds = len(complementarity.parts(tables, regimes))
+def _ratio(tables: Tables, cells: Cells, question: Question, preset: str) -> list[Verdict]:
+    """Sum of the seven losses over VAPO's gain over PPO, over the declared grid; nothing without the nine arms."""
+    regimes = [regime for regime in GRID if len(complementarity.parts(cells, [regime]))]
+    if not regimes:
+        return []
     what = Estimand(
         "losses of the seven removals, added up, over VAPO's gain over PPO: 1 additive, below 1 they stand in for each"
         f" other, above 1 they need each other (VAPO paper: {complementarity.PAPER:.2f}); all regimes of the walk", "ratio", 0.5,
     )  # fmt: skip
-    row = by_interval(
-        question, "walk", lambda wide: complementarity.ratio(tables, regimes, wide), seeds, preset, estimand=what
-    )
-    return with_lengths([row], pd.concat([rows(tables.runs, regime) for regime in regimes]))[0]
+    whole, seeds = partial(complementarity.ratio, cells, regimes), len(complementarity.parts(cells, regimes))
+    row = by_interval(question, "walk", whole, seeds, preset, estimand=what)
+    return with_lengths([row], pd.concat([rows(tables.runs, regime) for regime in regimes]))
 
 
 def _fractions(tables: Tables, question: Question, preset: str) -> list[Verdict]:
@@ -223,7 +222,10 @@ def _fractions(tables: Tables, question: Question, preset: str) -> list[Verdict]
     and the share of combinations below half of full VAPO."""
     found = []
     for tokens in (SHORTEST, LONGEST):
-        here = having(rows(tables.runs, of_length(tokens)[1]), {"recipe": "vapo", **USUAL})
+        here = having(
+            rows(tables.runs, of_length(tokens)[1]),
+            {"recipe": "vapo", "variants": "", "settings.fixed_lambda": USUAL_LAMBDA},
+        )
         whole = detect(here)
         if whole is None or len(whole.seeds) < 2:
             continue
@@ -248,7 +250,12 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
         drawings["falls"] = interaction_figures.falls(updates, questions["h6a"].threshold)
         drawings["given_back"] = interaction_figures.given_back(updates, BANDS, questions["h6a"].threshold)
     for name, tokens in (("shortest", SHORTEST), ("longest", LONGEST)):
-        found = detect(having(rows(tables.runs, of_length(tokens)[1]), {"recipe": "vapo", **USUAL}))
+        found = detect(
+            having(
+                rows(tables.runs, of_length(tokens)[1]),
+                {"recipe": "vapo", "variants": "", "settings.fixed_lambda": USUAL_LAMBDA},
+            )
+        )
         if found is not None and len(found.seeds):
             drawings[f"effects_{name}"] = effects_figure(effects_of(found))
             drawings[f"combinations_{name}"] = interaction_figures.combinations(found, HALF)

@@ -15,7 +15,7 @@ QUESTIONS: dict[str, Question] = {
             "Positive: in the VAPO paper accuracy fell by 49 points without it, of the 55 that VAPO gained over PPO (Table 1;"
             " the number of runs is not stated for the ablations, and some rows are peaks). No theory says how much."
         ),
-        threshold=0.05,
+        threshold=0.02,
         primary="walk",
         also=("tiny_lm",),
         floor=Floor("critic's mean squared error at the first step without it, less that with it, reward^2", 0.02),
@@ -37,7 +37,7 @@ QUESTIONS: dict[str, Question] = {
             "Positive: in the VAPO paper accuracy fell by 27 points without it, of the 55 that VAPO gained over PPO (Table 1;"
             " the number of runs is not stated for the ablations, and some rows are peaks). No theory says how much."
         ),
-        threshold=0.05,
+        threshold=0.02,
         primary="walk",
         also=("tiny_lm",),
         floor=Floor("mean distance between the lambdas of targets and advantages", 0.02),
@@ -59,7 +59,7 @@ QUESTIONS: dict[str, Question] = {
             "Positive: in the VAPO paper accuracy fell by 15 points without it, of the 55 that VAPO gained over PPO (Table 1;"
             " the number of runs is not stated for the ablations, and some rows are peaks). No theory says how much."
         ),
-        threshold=0.05,
+        threshold=0.02,
         primary="walk",
         also=("tiny_lm",),
         floor=Floor("mean distance of lambda_policy from the fixed lambda", 0.02),
@@ -81,7 +81,7 @@ QUESTIONS: dict[str, Question] = {
             "Positive: in the VAPO paper accuracy fell by 7 points without it, of the 55 that VAPO gained over PPO (Table 1;"
             " the number of runs is not stated for the ablations, and some rows are peaks). No theory says how much."
         ),
-        threshold=0.05,
+        threshold=0.02,
         primary="walk",
         also=("tiny_lm",),
         floor=Floor("coefficient of variation of response length", 0.3),
@@ -103,7 +103,7 @@ QUESTIONS: dict[str, Question] = {
             "Positive: in the VAPO paper accuracy fell by 14 points without it, of the 55 that VAPO gained over PPO (Table 1;"
             " the number of runs is not stated for the ablations, and some rows are peaks). No theory says how much."
         ),
-        threshold=0.05,
+        threshold=0.02,
         primary="walk",
         also=("tiny_lm",),
         floor=Floor("share of tokens between the symmetric and the wider bound", 0.001),
@@ -125,7 +125,7 @@ QUESTIONS: dict[str, Question] = {
             "Positive: in the VAPO paper accuracy fell by 6 points without it, of the 55 that VAPO gained over PPO (Table 1;"
             " the number of runs is not stated for the ablations, and some rows are peaks). No theory says how much."
         ),
-        threshold=0.05,
+        threshold=0.02,
         primary="walk",
         also=("tiny_lm",),
         floor=Floor("share of tokens that belong to correct answers", 0.05),
@@ -147,7 +147,7 @@ QUESTIONS: dict[str, Question] = {
             "Positive: in the VAPO paper accuracy fell by 5 points without it, of the 55 that VAPO gained over PPO (Table 1;"
             " the number of runs is not stated for the ablations, and some rows are peaks). No theory says how much."
         ),
-        threshold=0.05,
+        threshold=0.02,
         primary="walk",
         also=("tiny_lm",),
         floor=Floor("distinct prompts in a step without it, less those with it", 8.0),

@@ -73,7 +73,7 @@ NOISY: tuple[Regime, ...] = tuple(
 """One regime per length: the few responses at which arms spread, and the start from which PPO is said to fail."""
 
 SECONDS: dict[int, tuple[float, float]] = {8: (2.0, 3.0), 32: (5.0, 7.0), 128: (12.0, 22.0)}
-"""Decisions -> seconds of a run at 32 and at 128 responses, on one core: 1.5, 2.0, 3.3, 4.7, 10 and 16 were measured with seed 700
+"""Decisions -> seconds of a run at 32 and at 128 responses, on one core: 1.5, 2.0, 3.3, 4.7, 10 and 16 were measured, seed 700,
 at two epochs; these are scaled to four."""
 
 STEPS: dict[str, int] = {"walk": 30, "lm": 30}

@@ -14,10 +14,10 @@ from experiments.studies.h6_interactions.real_runs import real_runs
 REGIME: Regime = next(regime for regime in GRID if regime.name == "32 decisions, 128 responses, outcome critic")
 """Of h6a's updates."""
 
-STEPS = 60
+STEPS = 40
 """RL steps of h6a: enough that runs come to the end of the last band, J = 0.95."""
 
-EVERY: dict[str, int] = {"smoke": 2, "quick": 4, "full": 2}
+EVERY: dict[str, int] = {"smoke": 2, "quick": 2, "full": 1}
 """RL steps between large updates, and between values of J, so that an update's starting J is known."""
 
 SEEDS: dict[str, int] = {"smoke": 2, "quick": 4, "full": 64}

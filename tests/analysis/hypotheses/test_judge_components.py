@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from analysis.hypotheses.components import complementarity, judge, picture
+from analysis.hypotheses.components.cells import Cells
 from analysis.hypotheses.components.tables import CONTRASTS, added, best_constant, pairs, ranks, same_prompts, table
 from analysis.statistics.intervals import NoEstimate
 from analysis.tables import paper, regimes
@@ -66,11 +67,12 @@ def test_a_failing_regime_is_shown_and_in_no_mean(monkeypatch):
     auc = 0.5 + 0.4 * (both["settings.critic_lr"] == 0.1) * both["decoupled_gae"].astype(float)
     monkeypatch.setattr(judge, "FAILING", (bad,))
     given = tables(both, {"auc": auc, **ACTIVE})
-    rows = judge.effect(given, QUESTIONS["decoupled_gae"], "quick")
+    cells = Cells(given.runs, (*regimes.GRID, bad))
+    rows = judge.effect(cells, QUESTIONS["decoupled_gae"], "quick")
     found = {row.estimand: row.effect for row in rows}
     assert found["the same where PPO fails: found by search"] == pytest.approx(0.4)
     monkeypatch.setattr(picture, "FAILING", (bad,))
-    shown = picture.worth(given)
+    shown = picture.worth(cells)
     assert set(shown["regimes"]) == {picture.ORDINARY, "found by search"}
 
 
@@ -110,26 +112,26 @@ def test_only_seeds_that_both_arms_have_in_every_regime_count():
     lost = (given.runs["arm"] == "vapo without clip_higher") & (given.runs["seed"] == 1)
     lost &= given.runs["dials.horizon"] == 32
     given = given._replace(runs=given.runs[~lost])
-    assert list(pairs(given, NOISY, "clip_higher").gain.index) == [0]
-    assert list(pairs(given, NOISY, "group_sampling").gain.index) == [0, 1]
+    assert list(pairs(Cells(given.runs), NOISY, "clip_higher").gain.index) == [0]
+    assert list(pairs(Cells(given.runs), NOISY, "group_sampling").gain.index) == [0, 1]
 
 
 def test_added_alone_is_beside_ppo():
     """Gains that need each other: nothing alone, everything together."""
     together = RUNS[list(COMPONENTS)].to_numpy(bool).all(1)
     given = tables(RUNS, {"auc": 0.5 + 0.2 * together, **ACTIVE})
-    assert added(given, NOISY, "clip_higher").gain.to_numpy() == pytest.approx([0.0, 0.0])
-    assert pairs(given, NOISY, "clip_higher").gain.to_numpy() == pytest.approx([0.2, 0.2])
+    assert added(Cells(given.runs), NOISY, "clip_higher").gain.to_numpy() == pytest.approx([0.0, 0.0])
+    assert pairs(Cells(given.runs), NOISY, "clip_higher").gain.to_numpy() == pytest.approx([0.2, 0.2])
 
 
 def test_the_best_constant_is_scored_on_the_seeds_that_did_not_choose_it():
     """Seed 0 likes 0.8, seed 1 likes 1: each is scored by the other's choice, so the rival looks worse, not better."""
     off = RUNS["arm"] == "vapo without length_adaptive_gae"
     liked = off & (RUNS["settings.fixed_lambda"] == np.where(RUNS["seed"] == 0, 0.8, 1.0))
-    found = best_constant(tables(RUNS, {"auc": 0.5 + 0.1 * liked}).runs, NOISY, judge.CONSTANTS)
+    found = best_constant(Cells(tables(RUNS, {"auc": 0.5 + 0.1 * liked}).runs), NOISY, judge.CONSTANTS)
     assert found.to_numpy() == pytest.approx([0.0, 0.0])
     true = off & (RUNS["settings.fixed_lambda"] == 0.99)
-    found = best_constant(tables(RUNS, {"auc": 0.5 + 0.1 * true}).runs, NOISY, judge.CONSTANTS)
+    found = best_constant(Cells(tables(RUNS, {"auc": 0.5 + 0.1 * true}).runs), NOISY, judge.CONSTANTS)
     assert found.to_numpy() == pytest.approx([-0.1, -0.1])
 
 
@@ -137,8 +139,8 @@ def test_equal_prompts_are_another_pair_of_arms():
     small = RUNS["settings.pool_size"] == 16
     auc = 0.5 + np.where(small, 0.02, 0.3) * RUNS["group_sampling"].to_numpy(float)
     given = tables(RUNS, {"auc": auc, **ACTIVE})
-    assert same_prompts(given, NOISY).to_numpy() == pytest.approx([0.02, 0.02])
-    assert pairs(given, NOISY, "group_sampling").gain.to_numpy() == pytest.approx([0.3, 0.3])
+    assert same_prompts(Cells(given.runs), NOISY).to_numpy() == pytest.approx([0.02, 0.02])
+    assert pairs(Cells(given.runs), NOISY, "group_sampling").gain.to_numpy() == pytest.approx([0.3, 0.3])
 
 
 # --- the complementarity ratio ---
@@ -150,7 +152,7 @@ def test_the_ratio_tells_additive_from_complementary_from_redundant(power, expec
     on = RUNS[list(COMPONENTS)].to_numpy(float).mean(1)
     rng = np.random.default_rng(0)
     auc = 0.2 + 0.6 * on**power + 0.002 * rng.normal(size=len(RUNS))
-    found = complementarity.ratio(tables(RUNS, {"auc": auc, **ACTIVE}), NOISY)
+    found = complementarity.ratio(Cells(tables(RUNS, {"auc": auc, **ACTIVE}).runs), NOISY)
     by_hand = 7 * (1 - (6 / 7) ** power)
     assert found.estimate == pytest.approx(by_hand, abs=0.1)
     assert expected == {True: "above", False: "below"}[by_hand > 1] or expected == pytest.approx(by_hand)
@@ -160,8 +162,8 @@ def test_a_gain_that_may_be_0_leaves_no_ratio():
     auc = 0.5 + 0.1 * np.random.default_rng(0).normal(size=len(RUNS))
     given = tables(RUNS, {"auc": auc, **ACTIVE})
     with pytest.raises(NoEstimate, match="not resolvable"):
-        complementarity.ratio(given, NOISY)
-    notes = set(picture.worth(given).query("what == 'complementarity'")["note"])
+        complementarity.ratio(Cells(given.runs), NOISY)
+    notes = set(picture.worth(Cells(given.runs)).query("what == 'complementarity'")["note"])
     assert any("not resolvable" in note for note in notes)
 
 
@@ -182,15 +184,17 @@ def test_one_seed_and_none():
 
 def test_order_against_the_papers():
     lost = {name: -paper.difference(f"vapo without {name}") / 1000 for name in COMPONENTS}
-    found = ranks(table(planted(lost), QUESTIONS)).set_index("between")
+    found = ranks(table(Cells(planted(lost).runs), QUESTIONS)).set_index("between")
     assert found.loc["walk and paper", "tau"] == pytest.approx(1.0)
-    reverse = ranks(table(planted({name: -size for name, size in lost.items()}), QUESTIONS)).set_index("between")
+    reverse = ranks(table(Cells(planted({name: -size for name, size in lost.items()}).runs), QUESTIONS)).set_index(
+        "between"
+    )
     assert reverse.loc["walk and paper", "tau"] == pytest.approx(-1.0)
 
 
 def test_the_picture_has_every_length_both_ways_and_the_ratio():
     given = planted(GAIN, 0.001)
-    shown = picture.worth(given)
+    shown = picture.worth(Cells(given.runs))
     walk = shown[(shown["world"] == "walk") & (shown["regimes"] == picture.ORDINARY)]
     assert set(walk["tokens"]) == {8, 32, 128}
     assert set(walk["what"]) == {picture.TAKEN, picture.ADDED, picture.RATIO}
