@@ -83,7 +83,7 @@ TEXTS: tuple[Length, ...] = (
 )
 """Tokens: chains of about 16 and 38 steps; demonstrations are the less careless the longer the chain, so that J starts alike.
 The longer one's first score, and what runs cost, have to be measured on development seeds before preset full. With 64 responses a
-step and the usual rate full VAPO fell from 0.34 to 0 on the shorter one (seed 700); hence more of them and a quarter of the rate."""
+step and the usual rate full VAPO fell from 0.34 to 0 on the shorter one (seed 700); hence more and a quarter of the rate."""
 
 TEXT: tuple[Regime, ...] = tuple(
     Regime(
