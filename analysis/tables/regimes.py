@@ -95,10 +95,11 @@ TEXT: tuple[Regime, ...] = tuple(
 
 
 def rows(runs: pd.DataFrame, regime: Regime) -> pd.DataFrame:
-    """The rows of runs.csv of a regime, every arm, in their order."""
+    """The rows of runs.csv of a regime, every arm, in their order; runs with random rewards, a control, are no arms of it."""
     dials = {f"dials.{name}": value for name, value in regime.length.dials.items()}
     settings = {f"settings.{name}": value for name, value in regime.settings.items()}
-    return having(runs, {"world": regime.world, "task": regime.length.task, **dials, **settings})
+    plain = {"dials.random_reward": 0.0} if regime.world == "walk" and "dials.random_reward" in runs else {}
+    return having(runs, {"world": regime.world, "task": regime.length.task, **dials, **settings, **plain})
 
 
 def of_length(tokens: int) -> tuple[Regime, ...]:

@@ -5,7 +5,9 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from analysis.tables.regimes import FAILING, GRID, TEXT, Regime, rows
+from analysis.ablations.factorial import Factorial, detect
+from analysis.tables.regimes import FAILING, GRID, LONGEST, TEXT, Regime, of_length, rows
+from analysis.tables.rows import having
 from analysis.tables.schema import COMPONENTS
 
 KEPT: tuple[str, ...] = (
@@ -18,6 +20,19 @@ USUAL_LAMBDA = 0.95
 """`fixed_lambda` of an arm that changes nothing but which components are on."""
 
 Key = tuple[str, str, float]
+
+
+def factorial(runs: pd.DataFrame, tokens: int) -> Factorial | None:
+    """The factorial at the shortest answers or the fraction at the longest, few responses a step; None without one.
+
+    The fraction has an even number of components off; other arms of the regime are no part of it.
+    """
+    usual = {"recipe": "vapo", "variants": "", "settings.fixed_lambda": USUAL_LAMBDA}
+    here = having(rows(runs, of_length(tokens)[1]), usual)
+    here = here[here["settings.pool_size"] == here["settings.pool_size"].max()] if len(here) else here
+    if tokens == LONGEST and len(here):
+        here = here[(~here[list(COMPONENTS)].astype(bool)).sum(axis=1) % 2 == 0]
+    return detect(here)
 
 
 class Cells:

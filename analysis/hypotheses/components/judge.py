@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from analysis.ablations.factorial import detect, effects
+from analysis.ablations.factorial import effects
 from analysis.ablations.factorial_view import effects_figure
 from analysis.hypotheses.components import figures as component_figures
 from analysis.hypotheses.components import picture
-from analysis.hypotheses.components.cells import USUAL_LAMBDA, Cells
+from analysis.hypotheses.components.cells import Cells, factorial
 from analysis.hypotheses.components.tables import (
     PLACES,
     Pairs,
@@ -19,8 +19,7 @@ from analysis.hypotheses.components.tables import (
     table,
 )
 from analysis.plots.drawing import Drawing
-from analysis.tables.regimes import FAILING, LONGEST, SHORTEST, Regime, of_length, rows
-from analysis.tables.rows import having
+from analysis.tables.regimes import FAILING, LONGEST, SHORTEST, Regime
 from analysis.tables.schema import COMPONENTS, Tables
 from analysis.verdict.decisions import Decision, Verdict, verdict
 from analysis.verdict.estimates import Estimand, secondary_row
@@ -114,12 +113,7 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
     if len(agreed):
         drawings["ranks"] = component_figures.ranks(agreed)
     for called, tokens in (("shortest", SHORTEST), ("longest", LONGEST)):
-        whole = detect(
-            having(
-                rows(tables.runs, of_length(tokens)[1]),
-                {"recipe": "vapo", "variants": "", "settings.fixed_lambda": USUAL_LAMBDA},
-            )
-        )
+        whole = factorial(tables.runs, tokens)
         if whole is not None and len(whole.seeds):
             drawings[f"factorial_{called}"] = effects_figure(effects(whole))
     return drawings

@@ -5,11 +5,11 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from analysis.ablations.factorial import EDGE, detect, logit, per_seed
+from analysis.ablations.factorial import EDGE, logit, per_seed
 from analysis.ablations.factorial import effects as effects_of
 from analysis.ablations.factorial_view import effects_figure
 from analysis.hypotheses.components import complementarity
-from analysis.hypotheses.components.cells import USUAL_LAMBDA, Cells
+from analysis.hypotheses.components.cells import Cells, factorial
 from analysis.hypotheses.h6_interactions import exact as exact_h6
 from analysis.hypotheses.h6_interactions import figures as interaction_figures
 from analysis.hypotheses.h6_interactions.tables import (
@@ -222,11 +222,7 @@ def _fractions(tables: Tables, question: Question, preset: str) -> list[Verdict]
     and the share of combinations below half of full VAPO."""
     found = []
     for tokens in (SHORTEST, LONGEST):
-        here = having(
-            rows(tables.runs, of_length(tokens)[1]),
-            {"recipe": "vapo", "variants": "", "settings.fixed_lambda": USUAL_LAMBDA},
-        )
-        whole = detect(here)
+        whole = factorial(tables.runs, tokens)
         if whole is None or len(whole.seeds) < 2:
             continue
         text = f"the same over all settings of the other five, about {tokens} decisions"
@@ -235,7 +231,7 @@ def _fractions(tables: Tables, question: Question, preset: str) -> list[Verdict]
         failed = (whole.scores < HALF * np.maximum(full, EDGE)).mean(1)
         what = f"share of combinations below half of full VAPO's area, about {tokens} decisions"
         made += secondary_row(question, "walk", failed, preset, Estimand(what, "share of combinations", 0.05))
-        found += with_lengths(made, here)
+        found += with_lengths(made, rows(tables.runs, of_length(tokens)[1]))
     return found
 
 
@@ -250,12 +246,7 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
         drawings["falls"] = interaction_figures.falls(updates, questions["h6a"].threshold)
         drawings["given_back"] = interaction_figures.given_back(updates, BANDS, questions["h6a"].threshold)
     for name, tokens in (("shortest", SHORTEST), ("longest", LONGEST)):
-        found = detect(
-            having(
-                rows(tables.runs, of_length(tokens)[1]),
-                {"recipe": "vapo", "variants": "", "settings.fixed_lambda": USUAL_LAMBDA},
-            )
-        )
+        found = factorial(tables.runs, tokens)
         if found is not None and len(found.seeds):
             drawings[f"effects_{name}"] = effects_figure(effects_of(found))
             drawings[f"combinations_{name}"] = interaction_figures.combinations(found, HALF)

@@ -6,9 +6,8 @@ from collections import Counter
 
 import pytest
 
-from analysis.ablations.factorial import detect
 from analysis.hypotheses.components import judge
-from analysis.hypotheses.components.cells import Cells
+from analysis.hypotheses.components.cells import Cells, factorial
 from analysis.tables import regimes
 from analysis.tables.schema import load
 from experiments.runs.collect import collect
@@ -61,6 +60,13 @@ def test_rows_of_a_regime_are_those_of_no_other():
     assert sum(map(len, found)) == len(set().union(*found)) == len(runs)
 
 
+def test_random_rewards_and_variants_are_no_arm():
+    """A control beside full VAPO must not be taken for it."""
+    made = [spec for spec in study.pathways("full") if spec.world == "walk"]
+    cells = Cells(frame_of(made))
+    assert all(not len(cells.arm(regime, label)) for regime in regimes.GRID for label in ARMS)
+
+
 def test_seeds_are_as_the_table_of_sizes_says():
     runs = frame_of([spec for spec in FULL if spec.world == "walk"])
     cells = Cells(runs)
@@ -71,10 +77,11 @@ def test_seeds_are_as_the_table_of_sizes_says():
 
 
 def test_factorials_whole_at_the_shortest_and_resolution_vii_at_the_longest():
-    shape, listed = {}, list(dict.fromkeys(study.factorials("full")))
+    """Read out of all that is run there: removals, constants, a small pool, random rewards."""
+    shape, listed = {}, [spec for spec in FULL if spec.world == "walk" and spec.seed < 1009]
     for tokens in (8, 128):
         here = frame_of([spec for spec in listed if spec.task.dials["horizon"] == {8: 32, 128: 256}[tokens]])
-        found = detect(regimes.rows(here, regimes.of_length(tokens)[1]))
+        found = factorial(here, tokens)
         assert found is not None
         shape[tokens] = (found.scores.shape, found.words)
     assert shape == {8: ((8, 128), ()), 128: ((8, 64), ("ABCDEFG",))}
