@@ -47,6 +47,9 @@ class WalkDials(Frozen):
     modes: int = Field(1, ge=1, le=256, description="goals, evenly spaced, any of which is a correct answer")
     trap_prior: float = Field(0.0, ge=-1000, le=1000, description="nats added to stopping early by the base policy")
     trap_reward: float = Field(0.0, ge=0, le=1, description="probability that stopping early is rewarded by luck")
+    random_reward: float = Field(
+        0.0, ge=0, le=1, description="probability that a fair coin takes the place of the verifier's word (a control)"
+    )
     skill: float = Field(1.0, ge=-1000, le=1000, description="nats added to moves on a correct path by the base policy")
 
     @model_validator(mode="after")
@@ -66,6 +69,8 @@ class WalkDials(Frozen):
             raise ValueError(
                 f"nearest {self.nearest} must not be above farthest {self.farthest} or horizon {self.horizon}"
             )
+        if self.random_reward and self.trap_reward:
+            raise ValueError("random_reward and trap_reward use the same draw: one of them must be 0")
         places = self.size // self.modes - self.hazard
         if self.novel_hazards and not (self.hazard and self.novel_hazards < places):
             raise ValueError(
@@ -264,19 +269,31 @@ class Walk:
         return "".join(letters) + "." * (self.dials.horizon - len(letters) if self.dials.fixed_length else 1)
 
     def verify(self, problem: Problem, response: WalkPath) -> Grade:
-        """1 for stopping at a goal unbroken; a lucky guess counts as the verifier sees it; mode is the goal reached."""
+        """1 for stopping at a goal unbroken; a lucky guess counts as the verifier sees it; mode is the goal reached.
+
+        Where `random_reward` is above 0 a coin may replace the verdict, of training and of sampled evaluation alike; exact J
+        and exact values remain those of the task. Random rewards teach nothing, so what clip-higher still does to the policy
+        is its own drift (arXiv:2509.26114).
+        """
         return self.verify_all([problem], [response])[0]
 
     def verify_all(self, problems: Sequence[Problem], responses: Sequence[WalkPath]) -> list[Grade]:
         """A grade per response, each to its own problem; all walks are followed side by side."""
         ends, ended = self._ends(problems, responses)
         stage, goal, _, broken = (x[ends] for x in self.coordinates)
-        lucky = np.array([response.luck for response in responses]) < self.dials.trap_reward
+        luck = np.array([response.luck for response in responses])
+        lucky = luck < self.dials.trap_reward
         goals = [Grade(1.0, mode=f"goal {number}") for number in range(self.dials.modes)]
         words = [*goals, Grade(0.0, mode=GUESS), Grade(1.0, mode=GUESS), Grade(0.0, mode="truncated")]
         guess = self.dials.modes + ((broken == 0) & lucky)
         mode = np.where(self.solved(stage, goal, broken), goal // (self.dials.size // self.dials.modes), guess)
-        return [words[i] for i in np.where(ended, mode, len(words) - 1).tolist()]
+        grades = [words[i] for i in np.where(ended, mode, len(words) - 1).tolist()]
+        if not self.dials.random_reward:
+            return grades
+        return [
+            grade._replace(reward=float(2 * u < self.dials.random_reward)) if u < self.dials.random_reward else grade
+            for grade, u in zip(grades, luck.tolist(), strict=True)
+        ]
 
     def _ends(self, problems: Sequence[Problem], responses: Sequence[WalkPath]) -> tuple[np.ndarray, np.ndarray]:
         """[N] state in which each walk is left, and whether it is a response that can be judged."""
