@@ -58,6 +58,16 @@ def kl_k3(logp: Tensor, logp_ref: Tensor) -> Tensor:
     return torch.expm1(difference) - difference
 
 
+def regularisers(logp: Tensor, logp_ref: Tensor, entropy: Tensor, kl_coef: float, entropy_coef: float) -> Tensor:
+    """Penalty per token, kl_coef KL(pi || ref) - entropy_coef H(pi); [B, T] nats, or a single 0 where both weights are 0.
+
+    Most runs have neither, and computing them costs as much as the surrogate does.
+    """
+    if not kl_coef and not entropy_coef:
+        return logp.new_zeros(())
+    return kl_coef * kl_k3(logp, logp_ref) - entropy_coef * entropy
+
+
 def token_mean(loss: Tensor, mask: Tensor) -> Tensor:
     """Every token weighs the same: sum over valid tokens / their number (VAPO, v3, section 4.2, token-level loss)."""
     return loss.where(mask.bool(), 0.0).sum() / mask.sum()

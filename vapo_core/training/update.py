@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from vapo_core.distributed.ranks import Ranks
-from vapo_core.functional.losses import clipped_surrogate, kl_k3, linear_weights, token_mean, value_loss
+from vapo_core.functional.losses import clipped_surrogate, linear_weights, regularisers, token_mean, value_loss
 from vapo_core.models.ragged import micro_batches
 from vapo_core.recipe import Recipe, Settings
 from vapo_core.training.learner import Learner
@@ -176,10 +176,8 @@ def _micro_losses(
     ratio = (logp - part.logp_old).exp()
     low, high = recipe.clip_higher.bounds(credit.advantages)
     surrogate = clipped_surrogate(ratio, credit.advantages, low, high)
-    per_token = weights["surrogate"] * surrogate + weights["imitation"] * logp
-    if settings.kl_coef or settings.entropy_coef:  # most runs have neither, and they cost as much as the surrogate
-        extra = settings.kl_coef * kl_k3(logp, part.logp_ref) - settings.entropy_coef * entropy
-        per_token = per_token + weights["token"] * extra
+    penalties = regularisers(logp, part.logp_ref, entropy, settings.kl_coef, settings.entropy_coef)
+    per_token = weights["surrogate"] * surrogate + weights["imitation"] * logp + weights["token"] * penalties
 
     values = critic.forward(part)
     critic_loss = weights["token"] * value_loss(values, credit.values, credit.targets, settings.value_clip)
