@@ -1,6 +1,7 @@
-"""Limitation 4, exploration: how much deeper a trap the three components escape from, and which modes are left at equal J."""
+"""Limitation 4, exploration: escape from traps (`escape.py`), and which modes are left at equal J."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -8,30 +9,22 @@ import pandas as pd
 
 from analysis.hypotheses.components import boundaries
 from analysis.hypotheses.h4_exploration import figures as exploration_figures
-from analysis.hypotheses.h4_exploration.tables import ESCAPE as TEXT_ESCAPE
+from analysis.hypotheses.h4_exploration.escape import ALL, NONE, RING, directions, h4a, trapped, trapped_text
 from analysis.plots.drawing import Drawing
 from analysis.statistics.aft import median_ratio
-from analysis.statistics.dose_response import shift_over_seeds
-from analysis.statistics.intervals import Interval
+from analysis.statistics.intervals import student
 from analysis.tables.rows import at_step, crossing, full_vapo, having, series
 from analysis.tables.schema import Tables
-from analysis.tables.times import shared
+from analysis.verdict import gates
 from analysis.verdict.decisions import NOTE, Verdict, verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
 from analysis.verdict.questions import Level, Question
 
-TRIO = ("clip_higher", "positive_lm_loss", "group_sampling")
-RING = {"world": "walk", "dials.size": 32, "dials.horizon": 24, "dials.trap_reward": 0.2, "dials.modes": 1}
-TRAP = {**RING, "dials.nearest": 5, "dials.farthest": 5}
-ESCAPE = 0.6
-"""J above which a run has escaped: halfway between what the shortcut earns, 0.2, and 1."""
-GUARANTEE = 10.0
-"""Right answers to be expected of as many responses of the base policy, from which on no escape would be bad luck."""
-DEPTH, EARLY = "exploration/exact_depth", "exploration/exact_solved"
-
 FORK = {"world": "walk", "dials.size": 16, "dials.modes": 2, "dials.hazard": 0}
 SOLVED, ENTROPY = "exploration/exact_solved", "exploration/exact_mode_entropy"
 PREFIXES = "exploration/prefix_entropy"
+GATE_WEIGHT = 10.0
+"""mu of the gate."""
 MATCHED, SATURATED, UPDATES = 0.9, 0.95, 200
 REACHED = 0.8
 """Share of the seeds that must reach J = 0.9 in both arms: those that do not may be the ones that lost a mode."""
@@ -48,85 +41,12 @@ def score(tables: Tables, questions: dict[str, Question], preset: str) -> list[V
     return [*h4a(tables, questions["h4a"], preset), *h4b(tables, questions["h4b"], preset)]
 
 
-# --- h4a: escape from a trap ---
-
-
-def h4a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
-    """Shift of the depth escaped half the time, all three on minus all off; each alone; text; whether escape is sure."""
-    runs = trapped(tables)
-    on, off = having(runs, full_vapo()), having(runs, full_vapo(*TRIO))
-    both = pd.concat([on, off])
-    share = float(both["hit"].mean()) if len(both) else 0.0
-    rows = _shift(question, "walk", (on, off), preset, min(share, 1 - share) >= question.floor.least)
-    for name in TRIO:
-        alone = having(runs, full_vapo(*(other for other in TRIO if other != name)))
-        rows += _shift(
-            question, "walk", (alone, off), preset, True, f"the same shift, {name} alone on minus all three off"
-        )
-    text = trapped_text(tables)
-    arms = having(text, full_vapo()), having(text, full_vapo(*TRIO))
-    what = "the same shift on task trap, depth: log-odds of guessing among demonstrations, escape: accuracy 0.5"
-    rows += _shift(question, "tiny_lm", arms, preset, True, what)
-    return rows + _guarantee(on, question, preset)
-
-
-def trapped(tables: Tables) -> pd.DataFrame:
-    """Runs of the walk's trap with `dose` (nats, mean over seeds of the exact depth), `expected` right answers and `hit`."""
-    runs = having(tables.runs, TRAP)
-    if not len(runs):
-        return runs.assign(dose=[], expected=[], hit=[])
-    found = runs.assign(
-        depth=at_step(tables, runs["spec"], DEPTH, last=False),
-        expected=at_step(tables, runs["spec"], EARLY, last=False) * runs["settings.responses_per_step"] * runs["steps"],
-        hit=runs["last"] > ESCAPE,
-    )
-    by_depth = found.groupby("dials.trap_prior")
-    return found.assign(dose=by_depth["depth"].transform("mean"), expected=by_depth["expected"].transform("mean"))
-
-
-def trapped_text(tables: Tables) -> pd.DataFrame:
-    """Runs of the text trap with `dose` (nats, log-odds of guessing among demonstrations) and `hit`."""
-    runs = having(tables.runs, {"world": "lm", "task": "trap"})
-    if not len(runs):
-        return runs.assign(dose=[], hit=[])
-    guessing = runs["dials.guess_share"].astype(float)
-    return runs.assign(dose=np.log(guessing / (1 - guessing)), hit=runs["last"] >= TEXT_ESCAPE)
-
-
-def _shift(
-    question: Question, level: Level, arms: Arms, preset: str, tested: bool, estimand: str = ""
-) -> list[Verdict]:
-    """A row from the seeds that have every depth in both arms; none where there are fewer than two depths."""
-    arm, reference = shared(arms, "dose")
-    if arm["dose"].nunique() < 2:
-        return []
-    both = pd.concat([arm, reference])
-    other, hit = np.repeat([True, False], [len(arm), len(reference)]), both["hit"].astype(float)
-
-    def interval_at(wide: float) -> Interval:
-        found = shift_over_seeds(both["dose"], hit, other, both["seed"], wide)
-        return Interval(found.shift, found.low, found.high)
-
-    what = Estimand(estimand, "nats", equivalence=True) if estimand else None
-    return [by_interval(question, level, interval_at, arm["seed"].nunique(), preset, tested, what)]
-
-
-def _guarantee(on: pd.DataFrame, question: Question, preset: str) -> list[Verdict]:
-    """Share of full VAPO's runs that do not escape although right answers were to be expected."""
-    sure = on[on["expected"] >= GUARANTEE] if len(on) else on
-    if not len(sure):
-        return []
-    what = Estimand(f"share of full VAPO's runs without escape where {GUARANTEE:g} right answers or more were to be expected of "
-                 "the base policy", "share of runs", 0.05)  # fmt: skip
-    missed = 1 - sure.groupby("seed")["hit"].mean()
-    return secondary_row(question, "walk", missed, preset, what)
-
-
 # --- h4b: modes left at equal J ---
 
 
 def h4b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
-    """Entropy over modes at J = 0.9, with the loss minus without; other places, arms and epochs; half-life; text."""
+    """Entropy over modes at J = 0.9, with the loss minus without, behind its gate; other places, arms, epochs; half-life; text."""
+    tables, gate = gates.split(tables)
     runs = having(tables.runs, FORK)
     on, off, _ = fork_arms(runs, 2)
     ratio = series(tables, on["spec"], "activity/positive_lm_grad_ratio").to_numpy(float)
@@ -137,7 +57,16 @@ def h4b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     )
     for epochs, said in ((2, "two epochs"), (1, "one epoch")):
         rows += _beside(question, paths, fork_arms(runs, epochs), epochs, said, preset)
-    return rows + _half_life(tables, on, off, question, preset) + _text(tables, question, preset)
+    rows += _half_life(tables, on, off, question, preset) + _text(tables, question, preset)
+    return gates.behind(rows, question, "walk", _gate(gate), preset) if len(runs) else rows
+
+
+def _gate(tables: Tables) -> gates.Reading:
+    """Entropy at J = 0.9, the loss at a hundred times its weight minus none, of seeds that get there with both."""
+    runs = having(tables.runs, FORK)
+    heavy, none = having(runs, {**full_vapo(), "settings.mu": GATE_WEIGHT}), having(runs, full_vapo("positive_lm_loss"))
+    theta = Paths.of(tables, runs, SOLVED, ENTROPY).apart(heavy, none, at(MATCHED))
+    return gates.read(partial(student, theta), len(theta))
 
 
 def _matched(question: Question, theta: np.ndarray, pairs: int, preset: str, active: bool) -> list[Verdict]:
@@ -257,10 +186,11 @@ def _text(tables: Tables, question: Question, preset: str) -> list[Verdict]:
 
 def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
     """What there are rows for."""
-    arms = {"all three on": full_vapo(), "all three off": full_vapo(*TRIO)}
+    tables = gates.split(tables).judged
+    arms = {"all three on": ALL, "all three off": NONE}
     drawings: dict[str, Drawing] = {}
     for name, runs, x in (
-        ("escape", trapped(tables), "depth, nats (log-odds, guess over right)"),
+        ("escape", directions(trapped(tables)), "depth, nats (log-odds, guess over right)"),
         ("escape_text", trapped_text(tables), "depth, nats (log-odds of guessing)"),
     ):
         if runs["dose"].nunique() > 1:
@@ -268,7 +198,7 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
     forked = having(tables.runs, FORK)
     if len(forked):
         drawings["modes"] = exploration_figures.modes(tables, fork_arms(forked, 2))
-    mapped = having(tables.runs, {**RING, **full_vapo()})
+    mapped = having(tables.runs, {**RING, **ALL})
     if len(mapped) and mapped["dials.nearest"].nunique() > 1:
         cells = boundaries.cells(mapped, "dials.trap_prior", "dials.nearest")
         drawings["escape_map"] = boundaries.figure(
