@@ -71,7 +71,10 @@ class Settings(Frozen):
     continuations: int = Field(9, ge=1, le=1000, description="K, continuations per step boundary (vineppo)")
 
     segment_steps: int = Field(
-        4, ge=1, le=bounds.TOKENS, description="steps of reasoning that credit variant segment_level takes as one action"
+        4,
+        ge=1,
+        le=bounds.TOKENS,
+        description="steps of reasoning that credit variant segment_level takes as one action",
     )
 
     # losses

@@ -44,7 +44,9 @@ def shared(parts: Sequence[pd.DataFrame], key: str) -> tuple[pd.DataFrame, ...]:
 def paired(arm: pd.DataFrame, reference: pd.DataFrame, key: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rows of the pairs of seed and cell `key` that both have: cells may have unequal numbers of seeds."""
     if not (len(arm) and len(reference)):
-        return tuple(part.iloc[:0].reindex(columns=list(dict.fromkeys([*part.columns, key]))) for part in (arm, reference))
+        return tuple(
+            part.iloc[:0].reindex(columns=list(dict.fromkeys([*part.columns, key]))) for part in (arm, reference)
+        )
     names = [pd.MultiIndex.from_frame(part[["seed", key]]) for part in (arm, reference)]
     common = names[0].intersection(names[1])
     return arm[names[0].isin(common)], reference[names[1].isin(common)]

@@ -90,7 +90,9 @@ def _reworded(then: ast.expr, now: ast.expr) -> bool:
 
 def _text(question: ast.Call, name: str) -> str:
     """A part of a declaration that is a text; "" if it has none."""
-    found = [word.value.value for word in question.keywords if word.arg == name and isinstance(word.value, ast.Constant)]
+    found = [
+        word.value.value for word in question.keywords if word.arg == name and isinstance(word.value, ast.Constant)
+    ]
     return str(found[0]) if found else ""
 
 

@@ -43,7 +43,8 @@ class StudyConfig(Launching, Target):
         description="smoke: seconds; quick: minutes; full: confirmatory, hours; real: a pretrained checkpoint on a GPU",
     )
     level: Literal["exact", "gate", "walk", "lm", "all"] = Field(
-        "all", description="run only this level; gate: the runs that show whether a question can be tested, first of all"
+        "all",
+        description="run only this level; gate: the runs that show whether a question can be tested, first of all",
     )
     runs: Path = Field(Path("runs"), description="folder for records, caches, and outcomes of every preset except full")
     results: Path = Field(

@@ -29,11 +29,11 @@ from analysis.verdict.estimates import Estimand, by_interval, secondary_row
 from analysis.verdict.questions import Question
 
 RING = {
-    "world": "walk", "dials.size": 64, "dials.horizon": 160, "dials.skill": 1.3, "dials.trap_prior": -2.0,
+    "world": "walk", "dials.size": 64, "dials.horizon": 160, "dials.skill": 1.2, "dials.trap_prior": -1.0,
     "dials.trap_reward": 0.0,
 }  # fmt: skip
 MAP_RING = {"world": "walk", "dials.size": 32, "dials.horizon": 64, "dials.trap_reward": 0.0, "dials.trap_prior": 0.0}
-REGIMES = {"short": (2, 16), "long": (48, 64), "mixed": (2, 64)}
+REGIMES = {"short": (2, 16), "long": (32, 64), "mixed": (2, 64)}
 COARSE = (0.125, 0.5, 2.0)
 """Alphas at which other rules that take one are tried."""
 OTHERS = {
@@ -178,8 +178,8 @@ def _derived(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         plain = having(runs, {"dials.filler": 0, "settings.fixed_lambda": 0.95 ** (1 + filler)})
         scores = [part.groupby("seed")["auc"].first() for part in (filled, plain)]
         theta = (scores[0] - scores[1]).dropna().to_numpy(float)
-        what = Estimand(f"derived, lambda per decision being 0.95^{1 + filler} in both: AUC with {filler} filler tokens a decision"
-                     " minus without", equivalence=True)  # fmt: skip
+        said = f"derived, lambda per decision being 0.95^{1 + filler} in both: AUC with {filler} filler tokens minus without"
+        what = Estimand(said, equivalence=True)
         rows += secondary_row(question, "walk", theta, preset, what)
     return rows
 

@@ -60,10 +60,14 @@ def h4a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     rows = _shift(question, "walk", on, off, preset, min(share, 1 - share) >= question.floor.least)
     for name in TRIO:
         alone = having(runs, {**full_vapo(*(other for other in TRIO if other != name)), **OWN})
-        rows += _shift(question, "walk", alone, off, preset, True, f"the same shift, {name} alone on minus all three off")
+        rows += _shift(
+            question, "walk", alone, off, preset, True, f"the same shift, {name} alone on minus all three off"
+        )
     for text, changed in PATHWAYS.values():
         other = having(runs, {**ALL, **changed})
-        rows += _shift(question, "walk", other, on, preset, True, f"pathway: the same shift, full VAPO with {text}, minus without")
+        rows += _shift(
+            question, "walk", other, on, preset, True, f"pathway: the same shift, full VAPO with {text}, minus without"
+        )
     text = trapped_text(tables)
     what = "the same shift on task trap, depth: log-odds of guessing among demonstrations, escape: accuracy 0.5"
     rows += _shift(question, "tiny_lm", having(text, full_vapo()), having(text, full_vapo(*TRIO)), preset, True, what)

@@ -58,7 +58,9 @@ def escape(runs: pd.DataFrame, arms: Mapping[str, Mapping[str, Any]], x: str) ->
         axes.set(xlabel=x, ylabel="directions escaped, share", ylim=(-0.04, 1.04))
         axes.legend(frameon=False, loc="lower left", fontsize=7.5)
     shown = pd.concat(tables) if tables else pd.DataFrame()
-    return Drawing(picture, shown, "Share of directions in which the trap is escaped, by its depth and by arm, with intervals.")
+    return Drawing(
+        picture, shown, "Share of directions in which the trap is escaped, by its depth and by arm, with intervals."
+    )
 
 
 def _expected(axes: Axes, expected: pd.Series) -> None:

@@ -18,16 +18,20 @@ from analysis.tables.schema import Tables
 from analysis.verdict import gates
 from analysis.verdict.decisions import NOTE, Verdict, verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
-from analysis.verdict.questions import Level, Question
+from analysis.verdict.questions import Question
 
 FORK = {"world": "walk", "dials.size": 16, "dials.modes": 2, "dials.hazard": 0}
 SOLVED, ENTROPY = "exploration/exact_solved", "exploration/exact_mode_entropy"
 PREFIXES = "exploration/prefix_entropy"
+EPOCHS = (2, 1)
+"""Passes over a batch; the first is the question's."""
 GATE_WEIGHT = 10.0
 """mu of the gate."""
 MATCHED, SATURATED, UPDATES = 0.9, 0.95, 200
+AT_EQUAL_J = 0.05
+"""Threshold of entropies at one J, share of log(modes)."""
 REACHED = 0.8
-"""Share of the seeds that must reach J = 0.9 in both arms: those that do not may be the ones that lost a mode."""
+"""Share of the seeds that must get there in both arms: those that do not may be the ones that lost a mode."""
 
 Arms = tuple[pd.DataFrame, pd.DataFrame]
 """Rows of an arm and of its reference."""
@@ -45,37 +49,40 @@ def score(tables: Tables, questions: dict[str, Question], preset: str) -> list[V
 
 
 def h4b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
-    """Entropy over modes at J = 0.9, with the loss minus without, behind its gate; other places, arms, epochs; half-life; text."""
+    """Entropy over modes after saturation, with the loss minus without, behind its gate; at equal J; half-life; text."""
     tables, gate = gates.split(tables)
     runs = having(tables.runs, FORK)
-    on, off, _ = fork_arms(runs, 2)
+    on, off, _ = fork_arms(runs, EPOCHS[0])
     ratio = series(tables, on["spec"], "activity/positive_lm_grad_ratio").to_numpy(float)
     active = bool(ratio.size) and float(np.nanmean(ratio)) >= question.floor.least
     paths = Paths.of(tables, runs, SOLVED, ENTROPY)
-    rows = _matched(
-        question, paths.apart(on, off, at(MATCHED)), len(set(on["seed"]) & set(off["seed"])), preset, active
-    )
-    for epochs, said in ((2, "two epochs"), (1, "one epoch")):
-        rows += _beside(question, paths, fork_arms(runs, epochs), epochs, said, preset)
+    rows = _late(question, paths.apart(on, off, late(on)), len(set(on["seed"]) & set(off["seed"])), preset, active)
+    for epochs in EPOCHS:
+        rows += _beside(question, paths, fork_arms(runs, epochs), epochs, f"{epochs} epochs", preset)
     rows += _half_life(tables, on, off, question, preset) + _text(tables, question, preset)
     return gates.behind(rows, question, "walk", _gate(gate), preset) if len(runs) else rows
 
 
 def _gate(tables: Tables) -> gates.Reading:
-    """Entropy at J = 0.9, the loss at a hundred times its weight minus none, of seeds that get there with both."""
-    runs = having(tables.runs, FORK)
-    heavy, none = having(runs, {**full_vapo(), "settings.mu": GATE_WEIGHT}), having(runs, full_vapo("positive_lm_loss"))
-    theta = Paths.of(tables, runs, SOLVED, ENTROPY).apart(heavy, none, at(MATCHED))
+    """Entropy after saturation, the loss at a hundred times its weight minus none, of seeds that get there with both."""
+    heavy, none = gate_arms(tables)
+    theta = Paths.of(tables, pd.concat([heavy, none]), SOLVED, ENTROPY).apart(heavy, none, late(heavy))
     return gates.read(partial(student, theta), len(theta))
 
 
-def _matched(question: Question, theta: np.ndarray, pairs: int, preset: str, active: bool) -> list[Verdict]:
-    """The primary row, from the seeds that reach J = 0.9 in both arms; nothing is tested if too many of all do not."""
+def gate_arms(tables: Tables) -> Arms:
+    """Rows at the gate's weight of the loss, and without the loss."""
+    runs = having(tables.runs, {**FORK, "settings.epochs": EPOCHS[0]})
+    return having(runs, {**full_vapo(), "settings.mu": GATE_WEIGHT}), having(runs, full_vapo("positive_lm_loss"))
+
+
+def _late(question: Question, theta: np.ndarray, pairs: int, preset: str, active: bool) -> list[Verdict]:
+    """The primary row, from the seeds that get there in both arms; nothing is tested if too many of all do not."""
     if not pairs:
         return []
     enough = len(theta) >= REACHED * pairs
     row = verdict(question, "walk", theta, preset, active and enough)
-    few = f"{len(theta)} of {pairs} seeds reach J = {MATCHED:g} in both arms, fewer than {REACHED:.0%}"
+    few = f"{len(theta)} of {pairs} seeds come {UPDATES} updates past J = {SATURATED:g} in both arms, fewer than {REACHED:.0%}"
     return [row if enough else row._replace(strata={**row.strata, NOTE: few})]
 
 
@@ -94,22 +101,26 @@ def _beside(
 ) -> list[Verdict]:
     """Secondary rows of the walk at a number of epochs."""
     loss, plain, fast = arms
-    rows, unit, delta = [], question.unit, question.threshold
+    rows = []
+    if epochs != EPOCHS[0]:
+        what = Estimand(f"the same, {said}", equivalence=True)
+        rows += secondary_row(question, "walk", paths.apart(loss, plain, late(loss)), preset, what)
+    what = Estimand(f"the same, {said}, the arm without the loss 1.2 times as fast", equivalence=True)
+    rows += secondary_row(question, "walk", paths.apart(loss, fast, late(loss)), preset, what)
     for height in (MATCHED, 0.5):
-        if (epochs, height) != (2, MATCHED):
-            what = Estimand(f"the same at J = {height:g}, {said}", unit, delta, True)
-            rows += secondary_row(question, "walk", paths.apart(loss, plain, at(height)), preset, what)
-    what = Estimand(
-        f"the same at J = {MATCHED:g}, {said}, the arm without the loss 1.2 times as fast", unit, delta, True
-    )
-    rows += secondary_row(question, "walk", paths.apart(loss, fast, at(MATCHED)), preset, what)
-    steps = UPDATES / (epochs * float(loss["settings.mini_batches"].iloc[0])) if len(loss) else 0.0
-    what = Estimand(
-        f"entropy lost to the loss (without minus with) {UPDATES} optimiser steps after J > {SATURATED:g}, {said}",
-        unit,
-        0.10,
-    )
-    return rows + secondary_row(question, "walk", paths.apart(plain, loss, at(SATURATED, steps)), preset, what)
+        what = Estimand(
+            f"entropy at the moment of J = {height:g} with the loss minus without, {said}", "", AT_EQUAL_J, True
+        )
+        rows += secondary_row(question, "walk", paths.apart(loss, plain, at(height)), preset, what)
+    return rows
+
+
+def late(runs: pd.DataFrame) -> Place:
+    """So many optimiser steps after J first reaches saturation, in RL steps of these runs."""
+    if not len(runs):
+        return at(SATURATED)
+    each = float(runs["settings.epochs"].iloc[0]) * float(runs["settings.mini_batches"].iloc[0])
+    return at(SATURATED, UPDATES / each)
 
 
 class Paths(NamedTuple):
@@ -197,7 +208,7 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
             drawings[name] = exploration_figures.escape(runs, arms, x)
     forked = having(tables.runs, FORK)
     if len(forked):
-        drawings["modes"] = exploration_figures.modes(tables, fork_arms(forked, 2))
+        drawings["modes"] = exploration_figures.modes(tables, fork_arms(forked, EPOCHS[0]))
     mapped = having(tables.runs, {**RING, **ALL})
     if len(mapped) and mapped["dials.nearest"].nunique() > 1:
         cells = boundaries.cells(mapped, "dials.trap_prior", "dials.nearest")

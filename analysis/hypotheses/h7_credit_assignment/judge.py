@@ -118,7 +118,9 @@ def h7b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
 def _at(token: pd.DataFrame, decisions: float) -> Estimand:
     """Of one number of decisions, with the length that answers have."""
     said = f"{decisions:g} decisions (mean length of answers {token['mean_length'].mean():.0f})"
-    return Estimand(f"log ratio of samples to J = {SOLVED:g} at {said}, by token over by segment", "log ratio", FACTOR, True)
+    return Estimand(
+        f"log ratio of samples to J = {SOLVED:g} at {said}, by token over by segment", "log ratio", FACTOR, True
+    )
 
 
 def arm(runs: pd.DataFrame, error: float, lam: float, by_segment: bool, filler: int = 0) -> pd.DataFrame:

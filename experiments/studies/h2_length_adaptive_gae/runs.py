@@ -8,11 +8,11 @@ from experiments.studies import boundaries, core, seeds
 from experiments.studies.h2_length_adaptive_gae.exact_runs import exact_runs
 from experiments.studies.h2_length_adaptive_gae.real_runs import real_runs
 
-RING: dict[str, Any] = {"size": 64, "horizon": 160, "skill": 1.3, "trap_prior": -2.0}
+RING: dict[str, Any] = {"size": 64, "horizon": 160, "skill": 1.2, "trap_prior": -1.0}
 """A base policy that seldom stops early, so that problems of 64 decisions can begin."""
 NOISY: dict[str, Any] = {"responses_per_step": 32, "group_size": 8, "mini_batches": 2, "critic_start": "outcome"}
 """Few responses and a critic fitted to complete answers: where a horizon that is too long, or too short, costs something."""
-REGIMES: dict[str, tuple[int, int]] = {"short": (2, 16), "long": (48, 64), "mixed": (2, 64)}
+REGIMES: dict[str, tuple[int, int]] = {"short": (2, 16), "long": (32, 64), "mixed": (2, 64)}
 """Decisions of the shortest and the longest problems on that ring."""
 
 HORIZONS: tuple[int, ...] = (1, 4, 8, 16, 32, 64, 256)

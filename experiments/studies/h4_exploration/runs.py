@@ -8,14 +8,14 @@ from experiments.specs.spec import RunSpec
 from experiments.studies import boundaries, core, seeds
 from experiments.studies.h4_exploration.exact_runs import exact_runs
 from experiments.studies.h4_exploration.real_runs import real_runs
-from vapo_core.settings import DEFAULT_SETTINGS, Toggles
+from vapo_core.settings import DEFAULT_SETTINGS
 
 TRAPPED: dict[str, Any] = {"size": 32, "horizon": 24, "trap_reward": 0.2}
 DECISIONS = 5
-EDGE: tuple[float, ...] = (1.5, 1.75, 2.0, 2.25, 2.5, 3.0)
+EDGE: tuple[float, ...] = (2.0, 2.25, 2.5, 2.75, 3.0, 3.5)
 """Dial trap_prior: nats for stopping early, at each of five decisions, where runs both escape and are caught; all depths of
 preset quick. The question's depth, in nats of the base policy, follows from it."""
-BEYOND: tuple[float, ...] = (1.0, 3.5, 4.0)
+BEYOND: tuple[float, ...] = (1.5, 4.0)
 """Depths on either side of the edge, that show where the curves end."""
 TRAP_STEPS = 60
 
@@ -36,23 +36,38 @@ TEXT_DEPTHS: tuple[float, ...] = (0.85, 0.9, 0.95)
 """Dial guess_share of task trap, the share of demonstrations that guess: around the place where seeds part."""
 
 FORKED: dict[str, Any] = {"size": 16, "horizon": 32, "modes": 2, "hazard": 0}
-FORK_STEPS = 80
+FORK_STEPS = 100
+FORK_RATE, EPOCHS = 5e-4, (2, 1)
+"""The policy's rate at the first number of epochs, a quarter of the suite's own, so that J takes a dozen steps from 0.5 to 0.9.
+At the other, 1 pass over a batch, the rate is such that a step moves as far; more passes make the loss off-policy."""
 FASTER = 1.2
 """1 + mu/J at J = 0.5: the rate of the arm that has no loss but its speed."""
-FORK_ARMS: tuple[tuple[bool, float, int], ...] = (
-    (True, 1.0, 2), (False, 1.0, 2), (False, FASTER, 2), (True, 1.0, 1), (False, 1.0, 1), (False, FASTER, 1),
-)  # fmt: skip
+ForkArm = tuple[bool, float, int]
 """(positive_lm_loss, times the policy's rate, epochs)."""
-OFTEN = 2
-"""RL steps between measurements of the modes: from J = 0.5 to 0.9 it is four."""
+FORK_ARMS: tuple[ForkArm, ...] = ((True, 1.0, 2), (False, 1.0, 2))
+"""Of the question."""
+OTHER_FORK_ARMS: tuple[ForkArm, ...] = ((False, FASTER, 2), (True, 1.0, 1), (False, 1.0, 1), (False, FASTER, 1))
+GATE_WEIGHTS = (10.0, 0.0)
+"""mu of the gate."""
+OFTEN = 4
+"""RL steps between measurements of the modes."""
 
 MAP_DEPTHS = boundaries.Axis(("trap_prior",), (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0))
 MAP_DECISIONS = boundaries.Axis(("nearest", "farthest"), (3, 5, 7, 9, 13))
 
 SEEDS: dict[str, dict[str, int]] = {
-    "smoke": {"edge": 2, "beyond": 1, "alone": 0, "pathways": 1, "fork": 2, "gate": 2, "text_trap": 1, "routes": 1},
-    "quick": {"edge": 6, "beyond": 0, "alone": 0, "pathways": 0, "fork": 6, "gate": 4, "text_trap": 1, "routes": 2},
-    "full": {"edge": 100, "beyond": 16, "alone": 24, "pathways": 24, "fork": 32, "gate": 24, "text_trap": 16, "routes": 16},
+    "smoke": {"edge": 2, "beyond": 1, "alone": 0, "pathways": 1, "fork": 2, "other_forks": 1, "gate": 2, "text": 1},
+    "quick": {"edge": 6, "beyond": 0, "alone": 0, "pathways": 0, "fork": 6, "other_forks": 2, "gate": 6, "text": 2},
+    "full": {
+        "edge": 100,
+        "beyond": 16,
+        "alone": 24,
+        "pathways": 32,
+        "fork": 96,
+        "other_forks": 32,
+        "gate": 48,
+        "text": 16,
+    },
 }
 """Seeds, the first of the preset's; those of the gate its own."""
 
@@ -110,39 +125,43 @@ def text_trap(preset: str) -> tuple[RunSpec, ...]:
             "lm", preset, seed, toggles=core.without(*off), task="trap", dials={"guess_share": depth}, probes={},
             steps=None if preset == "smoke" else TRAP_STEPS,
         )
-        for seed in core.SEEDS["lm"][preset][: SEEDS[preset]["text_trap"]]
+        for seed in core.SEEDS["lm"][preset][: SEEDS[preset]["text"]]
         for depth in (TEXT_DEPTHS if preset != "smoke" else TEXT_DEPTHS[:1])
         for off in ((), TRIO)
     )  # fmt: skip
 
 
 def fork(preset: str) -> tuple[RunSpec, ...]:
-    """Two ways of being right: with the positive-example loss, without, and without but faster; two epochs and one."""
+    """Two ways of being right: with the positive-example loss and without; other arms on fewer seeds."""
     return tuple(
-        forked(preset, seed, core.without(*(() if loss else ("positive_lm_loss",))), faster, epochs=epochs)
-        for seed in seeds.first(preset, SEEDS[preset]["fork"])
-        for loss, faster, epochs in FORK_ARMS
+        forked(preset, seed, loss, faster, epochs)
+        for arms, count in ((FORK_ARMS, "fork"), (OTHER_FORK_ARMS, "other_forks"))
+        for seed in seeds.first(preset, SEEDS[preset][count])
+        for loss, faster, epochs in arms
     )
 
 
 def gate(preset: str) -> tuple[RunSpec, ...]:
     """Gate of h4b: the loss at a hundred times its weight, and none."""
     return tuple(
-        forked(preset, seed, core.without(*(() if mu else ("positive_lm_loss",))), mu=mu or DEFAULT_SETTINGS["walk"].mu)
+        forked(preset, seed, mu > 0, mu=mu or DEFAULT_SETTINGS["walk"].mu)
         for seed in seeds.of_gates(SEEDS[preset]["gate"])
         for mu in GATE_WEIGHTS
     )
 
 
-def forked(preset: str, seed: int, toggles: Toggles, faster: float = 1.0, **settings: float) -> RunSpec:
-    """Full VAPO or less where two goals are right, its policy's rate times `faster`."""
+def forked(
+    preset: str, seed: int, loss: bool, faster: float = 1.0, epochs: int = EPOCHS[0], **settings: float
+) -> RunSpec:
+    """VAPO with the positive-example loss or without, where two goals are right, the policy's rate times `faster`."""
+    rate = FORK_RATE * faster * EPOCHS[0] / epochs
     return core.run(
         "walk",
         preset,
         seed,
-        toggles=toggles,
+        toggles=core.without(*(() if loss else ("positive_lm_loss",))),
         dials=FORKED,
-        settings={**NOISY, "policy_lr": FORK_RATE * faster, **settings},
+        settings={"policy_lr": rate, "epochs": epochs, **settings},
         probes={"exploration": OFTEN},
         steps=None if preset == "smoke" else FORK_STEPS,
     )
@@ -152,7 +171,7 @@ def routes(preset: str) -> tuple[RunSpec, ...]:
     """Four right answers to every problem on text, with the loss and without."""
     return tuple(
         core.run("lm", preset, seed, toggles=core.without(*off), task="routes", probes={"exploration": 5})
-        for seed in core.SEEDS["lm"][preset][: SEEDS[preset]["routes"]]
+        for seed in core.SEEDS["lm"][preset][: SEEDS[preset]["text"]]
         for off in ((), ("positive_lm_loss",))
     )
 

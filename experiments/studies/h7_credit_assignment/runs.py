@@ -15,7 +15,7 @@ CHAIN: dict[str, Any] = {"size": 32, "horizon": 64, "skill": 2.0}
 """Every token is a decision; the base policy knows enough for the longest problems to begin."""
 NOISY: dict[str, Any] = {"responses_per_step": 64, "group_size": 8, "mini_batches": 2}
 """A quarter of the usual responses: where samples are plenty, no rule for credit is needed to save any."""
-DECISIONS: tuple[int, ...] = (8, 15, 28)
+DECISIONS: tuple[int, ...] = (6, 12, 24)
 """Of a shortest right answer; sampled ones take up to twice as many."""
 TOKEN_LAMBDA = 0.95
 SEGMENT = 4

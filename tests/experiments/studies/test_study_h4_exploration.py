@@ -28,7 +28,7 @@ def test_judge_finds_every_declared_cell():
     pathways = [{**escape.ALL, **changed} for _, changed in escape.PATHWAYS.values()]
     alone = {**judge.full_vapo(*study.TRIO[:2]), **escape.OWN}
     for wanted, seeds, beyond in (
-        (escape.ALL, 100, 16), (escape.NONE, 100, 16), (alone, 24, 0), *((path, 24, 0) for path in pathways),
+        (escape.ALL, 100, 16), (escape.NONE, 100, 16), (alone, 24, 0), *((path, 32, 0) for path in pathways),
     ):  # fmt: skip
         count = having(trap, wanted).groupby("dials.trap_prior")["seed"].nunique()
         assert count.loc[list(study.EDGE)].eq(seeds).all(), wanted
@@ -48,7 +48,7 @@ def test_judge_finds_every_declared_cell():
 
 def test_map_shares_the_cells_it_has_in_common_with_the_question():
     trap = {spec.hash for spec in study.trap("full")}
-    assert len([spec for spec in study.boundary("full") if spec.hash in trap]) == 5 * 8
+    assert len([spec for spec in study.boundary("full") if spec.hash in trap]) == 4 * 8
 
 
 def test_arms_sample_equally_and_differ_in_three_components():
@@ -64,9 +64,9 @@ def test_smoke_runs_are_judged(tmp_path):
     """From specs to verdicts on the walk; two seeds and two steps decide nothing."""
     chosen = [
         *study.trap("smoke")[:4],
-        *study.trap("smoke")[10:14],
-        *study.fork("smoke")[:2],
-        *study.fork("smoke")[6:8],
+        *study.trap("smoke")[12:16],
+        *study.fork("smoke")[:4],
+        *study.gate("smoke"),
     ]
     for spec in chosen:
         run_one(spec, tmp_path, "h4_exploration")

@@ -8,8 +8,8 @@ from tests.support.full_table import exact_values
 from tests.support.worlds import run, small_spec, trainer_of
 from vapo_core.functional.advantages import gae
 from vapo_core.oracles.monte_carlo import step_start_values
-from vapo_core.slots.credit import VARIANTS, by_step, critic_gae, segment_level, step_level, vine
 from vapo_core.settings import Settings
+from vapo_core.slots.credit import VARIANTS, by_step, critic_gae, segment_level, step_level, vine
 from vapo_core.types import Batch
 
 
