@@ -1,7 +1,6 @@
 """Limitation 4 with a known answer: directions found by chance about a depth, and entropy that falls as J rises."""
 
 import numpy as np
-import pandas as pd
 from scipy.special import expit
 
 from analysis.tables.schema import Tables
@@ -26,8 +25,8 @@ TRAP = frame_of(
         and not s.variants
     ]
 )
-FORK = frame_of([s for s in study.fork("full") if s.settings.epochs == study.EPOCHS[0]])
-GATE = frame_of(study.gate("full"))
+FORK = frame_of([*(s for s in study.fork("full") if s.settings.epochs == study.EPOCHS[0]), *study.gate("full")])
+"""Judged runs and the gate's."""
 STEPS = np.arange(0, study.FORK_STEPS + 1, study.OFTEN)
 GATE_EFFECT = 0.2
 """Entropy that the heavy loss leaves beyond none after saturation: an open gate."""
@@ -49,22 +48,20 @@ def simulate_h4a(theta: float, rng: np.random.Generator, steepness: float = STEE
 
 def simulate_h4b(theta: float, rng: np.random.Generator, noise: float = 0.07, gate: float = GATE_EFFECT) -> Tables:
     """Entropy in [0, 1] falls with J along a path of the seed's, with skewed noise; the loss adds theta, the gate's its own."""
-    runs = pd.concat([FORK, GATE], ignore_index=True).assign(spec=lambda x: [f"{n:016x}" for n in range(len(x))])
-    loss, heavy = runs["positive_lm_loss"].to_numpy(bool), runs["seed"].isin(gates.SEEDS).to_numpy()
-    _, seed = np.unique(runs["seed"], return_inverse=True)
+    loss, heavy = FORK["positive_lm_loss"].to_numpy(bool), FORK["seed"].isin(gates.SEEDS).to_numpy()
+    _, seed = np.unique(FORK["seed"], return_inverse=True)
     level = 0.05 * rng.normal(size=seed.max() + 1)[seed]
-    speed = np.exp(0.15 * rng.normal(size=len(runs))) * np.where(loss, 0.9, 1.0)
+    speed = np.exp(0.15 * rng.normal(size=len(FORK))) * np.where(loss, 0.9, 1.0)
     solved = expit(np.log(0.27 / 0.73) + 0.13 * np.outer(speed, STEPS))
-    own = noise * (rng.gamma(4.0, size=len(runs)) - 4.0) / 2.0
-    wobble = own + 0.01 * rng.normal(size=solved.shape)
-    effect = np.where(heavy, gate, theta) * loss
-    entropy = np.clip(0.9 - 0.4 * solved**2 + level + effect - wobble, 0.0, 1.0)
+    own = noise * (rng.gamma(4.0, size=len(FORK)) - 4.0) / 2.0
+    entropy = 0.9 - 0.4 * solved**2 + (level + np.where(heavy, gate, theta) * loss - own)[:, None]
+    entropy = np.clip(entropy + 0.01 * rng.normal(size=solved.shape), 0.0, 1.0)
     metrics = {
-        study_metric("solved"): dict(zip(STEPS, solved, strict=True)),
-        study_metric("mode_entropy"): dict(zip(STEPS, entropy, strict=True)),
+        study_metric("solved"): dict(zip(STEPS, solved.T, strict=True)),
+        study_metric("mode_entropy"): dict(zip(STEPS, entropy.T, strict=True)),
         "activity/positive_lm_grad_ratio": {int(STEPS[-1]): np.where(loss, 0.1, np.nan)},
     }
-    return tables(runs, metrics=metrics)
+    return tables(FORK, metrics=metrics)
 
 
 def study_metric(name: str) -> str:

@@ -202,7 +202,7 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
     drawings: dict[str, Drawing] = {}
     for name, runs, x in (
         ("escape", directions(trapped(tables)), "depth, nats (log-odds, guess over right)"),
-        ("escape_text", trapped_text(tables), "depth, nats (log-odds of guessing)"),
+        ("escape_text", directions(trapped_text(tables)), "depth, nats (log-odds of guessing)"),
     ):
         if runs["dose"].nunique() > 1:
             drawings[name] = exploration_figures.escape(runs, arms, x)
