@@ -25,11 +25,11 @@ ORDER: dict[str, tuple[str, ...]] = {
         "rollout", "worlds", "training", "probes", "trainer", "api", "advantages", "losses",
     ),
     "analysis": (
-        "statistics", "tables", "plots", "verdict", "ablations", "hypotheses", "sweeps", "report", "notebooks",
+        "statistics", "tables", "plots", "regimes", "verdict", "ablations", "hypotheses", "sweeps", "report", "notebooks",
     ),
     "experiments": (
         "records", "services", "exact_level", "specs", "tracking", "ending", "runs", "sync", "task_checks", "launchers",
-        "cost", "benchmarks", "ablations", "sweeps", "studies", "commands", "cli", "__main__",
+        "cost", "benchmarks", "ablations", "sweeps", "regimes", "studies", "commands", "cli", "__main__",
     ),
 }  # fmt: skip
 """Rooms and single files of each package: one may import what stands before it, and nothing that stands after it."""

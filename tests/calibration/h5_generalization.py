@@ -8,13 +8,14 @@ import numpy as np
 from analysis.tables.schema import Tables
 from experiments.studies.core import OFTEN
 from experiments.studies.h5_generalization.runs import ARMS, arms, transfer
-from tests.calibration.h1_value_fidelity import by_run, skewed
-from tests.calibration.planting import frame_of, tables
+from tests.calibration.h1_value_fidelity import skewed
+from tests.calibration.planting import base_effects, by_run, frame_of, tables
 
 TRANSFER = frame_of([spec for spec in transfer("full") if spec.world == "lm" and not spec.task.dials])
 PATHS = frame_of([spec for spec in arms("full") if spec.world == "lm"])
 
-BASES = np.array([-0.03, 0.0, 0.03])
+BASE_SD = 0.05
+"""Of a base model's effect; at the spread of seeds below, an intraclass correlation of 0.3."""
 SEED_SD, PLACES_SD = 0.08, 0.10
 PROBLEMS = 1024
 """Of each split, one answer each."""
@@ -26,11 +27,7 @@ RUN_SD = 0.02
 def h5a(theta: float, rng: np.random.Generator) -> Tables:
     """Matched excess of two splits at both ends of a run."""
     seeds, size = TRANSFER["seed"].to_numpy(), len(TRANSFER)
-    level = (
-        by_run(rng.normal(0, SEED_SD, len(np.unique(seeds))), seeds)
-        + BASES[seeds % 3]
-        - BASES[np.unique(seeds) % 3].mean()
-    )
+    level = by_run(rng.normal(0, SEED_SD, len(np.unique(seeds))), seeds) + base_effects(rng, TRANSFER, BASE_SD)
     metrics = {}
     for split, side in (("ood_operator", 0.03), ("ood_composition", -0.03)):
         excess = {step: theta + level + side + skewed(rng, PLACES_SD, size) for step in (0, 30)}
@@ -43,7 +40,7 @@ def h5b(theta: float, rng: np.random.Generator) -> Tables:
     """Accuracies of three arms that learn at different speeds along one curve, vapo `theta` above it out of distribution."""
     runs, seeds, size = PATHS, PATHS["seed"].to_numpy(), len(PATHS)
     arm = np.array([ARMS.index(recipe) for recipe in runs["recipe"]])
-    start = 0.34 + BASES[seeds % 3] / 3
+    start = 0.34 + base_effects(rng, runs, BASE_SD) / 3
     gain = np.array([0.24, 0.26, 0.28])[arm] + 0.03 * rng.normal(size=size)
     speed = np.array([5.0, 7.0, 6.0])[arm] * np.exp(0.15 * rng.normal(size=size))
     own = by_run(RUN_SD * rng.normal(size=len(np.unique(seeds))), seeds) + RUN_SD * rng.normal(size=size)
