@@ -46,7 +46,7 @@ def simulate_h4a(theta: float, rng: np.random.Generator, steepness: float = STEE
     return tables(TRAP, {"last": last}, {study_metric("depth"): {0: depth}, study_metric("solved"): {0: solved}})
 
 
-def simulate_h4b(theta: float, rng: np.random.Generator, noise: float = 0.07, gate: float = GATE_EFFECT) -> Tables:
+def simulate_h4b(theta: float, rng: np.random.Generator, noise: float = 0.04, gate: float = GATE_EFFECT) -> Tables:
     """Entropy in [0, 1] falls with J along a path of the seed's, with skewed noise; the loss adds theta, the gate's its own."""
     loss, heavy = FORK["positive_lm_loss"].to_numpy(bool), FORK["seed"].isin(gates.SEEDS).to_numpy()
     _, seed = np.unique(FORK["seed"], return_inverse=True)

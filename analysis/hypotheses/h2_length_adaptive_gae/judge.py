@@ -26,6 +26,7 @@ from analysis.tables.schema import Tables
 from analysis.verdict import gates
 from analysis.verdict.decisions import Verdict, verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
+from analysis.verdict.lengths import with_lengths
 from analysis.verdict.questions import Question
 
 RING = {
@@ -33,7 +34,7 @@ RING = {
     "dials.trap_reward": 0.0,
 }  # fmt: skip
 MAP_RING = {"world": "walk", "dials.size": 32, "dials.horizon": 64, "dials.trap_reward": 0.0, "dials.trap_prior": 0.0}
-REGIMES = {"short": (2, 16), "long": (32, 64), "mixed": (2, 64)}
+REGIMES = {"mixed": (2, 64), "short": (2, 16), "long": (32, 64)}
 COARSE = (0.125, 0.5, 2.0)
 """Alphas at which other rules that take one are tried."""
 OTHERS = {
@@ -146,18 +147,18 @@ def h2b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     mixed = having(runs, {**between("mixed"), **full_vapo()})
     spread = float(mixed["activity_token_level_loss"].mean()) if len(mixed) else 0.0
     rows = _regret(question, found["mixed"], preset, spread >= question.floor.least, None)
-    for name in ("short", "long"):
-        what = Estimand(f"the same, {name} problems alone")
-        rows += _regret(question, found[name], preset, True, what)
-    for name, table in found.items():
-        rows += _width(question, table, name, preset)
-    rows += _along_length(question, runs, found, preset)
     for name, (description, _) in OTHERS.items():
         what = Estimand(f"AUC of {description}, minus VAPO's rule at its best alpha, mixed lengths")
         theta = other_rule(having(runs, between("mixed")), found["mixed"], name)
         rows += secondary_row(question, "walk", theta, preset, what)
+    for name, table in found.items():
+        apart = Estimand(f"the same, {name} problems alone")
+        alone = [] if name == "mixed" else _regret(question, table, preset, True, apart)
+        rows = with_lengths(rows + alone + _width(question, table, name, preset), having(runs, between(name)))
     if len(found["mixed"].seeds):
-        rows = gates.behind(rows, question, "walk", _gate(gate), preset)
+        rows = with_lengths(gates.behind(rows, question, "walk", _gate(gate), preset), having(gate.runs, RING))
+    both = pd.concat([having(runs, between(name)) for name in ("short", "long")])
+    rows += with_lengths(_along_length(question, runs, found, preset), both)
     rows += _derived(tables, question, preset)
     return [*rows, *_text(tables, question, preset), *exact_h2.h2b(tables, question, preset)]
 
@@ -180,7 +181,7 @@ def _derived(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         theta = (scores[0] - scores[1]).dropna().to_numpy(float)
         said = f"derived, lambda per decision being 0.95^{1 + filler} in both: AUC with {filler} filler tokens minus without"
         what = Estimand(said, equivalence=True)
-        rows += secondary_row(question, "walk", theta, preset, what)
+        rows += with_lengths(secondary_row(question, "walk", theta, preset, what), filled)
     return rows
 
 
@@ -261,7 +262,7 @@ def _text(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     runs = having(tables.runs, {"world": "lm", "task": "text_walk"})
     theta = regret(grids(runs, TEXT_ALPHAS, TEXT_LAMBDAS))
     what = Estimand("AUC on text_walk, best of three constants minus best of three alphas, chosen on other seeds")
-    return secondary_row(question, "tiny_lm", theta, preset, what)
+    return with_lengths(secondary_row(question, "tiny_lm", theta, preset, what), runs)
 
 
 # --- pictures ---

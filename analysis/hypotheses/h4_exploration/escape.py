@@ -19,6 +19,7 @@ from analysis.tables.times import paired
 from analysis.verdict import gates
 from analysis.verdict.decisions import Verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
+from analysis.verdict.lengths import with_lengths
 from analysis.verdict.questions import Level, Question
 
 TRIO = ("clip_higher", "positive_lm_loss", "group_sampling")
@@ -128,7 +129,8 @@ def _shift(
         return Interval(found.shift, found.low, found.high)
 
     what = Estimand(estimand, "nats", equivalence=True) if estimand else None
-    return [by_interval(question, level, interval_at, arm["seed"].nunique(), preset, tested, what)]
+    found = by_interval(question, level, interval_at, arm["seed"].nunique(), preset, tested, what)
+    return with_lengths([found], pd.concat([arm, reference]))
 
 
 def _guarantee(on: pd.DataFrame, question: Question, preset: str) -> list[Verdict]:
@@ -139,4 +141,4 @@ def _guarantee(on: pd.DataFrame, question: Question, preset: str) -> list[Verdic
     what = Estimand(f"share of directions that full VAPO does not find where {GUARANTEE:g} right answers or more were to be"
                  " expected of the base policy", "share of directions", 0.05)  # fmt: skip
     missed = 1 - sure.groupby("seed")["escaped"].mean()
-    return secondary_row(question, "walk", missed, preset, what)
+    return with_lengths(secondary_row(question, "walk", missed, preset, what), sure)

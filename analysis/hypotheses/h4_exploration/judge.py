@@ -18,6 +18,7 @@ from analysis.tables.schema import Tables
 from analysis.verdict import gates
 from analysis.verdict.decisions import NOTE, Verdict, verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
+from analysis.verdict.lengths import with_lengths
 from analysis.verdict.questions import Question
 
 FORK = {"world": "walk", "dials.size": 16, "dials.modes": 2, "dials.hazard": 0}
@@ -28,8 +29,6 @@ EPOCHS = (2, 1)
 GATE_WEIGHT = 10.0
 """mu of the gate."""
 MATCHED, SATURATED, UPDATES = 0.9, 0.95, 200
-AT_EQUAL_J = 0.05
-"""Threshold of entropies at one J, share of log(modes)."""
 REACHED = 0.8
 """Share of the seeds that must get there in both arms: those that do not may be the ones that lost a mode."""
 
@@ -57,10 +56,15 @@ def h4b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     active = bool(ratio.size) and float(np.nanmean(ratio)) >= question.floor.least
     paths = Paths.of(tables, runs, SOLVED, ENTROPY)
     rows = _late(question, paths.apart(on, off, late(on)), len(set(on["seed"]) & set(off["seed"])), preset, active)
+    rows += _half_life(tables, on, off, question, preset)
     for epochs in EPOCHS:
-        rows += _beside(question, paths, fork_arms(runs, epochs), epochs, f"{epochs} epochs", preset)
-    rows += _half_life(tables, on, off, question, preset) + _text(tables, question, preset)
-    return gates.behind(rows, question, "walk", _gate(gate), preset) if len(runs) else rows
+        arms = fork_arms(runs, epochs)
+        beside = _beside(question, paths, arms, epochs, "1 epoch" if epochs == 1 else f"{epochs} epochs", preset)
+        rows += with_lengths(beside, pd.concat(arms))
+    rows = with_lengths(rows, pd.concat([on, off]))
+    if len(runs):
+        rows = with_lengths(gates.behind(rows, question, "walk", _gate(gate), preset), pd.concat(gate_arms(gate)))
+    return rows + _text(tables, question, preset)
 
 
 def _gate(tables: Tables) -> gates.Reading:
@@ -109,7 +113,7 @@ def _beside(
     rows += secondary_row(question, "walk", paths.apart(loss, fast, late(loss)), preset, what)
     for height in (MATCHED, 0.5):
         what = Estimand(
-            f"entropy at the moment of J = {height:g} with the loss minus without, {said}", "", AT_EQUAL_J, True
+            f"entropy at the moment of J = {height:g} with the loss minus without, {said}", equivalence=True
         )
         rows += secondary_row(question, "walk", paths.apart(loss, plain, at(height)), preset, what)
     return rows
@@ -189,7 +193,7 @@ def _text(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     theta = Paths.of(tables, pd.concat(arms), "val/pass_at_1", "exploration/mode_diversity").apart(*arms, at(0.5))
     what = Estimand("chance that two right answers to a problem take different routes, at accuracy 0.5, with the loss minus"
                  " without", "probability", 0.05, True)  # fmt: skip
-    return secondary_row(question, "tiny_lm", theta, preset, what)
+    return with_lengths(secondary_row(question, "tiny_lm", theta, preset, what), pd.concat(arms))
 
 
 # --- pictures ---

@@ -18,6 +18,7 @@ from analysis.tables.times import Times, paired, shared, times
 from analysis.verdict import gates
 from analysis.verdict.decisions import Verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
+from analysis.verdict.lengths import with_lengths
 from analysis.verdict.questions import Level, Question
 
 CHAIN = {"world": "walk", "dials.size": 32, "dials.horizon": 64, "dials.skill": 2.0, "dials.sparsity": 0}
@@ -76,20 +77,20 @@ def _walk_blame(tables: Tables, question: Question, preset: str) -> list[Verdict
             f"AUROC within a response, {name}, trained critic, less the 0.5 of chance", "probability", 0.05
         )
         rows += secondary_row(question, "walk", blame.mean("auroc") - 0.5, preset, ranked)
+        rows = with_lengths(rows, having(tables.runs, wanted))
     return rows
 
 
 def _text_blame(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     """The slope under full VAPO's rule, mean of the tasks a seed has."""
-    found = []
+    found, every = [], {"world": "lm", "task": TEXT_TASKS, **full_vapo(), "settings.alpha": 0.5}
     for task in TEXT_TASKS:
-        runs = having(tables.runs, {"world": "lm", "task": task, **full_vapo(), "settings.alpha": 0.5})
-        blame = Blame.of(tables, runs)
+        blame = Blame.of(tables, having(tables.runs, {**every, "task": task}))
         found.append(pd.Series(blame.slopes("share"), index=blame.seeds("share")))
     theta = pd.concat(found, axis=1).mean(axis=1).dropna().to_numpy()
     what = Estimand("minus the slope of log share on log length of planted errors, VAPO's rule, alpha = 0.5, trained critic;"
                  " mean of text_walk and chain")  # fmt: skip
-    return secondary_row(question, "tiny_lm", theta, preset, what)
+    return with_lengths(secondary_row(question, "tiny_lm", theta, preset, what), having(tables.runs, every))
 
 
 # --- h7b: tokens or segments ---
@@ -108,19 +109,15 @@ def h7b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     rows += _exponent(tables, token, arm(tables.runs, 0.1, TOKEN_LAMBDA, True), question, preset, True, what)
     for decisions in sorted(token[DECISIONS].unique()) if len(token) else []:
         here = [part[part[DECISIONS] == decisions] for part in (token, segment)]
-        rows += _ratio(tables, *here, "val/exact_j", SOLVED, question, "walk", preset, _at(here[0], decisions))
+        what = Estimand(
+            f"log ratio of samples to J = {SOLVED:g} at {decisions:g} decisions, by token over by segment",
+            "log ratio", FACTOR, True,
+        )  # fmt: skip
+        rows += _ratio(tables, *here, "val/exact_j", SOLVED, question, "walk", preset, what)
     rows += _derived(tables, question, preset)
     if len(token):
-        rows = gates.behind(rows, question, "walk", _gate(gate, question), preset)
+        rows = with_lengths(gates.behind(rows, question, "walk", _gate(gate), preset), gate.runs)
     return [*rows, *_text_steps(tables, question, preset)]
-
-
-def _at(token: pd.DataFrame, decisions: float) -> Estimand:
-    """Of one number of decisions, with the length that answers have."""
-    said = f"{decisions:g} decisions (mean length of answers {token['mean_length'].mean():.0f})"
-    return Estimand(
-        f"log ratio of samples to J = {SOLVED:g} at {said}, by token over by segment", "log ratio", FACTOR, True
-    )
 
 
 def arm(runs: pd.DataFrame, error: float, lam: float, by_segment: bool, filler: int = 0) -> pd.DataFrame:
@@ -132,7 +129,7 @@ def arm(runs: pd.DataFrame, error: float, lam: float, by_segment: bool, filler: 
     return found[found["dials.nearest"] == found["dials.farthest"]]
 
 
-def _gate(tables: Tables, question: Question) -> gates.Reading:
+def _gate(tables: Tables) -> gates.Reading:
     """Exponent by token at lambda 0 minus that at lambda 1."""
     blind, whole = shared([arm(tables.runs, 0.1, lam, False) for lam in GATE_LAMBDAS], DECISIONS)
     return gates.read(partial(_difference, tables, blind, whole), blind["seed"].nunique())
@@ -162,7 +159,8 @@ def _exponent(
     if token[DECISIONS].nunique() < 2:
         return []
     interval_at = partial(_difference, tables, token, segment)
-    return [by_interval(question, "walk", interval_at, token["seed"].nunique(), preset, tested, what)]
+    found = by_interval(question, "walk", interval_at, token["seed"].nunique(), preset, tested, what)
+    return with_lengths([found], pd.concat([token, segment]))
 
 
 def _derived(tables: Tables, question: Question, preset: str) -> list[Verdict]:
@@ -190,7 +188,8 @@ def _ratio(
     def interval_at(wide: float) -> Interval:
         return median_ratio(found.samples, found.seen, first, both["seed"], wide)
 
-    return [by_interval(question, level, interval_at, token["seed"].nunique(), preset, True, what)]
+    row = by_interval(question, level, interval_at, token["seed"].nunique(), preset, True, what)
+    return with_lengths([row], both)
 
 
 def _boundaries(tables: Tables, runs: pd.DataFrame, question: Question, level: Level, preset: str) -> list[Verdict]:
@@ -221,7 +220,7 @@ def _text_steps(tables: Tables, question: Question, preset: str) -> list[Verdict
     )
     rows = _ratio(tables, token, step, "val/pass_at_1", TEXT_SOLVED, question, "tiny_lm", preset, what)
     vapo = having(tables.runs, {"world": "lm", "task": "text_walk", **full_vapo(), "settings.alpha": 0.5})
-    return [*rows, *_boundaries(tables, vapo, question, "tiny_lm", preset)]
+    return [*rows, *with_lengths(_boundaries(tables, vapo, question, "tiny_lm", preset), vapo)]
 
 
 # --- pictures ---

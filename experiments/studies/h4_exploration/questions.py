@@ -62,7 +62,7 @@ QUESTIONS: dict[str, Question] = {
             " of weight mu; but at mu = 0.1 this is little beside the noise of whitened advantages, which every "
             "arm has."
         ),
-        threshold=0.10,
+        threshold=0.05,
         primary="walk",
         also=("tiny_lm",),
         floor=Floor(
@@ -72,7 +72,7 @@ QUESTIONS: dict[str, Question] = {
         gate=Gate(
             "entropy after saturation with the loss at mu = 10 minus that without the loss",
             "the question's own cells, 2 epochs",
-            0.10,
+            0.05,
         ),
         definition=(
             "theta = E[H(on, t_on + u) - H(off, t_off + u)], H = -sum_m p_m log p_m / log 2 over the two goals, "

@@ -38,7 +38,7 @@ def test_h2b_both_signs(theta, expected):
     row = only(h2b(planted.simulate_h2b(theta, np.random.default_rng(0))))
     assert row.decision == expected
     assert row.effect == pytest.approx(theta, abs=0.015)
-    assert row.seeds == 160
+    assert row.seeds == 96
 
 
 def test_h2b_behind_its_gate():
@@ -48,7 +48,7 @@ def test_h2b_behind_its_gate():
     gate = next(v for v in found if v.estimand.startswith("gate"))
     ends = [-planted.BEND * (np.log2(h) - planted.BEST) ** 2 for h in planted.study.ENDS]
     assert gate.effect == pytest.approx(ends[0] - ends[1], abs=0.03)
-    assert gate.seeds == 64
+    assert gate.seeds == 48
     for theta in (0.06, 0.0):
         shut = only(h2b(planted.closed(planted.simulate_h2b(theta, np.random.default_rng(0)))))
         assert shut.decision == "not_tested"
@@ -107,7 +107,7 @@ def test_h2b_takes_only_seeds_that_all_cells_have():
     lost = (
         (given.runs["seed"] == 1007) & np.isclose(given.runs["settings.alpha"], 2.0) & given.runs["length_adaptive_gae"]
     )
-    assert only(h2b(given._replace(runs=given.runs[~lost]))).seeds == 159
+    assert only(h2b(given._replace(runs=given.runs[~lost]))).seeds == 95
 
 
 @pytest.mark.parametrize(

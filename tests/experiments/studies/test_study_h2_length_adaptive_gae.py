@@ -46,7 +46,7 @@ def test_alphas_and_constants_have_equal_horizons():
 def test_judge_finds_every_declared_cell():
     judged, gate = gates.split(tables_of(trained("full")))
     runs = judged.runs
-    for regime, seeds in (("mixed", study.SEEDS["full"]["mixed"]), ("short", 32), ("long", 32)):
+    for regime, seeds in (("mixed", study.SEEDS["full"]["mixed"]), ("short", 24), ("long", 24)):
         table = grids(having(runs, {**judge.RING, **judge.between(regime)}))
         assert (table.adaptive.shape, table.constant.shape) == ((seeds, 7), (seeds, 7))
     assert judge._gate(gate).seeds == study.SEEDS["full"]["gate"]
@@ -54,7 +54,7 @@ def test_judge_finds_every_declared_cell():
     assert len(found) == len(judge.FILLERS)
     for name, (_, variants) in judge.OTHERS.items():
         part = having(runs, {**judge.RING, **full_vapo(), "variants": variants})
-        assert len(part) == 48 * (1 if name == "error_aware" else 3)
+        assert len(part) == 32 * (1 if name == "error_aware" else 3)
     text = grids(having(runs, {"world": "lm"}), study.TEXT_ALPHAS, study.TEXT_LAMBDAS)
     assert (text.adaptive.shape, text.constant.shape) == ((16, 3), (16, 3))
     assert set(judge.COARSE) == {h / study.WHOLE_LENGTH for h in study.COARSE}

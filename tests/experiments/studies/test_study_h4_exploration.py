@@ -28,15 +28,16 @@ def test_judge_finds_every_declared_cell():
     pathways = [{**escape.ALL, **changed} for _, changed in escape.PATHWAYS.values()]
     alone = {**judge.full_vapo(*study.TRIO[:2]), **escape.OWN}
     for wanted, seeds, beyond in (
-        (escape.ALL, 100, 16), (escape.NONE, 100, 16), (alone, 24, 0), *((path, 32, 0) for path in pathways),
+        (escape.ALL, 100, 16), (escape.NONE, 100, 16), (alone, 24, 0), *((path, 24, 0) for path in pathways),
     ):  # fmt: skip
         count = having(trap, wanted).groupby("dials.trap_prior")["seed"].nunique()
         assert count.loc[list(study.EDGE)].eq(seeds).all(), wanted
         assert not beyond or count.loc[list(study.BEYOND)].eq(beyond).all()
     assert set(escape.PATHWAYS) == set(study.PATHWAYS)
     fork = having(runs, judge.FORK)
-    for epochs in study.EPOCHS:
-        assert [len(part) for part in judge.fork_arms(fork, epochs)] == [study.SEEDS["full"]["fork"]] * 3
+    counts = study.SEEDS["full"]
+    for epochs, seeds in zip(study.EPOCHS, ((counts["fork"],) * 2, (counts["other_forks"],) * 2), strict=True):
+        assert [len(part) for part in judge.fork_arms(fork, epochs)] == [*seeds, counts["other_forks"]]
         on, off, fast = judge.fork_arms(fork, epochs)
         assert fast["settings.policy_lr"].iloc[0] == pytest.approx(1.2 * off["settings.policy_lr"].iloc[0])
         assert on["positive_lm_loss"].all()
