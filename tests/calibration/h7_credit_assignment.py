@@ -21,7 +21,7 @@ HEIGHT, EXPONENT, FIRST = 0.8, 0.8, 6.0
 """J that is timed, exponent of the segment-level arm, and RL steps it takes at the fewest decisions."""
 SEED_SD, RUN_SD = 0.15, 0.2
 """Of log time: shared by both arms, and a run's own, with a tail to late times."""
-LOST = 0.05
+LOST = 0.02
 """Share of the runs that lose J again before their end, and are censored."""
 GATE_EFFECT = 0.8
 """Exponent at lambda 0 beyond that at lambda 1: an open gate."""

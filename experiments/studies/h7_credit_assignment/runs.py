@@ -47,7 +47,7 @@ OTHER_ARMS: tuple[Arm, ...] = (
 SEEDS: dict[str, dict[str, int]] = {
     "smoke": {"credit": 2, "others": 0, "derived": 0, "gate": 2, "text": 1, "blame": 2},
     "quick": {"credit": 5, "others": 0, "derived": 0, "gate": 4, "text": 2, "blame": 4},
-    "full": {"credit": 96, "others": 24, "derived": 24, "gate": 24, "text": 16, "blame": 32},
+    "full": {"credit": 128, "others": 24, "derived": 24, "gate": 24, "text": 16, "blame": 32},
 }
 """Seeds, the first of the preset's; those of the gate its own."""
 

@@ -70,13 +70,16 @@ def test_h4a_counts_directions(last, found):
     assert each.groupby("spec", observed=True)["hit"].sum().eq(found).all()
 
 
-def test_h4a_of_one_direction_each_is_a_shift_of_its_own():
-    """With the trio every run finds one direction where the reference finds none: by a single cut at 0.6 nothing would differ."""
+def test_h4a_of_one_direction_each_is_a_shift_of_its_own(monkeypatch):
+    """With the trio every run finds one direction where the reference finds none: a single cut at 0.6 sees no difference."""
     given = planted.simulate_h4a(0.0, np.random.default_rng(0))
-    edge = given.runs["dials.trap_prior"].map(planted.DEPTHS)
-    last = np.where(edge < 7, 0.99, np.where((edge < 9) & given.runs["clip_higher"], 0.58, 0.2))
-    row = h4a(given._replace(runs=given.runs.assign(last=last)))[0]
-    assert (row.decision, row.effect > LN2) == ("refuted_opposite", True)
+    depth = given.runs["dials.trap_prior"].map(planted.DEPTHS)
+    last = np.where(depth < 7, 0.99, np.where((depth < 9) & given.runs["clip_higher"], 0.58, 0.2))
+    found = given._replace(runs=given.runs.assign(last=last))
+    assert h4a(found)[0].effect > LN2
+    assert decision(h4a(found), "h4a") != "supported"
+    monkeypatch.setattr(escape, "CUTS", (0.6,))
+    assert h4a(found)[0].effect == pytest.approx(0, abs=1e-6)
 
 
 def test_h4a_pathways_are_secondary_and_keep_out_of_the_question():

@@ -120,7 +120,7 @@ def test_h7b_where_nobody_arrives_decides_nothing():
     assert row.decision == "not_tested"
     assert np.isnan(row.effect)
     assert row.strata[NOTE].startswith("gate closed, no estimate: 0 of 144 runs saw the event")
-    assert "0 of 576 runs saw the event" in row.strata[NOTE]
+    assert "0 of 768 runs saw the event" in row.strata[NOTE]
 
 
 def test_h7b_takes_only_seeds_with_every_cell():
@@ -130,7 +130,7 @@ def test_h7b_takes_only_seeds_with_every_cell():
         & (given.runs["dials.nearest"] == planted.study.DECISIONS[-1])
         & (given.runs["variants"] == BY_TOKEN)
     )
-    assert only(h7b(given._replace(runs=given.runs[~lost]))).seeds == 95
+    assert only(h7b(given._replace(runs=given.runs[~lost]))).seeds == 127
 
 
 def test_pairs_by_hand():
@@ -259,7 +259,7 @@ def test_figures_show_their_numbers():
     drawn = judge.figures(planted.simulate_h7b(0.2, np.random.default_rng(0)), QUESTIONS)
     data = drawn["samples"].data
     assert len(data) == 2 * 3
-    assert (data["runs"] == 96).all()
+    assert (data["runs"] == 128).all()
     blame = judge.figures(blamed(0.9, np.random.default_rng(0), **RING), QUESTIONS)["blame"].data
     critic = blame[blame["values"] == "trained critic"]
     assert critic["share"].is_monotonic_decreasing
