@@ -65,8 +65,8 @@ QUESTIONS: dict[str, Question] = {
         also=("exact", "tiny_lm"),
         floor=Floor("coefficient of variation of response length within a step, runs of mixed lengths", 0.3),
         gate=Gate(
-            "AUC at alpha = 1/32 minus AUC at alpha = 8, the ends of what is tried",
-            "the question's own cells, mixed lengths",
+            "AUC at alpha = 1/32 minus AUC at alpha = 8",
+            "the ends of what is tried, on the question's own cells of mixed lengths",
             0.03,
         ),
         definition=(
