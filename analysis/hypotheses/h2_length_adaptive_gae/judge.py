@@ -34,7 +34,7 @@ RING = {
     "dials.trap_reward": 0.0,
 }  # fmt: skip
 MAP_RING = {"world": "walk", "dials.size": 32, "dials.horizon": 64, "dials.trap_reward": 0.0, "dials.trap_prior": 0.0}
-REGIMES = {"mixed": (2, 64), "short": (2, 16), "long": (32, 64)}
+REGIMES = {"mixed": (8, 64), "short": (8, 16), "long": (32, 64)}
 COARSE = (0.125, 0.5, 2.0)
 """Alphas at which other rules that take one are tried."""
 OTHERS = {

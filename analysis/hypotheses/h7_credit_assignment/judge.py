@@ -35,7 +35,7 @@ FILLER = 3
 FACTOR = float(np.log(1.25))
 """A quarter more samples."""
 
-MIXED = {"world": "walk", "dials.size": 64, "dials.nearest": 2, "dials.farthest": 64, "dials.filler": 0}
+MIXED = {"world": "walk", "dials.size": 64, "dials.nearest": 8, "dials.farthest": 64, "dials.filler": 0}
 TEXT_TASKS = ("text_walk", "chain")
 MAP_PROBES = tuple(f"credit={steps}" for steps in (60, 2))
 MAP = {"world": "walk", "dials.size": 16, "dials.horizon": 64, "dials.trap_reward": 0.0, "dials.modes": 1}
@@ -57,7 +57,7 @@ def h7a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
 
 
 def _walk_blame(tables: Tables, question: Question, preset: str) -> list[Verdict]:
-    """VAPO's rule and a constant, with the critic's values and with exact ones, on lengths from 2 to 64 decisions."""
+    """VAPO's rule and a constant, with the critic's values and with exact ones, on lengths from 8 to 64 decisions."""
     rules = {
         "VAPO's rule, alpha = 0.5": {**MIXED, **full_vapo(), "settings.alpha": 0.5},
         "a constant lambda of 0.9375": {**MIXED, **full_vapo("length_adaptive_gae"), "settings.fixed_lambda": 0.9375},
@@ -113,7 +113,7 @@ def h7b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
             f"log ratio of samples to J = {SOLVED:g} at {decisions:g} decisions, by token over by segment",
             "log ratio", FACTOR, True,
         )  # fmt: skip
-        rows += _ratio(tables, *here, "val/exact_j", SOLVED, question, "walk", preset, what)
+        rows += _ratio(tables, here[0], here[1], "val/exact_j", SOLVED, question, "walk", preset, what)
     rows += _derived(tables, question, preset)
     if len(token):
         rows = with_lengths(gates.behind(rows, question, "walk", _gate(gate), preset), gate.runs)

@@ -47,7 +47,7 @@ QUESTIONS: dict[str, Question] = {
             "learning curve (AUC) with the best constant lambda, minus that with the best alpha. Each is the best"
             " of seven settings of equal horizons, 1 to 256 tokens at an answer of 32, chosen on one half of the "
             "seeds and scored on the other, so that luck in choosing does not count. The walk on a ring of 64 "
-            "cells, problems of 2 to 64 decisions, every token a decision; 32 responses a step and a critic "
+            "cells, problems of 8 to 64 decisions, every token a decision; 32 responses a step and a critic "
             "fitted to complete answers, since with many responses every lambda learns alike. Short problems (up "
             "to 16 decisions) and long ones (32 and more) apart, how wide a range of alpha is good, an alpha "
             "tuned on short problems and used on long ones, other rules, and text are secondary; so are cells "
@@ -56,7 +56,7 @@ QUESTIONS: dict[str, Question] = {
         unit="AUC",
         prediction=(
             "Positive: by R4 the best horizon grows with the cube root of the length, so a constant misses it by "
-            "a power of 1/3 and alpha l by a power of 2/3, and over a 32-fold range of lengths the rule costs "
+            "a power of 1/3 and alpha l by a power of 2/3, and over an 8-fold range of lengths the rule costs "
             "more than the constant. An alpha tuned on short answers is too large for long ones, where it costs "
             "variance."
         ),

@@ -12,7 +12,7 @@ RING: dict[str, Any] = {"size": 64, "horizon": 160, "skill": 1.2, "trap_prior": 
 """A base policy that seldom stops early, so that problems of 64 decisions can begin."""
 NOISY: dict[str, Any] = {"responses_per_step": 32, "group_size": 8, "mini_batches": 2, "critic_start": "outcome"}
 """Few responses and a critic fitted to complete answers: where a horizon that is too long, or too short, costs something."""
-REGIMES: dict[str, tuple[int, int]] = {"mixed": (2, 64), "short": (2, 16), "long": (32, 64)}
+REGIMES: dict[str, tuple[int, int]] = {"mixed": (8, 64), "short": (8, 16), "long": (32, 64)}
 """Decisions of the shortest and the longest problems on that ring."""
 
 HORIZONS: tuple[int, ...] = (1, 4, 8, 16, 32, 64, 256)
@@ -44,7 +44,7 @@ FILLER_RING: dict[str, Any] = {"size": 32, "horizon": 64, "nearest": 2, "farthes
 SEEDS: dict[str, dict[str, int]] = {
     "smoke": {"mixed": 2, "apart": 1, "rules": 1, "derived": 1, "gate": 2, "text": 2},
     "quick": {"mixed": 4, "apart": 2, "rules": 2, "derived": 1, "gate": 4, "text": 2},
-    "full": {"mixed": 96, "apart": 24, "rules": 32, "derived": 16, "gate": 96, "text": 16},
+    "full": {"mixed": 96, "apart": 24, "rules": 32, "derived": 16, "gate": 48, "text": 16},
 }
 """Seeds, the first of the preset's; those of the gate its own. `apart`: short and long problems."""
 

@@ -49,7 +49,7 @@ def test_h2b_behind_its_gate():
     gate = next(v for v in found if v.estimand.startswith("gate"))
     ends = [-planted.BEND * (np.log2(h) - planted.BEST) ** 2 for h in planted.study.ENDS]
     assert gate.effect == pytest.approx(ends[0] - ends[1], abs=0.03)
-    assert gate.seeds == 96
+    assert gate.seeds == 48
     for theta in (0.06, 0.0):
         shut = only(h2b(planted.closed(planted.simulate_h2b(theta, np.random.default_rng(0)))))
         assert shut.decision == "not_tested"
@@ -152,7 +152,7 @@ def regimes(shift: float, rng: np.random.Generator):
          "settings.alpha": alpha, "length_adaptive_gae": on, "settings.fixed_lambda": lam, "mean_length": length,
          "auc": 0.7 - 0.02 * (np.log2(alpha) - at) ** 2 * on + 0.005 * rng.normal()}
         for seed in range(1000, 1016)
-        for near, far, at, length in ((2, 16, 0.0, 6.0), (32, 64, shift, 24.0))
+        for near, far, at, length in ((8, 16, 0.0, 6.0), (32, 64, shift, 24.0))
         for on, alpha, lam in [*((True, a, 0.95) for a in lambda_rules.ALPHAS), (False, 0.5, 0.9375)]
     ]  # fmt: skip
     return tables(frame(rows))
@@ -200,11 +200,11 @@ def profiled(horizon_of, noise=0.0):
     rows = [
         {"seed": seed, **RING, "dials.nearest": near, "dials.farthest": far}
         for seed in range(1000, 1008)
-        for near, far in ((2, 16), (32, 64), (2, 64))
+        for near, far in ((8, 16), (32, 64), (8, 64))
     ]
     runs = frame(rows)
     long = (runs["dials.nearest"] == 32).to_numpy()
-    mixed = ((runs["dials.nearest"] == 2) & (runs["dials.farthest"] == 64)).to_numpy()
+    mixed = ((runs["dials.nearest"] == 8) & (runs["dials.farthest"] == 64)).to_numpy()
     thirds = [np.where(long, 28.0, np.where(mixed, x, 7.0)) for x in (5.0, 15.0, 40.0)]
     mean = np.mean(thirds, axis=0)
     metrics = {f"lambda_profile/length_{n}": {10: x} for n, x in zip(("short", "middle", "long"), thirds, strict=True)}

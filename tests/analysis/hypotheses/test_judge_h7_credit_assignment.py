@@ -204,7 +204,7 @@ def blamed(power, rng, world="walk", column_noise=0.05, **row):
     return tables(runs, probes=probes.astype({"spec": "category", "probe": "category", "column": "category"}))
 
 
-RING = {"dials.size": 64, "dials.nearest": 2, "dials.farthest": 64}
+RING = {"dials.size": 64, "dials.nearest": 8, "dials.farthest": 64}
 
 
 @pytest.mark.parametrize("power", [0.9, 0.0])
