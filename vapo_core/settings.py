@@ -70,6 +70,13 @@ class Settings(Frozen):
     )
     continuations: int = Field(9, ge=1, le=1000, description="K, continuations per step boundary (vineppo)")
 
+    segment_steps: int = Field(
+        4,
+        ge=1,
+        le=bounds.TOKENS,
+        description="steps of reasoning that credit variant segment_level takes as one action",
+    )
+
     # losses
     clip_low: float = Field(0.2, ge=0, lt=1, description="lower clip bound is 1 - clip_low")
     clip_high: float = Field(0.28, ge=0, description="upper clip bound is 1 + clip_high when clip_higher is on")

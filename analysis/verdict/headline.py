@@ -19,7 +19,7 @@ MEANS: dict[Decision | None, str] = {
     "conditional": "opposite signs in two strata, or on two scales, declared in advance",
     "supported": "the data agree with the prediction",
     "undecided": "the data are inconclusive",
-    "not_tested": "the mechanism in question was not active in these runs",
+    "not_tested": "these runs could not have shown an effect: the mechanism was not active, or did not move the outcome",
     None: "no verdict yet",
 }
 

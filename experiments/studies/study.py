@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from analysis.hypotheses import real_level, theory
 from analysis.tables.schema import Tables, load
+from analysis.verdict import gates
 from analysis.verdict.decisions import Verdict
 from analysis.verdict.verdicts import as_json
 from experiments.cost.study_plan import study_cost
@@ -41,7 +42,10 @@ class StudyConfig(Launching, Target):
         "quick",
         description="smoke: seconds; quick: minutes; full: confirmatory, hours; real: a pretrained checkpoint on a GPU",
     )
-    level: Literal["exact", "walk", "lm", "all"] = Field("all", description="run only this level")
+    level: Literal["exact", "gate", "walk", "lm", "all"] = Field(
+        "all",
+        description="run only this level; gate: the runs that show whether a question can be tested, first of all",
+    )
     runs: Path = Field(Path("runs"), description="folder for records, caches, and outcomes of every preset except full")
     results: Path = Field(
         Path("results"), description="folder for outcomes of preset full; runs it already holds are not repeated"
@@ -92,7 +96,7 @@ def run_study(stem: str, config: StudyConfig) -> int:
     Returns:
         Exit code: 0, or 1 if some run could not be finished.
     """
-    wanted = [spec for spec in _specs(stem, config) if config.level in ("all", spec.world)]
+    wanted = [spec for spec in _specs(stem, config) if config.level in ("all", _level(spec))]
     specs = part_of(wanted, config.shard)
     out = study_folder(stem, config.preset, config.runs, config.results)
     kept = {name for folder in committed.folders(config.results) for name in committed.finished_specs(folder)}
@@ -147,6 +151,11 @@ def _specs(stem: str, config: StudyConfig) -> Sequence[AnySpec]:
     """The study's runs; of preset real on the checkpoint and task requested."""
     listed = find(stem).specs(config.preset)
     return on(config, listed) if config.preset == "real" else listed
+
+
+def _level(spec: AnySpec) -> str:
+    """What `--level` calls a run: gate by its seed, else by its world."""
+    return "gate" if spec.world != "exact" and spec.seed in gates.SEEDS else spec.world
 
 
 def _run(stem: str, specs: Sequence[AnySpec], config: StudyConfig, out: Path) -> GridResult:
