@@ -162,16 +162,16 @@ class Walk:
     def correct_actions(self) -> np.ndarray:
         """[states, 3] bool, actions on a correct path: stop when solved, else any way that meets a target before the hazard."""
         stage, goal, hazard, broken = self.coordinates
-        solved = self.solved(stage, goal, broken)
+        solved, cells = self.solved(stage, goal, broken), np.arange(self.dials.size)
         good = np.zeros((self.states, ACTIONS), bool)
         good[:, STOP] = solved
+        target = self.at_target(np.arange(self.dials.sparsity + 1)[:, None], cells)
         for action in (LEFT, RIGHT):
-            reached, blocked = np.zeros(self.states, bool), np.zeros(self.states, bool)
-            for steps in range(1, self.dials.size):
-                shift = MOVES[action] * steps
-                blocked |= ~reached & self.in_hazard(hazard - shift)
-                reached |= ~blocked & self.at_target(stage, (goal - shift) % self.dials.size)
-            good[:, action] = reached & ~solved & (broken == 0)
+            ahead = (
+                cells[:, None] - MOVES[action] * cells[1:]
+            ) % self.dials.size  # [offset, steps - 1], the offset then
+            met, ended = _first(target[:, ahead]), _first(self.in_hazard(ahead))
+            good[:, action] = (met[stage, goal] < ended[hazard]) & ~solved & (broken == 0)
         return good
 
     @cached_property
@@ -191,8 +191,7 @@ class Walk:
         Those with a novel hazard make a split of their own. What lies between hazard and goal never changes along a walk,
         so no state met in one of them is ever met in training.
         """
-        found = [problem for goal in range(self.dials.size) for hazard in range(self.dials.size)
-                 for problem in self._problem(Start(goal, hazard))]  # fmt: skip
+        found = self._found()
         legal = [p for p in found if not self.is_novel(p.answer)]
         held_out = np.random.default_rng(0).permutation(len(legal)) < len(legal) // 4
         splits = {
@@ -209,27 +208,31 @@ class Walk:
         novel = {1 + (2 * i + 1) * places // (2 * number) for i in range(number)}
         return (start.hazard - start.goal) % (self.dials.size // self.dials.modes) in novel
 
-    def _problem(self, start: Start) -> list[Problem]:
-        """The problem from this start, or none if it is broken, already solved or unsolvable."""
-        state = self.start_state(start)
-        _, goal, hazard, _ = (int(x[state]) for x in self.coordinates)
-        if self.in_hazard(np.array(hazard)) or self.correct_actions[state, STOP]:
-            return []
-        distance = self.shortest[state]
-        if not self.dials.nearest <= distance <= min(self.dials.farthest, self.dials.horizon):
-            return []
-        way = "".join("lr"[a] for a in (LEFT, RIGHT) if self.correct_actions[state, a])
-        return [Problem(f"goal {goal} hazard {hazard}", start, kind=way, difficulty=float(distance))]
+    def _found(self) -> list[Problem]:
+        """A problem from every start that is not broken, already solved, unsolvable, too near or too far."""
+        goal, hazard = (x.ravel() for x in np.indices((self.dials.size, self.dials.size)))
+        state = self.index(np.zeros_like(goal), goal, hazard, np.zeros_like(goal))
+        distance, correct = self.shortest[state], self.correct_actions[state]
+        near, far = self.dials.nearest, min(self.dials.farthest, self.dials.horizon)
+        asked = ~self.in_hazard(hazard) & ~correct[:, STOP] & (near <= distance) & (distance <= far)
+        ways = np.array(["", "l", "r", "lr"])[correct[:, LEFT] + 2 * correct[:, RIGHT]]
+        columns = (x[asked].tolist() for x in (goal, hazard, ways, distance))
+        return [
+            Problem(f"goal {g} hazard {h}", Start(g, h), kind=way, difficulty=decisions)
+            for g, h, way, decisions in zip(*columns, strict=True)
+        ]
 
     @cached_property
     def shortest(self) -> np.ndarray:
         """[states] fewest decisions of a correct response, stop included; inf where there is none."""
         distance = np.where(self.correct_actions[:, STOP], 1.0, np.inf)
+        whole = (self.coordinates[3] == 0).nonzero()[0]  # a broken walk stays broken
+        left, right = self.transitions[whole, LEFT], self.transitions[whole, RIGHT]
         for _ in range(self.states):
-            shorter = np.minimum(distance, 1 + distance[self.transitions[:, :STOP]].min(1))
-            if np.array_equal(shorter, distance):
+            shorter = np.minimum(distance[whole], 1 + np.minimum(distance[left], distance[right]))
+            if np.array_equal(shorter, distance[whole]):
                 break
-            distance = shorter
+            distance[whole] = shorter
         return distance
 
     def start_state(self, start: Start) -> int:
@@ -309,3 +312,8 @@ class Walk:
         width = 1 + self.dials.filler
         moves = sum(action < self.ending for action in response.actions)
         return [width * (i + 1) for i in range(moves)] + [width * moves + 1] * (moves < len(response.actions))
+
+
+def _first(met: np.ndarray) -> np.ndarray:
+    """[...] place of the first true entry of [..., n], n + 1 where there is none."""
+    return np.where(met.any(-1), met.argmax(-1), met.shape[-1] + 1)
