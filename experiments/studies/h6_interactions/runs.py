@@ -20,7 +20,7 @@ STEPS = 40
 EVERY: dict[str, int] = {"smoke": 2, "quick": 2, "full": 1}
 """RL steps between large updates, and between values of J, so that an update's starting J is known."""
 
-SEEDS: dict[str, int] = {"smoke": 2, "quick": 4, "full": 64}
+SEEDS: dict[str, int] = {"smoke": 2, "quick": 4, "full": 80}
 """Runs of h6a, the first of the world's seeds: falls are rare, and some runs may be more prone to them."""
 
 
