@@ -59,7 +59,7 @@ class SweepConfig(Frozen):
     """Search one or more settings for the best area under the learning curve.
 
     Trials are compared on the first half of the seeds; the best one is scored on the other half. A sweep over alpha
-    comes with one over a constant lambda on the same seeds.
+    also searches a constant lambda on the same seeds, for comparison; --no-control leaves that out.
     """
 
     names: Positional[tuple[str, ...]] = Field((), description="alpha, lambda, or numeric settings by name")
@@ -70,7 +70,7 @@ class SweepConfig(Frozen):
         "quick", description="smoke: seconds; quick: minutes; full: confirmatory"
     )
     trials: int = Field(
-        16, ge=1, le=bounds.RUNS, description="trials per study; a larger number later continues the same study"
+        16, ge=1, le=bounds.RUNS, description="trials per search; a larger number later continues the same search"
     )
     seeds: int = Field(
         10,
@@ -92,7 +92,7 @@ class SweepConfig(Frozen):
     pruner: Literal["median", "percentile", "wilcoxon", "none"] = Field(
         "median", description="rule that stops a trial after some of its seeds"
     )
-    control: bool = Field(True, description="with a sweep over alpha, also sweep a constant lambda")
+    control: bool = Field(True, description="with a sweep over alpha, also search a constant lambda on the same seeds")
     recipe: str = Field("vapo", description="recipe whose settings are searched")
     steps: int = Field(30, ge=1, le=bounds.STEPS, description="RL steps per run")
     workers: int = Field(2, ge=1, le=bounds.WORKERS, description="processes, one thread each")
