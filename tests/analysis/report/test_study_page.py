@@ -9,7 +9,7 @@ from analysis.report.forest import Answer, forest
 from analysis.report.report import write_report
 from analysis.report.study_page import studies
 from analysis.tables.schema import COMPONENTS
-from analysis.verdict.decisions import NOTE
+from analysis.verdict.decisions import NOTE, QUESTIONS_ASKED
 from experiments.studies import STEMS, find
 from tests.support.html_page import assert_self_contained
 from tests.support.outcome_folders import plant, row
@@ -46,14 +46,14 @@ def page(planted, tmp_path):
 
 
 def line_of(text, name):
-    """What the table of the sixteen says of a question."""
+    """What the table of all questions says of a question."""
     return re.sub(r"<[^>]+>|\s+", " ", re.search(rf'<a href="#{name}">.*?</tr>', text, re.DOTALL).group(0))
 
 
-def test_all_sixteen_are_there_whether_run_or_not(page):
+def test_all_questions_are_there_whether_run_or_not(page):
     text = page[1]
     asked = [name for stem in STEMS[1:] for name in DECLARED[stem]]
-    assert len(asked) == 16
+    assert len(asked) == QUESTIONS_ASKED
     assert re.findall(r'<th scope="row"><a href="#(\w+)">', text) == asked
     assert all(f'<h3 id="{name}">' in text for name in asked)
     assert line_of(text, "h5a").count("not run yet") == 1
