@@ -14,6 +14,7 @@ from experiments.cost.run_time import cost_line, estimate
 from experiments.launchers.grid import shared_rows
 from experiments.launchers.shortfall import say_failures, say_gone
 from experiments.runs.outcome_folder import marked_folder
+from experiments.runs.readable import check_readable
 from experiments.services.addresses import database_address
 from experiments.services.database import Database
 from experiments.services.retry import reason_of
@@ -265,6 +266,8 @@ def sweep(config: SweepConfig, dials: dict[str, Any]) -> int:
     if config.dry_run:
         return 0
     require(config.engine)
+    if not out.exists():  # one that was begun may only lack its tables
+        check_readable([study.template for study in studies], config.runs)
     from experiments.sweeps.publish_sweep import publish
     from experiments.sweeps.trials import Cells, choosing_runs, given_up, has_result, run_held_back, run_trials
     from experiments.sweeps.tune import set_damaged_aside

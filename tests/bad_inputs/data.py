@@ -1,5 +1,6 @@
 """Problems and answers of one's own, as they should not be, beside a checkpoint with nothing the matter."""
 
+import json
 from pathlib import Path
 
 from tests.bad_inputs.checkpoints import whole
@@ -18,11 +19,34 @@ def _data(content: str | bytes) -> Scene:
     return scene
 
 
+ROWS = "".join(json.dumps({"problem": f"1 + {n} =", "answer": str(1 + n)}) + "\n" for n in range(20))
+
+
+def _run_of(template: str) -> Scene:
+    """A run that was begun, a link to it, and the data and the checkpoint that it started from."""
+
+    def scene(folder: Path, records: Path) -> None:
+        from experiments.specs.spec import TaskSpec
+        from tests.support.worlds import small_spec
+        from vapo_core.settings import Base
+
+        _asked_by(template)(folder, records)
+        made = small_spec("lm", base=Base(model=str(folder / "checkpoint")))
+        task = TaskSpec(name="jsonl", dials={"path": str(folder / "data.jsonl"), "max_tokens": 8})
+        spec = type(made)(**{**made.model_dump(), "task": task})
+        run = folder / "runs" / spec.hash
+        run.mkdir(parents=True)
+        (run / "spec.json").write_text(spec.model_dump_json())
+        (folder / "run").symlink_to(run)
+
+    return scene
+
+
 def _asked_by(template: str) -> Scene:
     """Good data, and a checkpoint with that chat template."""
 
     def scene(folder: Path, records: Path) -> None:
-        _data(ROW * 20)(folder, records)
+        _data(ROWS)(folder, records)
         (folder / "checkpoint" / "chat_template.jinja").write_text(template)
 
     return scene
@@ -63,4 +87,6 @@ SCENES: dict[str, Scene] = {
     "data-cut": _data(ROW + ROW[:20]),
     "data-array-file": _data("[" + ROW.strip() + "]"),
     **{f"data-{name}": _asked_by(template) for name, template in EMPTY_TEMPLATES.items()},
+    "run-template-blanked": _run_of(EMPTY_TEMPLATES["template-blanked"]),
+    "run-template-comment": _run_of(EMPTY_TEMPLATES["template-comment"]),
 }
