@@ -209,7 +209,7 @@ class Base(Frozen):
 
 
 PROBES: tuple[str, ...] = (
-    "value_error", "value_transfer", "approximation_floor", "ranking", "forgetting",
+    "value_error", "value_transfer", "baseline_error", "approximation_floor", "ranking", "forgetting",
     "gradient_variance", "exploration", "generalization", "policy_shift", "lambda_profile", "credit",
     "curvature", "improvement", "gradient_quality", "kl_per_gain", "large_update",
 )  # fmt: skip

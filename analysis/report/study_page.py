@@ -12,7 +12,7 @@ from analysis.report.embedding import Picture, of_drawing, of_files
 from analysis.report.forest import Answer, forest
 from analysis.tables.boundary import left_out
 from analysis.tables.terminal import NONE
-from analysis.verdict import outcomes
+from analysis.verdict import lengths, outcomes
 from analysis.verdict.decision_style import LEVEL_NAMES, replicates, style_of
 from analysis.verdict.decisions import NOTE, Verdict
 from analysis.verdict.headline import digits, estimate
@@ -47,6 +47,8 @@ class Line(NamedTuple):
     symbol: str
     decision: str
     remark: str
+    length: str
+    """Mean response of the runs it comes from."""
 
 
 class QuestionEntry(NamedTuple):
@@ -212,13 +214,13 @@ def _line(answer: Answer, row: Verdict | None, remark: str = "") -> Line:
     if row is None:
         style = style_of(None)
         return Line(question.id, question.estimand, NONE, question.unit, f"{question.threshold:g}", NONE,
-                    LEVEL_NAMES[question.primary], "", NONE, "none", style.symbol, style.word, remark)  # fmt: skip
+                    LEVEL_NAMES[question.primary], "", NONE, "none", style.symbol, style.word, remark, NONE)  # fmt: skip
     full, style = row.preset == "full", style_of(row.decision, question.equivalence)
     said = style.word if row.primary else ""
     return Line(
         row.question, row.estimand, estimate(row), row.unit, f"{row.threshold:g}", f"{row.seeds} {replicates(row)}",
         LEVEL_NAMES[row.level], row.preset, digits(row.smallest_detectable, row.threshold), row.decision or "none",
-        style.symbol if full else style.hollow, said, remark or row.strata.get(NOTE, ""),
+        style.symbol if full else style.hollow, said, remark or row.strata.get(NOTE, ""), lengths.shown(row),
     )  # fmt: skip
 
 

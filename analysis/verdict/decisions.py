@@ -1,5 +1,6 @@
 """From an interval to a verdict, mechanically (METHODS.md, section 1)."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -54,6 +55,10 @@ class Verdict(NamedTuple):
     """Estimates of parts declared in advance, each {effect, low, high, decision}; under `NOTE` a sentence, if there is need."""
     estimand: str
     """What this row estimates, in one line."""
+    mean_length: float = math.nan
+    """Mean response length in tokens of the runs it comes from; nan where it is not known."""
+    mean_decisions: float = math.nan
+    """Mean decisions of a response, on the walk: its tokens without filler."""
 
 
 def decide(interval: Interval, threshold: float, equivalence: bool = False, tested: bool = True) -> Decision:

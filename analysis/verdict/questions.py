@@ -33,7 +33,7 @@ class Question(NamedTuple):
     id: str
     """Such as h1a."""
     question: str
-    """As asked in the limitations paper (Shao et al., 2025), section 3."""
+    """In plain words, after the limitations paper (Shao et al., 2025), section 3."""
     estimand: str
     """theta: what is estimated, at which arm, lambda or component, with its sign."""
     unit: str
@@ -48,3 +48,5 @@ class Question(NamedTuple):
     floor: Floor
     equivalence: bool = False
     """Whether the prediction is that theta is negligible."""
+    definition: str = ""
+    """The estimand formally, for those who want it: shown folded beneath the question."""

@@ -82,7 +82,7 @@ def _keep(specs: Sequence[RunSpec], config: RegimesConfig) -> None:
     """Write finished rows into the outcome folder, beside those it holds."""
     held = committed.finished_specs(config.out)
     fresh = committed.from_runs([spec for spec in specs if spec.hash not in held], config.runs)
-    committed.write(committed.concat([*([load(config.out)] if held else []), fresh]), config.out)
+    committed.write(committed.concat([*([committed.load_whole(config.out)] if held else []), fresh]), config.out)
 
 
 def outcomes(stage: Sequence[Planned], config: RegimesConfig) -> pd.DataFrame:

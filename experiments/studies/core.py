@@ -4,7 +4,7 @@ Seeds are paired: seed i of every cell shares problems, base policy, initial cri
 by their content, so a run that two studies list is made once; a study that varies one thing takes its cells from `run`.
 
     quick: walk, 11 arms x 10 seeds; text, 11 arms x 2 tasks x 3 seeds
-    full:  walk, 2^7 cells and three other recipes x 32 seeds; text, 11 arms x 2 tasks x 32 seeds on three bases
+    full:  walk, 2^7 cells and three other recipes x 32 seeds; text, 11 arms x 2 tasks x 32 seeds, a base each
 
 Preset real, of a pretrained checkpoint on a GPU, has its few runs in `real.py`.
 """
@@ -35,7 +35,7 @@ SEEDS: dict[str, dict[str, tuple[int, ...]]] = {
     "walk": {"smoke": (0, 1), "quick": tuple(range(10)), "full": tuple(range(1000, 1032))},
     "lm": {"smoke": (0, 3), "quick": (0, 1, 2), "full": tuple(range(1000, 1032)), "real": tuple(range(5))},
 }
-"""Seeds of a world and preset. On text the base is seed % 3: smoke has one base, quick and full have three."""
+"""Seeds of a world and preset. On text smoke has one base, quick three, and in full every seed has its own (`paired_base`)."""
 
 TASKS: dict[str, tuple[str, ...]] = {"walk": ("walk",), "lm": ("text_walk", "chain")}
 """Tasks of the core tables. A critic learns on both of the text ones, and their lengths vary (results/tasks)."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from analysis.verdict import lengths
 from analysis.verdict.decisions import NOTE, Verdict
 from analysis.verdict.headline import beside
 
@@ -28,14 +29,17 @@ def study_readme(note: Mapping[str, Any], found: Sequence[Verdict], figures: Map
 def _decided(note: Mapping[str, Any], found: Sequence[Verdict]) -> str:
     """A table with a line per question: the primary row, or that it waits for rows."""
     primary = {row.question: row for row in found if row.primary}
-    lines = ["| question | decision | estimate and interval | threshold | replicates |", "|---|---|---|---|---|"]
+    lines = [
+        "| question | decision | estimate and interval | threshold | replicates | mean response |",
+        "|---|---|---|---|---|---|",
+    ]
     for name, question in note["questions"].items():
         row, asked = primary.get(name), question["question"].replace("|", "\\|")
         lines.append(
-            f"| {name}: {asked} | no rows yet of its primary level, {question['primary']} | | | |"
+            f"| {name}: {asked} | no rows yet of its primary level, {question['primary']} | | | | |"
             if row is None
             else f"| {name}: {asked} | {row.decision} | {row.effect:.3g} [{row.low:.3g}, {row.high:.3g}] {row.unit} |"
-            f" {row.threshold:g} | {row.seeds} |"
+            f" {row.threshold:g} | {row.seeds} | {lengths.shown(row)} |"
         )
     remarks = [f"- {name}: {row.strata[NOTE]}." for name, row in primary.items() if NOTE in row.strata]
     remarks += [f"- {line}" for line in beside(found)]
@@ -53,4 +57,7 @@ def _declared(note: Mapping[str, Any]) -> str:
     ]
     for name, question in note["questions"].items():
         lines.append(f"- **{name}** estimates: {question['estimand']} *Predicted:* {question['prediction']}")
+        if question.get("definition"):
+            folded = f"<details><summary>Formal definition</summary>{question['definition']}</details>"
+            lines.append(f"  {folded}")
     return "\n".join(lines)

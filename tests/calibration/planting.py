@@ -88,6 +88,20 @@ def tables(
     return Tables(planted, curves, **({} if probes is None else {"probes": probes}))
 
 
+def by_run(values: np.ndarray, seeds: ArrayLike) -> np.ndarray:
+    """[N] one value per distinct seed, for every run of that seed."""
+    return values[np.unique(np.asarray(seeds), return_inverse=True)[1]]
+
+
+def base_effects(rng: np.random.Generator, runs: pd.DataFrame, sd: float) -> np.ndarray:
+    """[N] a random effect of every run's base model: normal, mean 0, standard deviation `sd`, one draw per base.
+
+    Runs on one base share the draw, whatever their arm, task or seed; it belongs into every simulation of a text judge.
+    """
+    bases = runs["base"].to_numpy(str)
+    return by_run(rng.normal(0.0, sd, len(np.unique(bases))), bases)
+
+
 def plant(rows: Iterable[Mapping[str, Any]]) -> Tables:
     """Tables of rows that carry their curves: `curves` = metric -> value at the last step, or {step: value}."""
     rows = list(rows)

@@ -6,7 +6,7 @@ import pytest
 from analysis.ablations.effects import ablation_table
 from analysis.tables.schema import check
 from experiments.specs.spec import spec_for
-from tests.calibration.planting import frame, frame_of, plant, row, tables
+from tests.calibration.planting import base_effects, by_run, frame, frame_of, plant, row, tables
 
 
 def test_values_land_in_their_rows():
@@ -51,3 +51,19 @@ def test_an_effect_planted_is_the_effect_found():
     auc = np.where(runs["clip_higher"], 0.6, 0.5) + 0.01 * runs["seed"]
     found = ablation_table(tables(runs, {"auc": auc}).runs, "vapo").set_index("arm")
     assert found.loc["vapo without clip_higher", "auc_diff"] == pytest.approx(-0.1)
+
+
+def test_runs_of_a_base_share_its_effect_and_bases_differ_by_the_stated_spread():
+    """Two arms of 40 seeds: a draw per base; on three bases shared by the seeds there are three draws, not 40."""
+    cells = [(s, on) for s in range(40) for on in (True, False)]
+    runs = frame([{"world": "lm", "seed": s, "base": f"tiny:{s}", "clip_higher": on} for s, on in cells])
+    found = base_effects(np.random.default_rng(0), runs, 0.05).reshape(40, 2)
+    assert (found[:, 0] == found[:, 1]).all()
+    assert len(np.unique(found)) == 40
+    assert found[:, 0].std(ddof=1) == pytest.approx(0.05, rel=0.35)
+    nested = base_effects(np.random.default_rng(0), runs.assign(base=[f"tiny:{s % 3}" for s in runs["seed"]]), 0.05)
+    assert len(np.unique(nested)) == 3
+
+
+def test_a_value_per_seed_reaches_all_its_runs():
+    assert by_run(np.array([0.5, 0.7]), [1003, 1001, 1003]).tolist() == [0.7, 0.5, 0.7]

@@ -193,3 +193,14 @@ def test_strata_are_named(tmp_path):
     assert f"Stratum {NOTE}" not in text
     assert '<td class="text">no estimate: 0 of 4 runs</td>' in text
     assert "◆" in text
+
+
+def test_a_formal_definition_is_folded_beneath_its_question_and_the_mean_response_stands_beside_it(tmp_path):
+    question = DECLARED[H1]["h1b"]._replace(definition="theta = E[on - off] of the log")
+    asked = {H1: {"h1b": question}}
+    found = row(question, 2.5, "full")._replace(mean_length=64.0, mean_decisions=8.0)
+    plant(tmp_path / "results" / H1, "full", asked[H1], [found])
+    text = write_report([], tmp_path / "page.html", studies(asked, tmp_path / "results", tmp_path / "runs")).read_text()
+    assert "<p><b>Definition.</b> theta = E[on - off] of the log</p>" in text
+    assert "<details><summary>Formal definition</summary><p>theta = E[on - off] of the log</p></details>" in text
+    assert text.count("64 tokens, 8 decisions") == 2

@@ -6,9 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from experiments.specs.designs import Cell, add_one_in, leave_one_out
-from experiments.specs.spec import RunSpec, TaskSpec, spec_for
+from experiments.specs.spec import BASES, RunSpec, TaskSpec, paired_base, spec_for
 from tests.support.worlds import small_spec
-from vapo_core.settings import COMPONENTS, DEFAULT_SETTINGS, RECIPES, Settings, Toggles
+from vapo_core.settings import COMPONENTS, DEFAULT_SETTINGS, RECIPES, Base, Settings, Toggles
 
 
 def test_hash_depends_on_content_alone():
@@ -83,3 +83,13 @@ def test_arms_are_labelled_by_what_differs():
 def test_task_dials_are_checked_by_name():
     with pytest.raises(ValidationError, match="horizon"):
         TaskSpec(name="walk", dials={"horizon": 0})
+
+
+def test_every_confirmatory_text_seed_has_a_base_that_development_never_saw():
+    """Three bases shared by the seeds would make them no replicates; seeds of smoke and quick share theirs to save time."""
+    own = [paired_base(Base(), "lm", seed).init for seed in range(1000, 1032)]
+    developed = {paired_base(Base(), "lm", seed).init for seed in range(1000)}
+    assert len(set(own)) == 32
+    assert not developed & set(own)
+    assert len(developed) == BASES
+    assert [paired_base(Base(), "walk", seed).init for seed in (0, 4, 1000)] == [0, 4, 1000]

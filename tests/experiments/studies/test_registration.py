@@ -56,6 +56,34 @@ def test_a_threshold_changed_after_the_runs_is_found(checkout):
     ]
 
 
+def told(estimand, prediction="Up.", definition="", threshold=0.1):
+    folded = f', definition="{definition}"' if definition else ""
+    return f'"a": Question(estimand="{estimand}", prediction="{prediction}", threshold={threshold}, primary="exact"{folded})'
+
+
+def test_a_question_told_in_other_words_keeps_its_rows_while_its_definition_repeats_the_former_ones(checkout):
+    first = checkout.commit(NEW, declared(told("x minus y.")))
+    kept = told("How much more x is.", "It rises.", "Declared: x minus y. Prediction: Up.")
+    checkout.commit(NEW, declared(kept))
+    assert registration_violations("h9", {"exact": {first}}, checkout.root) == []
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        told("How much more x is.", definition="Declared: y minus x. Prediction: Up."),
+        told("How much more x is.", "Down.", "Declared: x minus y."),
+        told("How much more x is."),
+        told("How much more x is.", definition="Declared: x minus y. Prediction: Up.", threshold=0.2),
+    ],
+    ids=["another definition", "without the prediction", "no definition", "another threshold"],
+)
+def test_a_question_told_otherwise_loses_its_rows(checkout, now):
+    first = checkout.commit(NEW, declared(told("x minus y.")))
+    checkout.commit(NEW, declared(now))
+    assert len(registration_violations("h9", {"exact": {first}}, checkout.root)) == 1
+
+
 def test_a_changed_question_does_not_touch_its_neighbour(checkout):
     """Questions are held against rows one by one: b keeps its rows when a is declared anew."""
     first = checkout.commit(NEW, declared(A, B))

@@ -1,4 +1,4 @@
-"""Mathematical answers: 650 of them as two tables in `tests/tasks` say, hostile ones, and processes that are stopped."""
+"""Mathematical answers: 650 of them as the two tables beside this file say, hostile ones, and processes that are stopped."""
 
 import csv
 import itertools
@@ -21,7 +21,7 @@ from vapo_core.grading.pool import Pool, compare_all
 
 pytest.importorskip("math_verify", reason="the extra `real` is not installed")
 
-TABLES = Path(__file__).parents[2] / "tasks"
+TABLES = Path(__file__).parent
 ROOT = Path(__file__).parents[3]
 
 
