@@ -125,7 +125,12 @@ class Settings(Frozen):
     lr_schedule: Literal["constant", "linear", "cosine"] = Field(
         "constant", description="learning-rate schedule after its warm-up"
     )
-    lr_warmup_steps: int = Field(0, ge=0, le=bounds.STEPS, description="RL steps of the policy's rate warm-up")
+    lr_warmup_steps: int = Field(
+        0,
+        ge=0,
+        le=bounds.STEPS,
+        description="RL steps of the policy's rate warm-up; the paper warms up, then holds; 0 for runs of tens of steps",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -302,6 +307,10 @@ def check_combination(toggles: Toggles, settings: Settings, variants: Mapping[st
     if "horizon" in variants and not toggles.length_adaptive_gae:
         raise ValueError(f"variants.horizon: {variants['horizon']} adapts lambda, so it needs length_adaptive_gae on")
     answers = settings.group_size if toggles.group_sampling else 1
+    if variants.get("values") == "tether" and answers < 2:
+        raise ValueError(
+            "variants.values: tether needs other answers to the prompt: group_sampling, group_size 2 or more"
+        )
     if variants.get("credit") == "group_relative" and answers < 2:
         raise ValueError(
             "credit group_relative compares answers to one prompt, so it needs group_sampling on"

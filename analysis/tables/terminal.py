@@ -40,7 +40,7 @@ def effects_table(table: pd.DataFrame, metric: str = "", width: int = 120, level
         title=f"Effects against {reference}" + (f", score {SCORE_LABELS.get(metric, metric)}" if metric else ""),
         caption=f"Δ: arm minus {reference} per seed, with {level:.0%} Student intervals. AUC over RL steps, "
         "normalised. Seeds: pairs/runs where they differ, ✗ diverged. Activity: how much the component had to "
-        "do. Paper: Table 1, points, one run per row.",
+        "do. Paper: Table 1, points, no intervals.",
         caption_justify="left",
         padding=(0, 1, 0, 0),
         pad_edge=False,

@@ -82,7 +82,7 @@ def digits(x: float, threshold: float) -> str:
 
 
 def component_lines(rows: Sequence[Verdict], questions: Mapping[str, Question]) -> list[str]:
-    """One line per component and level: what it is worth, and whether that has the sign of the paper's one run.
+    """One line per component and level: what it is worth, and whether that has the sign of the paper's row.
 
     Signs opposite to the paper's come first, in capitals: the 95 % interval lies below 0, where the paper lost points
     without the component. These are no verdicts.

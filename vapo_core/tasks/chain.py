@@ -43,9 +43,9 @@ class ChainDials(Frozen):
         description="pairs of consecutive operators that occur only in split ood_composition; empty = no such split",
     )
     numbers: int = Field(6, ge=3, le=10, description="values are 0 .. numbers - 1")
-    shortest: int = Field(1, ge=1, le=26, description="steps of the shortest chain")
-    longest: int = Field(7, ge=1, le=26, description="steps of the longest chain in training")
-    farthest: int = Field(9, ge=1, le=26, description="steps of the longest chain in ood_length; longest = no split")
+    shortest: int = Field(1, ge=1, le=64, description="steps of the shortest chain")
+    longest: int = Field(7, ge=1, le=64, description="steps of the longest chain in training")
+    farthest: int = Field(9, ge=1, le=64, description="steps of the longest chain in ood_length; longest = no split")
     skew: float = Field(
         1.3, ge=0, le=100, description="a length's share falls as steps ** -skew; 0 = all lengths equally likely"
     )

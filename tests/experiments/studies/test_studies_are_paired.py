@@ -31,5 +31,5 @@ def test_a_run_that_two_studies_list_is_one_run():
     shared = {stem: len(hashes & listed["components"]) for stem, hashes in listed.items() if stem != "components"}
     assert set(listed["components"]) == {spec.hash for spec in (*core.walk("quick"), *core.lm("quick"))}
     assert {stem for stem, count in shared.items() if count} >= {
-        "h1_value_fidelity", "h2_length_adaptive_gae", "h3_token_level_loss", "h6_interactions", "h7_credit_assignment",
+        "h1_value_fidelity", "h2_length_adaptive_gae", "h6_interactions", "h7_credit_assignment",
     }  # fmt: skip
