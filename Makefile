@@ -57,9 +57,9 @@ test: setup
 # Moments: exact against simulated. Coverage of the intervals. Calibration: error rates and power of the judges. Last,
 # PostgreSQL is stopped and restarted under sixteen workers.
 soak: setup
-	$(BIN)/python -m tests.support.faults --out tests/soak/faults.csv
-	$(BIN)/python -m tests.support.moments --mdps 50 --samples 100000 --out tests/soak/moments.csv
-	$(BIN)/python -m tests.support.coverage --repetitions 2000 --out tests/soak/coverage.csv
+	$(BIN)/python -m tests.support.faults.strikes --out tests/soak/faults.csv
+	$(BIN)/python -m tests.support.simulation.moments --mdps 50 --samples 100000 --out tests/soak/moments.csv
+	$(BIN)/python -m tests.support.simulation.coverage --repetitions 2000 --out tests/soak/coverage.csv
 	$(BIN)/python -m tests.calibration.run --simulations 2000 --out tests/soak/calibration.csv
 	VAPO_TEST_WORKERS=16 $(BIN)/python -m pytest tests/experiments/sweeps/test_postgres.py -k outlive
 

@@ -58,16 +58,16 @@ def effects_table(table: pd.DataFrame, metric: str = "", width: int = 120, level
 
 def _cells(row: pd.Series) -> list[str]:
     """What stands under `HEADS`."""
-    home = row["change"] == "reference"
+    is_reference = row["change"] == "reference"
     pairs = "" if row["pairs"] == row["seeds"] else f"{row['pairs']}/"
     crashed = f" {row['diverged']}✗" if row["diverged"] else ""
     return [
         f"{pairs}{row['seeds']}{crashed}",
         number(row["auc"]),
-        "reference" if home else interval(row, "auc_diff", sign=True),
-        "" if home else interval(row, "last_diff", sign=True),
+        "reference" if is_reference else interval(row, "auc_diff", sign=True),
+        "" if is_reference else interval(row, "last_diff", sign=True),
         number(row["activity"]),
         "×" + number(row["tokens_ratio"], 2),
         number(row["mean_length"], 1),
-        "" if home else number(row["paper_diff"], 0, sign=True),
+        "" if is_reference else number(row["paper_diff"], 0, sign=True),
     ]

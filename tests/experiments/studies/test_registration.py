@@ -5,6 +5,7 @@ import subprocess
 import pandas as pd
 import pytest
 
+from analysis.verdict.decisions import QUESTIONS_ASKED
 from experiments.studies import STEMS, find
 from experiments.studies.registration import ROOT, commits_by_level, declarations, registration_violations
 
@@ -124,12 +125,15 @@ def test_questions_are_literal_and_whole(stem):
         assert all((question.question, question.estimand, question.unit, question.prediction, question.floor.measure))
 
 
-def test_sixteen_questions():
-    asked = [name for stem in STEMS[1:] for name in find(stem).QUESTIONS]
-    assert sorted(asked) == [
-        *("h1a", "h1b", "h1c", "h2a", "h2b", "h3a", "h3b", "h3c"),
-        *("h4a", "h4b", "h5a", "h5b", "h6a", "h6b", "h7a", "h7b"),
-    ]
+def test_intervals_are_corrected_for_as_many_questions_as_are_asked():
+    """Each is asked once, under the name of its limitation and a letter, from a on."""
+    asked = [(stem, name) for stem in STEMS[1:] for name in find(stem).QUESTIONS]
+    assert len({name for _, name in asked}) == len(asked) == QUESTIONS_ASKED
+    for stem in STEMS[1:]:
+        short = stem.partition("_")[0]
+        assert [name for of, name in asked if of == stem] == [
+            f"{short}{letter}" for letter in "abcdefgh"[: len(find(stem).QUESTIONS)]
+        ]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*/verdicts.json")), ids=lambda path: path.parent.name)
