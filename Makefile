@@ -6,7 +6,7 @@ STAMP := $(VENV)/installed
 # dev,gym adds the task reasoning_gym and its tests; one of its dependencies is built with a C compiler.
 EXTRAS ?= dev
 
-.PHONY: setup vllm ablation studies notebooks test soak check
+.PHONY: setup vllm ablation studies sweeps notebooks test soak check
 
 setup: $(STAMP)
 
@@ -34,6 +34,18 @@ studies: setup
 	$(BIN)/vapo study all --preset quick
 	$(BIN)/vapo report
 
+# Alpha against a constant lambda, searched by Optuna where answers have about 32 and 128 decisions and 50 tokens of text: the
+# regimes "..., 32 (text: 128) responses, outcome critic" of analysis/tables/regimes.py. Half of the seeds choose, half score; no
+# other run has these seeds. About four core-hours.
+ALPHA := $(BIN)/vapo sweep alpha --preset full --first-seed 3000 --settings.group-size 8 --settings.critic-start outcome --evaluation.every 5
+NOISY := --trials 24 --seeds 16 --settings.responses-per-step 32 --settings.mini-batches 2 --settings.epochs 4
+
+sweeps: setup
+	$(ALPHA) $(NOISY) --dials.size 16 --dials.sparsity 2 --dials.horizon 80 --dials.skill 1.2 --dials.trap-prior -1.5
+	$(ALPHA) $(NOISY) --dials.size 20 --dials.sparsity 8 --dials.horizon 256 --dials.skill 1.5 --dials.trap-prior -2.5
+	$(ALPHA) --world lm --task chain --trials 16 --seeds 8 --settings.responses-per-step 128 --settings.policy-lr 1e-4 \
+		--dials.shortest 14 --dials.longest 18 --dials.farthest 18 --dials.skew 0 --dials.noise 0.12 --dials.glimpse 0
+
 # Executes every notebook in place, on data from results/ and from quick runs; the same data give the same files.
 notebooks: setup
 	$(BIN)/python -m analysis.notebooks.execute notebooks/*.py
@@ -45,9 +57,9 @@ test: setup
 # Moments: exact against simulated. Coverage of the intervals. Calibration: error rates and power of the judges. Last,
 # PostgreSQL is stopped and restarted under sixteen workers.
 soak: setup
-	$(BIN)/python -m tests.support.faults --out tests/soak/faults.csv
-	$(BIN)/python -m tests.support.moments --mdps 50 --samples 100000 --out tests/soak/moments.csv
-	$(BIN)/python -m tests.support.coverage --repetitions 2000 --out tests/soak/coverage.csv
+	$(BIN)/python -m tests.support.faults.strikes --out tests/soak/faults.csv
+	$(BIN)/python -m tests.support.simulation.moments --mdps 50 --samples 100000 --out tests/soak/moments.csv
+	$(BIN)/python -m tests.support.simulation.coverage --repetitions 2000 --out tests/soak/coverage.csv
 	$(BIN)/python -m tests.calibration.run --simulations 2000 --out tests/soak/calibration.csv
 	VAPO_TEST_WORKERS=16 $(BIN)/python -m pytest tests/experiments/sweeps/test_postgres.py -k outlive
 

@@ -17,8 +17,9 @@
 # %% [markdown]
 # # What each component is worth
 #
-# VAPO adds seven components to PPO. The paper removed them one at a time, with one run each. Here each removal is
-# repeated on paired seeds, on a walk with exact answers and on two text tasks, with an interval beside every number.
+# VAPO adds seven components to PPO. The paper removed them one at a time, without intervals; how many runs stand
+# behind a row it does not state. Here each removal is repeated on paired seeds, against the length of answers and the
+# noise of a step, on a walk with exact answers and on text, with an interval beside every number.
 # First, whether the sign agrees with the paper's:
 
 # %%

@@ -47,6 +47,13 @@ found.questions
 #
 # $$\mathrm{E}\,e^2 = \mathrm{E}\,\mathrm{Var}(V \mid f) + O\!\left(\tfrac{\mathrm{E}\,V(1-V)}{n}\right).$$
 #
+# The baseline that needs no critic is the mean reward $m$ of the $G-1$ other answers to the prompt. It misses what is
+# decided within an answer and adds its own noise: with $p = V(s_0)$,
+#
+# $$\mathrm{E}\,(m - V)^2 = \mathrm{E}\,(p - V)^2 + \mathrm{E}\,\tfrac{p(1-p)}{G-1}.$$
+#
+# At $\lambda = 1$ either error is exactly the variance that the baseline adds to every token, so the two compare.
+#
 # An error that stays reaches the expected gradient through the bootstrapped terms alone (R1),
 #
 # $$\mathrm{E}\,\hat g - \nabla J = \sum_t \mathrm{E}\Bigl[\psi_t\,(1-\lambda)\sum_{k\ge0}\lambda^k e_{t+1+k}\Bigr],$$
@@ -87,9 +94,10 @@ found.sources
 # %% [markdown]
 # ## Figures
 #
-# Errors as shares of Var(V): 1 is a critic that knows the mean alone, 0 an exact one; the floor is what the same
-# network reaches on plenty of results. Bias of the gradient against the error's size by λ. Error on rare and on
-# frequent states before and after RL, with and without a critic that replays the rare ones.
+# Errors as shares of Var(V): 1 is a critic that knows the mean alone, 0 an exact one; beside the critic, the mean of
+# other answers, and the floor, which the same network reaches on as many answers as still help. Bias of the gradient
+# against the error's size by λ. Error on rare and on frequent states before and after RL, with and without a critic
+# that replays the rare ones.
 
 # %%
 found.figures
@@ -115,20 +123,21 @@ found.secondary
 # %% [markdown]
 # ## What would change our mind
 #
-# - **h1a.** An excess over the floor below a tenth of Var(V) on text whose tokens show the state: critics then lack
-#   features, and more results would not help.
+# - **h1a.** A critic that comes nearer the true value than the mean of other answers does, or as near: at these lengths
+#   it would then be worth its cost as a baseline.
 # - **h1b.** A bias that does not fall with λ, or that an error of position alone causes at one length: R1 would be
 #   misapplied.
-# - **h1c.** A twin that replays rare states and loses as much on them: what is lost is then not interference.
+# - **h1c.** Rare states whose error does not grow: nothing was lost. Or one that grows as much in a twin that replays
+#   them: what is lost is then not interference.
 
 # %% [markdown]
 # ## On your own model
 #
 # ```
-# vapo train --base.model Qwen/Qwen2.5-0.5B --task chain --probes approximation_floor 15 value_error 15
+# vapo train --base.model Qwen/Qwen2.5-0.5B --task chain --probes baseline_error 15 approximation_floor 15
 # vapo train --base.model Qwen/Qwen2.5-0.5B --task chain --variants values state_error --settings.value-error-sd 0.2
 # vapo train --base.model Qwen/Qwen2.5-0.5B --task chain --probes forgetting 15 --variants rehearsal rare
 # ```
 #
-# `vapo show RUN` then lists `approximation_floor/excess_held_out` (h1a) and `forgetting/fvu_rare_kept` (h1c); the
+# `vapo show RUN` then lists `baseline_error/behind_train` (h1a) and `forgetting/fvu_rare_kept` (h1c); the
 # second command is one dose of h1b, to compare with the same run without the error.

@@ -120,8 +120,8 @@ found.sources
 # %% [markdown]
 # ## Figures
 #
-# Log ratios of token over sequence mean: curvature against the covariance of length and curvature, quality of the
-# gradient along training and by number of responses, KL per gain. 0 means that the two agree; bands mark the
+# Log ratios of the two reductions: sharpness against the covariance of length and curvature, noise over signal along
+# training, quality of the gradient by number of responses, KL per gain. 0 means that the two agree; bands mark the
 # thresholds.
 
 # %%
@@ -148,10 +148,11 @@ found.secondary
 # %% [markdown]
 # ## What would change our mind
 #
-# - **h3a.** Curvatures that ignore the sign of the covariance of length and per-response curvature.
-# - **h3b.** A gradient of lower quality under token mean although lengths vary: gradients within a response correlate
-#   more than $1/(1 + \mathrm E\,l)$, or, as with shared logits at the exact level, long answers have smaller gradients
-#   per token than short ones.
+# - **h3a.** Sharpness that ignores the sign of the covariance of length and per-response curvature, as where slopes move
+#   as curvatures do.
+# - **h3b.** More noise over signal under token mean although lengths vary: gradients within a response correlate more
+#   than $1/(1 + \mathrm E\,l)$; long answers have smaller gradients per token than short ones, as with shared logits at
+#   the exact level; or sequence mean has the larger expected gradient.
 # - **h3c.** Token mean paying more KL for the same gain of J on a task whose lengths vary.
 
 # %% [markdown]

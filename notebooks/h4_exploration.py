@@ -90,7 +90,7 @@ found.sources
 # %% [markdown]
 # ## Figures
 #
-# Share of runs that escape against depth, all three components on and off. Entropy over correct modes along J, with
+# Share of directions found against depth, all three components on and off. Entropy over correct modes along J, with
 # the loss, without it, and without it at a higher rate: curves that lie on each other differ in speed alone. The map
 # shows where full VAPO stays in the trap.
 

@@ -106,9 +106,10 @@ found.secondary
 # %% [markdown]
 # ## What would change our mind
 #
-# - **h5a.** An error that stays within a tenth of Var(V) out of distribution once length and V are matched.
+# - **h5a.** An error that stays within a tenth of Var(V), once length and V are matched, on orders of operators that
+#   neither the base model nor the critic has met.
 # - **h5b.** A gap of three points of accuracy out of distribution at one held-out accuracy in distribution, in either
-#   direction.
+#   direction, where training accuracy is well above the held-out one.
 
 # %% [markdown]
 # ## On your own model

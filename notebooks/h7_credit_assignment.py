@@ -17,7 +17,7 @@
 # %% [markdown]
 # # Limitation 7: credit assignment
 #
-# Does blame for an early error reach the step that made it, and does credit by steps save anything over credit by
+# Does blame for an early error reach the step that made it, and does credit by segments save anything over credit by
 # tokens? The verdicts, contradicted predictions first:
 
 # %%
@@ -51,8 +51,8 @@ found.questions
 # constant $\lambda$ has slope 0. A critic that notices $d$ tokens late leaves $\lambda^d$ for the erring token; one
 # that notices nothing blames the last tokens.
 #
-# Credit by steps of $m$ tokens at $\lambda_\text{step} = \lambda_\text{token}^m$ has the same horizon. Where values
-# are flat within a step the two are one estimator; where the critic is noisy they differ by the noise of the values
+# Credit by segments of $m$ tokens at $\lambda_\text{segment} = \lambda_\text{token}^m$ has the same horizon. Where values
+# are flat within a segment the two are one estimator; where the critic is noisy they differ by the noise of the values
 # they bootstrap from.
 
 # %% [markdown]
@@ -92,7 +92,7 @@ found.sources
 # ## Figures
 #
 # Share of blame inside the erring step against length, with true values and with trained critics. Responses until a
-# level of J against the number of decisions, credit by token and by step at one horizon: parallel lines are equal
+# level of J against the number of decisions, credit by token and by segment at one horizon: parallel lines are equal
 # exponents. Arrows count runs that did not get there. The map shows where full VAPO stays below half of what is
 # achievable.
 
@@ -123,7 +123,7 @@ found.secondary
 #
 # - **h7a.** A share of blame that does not thin out with length under VAPO's rule, or thins out as fast under a
 #   constant λ.
-# - **h7b.** An exponent of samples on depth that differs between credit by steps and by tokens at one horizon. A gain
+# - **h7b.** An exponent of samples on depth that differs between credit by segments and by tokens at one horizon. A gain
 #   at an unmatched λ would be a gain of horizon.
 
 # %% [markdown]

@@ -28,7 +28,7 @@ WORKERS = 1024
 """Processes of one command."""
 SEED = 2**62
 """A seed: with what is added to it, it fits into 64 bits."""
-EXACT = 10_000_000
+EXACT = 100_000_000
 """States of the walk times decisions: the values that its exact answers are made of."""
 
 

@@ -4,6 +4,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+SEED_BITS = 2**32 - 1
+"""The smallest bound of a seed; every other bound is far below it."""
+
 
 class Frozen(BaseModel):
     """Base of every configuration object: immutable, unknown keys are errors."""
@@ -12,8 +15,8 @@ class Frozen(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Every bound of a number stands in its help."""
+        """The help of a number states its upper bound, except for bounds of seeds: they only keep a seed within its bits."""
         for field in cls.model_fields.values():
             most = next((mark.le for mark in field.metadata if hasattr(mark, "le")), None)
-            if most is not None and field.description and "; at most " not in field.description:
+            if most is not None and most < SEED_BITS and field.description and "; at most " not in field.description:
                 field.description += f"; at most {most}"

@@ -25,6 +25,7 @@ from vapo_core.slots import (
     credit,
     horizon,
     importance,
+    mixed_values,
     replay,
     select_groups,
     shape_reward,
@@ -62,7 +63,7 @@ SLOTS: dict[str, ModuleType] = {
 
 VARIANTS: dict[str, Mapping[str, Callable[[Settings], Any]]] = {
     **{name: module.VARIANTS for name, module in (COMPONENTS | SLOTS).items()},
-    "values": {**values.VARIANTS, **value_noise.VARIANTS},
+    "values": {**values.VARIANTS, **value_noise.VARIANTS, **mixed_values.VARIANTS},
 }
 
 

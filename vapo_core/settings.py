@@ -70,6 +70,13 @@ class Settings(Frozen):
     )
     continuations: int = Field(9, ge=1, le=1000, description="K, continuations per step boundary (vineppo)")
 
+    segment_steps: int = Field(
+        4,
+        ge=1,
+        le=bounds.TOKENS,
+        description="steps of reasoning that credit variant segment_level takes as one action",
+    )
+
     # losses
     clip_low: float = Field(0.2, ge=0, lt=1, description="lower clip bound is 1 - clip_low")
     clip_high: float = Field(0.28, ge=0, description="upper clip bound is 1 + clip_high when clip_higher is on")
@@ -125,7 +132,12 @@ class Settings(Frozen):
     lr_schedule: Literal["constant", "linear", "cosine"] = Field(
         "constant", description="learning-rate schedule after its warm-up"
     )
-    lr_warmup_steps: int = Field(0, ge=0, le=bounds.STEPS, description="RL steps of the policy's rate warm-up")
+    lr_warmup_steps: int = Field(
+        0,
+        ge=0,
+        le=bounds.STEPS,
+        description="RL steps of the policy's rate warm-up; the paper warms up, then holds; 0 for runs of tens of steps",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -209,7 +221,7 @@ class Base(Frozen):
 
 
 PROBES: tuple[str, ...] = (
-    "value_error", "value_transfer", "approximation_floor", "ranking", "forgetting",
+    "value_error", "value_transfer", "baseline_error", "approximation_floor", "ranking", "forgetting",
     "gradient_variance", "exploration", "generalization", "policy_shift", "lambda_profile", "credit",
     "curvature", "improvement", "gradient_quality", "kl_per_gain", "large_update",
 )  # fmt: skip
@@ -302,6 +314,10 @@ def check_combination(toggles: Toggles, settings: Settings, variants: Mapping[st
     if "horizon" in variants and not toggles.length_adaptive_gae:
         raise ValueError(f"variants.horizon: {variants['horizon']} adapts lambda, so it needs length_adaptive_gae on")
     answers = settings.group_size if toggles.group_sampling else 1
+    if variants.get("values") == "tether" and answers < 2:
+        raise ValueError(
+            "variants.values: tether needs other answers to the prompt: group_sampling, group_size 2 or more"
+        )
     if variants.get("credit") == "group_relative" and answers < 2:
         raise ValueError(
             "credit group_relative compares answers to one prompt, so it needs group_sampling on"

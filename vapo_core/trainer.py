@@ -210,9 +210,10 @@ class Trainer:
         return self.ranks.read(self.world.policy, batch)[1]
 
     def _after_update(self, trace: Trace) -> dict[str, float]:
+        tokens = trace.tokens(self.ranks)
         return {
-            **metrics.update_metrics(trace),
-            **metrics.clip_activity(trace, self.settings.clip_low, self.settings.clip_high),
+            **metrics.update_metrics(trace, tokens),
+            **metrics.clip_activity(tokens, self.settings.clip_low, self.settings.clip_high),
         }
 
     def _evaluate(self) -> dict[str, float]:

@@ -78,8 +78,8 @@ class Batch:
 
     def take(self, rows: Tensor) -> Self:
         """The same batch restricted to some responses, in the given order."""
-        picked = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "inputs"}
-        return replace(self, inputs={name: x[rows] for name, x in self.inputs.items()}, **picked)
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "inputs"}
+        return replace(self, inputs=picked(self.inputs, rows), **picked(own, rows))
 
 
 @dataclass(frozen=True)
@@ -99,4 +99,16 @@ class AdvantageBatch:
 
     def take(self, rows: Tensor) -> Self:
         """The same credit restricted to some responses."""
-        return replace(self, **{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+        return replace(self, **picked({f.name: getattr(self, f.name) for f in fields(self)}, rows))
+
+
+def picked(tensors: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
+    """Tensors restricted to some of their B rows, in the given order; not copied where that is all rows as they stand.
+
+    rows: [b] int.
+    """
+    first = next(iter(tensors.values()))
+    if len(rows) == len(first) and bool((rows.diff() > 0).all()):
+        return dict(tensors)
+    rows = rows.to(first.device)
+    return {name: x.index_select(0, rows) for name, x in tensors.items()}

@@ -33,9 +33,9 @@ def ablation_table(runs: pd.DataFrame, reference: str, level: float = 0.95) -> p
         ValueError: if the reference has no run, an arm has a seed twice, or runs that may not be compared are mixed.
     """
     _check(runs, reference)
-    home = runs[runs["arm"] == reference].set_index("seed")
+    reference_runs = runs[runs["arm"] == reference].set_index("seed")
     rows = [
-        _row(label, runs[runs["arm"] == label].set_index("seed"), home, reference, level)
+        _row(label, runs[runs["arm"] == label].set_index("seed"), reference_runs, reference, level)
         for label in in_order(runs["arm"], reference)
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -70,10 +70,10 @@ def _check(runs: pd.DataFrame, reference: str) -> None:
         )
 
 
-def _row(label: str, own: pd.DataFrame, home: pd.DataFrame, reference: str, level: float) -> dict[str, Any]:
+def _row(label: str, own: pd.DataFrame, reference_runs: pd.DataFrame, reference: str, level: float) -> dict[str, Any]:
     arm = parse(label)
-    shared = own.index.intersection(home.index)
-    a, b = own.loc[shared], home.loc[shared]
+    shared = own.index.intersection(reference_runs.index)
+    a, b = own.loc[shared], reference_runs.loc[shared]
     row: dict[str, Any] = {
         "arm": label,
         "change": "reference" if label == reference else arm.change,
@@ -83,7 +83,7 @@ def _row(label: str, own: pd.DataFrame, home: pd.DataFrame, reference: str, leve
         "pairs": len(shared),
         **_named("last", student(own["last"], level)),
         **_named("auc", student(own["auc"], level)),
-        "activity": _activity(arm.component, home if arm.change == "removal" else own),
+        "activity": _activity(arm.component, reference_runs if arm.change == "removal" else own),
         "tokens_ratio": a["tokens"].sum() / b["tokens"].sum() if len(shared) else np.nan,
         "mean_length": own["mean_length"].mean(),
         "paper": paper.points(label),

@@ -49,9 +49,9 @@ def component_curves(bands: pd.DataFrame, reference: str, metric: str) -> Drawin
     with canvas(8.4, 2.0 * rows + 0.5) as figure:
         grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         panels = list(grid.flat)
-        home = bands[bands["arm"] == reference]
+        reference_band = bands[bands["arm"] == reference]
         for panel, arm in zip(panels, arms, strict=False):
-            _line(panel, home, GREY, "-", reference)
+            _line(panel, reference_band, GREY, "-", reference)
             _line(panel, bands[bands["arm"] == arm], ACCENT, "-", arm)
             panel.set_title(short(arm), loc="left")
         for panel in panels[len(arms) :]:

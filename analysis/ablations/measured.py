@@ -46,13 +46,13 @@ def measured_table(tables: Tables, reference: str, level: float = 0.95) -> pd.Da
     rows = []
     for metric in HEADLINES:
         here = last[last["metric"] == metric]
-        home = here[here["arm"] == reference].set_index("seed")["value"]
+        reference_values = here[here["arm"] == reference].set_index("seed")["value"]
         for arm in in_order(tables.runs["arm"], reference):
             own = here[here["arm"] == arm].set_index("seed")["value"]
             if own.empty:
                 continue
-            shared = own.index.intersection(home.index) if arm != reference else own.index[:0]
-            mean, gap = student(own, level), paired(own[shared], home[shared], level)
+            shared = own.index.intersection(reference_values.index) if arm != reference else own.index[:0]
+            mean, gap = student(own, level), paired(own[shared], reference_values[shared], level)
             rows.append((arm, metric, len(own), *mean, len(shared), *gap))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -89,10 +89,10 @@ def measured_rows(table: pd.DataFrame, reference: str) -> list[MeasuredRow]:
     ]
 
 
-def _cell(row: pd.Series | None, home: bool) -> str:
+def _cell(row: pd.Series | None, is_reference: bool) -> str:
     if row is None:
         return NONE
-    if home:
+    if is_reference:
         return _compact(row, "mean", ("low", "high"), sign=False)
     return _compact(row, "diff", ("diff_low", "diff_high"), sign=True)
 

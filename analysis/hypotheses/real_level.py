@@ -26,7 +26,7 @@ FULL = full_vapo() | ALPHA
 DISTURBED = FIXED | {"variants": "values=state_error"}
 BY_STEP = full_vapo("length_adaptive_gae") | {"variants": "credit=step_level"}
 TRIO = ("clip_higher", "positive_lm_loss", "group_sampling")
-PAIR = ("value_pretraining", "decoupled_gae")
+PAIR = ("value_pretraining", "length_adaptive_gae")
 
 
 class Contrast(NamedTuple):
@@ -116,7 +116,7 @@ CONTRASTS: tuple[Contrast, ...] = (
                  learned_by_heart, ((1, recipe(name)), (-1, FULL)))
         for name in ("grpo", "dapo")
     ),
-    Contrast("h6b", "minus the interaction value_pretraining x decoupled_gae, the other five on", "AUC", 0.02, corners,
+    Contrast("h6b", "minus the interaction value_pretraining x length_adaptive_gae, the other five on", "AUC", 0.02, corners,
              ((-1, FULL), (1, full_vapo(PAIR[0]) | ALPHA), (1, full_vapo(PAIR[1]) | ALPHA), (-1, full_vapo(*PAIR) | ALPHA))),
     Contrast("h7b", "area under the curve, credit to lines minus credit to tokens at one horizon", "AUC", 0.02, area,
              ((1, BY_STEP), (-1, FIXED))),

@@ -22,7 +22,7 @@ def map_of_regimes(found: pd.DataFrame, confirmed: pd.DataFrame) -> Drawing:
         panels = np.atleast_1d(picture.subplots(1, max(len(lengths), 1), sharey=True))
         for panel, length in zip(panels, lengths, strict=False):
             _panel(panel, found[found["length"] == length], confirmed[confirmed["length"] == length])
-            panel.set(title=length, xlabel="J of the better control", xlim=(0, 1.02), ylim=(0, 1.02))
+            panel.set(title=f"{length} decisions", xlabel="J of the better control", xlim=(0, 1.02), ylim=(0, 1.02))
         panels[0].set_ylabel("J of PPO, λ = 0.95")
         panels[0].legend(loc="upper left", frameon=False, title="responses a step")
     data = pd.concat([found.assign(stage="search"), confirmed.assign(stage="confirmation")], ignore_index=True)

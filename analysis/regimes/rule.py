@@ -56,7 +56,7 @@ def finding(last: Mapping[str, Sequence[float]]) -> Finding:
 
 
 def findings(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per regime: its name, length and responses, `tokens` (mean response length of PPO's runs), seeds, `Finding`.
+    """One row per regime: name, length in decisions, responses, `tokens` (mean length of PPO's responses), seeds, `Finding`.
 
     Args:
         runs: columns regime, length, responses, arm, seed, last (J at the end), mean_length (tokens); regimes without all three

@@ -192,7 +192,7 @@ def _pictures(tables: Tables, table: pd.DataFrame, reference: str) -> list[Pictu
                 effects_forest(table, reference),
                 "effects",
                 f"Difference in AUC to {reference}, paired by seed, with 95 % Student intervals; beside it the "
-                "difference the paper reports, in points of AIME24, one run per row. Compare signs and order only.",
+                "difference the paper reports, in points of AIME24, without intervals. Compare signs and order only.",
             )
         )
     curves = bands(tables, metric, list(table["arm"]))

@@ -205,8 +205,8 @@ def _stratum(part: object, threshold: float) -> str:
     numbers = [
         digits(float("nan") if part[name] is None else part[name], threshold) for name in ("effect", "low", "high")
     ]
-    said = f", {style_of(part['decision']).word}" if part.get("decision") else ""
-    return f"{numbers[0]} [{numbers[1]}, {numbers[2]}]{said}"
+    decision = f", {style_of(part['decision']).word}" if part.get("decision") else ""
+    return f"{numbers[0]} [{numbers[1]}, {numbers[2]}]{decision}"
 
 
 def _line(answer: Answer, row: Verdict | None, remark: str = "") -> Line:
@@ -216,11 +216,11 @@ def _line(answer: Answer, row: Verdict | None, remark: str = "") -> Line:
         return Line(question.id, question.estimand, NONE, question.unit, f"{question.threshold:g}", NONE,
                     LEVEL_NAMES[question.primary], "", NONE, "none", style.symbol, style.word, remark, NONE)  # fmt: skip
     full, style = row.preset == "full", style_of(row.decision, question.equivalence)
-    said = style.word if row.primary else ""
+    decision = style.word if row.primary else ""
     return Line(
         row.question, row.estimand, estimate(row), row.unit, f"{row.threshold:g}", f"{row.seeds} {replicates(row)}",
         LEVEL_NAMES[row.level], row.preset, digits(row.smallest_detectable, row.threshold), row.decision or "none",
-        style.symbol if full else style.hollow, said, remark or row.strata.get(NOTE, ""), lengths.shown(row),
+        style.symbol if full else style.hollow, decision, remark or row.strata.get(NOTE, ""), lengths.shown(row),
     )  # fmt: skip
 
 
@@ -245,7 +245,7 @@ def _summary(answers: Sequence[Answer]) -> str:
     """`16 questions: 3 supported, 1 refuted: opposite, ...`, full ones first, quick ones marked, what was not run last."""
     ranked = sorted(answers, key=lambda answer: (answer.verdict is None, not answer.full))
     counts = Counter(answer.decision for answer in ranked)  # in the order of first sight
-    return f"{len(answers)} questions: " + ", ".join(f"{count} {said}" for said, count in counts.items()) + "."
+    return f"{len(answers)} questions: " + ", ".join(f"{count} {decision}" for decision, count in counts.items()) + "."
 
 
 def _warning(answers: Sequence[Answer]) -> str:

@@ -99,8 +99,8 @@ def _section(title: str, tables: SweepTables, found: pd.DataFrame, figures: Figu
     for place, drawn in figures.places.items():
         here = SweepTables(*(table[table["place"] == place] for table in tables))
         listings = [_listing(tables, place, role) for role in dict.fromkeys(here.space["role"])]
-        said = sentences(here, found[found["place"] == place])
-        places.append(Place(place, facts(tables, place), said, listings, _pictures(drawn)))
+        texts = sentences(here, found[found["place"] == place])
+        places.append(Place(place, facts(tables, place), texts, listings, _pictures(drawn)))
     return SweepSection(title, places, _pictures(figures.across))
 
 

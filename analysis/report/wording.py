@@ -33,38 +33,38 @@ def effect_rows(table: pd.DataFrame) -> list[ArmRow]:
 
 
 def _row(row: pd.Series) -> ArmRow:
-    home = row["change"] == "reference"
+    is_reference = row["change"] == "reference"
     lost = f", {row['pairs']} paired" if row["pairs"] != row["seeds"] else ""
     crashed = f", {row['diverged']} diverged" if row["diverged"] else ""
     return ArmRow(
         short(row["arm"]),
         f"{row['seeds']}{lost}{crashed}",
         interval(row, "auc"),
-        "reference" if home else interval(row, "auc_diff", sign=True),
+        "reference" if is_reference else interval(row, "auc_diff", sign=True),
         interval(row, "last"),
-        "reference" if home else interval(row, "last_diff", sign=True),
+        "reference" if is_reference else interval(row, "last_diff", sign=True),
         number(row["activity"]),
         "×" + number(row["tokens_ratio"], 2),
         number(row["mean_length"], 1),
         number(row["paper"], 0),
-        "reference" if home and not math.isnan(row["paper"]) else number(row["paper_diff"], 0, sign=True),
+        "reference" if is_reference and not math.isnan(row["paper"]) else number(row["paper_diff"], 0, sign=True),
     )
 
 
 def facts(runs: pd.DataFrame) -> list[tuple[str, str]]:
     """What was run, as (name, value): arms, seeds, steps, task, alpha with length, commit, hours."""
-    home = [*references(runs["arm"]), ""][0]
+    reference_arm = [*references(runs["arm"]), ""][0]
     metric = str(runs["metric"].iloc[0])
     seeds = sorted(runs["seed"].unique())
     crashed = int((runs["state"] == "diverged").sum())
     return [
-        ("Arms", _arms(runs["arm"], home)),
+        ("Arms", _arms(runs["arm"], reference_arm)),
         ("Runs", f"{len(runs)}, of which {crashed} diverged"),
         ("Seeds", f"{len(seeds)} ({_span(seeds)}), paired across arms"),
         ("Task", f"{_distinct(runs['task'])}, base {_distinct(runs['base'])}"),
         ("Score", f"{SCORE_LABELS.get(metric, metric)} ({metric}) on held-out problems, 0 to 1"),
         ("RL steps", f"{_distinct(runs['steps'])} (protocol {_distinct(runs['protocol'])})"),
-        ("α and response length", _alpha_and_length(runs, home)),
+        ("α and response length", _alpha_and_length(runs, reference_arm)),
         ("Commit", _distinct(runs["git_commit"])),
         ("Core-hours", f"{runs['seconds'].sum() / 3600:.2f}: seconds summed over runs, counting one core per run"),
     ]
@@ -74,20 +74,20 @@ MOST_ARMS = 24
 """Arms that are listed one by one."""
 
 
-def _arms(labels: pd.Series, home: str) -> str:
+def _arms(labels: pd.Series, reference_arm: str) -> str:
     """Arms by name while they can be read; combinations of several components are counted."""
-    every = list(dict.fromkeys([*in_order(labels, home), *sorted(labels.unique())]))
+    every = list(dict.fromkeys([*in_order(labels, reference_arm), *sorted(labels.unique())]))
     plain = [arm for arm in every if parse(arm).change != "combination"]
     listed, several = plain[:MOST_ARMS], len(every) - len(plain)
     more = f" and {len(plain) - len(listed)} more" if len(plain) > len(listed) else ""
     return ", ".join(listed) + more + (f"; {several} combinations of several changes" if several else "")
 
 
-def _alpha_and_length(runs: pd.DataFrame, home: str) -> str:
+def _alpha_and_length(runs: pd.DataFrame, reference_arm: str) -> str:
     alpha = _distinct(runs["settings.alpha"]) if "settings.alpha" in runs else "not recorded"
     means = runs.groupby("arm")["mean_length"].mean()
-    reference = f" in {home}" if home in means else ""
-    middle = means.get(home, means.mean())
+    reference = f" in {reference_arm}" if reference_arm in means else ""
+    middle = means.get(reference_arm, means.mean())
     span = f"{means.min():.1f} to {means.max():.1f} over arms"
     return f"α = {alpha}; mean response length {middle:.1f} tokens{reference} ({span})"
 

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 SMALLEST_THRESHOLD: dict[int, float] = {5: 1.95, 10: 1.20, 16: 0.90, 20: 0.80, 32: 0.60, 64: 0.45}
 """Seeds -> smallest threshold, in standard deviations of a paired difference, at which a 95 % Student interval both
@@ -30,11 +29,13 @@ def student(x: ArrayLike, level: float = 0.95) -> Interval:
     Raises:
         ValueError: if x is not one-dimensional, holds a missing value, or level is outside (0, 1).
     """
+    from scipy.special import stdtrit  # here, since plans name thresholds without it and its import is half their time
+
     values = _checked(x, level)
     if values.size < 2:
         return Interval(float(values.mean()) if values.size else np.nan, np.nan, np.nan)
     mean = float(values.mean())
-    half = float(stats.t.ppf((1 + level) / 2, values.size - 1) * values.std(ddof=1) / np.sqrt(values.size))
+    half = float(stdtrit(values.size - 1, (1 + level) / 2) * values.std(ddof=1) / np.sqrt(values.size))
     return Interval(mean, mean - half, mean + half)
 
 

@@ -1,9 +1,13 @@
 """What the VAPO paper reports: Table 1 of arXiv:2504.05118v3, AIME 2024 avg@32 in points (0 to 100).
 
-Each row there is one run of Qwen2.5-32B, without error bars.
+The model is Qwen2.5-32B; no row has an error bar. The number of runs is not stated for the ablations; full VAPO was repeated
+three times; some rows are peaks ("a maximum of approximately 11", "maximum convergence to 46").
 """
 
-SOURCE = "VAPO, arXiv:2504.05118v3, Table 1: AIME 2024 avg@32 in points, Qwen2.5-32B, one run per row, no error bars"
+SOURCE = (
+    "VAPO, arXiv:2504.05118v3, Table 1: AIME 2024 avg@32 in points, Qwen2.5-32B; no error bars; the number of runs is not"
+    " stated for the ablations, full VAPO was repeated three times, some rows are peaks"
+)
 
 LIMITATIONS = (
     "Shao et al. (2025), “Towards Analyzing and Understanding the Limitations of VAPO: A Theoretical Perspective”"

@@ -40,7 +40,7 @@ def effects_table(table: pd.DataFrame, metric: str = "", width: int = 120, level
         title=f"Effects against {reference}" + (f", score {SCORE_LABELS.get(metric, metric)}" if metric else ""),
         caption=f"Δ: arm minus {reference} per seed, with {level:.0%} Student intervals. AUC over RL steps, "
         "normalised. Seeds: pairs/runs where they differ, ✗ diverged. Activity: how much the component had to "
-        "do. Paper: Table 1, points, one run per row.",
+        "do. Paper: Table 1, points, no intervals.",
         caption_justify="left",
         padding=(0, 1, 0, 0),
         pad_edge=False,
@@ -58,16 +58,16 @@ def effects_table(table: pd.DataFrame, metric: str = "", width: int = 120, level
 
 def _cells(row: pd.Series) -> list[str]:
     """What stands under `HEADS`."""
-    home = row["change"] == "reference"
+    is_reference = row["change"] == "reference"
     pairs = "" if row["pairs"] == row["seeds"] else f"{row['pairs']}/"
     crashed = f" {row['diverged']}✗" if row["diverged"] else ""
     return [
         f"{pairs}{row['seeds']}{crashed}",
         number(row["auc"]),
-        "reference" if home else interval(row, "auc_diff", sign=True),
-        "" if home else interval(row, "last_diff", sign=True),
+        "reference" if is_reference else interval(row, "auc_diff", sign=True),
+        "" if is_reference else interval(row, "last_diff", sign=True),
         number(row["activity"]),
         "×" + number(row["tokens_ratio"], 2),
         number(row["mean_length"], 1),
-        "" if home else number(row["paper_diff"], 0, sign=True),
+        "" if is_reference else number(row["paper_diff"], 0, sign=True),
     ]

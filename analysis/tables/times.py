@@ -31,7 +31,7 @@ def times(tables: Tables, runs: pd.DataFrame, metric: str, height: float) -> Tim
 def shared(parts: Sequence[pd.DataFrame], key: str) -> tuple[pd.DataFrame, ...]:
     """Rows of seeds that every part has in all of its cells `key`; none where a part has no rows."""
     if not all(len(part) for part in parts):
-        return tuple(part.iloc[:0].reindex(columns=list(dict.fromkeys([*part.columns, key]))) for part in parts)
+        return tuple(_none(part, key) for part in parts)
     seeds, row = np.unique(np.concatenate([part["seed"].to_numpy() for part in parts]), return_inverse=True)
     cells, column = np.unique(np.concatenate([part[key].to_numpy() for part in parts]), return_inverse=True)
     which = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
@@ -39,3 +39,17 @@ def shared(parts: Sequence[pd.DataFrame], key: str) -> tuple[pd.DataFrame, ...]:
     there[which, row, column] = True
     whole = seeds[there.all((0, 2))]
     return tuple(part[part["seed"].isin(whole)] for part in parts)
+
+
+def paired(arm: pd.DataFrame, reference: pd.DataFrame, key: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of the pairs of seed and cell `key` that both have: cells may have unequal numbers of seeds."""
+    if not (len(arm) and len(reference)):
+        return _none(arm, key), _none(reference, key)
+    names = [pd.MultiIndex.from_frame(part[["seed", key]]) for part in (arm, reference)]
+    common = names[0].intersection(names[1])
+    return arm[names[0].isin(common)], reference[names[1].isin(common)]
+
+
+def _none(part: pd.DataFrame, key: str) -> pd.DataFrame:
+    """No rows, with the columns and the key."""
+    return part.iloc[:0].reindex(columns=list(dict.fromkeys([*part.columns, key])))

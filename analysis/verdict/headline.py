@@ -19,7 +19,7 @@ MEANS: dict[Decision | None, str] = {
     "conditional": "opposite signs in two strata, or on two scales, declared in advance",
     "supported": "the data agree with the prediction",
     "undecided": "the data are inconclusive",
-    "not_tested": "the mechanism in question was not active in these runs",
+    "not_tested": "these runs could not have shown an effect: the mechanism was not active, or did not move the outcome",
     None: "no verdict yet",
 }
 
@@ -82,7 +82,7 @@ def digits(x: float, threshold: float) -> str:
 
 
 def component_lines(rows: Sequence[Verdict], questions: Mapping[str, Question]) -> list[str]:
-    """One line per component and level: what it is worth, and whether that has the sign of the paper's one run.
+    """One line per component and level: what it is worth, and whether that has the sign of the paper's row.
 
     Signs opposite to the paper's come first, in capitals: the 95 % interval lies below 0, where the paper lost points
     without the component. These are no verdicts.

@@ -15,6 +15,8 @@ def with_lengths(rows: Sequence[Verdict], runs: pd.DataFrame) -> list[Verdict]:
     A judge calls it with the runs of `runs.csv` from which it made the rows, every arm of the contrast included. Each run
     counts once. Runs of the exact level have no sampled answers; theirs is the mean of the lengths they were computed at.
     """
+    if not rows:
+        return []
     tokens, decisions = mean_length(runs), mean_decisions(runs)
     return [
         row if np.isfinite(row.mean_length) else row._replace(mean_length=tokens, mean_decisions=decisions)

@@ -9,7 +9,7 @@ from analysis.tables.boundary import left_out, naming
 from analysis.tables.schema import Tables, load, stacked
 from analysis.verdict import verdicts
 from analysis.verdict.decisions import Verdict
-from analysis.verdict.questions import Floor, Level, Question
+from analysis.verdict.questions import Floor, Gate, Level, Question
 
 LEVELS: tuple[Level, ...] = get_args(Level)
 """In the order in which they are listed."""
@@ -134,7 +134,10 @@ def tables(outcome: Outcome, results: Path, specs: Collection[str]) -> Tables:
 
 
 def _question(fields: dict[str, Any]) -> Question:
-    return Question(**{**fields, "also": tuple(fields["also"]), "floor": Floor(*fields["floor"])})
+    """As declared; a note from before there were gates has none."""
+    gate = fields.get("gate")
+    made = {"also": tuple(fields["also"]), "floor": Floor(*fields["floor"]), "gate": gate and Gate(*gate)}
+    return Question(**{**fields, **made})
 
 
 def _json(path: Path, kind: type) -> Any:

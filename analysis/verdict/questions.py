@@ -27,6 +27,21 @@ class Floor(NamedTuple):
     """Smallest mean over seeds at which the question counts as tested."""
 
 
+class Gate(NamedTuple):
+    """A check of assay sensitivity, run before a question's own runs: does the outcome respond to the mechanism at all?
+
+    It manipulates the mechanism over its whole range and never the contrast that is judged, on seeds of its own
+    (`analysis.verdict.gates.SEEDS`). If the outcome hardly moves, a small effect of the judged contrast means nothing.
+    """
+
+    manipulation: str
+    """What is set to what, minus what, in one line."""
+    cells: str
+    """On which cells it is done."""
+    least: float
+    """What the interval of the difference must clear, on either side, in the question's unit."""
+
+
 class Question(NamedTuple):
     """One of the sixteen questions, signed so that the prediction is positive."""
 
@@ -48,5 +63,7 @@ class Question(NamedTuple):
     floor: Floor
     equivalence: bool = False
     """Whether the prediction is that theta is negligible."""
+    gate: Gate | None = None
+    """What must be seen before the question counts as tested, if anything."""
     definition: str = ""
     """The estimand formally, for those who want it: shown folded beneath the question."""

@@ -17,6 +17,7 @@ from experiments.launchers.launching import PLACES, Launching, part_of
 from experiments.launchers.shortfall import say_failures
 from experiments.launchers.workers import Job
 from experiments.runs.outcome_folder import marked_folder
+from experiments.runs.readable import check_readable
 from experiments.specs.designs import DESIGNS, Cell, Request, with_baselines
 from experiments.specs.engines import EngineName, require
 from experiments.specs.factors import factors_of
@@ -208,6 +209,8 @@ def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:
     ensure_writable(out)
     write_whole(out / "config.json", _resolved(config, planned))
     study, specs = out.name, part_of(planned.specs, config.shard)
+    if config.launcher == "local":
+        check_readable(specs, config.runs)
     with tracked(config.runs, study, planned.labels, out) as tracking:
         grid = run_grid(config, specs, Job(config.runs, study, tracking), config.world, planned.label)
         if config.shard:

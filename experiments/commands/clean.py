@@ -20,7 +20,7 @@ class CleanConfig(Frozen):
     caches: bool = Field(
         False, description="also remove base models and pretrained critics; they are rebuilt when needed"
     )
-    yes: bool = Field(False, description="do it")
+    yes: bool = Field(False, description="remove them, without asking; otherwise they are only listed")
 
 
 FILES = r"(attempts|lock|(spec|row|failure|mlflow)\.json|(metrics|probes)\.jsonl|checkpoint|trace\.(html|parquet))"

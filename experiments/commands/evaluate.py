@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from experiments.runs.origin import check_found, located_dials
 from experiments.specs.engines import EngineName, require
@@ -37,31 +37,36 @@ class Trained(NamedTuple):
     """The run's folder."""
 
 
+def _own(otherwise: str) -> Any:
+    """A default that help describes in words: it follows the run of the checkpoint."""
+    return arg(help_behavior_hint=f"(default: the run's own, else {otherwise})")
+
+
 class EvaluateConfig(Frozen):
     """Sample answers from a checkpoint and grade them.
 
-    Task, dials, chat, temperature and dtype are those the checkpoint was trained with, where its run tells; flags choose
-    others.
+    A checkpoint in a run's folder is evaluated as it was trained: task, dials, chat, temperature and dtype are the run's
+    own unless a flag says otherwise.
     """
 
     checkpoint: Positional[Path] = Field(
         description="folder that `from_pretrained` loads, such as RUN/checkpoint/policy"
     )
-    task: str = Field(DEFAULT_TASK["lm"], description="task name")
+    task: Annotated[str, _own(DEFAULT_TASK["lm"])] = Field(DEFAULT_TASK["lm"], description="task name")
     split: str = Field("held_out", description="split of the task")
-    problems: int = Field(256, ge=2, le=bounds.RESPONSES, description="problems")
+    problems: int = Field(256, ge=2, le=bounds.RESPONSES, description="number of problems")
     answers: int = Field(32, ge=1, le=bounds.RESPONSES, description="answers per problem: pass@1 is avg@answers")
     k: tuple[Annotated[int, Field(ge=1, le=bounds.RESPONSES)], ...] = Field(
         (4, 16), description="values of k for pass@k, each at most answers / 2"
     )
     engine: EngineName = Field("transformers", description="engine that samples the answers")
-    temperature: float = Field(1.0, gt=0, description="sampling temperature")
-    chat: Literal["auto", "on", "off"] = Field(
-        "auto", description="prompt as a user's message in the chat template; auto: where the tokenizer has one"
+    temperature: Annotated[float, _own("1.0")] = Field(1.0, gt=0, description="sampling temperature")
+    chat: Annotated[Literal["auto", "on", "off"], _own("auto")] = Field(
+        "auto", description="wrap the prompt as a user message in the chat template; auto: if the tokenizer has one"
     )
-    dtype: Literal["float32", "bfloat16"] = Field("float32", description="compute dtype")
+    dtype: Annotated[Literal["float32", "bfloat16"], _own("float32")] = Field("float32", description="compute dtype")
     seed: int = Field(0, ge=0, le=bounds.SEED, description="seed for problems and answers")
-    out: Path = Field(Path("runs/evaluation.json"), description="JSON file")
+    out: Path = Field(Path("runs/evaluation.json"), description="JSON file to write")
 
     @model_validator(mode="after")
     def _countable(self) -> Self:

@@ -18,7 +18,7 @@ class LsConfig(Frozen):
     runs: Path = Field(Path("runs"), description="folder of records")
     study: str = Field("", description="list only runs of this study")
     state: str = Field("", description="list only runs in this state: finished, diverged, unfinished, damaged or newer")
-    limit: int = Field(40, ge=1, le=1_000_000, description="most lines")
+    limit: int = Field(40, ge=1, le=1_000_000, description="maximum number of runs listed")
 
 
 def run(words: Sequence[str]) -> int:

@@ -21,7 +21,7 @@ class ReportConfig(Frozen):
     )
     results: Path = Field(Path("results"), description="folder of full studies")
     folders: tuple[Path, ...] = Field((), description="folders of ablations and sweeps to show instead of the studies")
-    out: Path = Field(Path("runs/report.html"), description="the page")
+    out: Path = Field(Path("runs/report.html"), description="HTML file to write")
 
 
 def run(words: Sequence[str]) -> int:

@@ -36,12 +36,16 @@ class TasksConfig(Frozen):
         20, ge=1, le=bounds.WARMUP, description="value-pretraining steps of the critic that is assessed"
     )
     bases: bool = Field(False, description="measure base models only: accuracy before RL, and what pretraining costs")
-    sizes: tuple[Literal["tiny", "small", "medium"], ...] = Field(("tiny", "small"), description="with --bases")
-    architectures: tuple[Literal["llama", "qwen3"], ...] = Field(("llama", "qwen3"), description="with --bases")
-    inits: int = Field(3, ge=1, le=10_000, description="initialisations, with --bases")
+    sizes: tuple[Literal["tiny", "small", "medium"], ...] = Field(
+        ("tiny", "small"), description="model sizes to measure, with --bases"
+    )
+    architectures: tuple[Literal["llama", "qwen3"], ...] = Field(
+        ("llama", "qwen3"), description="architectures to measure, with --bases"
+    )
+    inits: int = Field(3, ge=1, le=10_000, description="initialisations per size and architecture, with --bases")
     workers: int = Field(2, ge=1, le=bounds.WORKERS, description="processes, one thread each")
     runs: Path = Field(Path("runs"), description="folder of caches")
-    out: Path = Field(Path("runs/tasks/tasks.csv"), description="the table")
+    out: Path = Field(Path("runs/tasks/tasks.csv"), description="CSV file to write; bases.csv there with --bases")
 
 
 def run(words: Sequence[str]) -> int:

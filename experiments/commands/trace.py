@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 class TraceConfig(Frozen):
-    """Sample answers of a run and write each token's log-prob, entropy, value, truth, TD error and advantages."""
+    """Sample answers of a run and write a table with one row per token, and a page that shows it.
+
+    Per token: log-probability, entropy, the critic's value, the true value (expected reward from here on), TD error, and
+    the advantage under the run's own rule and under others.
+    """
 
     run: Positional[str] = Field(description="prefix of the run's name, as shown by `vapo ls`, or its folder")
     problems: int = Field(8, ge=1, le=bounds.RESPONSES, description="problems")
@@ -29,7 +33,7 @@ class TraceConfig(Frozen):
         8,
         ge=0,
         le=bounds.RESPONSES,
-        description="answers with true values on text, 16 continuations per token (walk: all)",
+        description="answers whose true values are measured, by 16 continuations per token; in world walk all have exact ones",
     )
     seed: int = Field(0, ge=0, le=bounds.SEED, description="seed for problems and answers")
     runs: Path = Field(Path("runs"), description="folder of records")

@@ -1,14 +1,11 @@
-"""Arrays that probes leave: one JSON line per measurement beside a run's points, and one long table of many runs."""
+"""Arrays that probes leave: one JSON line per measurement beside a run's points."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
-from pyarrow.parquet import ParquetWriter
 
 from experiments.records.points import readable
 from vapo_core.files import naming, write_whole
@@ -55,36 +52,6 @@ def measurement(line: str) -> Arrays | None:
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
     return found if type(found.step) is int and isinstance(found.probe, str) and kinds <= {float, int} else None
-
-
-def write_arrays(runs: Iterable[tuple[str, list[Arrays]]], sink: IO[bytes]) -> None:
-    """Parquet of long rows (spec, step, probe, item, column, value): item counts the rows of one measurement.
-
-    One run after the other: the arrays of a large grid do not fit in memory together.
-    """
-    with ParquetWriter(sink, SCHEMA) as writer:
-        for spec, measurements in runs:
-            if measurements:
-                writer.write_table(_long(spec, measurements))
-
-
-_NAME = pa.dictionary(pa.int32(), pa.string())
-SCHEMA = pa.schema(
-    [("spec", _NAME), ("step", pa.int64()), ("probe", _NAME), ("item", pa.int64()), ("column", _NAME),
-     ("value", pa.float64())]
-)  # fmt: skip
-"""Columns of probes.parquet."""
-
-
-def _long(spec: str, measurements: list[Arrays]) -> pa.Table:
-    """The rows of one run."""
-    pieces = [
-        pd.DataFrame({"step": step, "probe": probe, "item": range(len(values)), "column": column, "value": values})
-        for step, probe, columns in measurements
-        for column, values in columns.items()
-    ]
-    table = pd.concat(pieces, ignore_index=True).assign(spec=spec)
-    return pa.Table.from_pandas(table[SCHEMA.names], SCHEMA, preserve_index=False)
 
 
 def _line(step: int, probe: str, columns: Mapping[str, list[float]]) -> str:

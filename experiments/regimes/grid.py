@@ -10,11 +10,11 @@ Arms: PPO as the papers describe it (lambda 0.95 for advantages and targets), an
 lambda 1 (no bootstrapping). GRPO has no critic, so regimes that differ in critics alone share its runs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
-from experiments.regimes.lengths import EASY, HARD, LENGTHS, Length
+from analysis.tables.regimes import WALKS, Length
 from experiments.specs.spec import RunSpec, TaskSpec, log_every
 from vapo_core.settings import DEFAULT_SETTINGS, RECIPES, Base, Evaluation, Settings
 
@@ -29,6 +29,15 @@ EVALUATION = Evaluation(every=10, problems=64, k_problems=8)
 GROUP = 8
 ARMS: tuple[str, ...] = ("ppo", "ppo_lambda_1", "grpo")
 
+EASY, HARD = "easy", "hard"
+"""Starts: the base policy of the declared grid, right about once in 9, or one that is right about once in 180."""
+
+HARD_SKILL: dict[int, float] = {8: -0.75, 32: 0.5, 128: 0.85}
+"""Length -> the dial `skill` of a hard start, so that the base policy's exact J is about `BASE_J[HARD]` at every length."""
+
+BASE_J: dict[str, float] = {EASY: 0.11, HARD: 0.005}
+"""Exact J of the base policy, mean over held-out problems (seed 700, both widths)."""
+
 FACTORS: tuple[str, ...] = ("start", "critic_start", "critic_bias", "critic_lr", "model", "passes")
 LEVELS: dict[str, tuple[Any, Any]] = {
     "start": (EASY, HARD),
@@ -36,19 +45,22 @@ LEVELS: dict[str, tuple[Any, Any]] = {
     "critic_bias": (0.0, 1.0),
     "critic_lr": (2e-3, 1e-2),
     "model": ("tiny", "small"),
-    "passes": ((2, 2), (4, 8)),
+    "passes": ((4, 2), (4, 8)),
 }
-"""Factor -> its ordinary and its other level. `passes`: epochs and mini-batches; many of them let both clips act."""
+"""Factor -> its level in the declared grid, or the world's own, and another. `passes`: epochs and mini-batches; many of them let
+both clips act."""
 
 RESPONSES: tuple[int, ...] = (32, 128)
 AMPLE = 512
-"""Responses a step far above the noise: the ordinary setting and the one from outcomes, at the short and the middle length."""
+"""Responses a step far above the noise: the declared grid's two critics, at the two shorter lengths."""
+LONGEST = max(length.tokens for length in WALKS)
 
 
 class Regime(NamedTuple):
     """What is the same in all arms."""
 
-    length: str
+    length: int
+    """Decisions of a response, about."""
     responses: int
     start: str
     critic_start: str
@@ -59,10 +71,10 @@ class Regime(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Such as `long, 32 responses, hard, outcome, bias 1, rate 0.01, tiny, 4 x 8`."""
+        """Such as `128 decisions, 32 responses, hard, outcome, bias 1, rate 0.01, tiny, 4 x 8`."""
         epochs, batches = self.passes
         return (
-            f"{self.length}, {self.responses} responses, {self.start}, {self.critic_start}, bias {self.critic_bias:g},"
+            f"{self.length} decisions, {self.responses} responses, {self.start}, {self.critic_start}, bias {self.critic_bias:g},"
             f" rate {self.critic_lr:g}, {self.model}, {epochs} x {batches}"
         )
 
@@ -91,14 +103,14 @@ def regimes() -> list[Regime]:
     """All that are searched, from short to long."""
     crossed = [
         _regime(length, responses, bits)
-        for length in LENGTHS
+        for length in WALKS
         for responses in RESPONSES
-        for bits in fraction(8 if length.name == "long" else 16)
+        for bits in fraction(8 if length.tokens == LONGEST else 16)
     ]
     ample = [
         _regime(length, AMPLE, (0, outcome, 0, 0, 0, 0))
-        for length in LENGTHS
-        if length.name != "long"
+        for length in WALKS
+        if length.tokens != LONGEST
         for outcome in (0, 1)
     ]
     return [*crossed, *ample]
@@ -106,7 +118,7 @@ def regimes() -> list[Regime]:
 
 def _regime(length: Length, responses: int, bits: Sequence[int]) -> Regime:
     levels = {name: LEVELS[name][bit] for name, bit in zip(FACTORS, bits, strict=True)}
-    return Regime(length.name, responses, **levels)
+    return Regime(length.tokens, responses, **levels)
 
 
 def planned(asked: Sequence[Regime], seeds: Sequence[int]) -> Iterator[Planned]:
@@ -118,10 +130,9 @@ def planned(asked: Sequence[Regime], seeds: Sequence[int]) -> Iterator[Planned]:
 def run(regime: Regime, arm: str, seed: int) -> RunSpec:
     """One arm in one regime."""
     recipe = RECIPES[arm.partition("_")[0]]
-    length = next(length for length in LENGTHS if length.name == regime.length)
     return RunSpec(
         world="walk",
-        task=TaskSpec(name="walk", dials=length.at(regime.start)),
+        task=TaskSpec(name="walk", dials=_dials(regime)),
         recipe=arm.partition("_")[0],
         toggles=recipe.toggles,
         settings=_settings(regime, arm),
@@ -132,6 +143,11 @@ def run(regime: Regime, arm: str, seed: int) -> RunSpec:
         steps=STEPS,
         log_every=log_every("walk", STEPS),
     )
+
+
+def _dials(regime: Regime) -> Mapping[str, Any]:
+    length = next(length for length in WALKS if length.tokens == regime.length)
+    return {**length.dials, **({"skill": HARD_SKILL[regime.length]} if regime.start == HARD else {})}
 
 
 def _settings(regime: Regime, arm: str) -> Settings:

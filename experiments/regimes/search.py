@@ -35,7 +35,7 @@ class RegimesConfig(Launching):
         Path("results/regimes"), description="folder of the outcome; runs it already holds are not repeated"
     )
     dry_run: bool = Field(False, description="show the plan of the search and its cost without running it")
-    judge: bool = Field(False, description="run nothing; make tables, figure and page from existing runs")
+    judge: bool = Field(False, description="run nothing; make tables, figure and page from the runs that are finished")
 
 
 def search(config: RegimesConfig) -> int:
@@ -50,12 +50,12 @@ def search(config: RegimesConfig) -> int:
         print("\n".join(study_cost(STUDY, "search", *_plan(stages[0], config.out), config.runs, config.at_once)))
         return 0
     ensure_writable(config.out)
-    complete = config.judge or _run("search", stages[0], config)
+    complete = _run("search", stages[0], config)
     found = findings(outcomes(stages[0], config))
     if complete:
         names = set(to_confirm(found, MOST_CONFIRMED))
         stages.append(list(planned([regime for regime in every if regime.name in names], CONFIRMATION_SEEDS)))
-        complete = config.judge or _run("confirmation", stages[1], config)
+        complete = _run("confirmation", stages[1], config)
     _publish([run for stage in stages for run in stage], found, config)
     return 0 if complete else 1
 
@@ -68,8 +68,11 @@ def _plan(stage: Sequence[Planned], out: Path) -> tuple[list[RunSpec], list[RunS
 
 
 def _run(title: str, stage: Sequence[Planned], config: RegimesConfig) -> bool:
-    """Run what is missing of a stage; whether all of it is finished now."""
+    """Run what is missing of a stage, unless it is only to be judged; whether all of it is finished now."""
     specs, missing = _plan(stage, config.out)
+    if config.judge:
+        _keep(specs, config)
+        return len(_plan(stage, config.out)[1]) == 0
     print("\n".join(study_cost(STUDY, title, specs, missing, config.runs, config.at_once)))
     labels = {run.spec.hash: f"{run.arm}: {run.regime.name}" for run in stage}
     grid = run_grid(config, missing, Job(config.runs, STUDY, None), STUDY, lambda spec: labels[spec.hash])
@@ -82,7 +85,7 @@ def _keep(specs: Sequence[RunSpec], config: RegimesConfig) -> None:
     """Write finished rows into the outcome folder, beside those it holds."""
     held = committed.finished_specs(config.out)
     fresh = committed.from_runs([spec for spec in specs if spec.hash not in held], config.runs)
-    committed.write(committed.concat([*([load(config.out)] if held else []), fresh]), config.out)
+    committed.write(committed.concat([*([committed.load_whole(config.out)] if held else []), fresh]), config.out)
 
 
 def outcomes(stage: Sequence[Planned], config: RegimesConfig) -> pd.DataFrame:

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from experiments.records.arrays import Arrays, measurement, read_arrays, write_arrays
+from experiments.records.array_table import write_arrays
+from experiments.records.arrays import Arrays, measurement, read_arrays
 from experiments.records.points import Points, damage, read_points
 from experiments.runs.repair import curve_damage, read_row
 from experiments.specs.exact import AnySpec

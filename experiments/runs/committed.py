@@ -1,5 +1,10 @@
-"""Rows committed to results folders: those with their curves count as finished and are not run again."""
+"""Rows committed to results folders: those with their curves count as finished and are not run again.
 
+While a long grid runs, its finished rows are added to a folder as parts of their own, `parts/0001` and so on, each written once
+and never changed: so a history of commits holds every row once. Judging joins them into the folder's own tables.
+"""
+
+import shutil
 import tempfile
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
@@ -10,7 +15,7 @@ from analysis.tables.schema import CURVE_COLUMNS, PROBE_COLUMNS, RUN_COLUMNS, Ta
 from experiments.records.arrays import Arrays
 from experiments.runs.collect import Finished, from_records, write_tables
 from experiments.specs.exact import AnySpec
-from vapo_core.files import write_whole, write_whole_bytes
+from vapo_core.files import whole_folder, write_whole, write_whole_bytes
 from vapo_core.settings import PROBES
 
 METRICS: tuple[str, ...] = ("val/", "activity/", *(f"{probe}/" for probe in PROBES))
@@ -22,13 +27,41 @@ ARRAYS: tuple[str, ...] = ("credit",)
 """Probes of trained runs whose arrays judges read; a study's tables keep no others."""
 
 
+PARTS = "parts"
+
+
 def folders(results: Path) -> list[Path]:
-    """Folders of results that hold a table of runs."""
-    return sorted(path.parent for path in results.glob("*/runs.csv"))
+    """Folders of results that hold rows."""
+    held = {path.parent for path in results.glob("*/runs.csv")}
+    return sorted(held | {path.parents[2] for path in results.glob(f"*/{PARTS}/*/runs.csv")})
 
 
 def finished_specs(folder: Path) -> set[str]:
-    """Spec hashes of the rows a folder holds whole: in runs.csv, and with points in curves.parquet."""
+    """Spec hashes of the rows a folder holds whole, parts included: in runs.csv, and with points in curves.parquet."""
+    return set().union(*map(_finished_in, [folder, *parts(folder)]))
+
+
+def parts(folder: Path) -> list[Path]:
+    """What was added to a folder and not yet joined, in the order of its coming."""
+    return sorted(path.parent for path in (folder / PARTS).glob("*/runs.csv"))
+
+
+def load_whole(folder: Path) -> Tables:
+    """The rows of a folder, parts included."""
+    return concat([load(place) for place in [folder, *parts(folder)] if (place / "runs.csv").is_file()])
+
+
+def add(tables: Tables, folder: Path) -> Path | None:
+    """Write rows as a new part of a folder, whole or not at all; nothing for no rows."""
+    if not len(tables.runs):
+        return None
+    number = 1 + max((int(path.name) for path in parts(folder)), default=0)
+    with whole_folder(folder / PARTS / f"{number:04}") as place:
+        _write(tables, place)
+    return folder / PARTS / f"{number:04}"
+
+
+def _finished_in(folder: Path) -> set[str]:
     if not all((folder / name).is_file() for name in ("runs.csv", "curves.parquet")):
         return set()
     named = pd.read_csv(folder / "runs.csv", usecols=["spec"], dtype=str)["spec"]
@@ -83,6 +116,12 @@ def _last_of_each(arrays: Iterable[Arrays]) -> list[Arrays]:
 
 
 def write(tables: Tables, out: Path) -> None:
+    """The rows of a folder, its parts among them, as one table; then the parts go."""
+    _write(tables, out)
+    shutil.rmtree(out / PARTS, ignore_errors=True)
+
+
+def _write(tables: Tables, out: Path) -> None:
     """runs.csv, curves.parquet and probes.parquet, each written atomically, in an order that does not depend on history."""
     order = tables.runs.sort_values("spec", ignore_index=True)
     write_whole_bytes(out / "curves.parquet", _parquet(tables.curves, ["spec", "metric", "step"]))

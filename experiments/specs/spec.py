@@ -25,7 +25,7 @@ from vapo_core.settings import (
 from vapo_core.suggest import nearest
 from vapo_core.tasks import TASKS, check_base
 
-PROTOCOLS: dict[str, int] = {"exact": 1, "walk": 1, "lm": 1}
+PROTOCOLS: dict[str, int] = {"exact": 1, "walk": 2, "lm": 1}
 """Raised when a golden trajectory of that world moves, so that old and new rows never mix."""
 
 DEFAULT_TASK: dict[str, str] = {"walk": "walk", "lm": "text_walk"}

@@ -43,7 +43,8 @@ def commits_by_level(runs: pd.DataFrame) -> dict[str, set[str]]:
 def registration_violations(stem: str, commits: Mapping[str, Collection[str]], root: Path = ROOT) -> list[str]:
     """One line for every question and commit whose rows were made under another declaration of that question.
 
-    A question is judged by rows of its primary level, so only their commits count; layout and comments may change.
+    A question is judged by rows of its primary level, so only their commits count; layout and comments may change. So may the
+    wording, where the present definition repeats the former estimand and prediction word for word and all else is the same.
 
     Args:
         stem: full name of the study that judges the rows.
@@ -68,7 +69,31 @@ def _primary(question: ast.expr) -> str:
 def _objection(then: Mapping[str, ast.expr], name: str, now: ast.expr) -> str:
     if name not in then:
         return "which did not declare this question: its prediction came later"
-    return "" if ast.dump(then[name]) == ast.dump(now) else "where this question was declared differently"
+    same = ast.dump(then[name]) == ast.dump(now) or _reworded(then[name], now)
+    return "" if same else "where this question was declared differently"
+
+
+WORDS = ("question", "estimand", "prediction", "definition")
+"""Parts of a declaration that are told in words alone."""
+
+
+def _reworded(then: ast.expr, now: ast.expr) -> bool:
+    """Whether only words changed, and the definition still repeats the estimand and the prediction that were declared."""
+    if not (isinstance(then, ast.Call) and isinstance(now, ast.Call)):
+        return False
+    before, after = ({word.arg: ast.dump(word.value) for word in call.keywords} for call in (then, now))
+    decides = [{name: part for name, part in parts.items() if name not in WORDS} for parts in (before, after)]
+    repeated = _text(now, "definition")
+    former = [_text(then, name) for name in ("estimand", "prediction")]
+    return decides[0] == decides[1] and all(part and part in repeated for part in former)
+
+
+def _text(question: ast.Call, name: str) -> str:
+    """A part of a declaration that is a text; "" if it has none."""
+    found = [
+        word.value.value for word in question.keywords if word.arg == name and isinstance(word.value, ast.Constant)
+    ]
+    return str(found[0]) if found else ""
 
 
 @cache

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from analysis.hypotheses import real_level, theory
 from analysis.tables.schema import Tables, load
+from analysis.verdict import gates
 from analysis.verdict.decisions import Verdict
 from analysis.verdict.verdicts import as_json
 from experiments.cost.study_plan import study_cost
@@ -41,13 +42,28 @@ class StudyConfig(Launching, Target):
         "quick",
         description="smoke: seconds; quick: minutes; full: confirmatory, hours; real: a pretrained checkpoint on a GPU",
     )
-    level: Literal["exact", "walk", "lm", "all"] = Field("all", description="run only this level")
+    level: Literal["exact", "gate", "walk", "lm", "all"] = Field(
+        "all",
+        description="run only this level; gate: the runs that show whether a question can be tested, first of all",
+    )
     runs: Path = Field(Path("runs"), description="folder for records, caches, and outcomes of every preset except full")
     results: Path = Field(
         Path("results"), description="folder for outcomes of preset full; runs it already holds are not repeated"
     )
     dry_run: bool = Field(False, description="show the plan and its cost without running it")
     judge: bool = Field(False, description="run nothing; make verdicts and figures from existing runs")
+    collect: bool = Field(
+        False,
+        description="run and judge nothing; add what is finished to results/ as a part, while another command runs the study",
+    )
+
+    @model_validator(mode="after")
+    def _one_job(self) -> Self:
+        if self.collect and (self.preset != "full" or self.judge or self.dry_run):
+            raise ValueError(
+                "collect = True: adds rows of preset full to results/; not with another preset, judge or dry_run"
+            )
+        return self
 
     @model_validator(mode="after")
     def _target_of_real(self) -> Self:
@@ -80,11 +96,13 @@ def run_study(stem: str, config: StudyConfig) -> int:
     Returns:
         Exit code: 0, or 1 if some run could not be finished.
     """
-    wanted = [spec for spec in _specs(stem, config) if config.level in ("all", spec.world)]
+    wanted = [spec for spec in _specs(stem, config) if config.level in ("all", _level(spec))]
     specs = part_of(wanted, config.shard)
     out = study_folder(stem, config.preset, config.runs, config.results)
     kept = {name for folder in committed.folders(config.results) for name in committed.finished_specs(folder)}
     missing = [spec for spec in specs if spec.hash not in kept]
+    if config.collect:
+        return _collect(stem, missing, config.runs, out)
     print("\n".join(study_cost(stem, config.preset, specs, missing, config.runs, config.at_once)))
     if config.dry_run:
         return 0
@@ -101,6 +119,16 @@ def run_study(stem: str, config: StudyConfig) -> int:
         _publish(stem, config, out)
     say_failures(grid.failures, lambda spec: spec.arm)
     return 0 if grid.is_complete else 1
+
+
+def _collect(stem: str, missing: Sequence[AnySpec], runs: Path, out: Path) -> int:
+    """Add finished runs that no results folder holds; they are judged another time."""
+    fresh = committed.from_runs(missing, runs)
+    part = committed.add(fresh, out)
+    print(
+        f"{stem}: {len(fresh.runs)} runs added{f' as {part}' if part else ''}, {len(missing) - len(fresh.runs)} to come"
+    )
+    return 0
 
 
 def _refuse_another_target(stem: str, config: StudyConfig, out: Path) -> None:
@@ -123,6 +151,11 @@ def _specs(stem: str, config: StudyConfig) -> Sequence[AnySpec]:
     """The study's runs; of preset real on the checkpoint and task requested."""
     listed = find(stem).specs(config.preset)
     return on(config, listed) if config.preset == "real" else listed
+
+
+def _level(spec: AnySpec) -> str:
+    """What `--level` calls a run: gate by its seed, else by its world."""
+    return "gate" if spec.world != "exact" and spec.seed in gates.SEEDS else spec.world
 
 
 def _run(stem: str, specs: Sequence[AnySpec], config: StudyConfig, out: Path) -> GridResult:
@@ -155,10 +188,14 @@ def _tables(stem: str, specs: Sequence[AnySpec], config: StudyConfig, out: Path)
     """Every finished row of these specs; what no other results folder holds is written into `out`."""
     wanted = {spec.hash for spec in specs}
     others = [folder for folder in committed.folders(config.results) if folder != out]
-    elsewhere = [committed.select(load(folder), committed.finished_specs(folder) & wanted) for folder in others]
+    elsewhere = [
+        committed.select(committed.load_whole(folder), committed.finished_specs(folder) & wanted) for folder in others
+    ]
     shared = {name for tables in elsewhere for name in tables.runs["spec"]}
     mine = (
-        [committed.select(load(out), committed.finished_specs(out) & wanted)] if committed.finished_specs(out) else []
+        [committed.select(committed.load_whole(out), committed.finished_specs(out) & wanted)]
+        if committed.finished_specs(out)
+        else []
     )
     kept = {name for tables in mine for name in tables.runs["spec"]}
     fresh = committed.from_runs([spec for spec in specs if spec.hash not in shared | kept], config.runs)

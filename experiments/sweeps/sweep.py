@@ -14,6 +14,7 @@ from experiments.cost.run_time import cost_line, estimate
 from experiments.launchers.grid import shared_rows
 from experiments.launchers.shortfall import say_failures, say_gone
 from experiments.runs.outcome_folder import marked_folder
+from experiments.runs.readable import check_readable
 from experiments.services.addresses import database_address
 from experiments.services.database import Database
 from experiments.services.retry import reason_of
@@ -59,7 +60,7 @@ class SweepConfig(Frozen):
     """Search one or more settings for the best area under the learning curve.
 
     Trials are compared on the first half of the seeds; the best one is scored on the other half. A sweep over alpha
-    comes with one over a constant lambda on the same seeds.
+    also searches a constant lambda on the same seeds, for comparison; --no-control leaves that out.
     """
 
     names: Positional[tuple[str, ...]] = Field((), description="alpha, lambda, or numeric settings by name")
@@ -70,7 +71,7 @@ class SweepConfig(Frozen):
         "quick", description="smoke: seconds; quick: minutes; full: confirmatory"
     )
     trials: int = Field(
-        16, ge=1, le=bounds.RUNS, description="trials per study; a larger number later continues the same study"
+        16, ge=1, le=bounds.RUNS, description="trials per search; a larger number later continues the same search"
     )
     seeds: int = Field(
         10,
@@ -92,7 +93,7 @@ class SweepConfig(Frozen):
     pruner: Literal["median", "percentile", "wilcoxon", "none"] = Field(
         "median", description="rule that stops a trial after some of its seeds"
     )
-    control: bool = Field(True, description="with a sweep over alpha, also sweep a constant lambda")
+    control: bool = Field(True, description="with a sweep over alpha, also search a constant lambda on the same seeds")
     recipe: str = Field("vapo", description="recipe whose settings are searched")
     steps: int = Field(30, ge=1, le=bounds.STEPS, description="RL steps per run")
     workers: int = Field(2, ge=1, le=bounds.WORKERS, description="processes, one thread each")
@@ -265,6 +266,8 @@ def sweep(config: SweepConfig, dials: dict[str, Any]) -> int:
     if config.dry_run:
         return 0
     require(config.engine)
+    if not out.exists():  # one that was begun may only lack its tables
+        check_readable([study.template for study in studies], config.runs)
     from experiments.sweeps.publish_sweep import publish
     from experiments.sweeps.trials import Cells, choosing_runs, given_up, has_result, run_held_back, run_trials
     from experiments.sweeps.tune import set_damaged_aside

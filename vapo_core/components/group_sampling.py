@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
 
 from vapo_core.settings import Settings
 from vapo_core.types import Problem
@@ -58,7 +57,8 @@ def by_difficulty(settings: Settings) -> SamplingPlan:
     """As the limitations paper (Shao et al. 2025) reads it: consecutive prompts share a band of `Problem.difficulty`."""
 
     def band(pool: Sequence[Problem]) -> np.ndarray:
-        rank = rankdata([problem.difficulty for problem in pool])  # ties share their mean rank, 1 .. n
+        _, place, ties = np.unique([problem.difficulty for problem in pool], return_inverse=True, return_counts=True)
+        rank = (ties.cumsum() - (ties - 1) / 2)[place]  # ties share their mean rank, 1 .. n
         return np.floor(settings.difficulty_bands * (rank - 0.5) / len(pool)).astype(int)
 
     return _grouped(settings, band)

@@ -1,4 +1,6 @@
-"""Length-adaptive GAE: lambda_policy = 1 - 1 / (alpha l) (VAPO, arXiv:2504.05118, eq. 8).
+"""Length-adaptive GAE: lambda_policy = 1 - 1 / (alpha l) .
+
+VAPO, arXiv:2504.05118v3, section 4.2, Length-Adaptive GAE (copies of the paper number its equations differently).
 
 It makes the total weight sum_t lambda^t ~ 1 / (1 - lambda) equal alpha l. Slot: lengths [B] -> lambda_policy [B].
 Off: the constant `fixed_lambda`.

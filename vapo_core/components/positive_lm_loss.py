@@ -1,4 +1,7 @@
-"""Positive-example LM loss: imitate the answers that were right (VAPO, arXiv:2504.05118, eq. 11-12).
+"""Positive-example LM loss: imitate the answers that were right .
+
+VAPO, arXiv:2504.05118v3, section 4.3, the positive-example LM loss L_NLL and its sum with L_PPO. The mean is taken over the
+tokens of correct answers of a mini-batch; the paper does not say over which batch.
 
 Slot: (logp [B, T], mask [B, T], correct [B]) -> scalar, linear in logp: L = L_PPO + mu L_NLL. Off: mu = 0.
 """

@@ -26,7 +26,9 @@ def clipped_surrogate(ratio: Tensor, advantages: Tensor, low: Tensor | float, hi
 
 
 def nll(logp: Tensor, mask: Tensor, correct: Tensor, mu: float = 1.0) -> Tensor:
-    """mu times the mean of -log pi over the tokens of correct responses; 0 when there is none (VAPO, eq. 11).
+    """mu times the mean of -log pi over the tokens of correct responses; 0 when there is none.
+
+    VAPO, arXiv:2504.05118v3, section 4.3, positive-example LM loss.
 
     Args:
         logp: [B, T] nats. mask: [B, T] bool. correct: [B] bool. mu: a factor.
@@ -56,19 +58,48 @@ def kl_k3(logp: Tensor, logp_ref: Tensor) -> Tensor:
     return torch.expm1(difference) - difference
 
 
+def regularisers(logp: Tensor, logp_ref: Tensor, entropy: Tensor, kl_coef: float, entropy_coef: float) -> Tensor:
+    """Penalty per token, kl_coef KL(pi || ref) - entropy_coef H(pi); [B, T] nats, or a single 0 where both weights are 0.
+
+    Most runs have neither, and computing them costs as much as the surrogate does.
+    """
+    if not kl_coef and not entropy_coef:
+        return logp.new_zeros(())
+    return kl_coef * kl_k3(logp, logp_ref) - entropy_coef * entropy
+
+
 def token_mean(loss: Tensor, mask: Tensor) -> Tensor:
-    """Every token weighs the same: sum over valid tokens / their number (VAPO, eq. 10). Scalar."""
+    """Every token weighs the same: sum over valid tokens / their number (VAPO, v3, section 4.2, token-level loss)."""
     return loss.where(mask.bool(), 0.0).sum() / mask.sum()
 
 
 def sequence_mean(loss: Tensor, mask: Tensor) -> Tensor:
-    """Every response weighs the same: mean over responses of their token means (VAPO, eq. 9). Scalar."""
+    """Every response weighs the same: mean over responses of their token means (VAPO, v3, section 4.2, sample-level loss)."""
     return (loss.where(mask.bool(), 0.0).sum(1) / mask.sum(1)).mean()
 
 
 def constant_mean(loss: Tensor, mask: Tensor, max_tokens: int) -> Tensor:
     """Sum over valid tokens / (B * max_tokens), a normaliser no response can move (Dr. GRPO, arXiv:2503.20783)."""
     return loss.where(mask.bool(), 0.0).sum() / (len(mask) * max_tokens)
+
+
+def length_normalised_mean(loss: Tensor, mask: Tensor, power: float) -> Tensor:
+    """sum_i w_i (sum of response i's loss over its tokens) / mean length, w_i = l_i^-power / sum_j l_j^-power.
+
+    Delta-L normalisation (arXiv:2509.07558): if the variance of a response's summed gradient grows as its length, power 1 has
+    the smallest variance among the unbiased sums; power 0 is token mean. The paper divides by a constant M, which an adaptive
+    optimiser does not see; here it is the batch's mean length, so that all powers agree where all lengths do.
+
+    Args:
+        loss: [B, T]. mask: [B, T] bool, at least one token a response. power: in [0, 1].
+    """
+    return (_length_normalised_weights(loss, mask, power) * loss.where(mask.bool(), 0.0)).sum()
+
+
+def _length_normalised_weights(like: Tensor, mask: Tensor, power: float) -> Tensor:
+    lengths = mask.sum(1, keepdim=True).to(like)
+    weight = lengths**-power
+    return _within(mask, weight / weight.sum() / lengths.mean())
 
 
 def _token_mean_weights(like: Tensor, mask: Tensor) -> Tensor:
@@ -97,6 +128,7 @@ WEIGHTS: Mapping[Callable[..., Tensor], Callable[..., Tensor]] = {
     token_mean: _token_mean_weights,
     sequence_mean: _sequence_mean_weights,
     constant_mean: _constant_mean_weights,
+    length_normalised_mean: _length_normalised_weights,
     nll: _nll_weights,
 }
 """Weights by formula, to be had without a backward pass: reduction -> (like, what it takes besides the loss) -> [B, T]."""

@@ -1,6 +1,6 @@
 """One file per thing measured; probes read only and know no hypothesis. `PROBES[name](view) -> Measurement`.
 
-A probe is a file of this folder, named as in `vapo_core.settings.PROBES`, with METRICS and `measure(view)`.
+A probe is a file or folder of this folder, named as in `vapo_core.settings.PROBES`, with METRICS and `measure(view)`.
 """
 
 from importlib import import_module

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.special import stdtrit
 from torch import Tensor, nn
 
 from vapo_core.functional.losses import linear_weights, sequence_mean, token_mean
@@ -125,12 +126,10 @@ def squared_product(inner: np.ndarray) -> float:
 
 def surely_positive(inner: np.ndarray) -> bool:
     """Is E a . E b surely above 0? Two-sided 5 %, jackknife over rows and, where there are several, over columns at once."""
-    from scipy.stats import t as student
-
     size = len(inner)
     kept = [
         np.delete(inner, i, 0) if inner.shape[1] == 1 else np.delete(np.delete(inner, i, 0), i, 1) for i in range(size)
     ]
     left_out = np.array([x.mean() for x in kept])
     error = np.sqrt((size - 1) * left_out.var())
-    return bool(inner.mean() > student.ppf(0.975, size - 1) * error)
+    return bool(inner.mean() > stdtrit(size - 1, 0.975) * error)

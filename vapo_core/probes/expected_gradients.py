@@ -8,7 +8,7 @@ the inner product of the expectations, free of noise: the average over all ways 
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 
 class Noise(NamedTuple):
@@ -114,4 +114,4 @@ def _jackknife(left_out: np.ndarray) -> np.ndarray:
 
 
 def _limit(inner: np.ndarray) -> float:
-    return float(student.ppf(0.975, len(inner) - 1))
+    return float(stdtrit(len(inner) - 1, 0.975))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vapo_core.functional.per_response import per_response_gradients
-from vapo_core.probes.base import CannotRun, Measurement, View
+from vapo_core.probes.base import Measurement, View
 from vapo_core.probes.directions import (
     REDUCTIONS,
     block_size,
@@ -25,7 +25,7 @@ from vapo_core.probes.directions import (
 )
 from vapo_core.probes.expected_gradients import Groups, by_prompt, clear_of_zero, trace_and_square, within_prompts
 from vapo_core.probes.fresh import Fresh, fresh_batch, whitening
-from vapo_core.probes.gradient_variance import contributions, responses_for
+from vapo_core.probes.gradient_variance import LARGEST, contributions, responses_for
 from vapo_core.types import Batch
 
 CORRELATED = 2**22
@@ -34,11 +34,21 @@ CORRELATED = 2**22
 TOKENS = 1024
 """Tokens whose gradients' correlation within responses is read, rounded up to whole responses."""
 
+RESPONSES, SMALL = 512, LARGEST // 16
+"""Responses whose noise is read, unless all their gradients together have more numbers than `SMALL`: few responses carry most
+of it."""
+
 METRICS: dict[str, tuple[str, str]] = {
     **{
         f"gradient_quality/{name}_{reduction}": (unit, f"{meaning}, {reduction} mean")
         for reduction in REDUCTIONS
         for name, unit, meaning in (
+            (
+                "trace",
+                "norm^2",
+                "tr S, variance of the gradient per response at the recipe's answers per prompt; unbiased",
+            ),
+            ("square", "norm^2", "|E g|^2 of the expected gradient, unbiased, so negative now and then"),
             ("useful", "norm^2", "Q |grad J|^2 at an optimiser step's responses; unbiased numerator"),
             (
                 "quality",
@@ -74,27 +84,27 @@ def measure(view: View) -> Measurement:
     constants from another batch.
 
     Raises:
-        CannotRun: if all advantages are equal, or a gradient's power is not distinguishable from zero.
+        CannotRun: if all advantages are equal.
     """
     policy = view.world.policy
     blocks = expected(view, {"": view.recipe}, "gradient_quality")[""]._asdict()
     truth = true_gradient(view, "gradient_quality/truth")
     white = whitening(view.recipe, fresh_batch(view, view.recipe, block_size(policy), "gradient_quality"))
-    fresh = fresh_batch(view, view.recipe, responses_for(policy), "gradient_quality/noise")
+    fresh = fresh_batch(view, view.recipe, noisy_responses(policy), "gradient_quality/noise")
     noise = traces(policy, fresh, white(fresh), view.recipe.group_sampling.answers)
     batch = view.settings.responses_per_step // view.settings.mini_batches
     squares = {name: square(rows) for name, rows in blocks.items()}
     power = {name: max(squares[name], 0.0) + noise[name] / batch for name in blocks}
-    if min(power.values()) <= 0:  # tr S is unbiased, so it can come out below 0 where there is next to no noise left
-        raise CannotRun("gradient_quality: a gradient's power is not distinguishable from 0")
     true_square, known = square(truth), len(truth) == 1 or clear_of_zero(products(truth, truth))
     found = {"true_square": true_square, **_of_lengths(policy, fresh.batch, white(fresh))}
     own: dict[str, float] = {}
     for name, rows in blocks.items():
         inner = products(rows, truth)
         component = squared_product(inner)
-        found[f"useful_{name}"] = component / power[name]
-        if known:
+        found |= {f"trace_{name}": noise[name], f"square_{name}": squares[name]}
+        if power[name] > 0:  # tr S is unbiased, so it can come out below 0 where there is next to no noise left
+            found[f"useful_{name}"] = component / power[name]
+        if known and power[name] > 0:
             found[f"quality_{name}"] = found[f"useful_{name}"] / true_square
         if known and component > 0 and surely_positive(inner):
             found[f"noise_scale_{name}"] = noise[name] * true_square / component
@@ -105,6 +115,16 @@ def measure(view: View) -> Measurement:
     if len(own) == len(REDUCTIONS) and min(own.values()) > 0:
         found["log_noise_ratio"] = math.log(own["token"] / own["sequence"])
     return Measurement({f"gradient_quality/{name}": x for name, x in found.items() if not math.isnan(x)})
+
+
+def noisy_responses(policy: nn.Module) -> int:
+    """How many responses' noise is read.
+
+    Raises:
+        CannotRun: if the network is too large to hold a gradient for each of a few.
+    """
+    size = sum(p.numel() for p in policy.parameters() if p.requires_grad)
+    return max(responses_for(policy), min(RESPONSES, SMALL // size))
 
 
 def traces(policy: nn.Module, fresh: Fresh, advantages: Tensor, group: int) -> dict[str, float]:

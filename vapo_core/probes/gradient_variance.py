@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from vapo_core.functional.per_response import (
@@ -208,6 +207,8 @@ def _by_reduction(
 
 def _beside(proxy: np.ndarray, distance: np.ndarray) -> dict[str, float]:
     """The proxy's mean, and how well it follows the truth over responses."""
+    from scipy.stats import spearmanr  # a second to import
+
     found = {"proxy": float(proxy.mean())}
     if proxy.std() > 0 and distance.std() > 0:
         found["proxy_correlation"] = float(np.corrcoef(proxy, distance)[0, 1])

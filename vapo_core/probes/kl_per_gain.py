@@ -8,6 +8,7 @@ along the natural gradient.
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -26,17 +27,18 @@ from vapo_core.probes.directions import (
 from vapo_core.probes.expected_gradients import product
 from vapo_core.training.mismatch import recompute_logprobs
 from vapo_core.types import Batch
+from vapo_core.worlds.base import World
 
-RESPONSES = 256
-"""Responses on which the Fisher information is read, a token at a time."""
+RESPONSES, MERGED = 256, 4096
+"""Responses on which the Fisher information is read, a token at a time; where the world merges tokens that are alike."""
 
-CHUNK = 64
-"""Of them at once: second derivatives keep their graph."""
+CHUNK = 2048
+"""Tokens at once, padding included: second derivatives keep their graph."""
 
 GAIN = 0.01
 """Rise of J that both directions are made to bring, where J is exact."""
 
-FIRST_STEP, PRECISION = 1e-3, 2.0**-20
+FIRST_STEP, PRECISION = 1e-3, 2.0**-10
 """Norm of the first step tried, and how exactly the step is found, as a share of it."""
 
 CREDITS = {"": "the recipe's credit", "_mc": "lambda = 1 for every response"}
@@ -76,13 +78,14 @@ def measure(view: View) -> Measurement:
     Products are of disjoint blocks of responses, so that noise of a direction counts neither in d'Fd nor in the gain.
     """
     truth = true_gradient(view, "kl_per_gain/truth")
-    problems = [view.pool[i % len(view.pool)] for i in range(RESPONSES)]
+    problems = [view.pool[i % len(view.pool)] for i in range(MERGED if view.world.repeats else RESPONSES)]
     rollout = view.world.engine.generate(problems, 1, view.seed("kl_per_gain/responses"))
     batch, _ = recompute_logprobs(Batch.ungraded(rollout), view.world.engine, view.policy)
+    tokens = Tokens.of(batch, view.world)
     mc = replace(view.recipe, length_adaptive_gae=lambda lengths: torch.ones(len(lengths), device=lengths.device))
     found = expected(view, {"": view.recipe, "_mc": mc}, "kl_per_gain")
     named = {f"{r}{credit}": rows for credit, both in found.items() for r, rows in both._asdict().items()}
-    metrics = compare(view, named, truth, batch)
+    metrics = compare(view, named, truth, tokens)
     for credit in CREDITS:
         token, sequence = (f"kappa_{r}{credit}" for r in REDUCTIONS)
         if {token, sequence} <= set(metrics):
@@ -90,44 +93,60 @@ def measure(view: View) -> Measurement:
     return Measurement({f"kl_per_gain/{name}": x for name, x in metrics.items()})
 
 
-def compare(view: View, blocks: Mapping[str, Tensor], truth: Tensor, batch: Batch) -> dict[str, float]:
+class Tokens(NamedTuple):
+    """Responses of the present policy as their tokens, those alike merged."""
+
+    batch: Batch
+    share: Tensor
+    """In the shape of the mask: how many tokens of a response, on average, this one stands for; 0 where masked."""
+
+    @classmethod
+    def of(cls, batch: Batch, world: World) -> Self:
+        """Tokens of B responses, each 1/B of one."""
+        merged, found = world.merged(batch, {"share": batch.mask.to(batch.logp_old) / len(batch.mask)})
+        with torch.no_grad():
+            return cls(replace(merged, logp_old=world.policy(merged)[0]), found["share"])
+
+
+def compare(view: View, blocks: Mapping[str, Tensor], truth: Tensor, tokens: Tokens) -> dict[str, float]:
     """kappa, ascent and KL at an equal gain of directions.
 
     Args:
         view: the run.
         blocks: name -> [K, D] estimates of one direction from disjoint responses, K the same for all.
         truth: as of `true_gradient`.
-        batch: responses to read F on.
+        tokens: to read F on.
     """
     inner = {name: products(rows, truth) for name, rows in blocks.items()}
     found = {f"ascends_{name}": float(surely_positive(x)) for name, x in inner.items()}
     upward = {name: rows / rows.mean(0).norm() for name, rows in blocks.items() if found[f"ascends_{name}"]}
-    spent = dict(zip(upward, fisher(view.world.policy, batch, list(upward.values())), strict=True))
+    spent = dict(zip(upward, fisher(view.world.policy, tokens, list(upward.values())), strict=True))
     for name, rows in upward.items():
         cost, gained = product(spent[name]), squared_product(products(rows, truth))
         if cost > 0 and gained > 0:
             found[f"kappa_{name}"] = cost / (2 * gained)
-        equal = at_equal_gain(view, rows.mean(0), batch)
+        equal = at_equal_gain(view, rows.mean(0), tokens)
         if equal is not None:
             found[f"equal_{name}"] = equal
     return found
 
 
-def fisher(policy: nn.Module, batch: Batch, blocks: Sequence[Tensor]) -> list[np.ndarray]:
+def fisher(policy: nn.Module, tokens: Tokens, blocks: Sequence[Tensor]) -> list[np.ndarray]:
     """[K, K] d_a' F d_b within each of the blocks [K, D]; F = E sum_t psi_t psi_t' of a response of the present policy.
 
     Scores are martingale differences, so this is E (sum_t psi_t)(sum_t psi_t)' with far less noise.
     """
     found = [np.zeros((len(rows), len(rows))) for rows in blocks]
-    for some in torch.arange(len(batch.mask)).split(CHUNK) if blocks else ():
-        surrogate = Surrogate(policy, batch.take(some))
+    rows_at_once = max(1, CHUNK // tokens.batch.mask.shape[1])
+    for some in torch.arange(len(tokens.share)).split(rows_at_once) if blocks else ():
+        surrogate, share = Surrogate(policy, tokens.batch.take(some)), tokens.share[some].flatten()
         for sums, rows in zip(found, blocks, strict=True):
             along = torch.stack([surrogate.along(d).flatten() for d in rows])
-            sums += products(along, along) / len(batch.mask)
+            sums += products(share * along, along)
     return found
 
 
-def at_equal_gain(view: View, direction: Tensor, batch: Batch) -> float | None:
+def at_equal_gain(view: View, direction: Tensor, tokens: Tokens) -> float | None:
     """KL(old || new) per response of the step along a direction that raises the exact J by `GAIN`; None if none does."""
     policy = view.world.policy
     here = nn.utils.parameters_to_vector(policy.parameters()).detach()
@@ -142,8 +161,8 @@ def at_equal_gain(view: View, direction: Tensor, batch: Batch) -> float | None:
         return None
     gain(step)
     with torch.no_grad():
-        log_ratio = (moved(batch)[0] - batch.logp_old).where(batch.mask, 0.0)
-    return float((torch.expm1(log_ratio) - log_ratio).sum(1).mean())
+        log_ratio = (moved(tokens.batch)[0] - tokens.batch.logp_old).where(tokens.batch.mask, 0.0)
+    return float((tokens.share * (torch.expm1(log_ratio) - log_ratio)).sum())
 
 
 def reaching(gain: Callable[[float], float | None], wanted: float) -> float | None:

@@ -16,7 +16,7 @@ from vapo_core.oracles.truth import (
     value_variance,
 )
 from vapo_core.probes.base import CannotRun, Measurement, View
-from vapo_core.types import Rollout
+from vapo_core.types import Problem, Rollout
 
 RESPONSES = 128
 """Held-out and training problems answered once each."""
@@ -64,7 +64,7 @@ def measure(view: View) -> Measurement:
     metrics: dict[str, float] = {}
     arrays: list[tuple[str, Truth]] = []
     for split in SPLITS:
-        truth, prompts, _ = truth_of(view, split)
+        truth, prompts, *_ = truth_of(view, split)
         metrics |= _of_split(split, truth, prompts)
         arrays.append((split, truth.where(evenly(len(truth.value), KEPT))))
     if not metrics:
@@ -80,6 +80,8 @@ class Places(NamedTuple):
     """[N] prompt of each place: the clusters of intervals."""
     rollout: Rollout
     """The responses they are in."""
+    problems: list[Problem]
+    """The problem of each response."""
 
 
 def truth_of(
@@ -100,7 +102,7 @@ def truth_of(
     repeated = [problems[i % len(problems)] for i in range(responses)]
     rollout = view.world.engine.generate(repeated, 1, view.seed(f"{stream}/responses", number))
     truth = sampled_truth(view.world, repeated, rollout, view.seed(f"{stream}/places", number), view.settings, places)
-    return Places(truth, np.array([problem.prompt for problem in repeated])[truth.row], rollout)
+    return Places(truth, np.array([problem.prompt for problem in repeated])[truth.row], rollout, repeated)
 
 
 def _of_split(split: str, truth: Truth, prompts: np.ndarray) -> dict[str, float]:

@@ -4,6 +4,7 @@ Shapes: B responses, T tokens.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -72,6 +73,17 @@ def step_level(batch: Batch, values: Tensor, lam_policy: Tensor, lam_value: Tens
     return per_step.gather(1, batch.step.where(batch.mask, 0)).where(batch.mask, 0.0), targets
 
 
+def segment_level(
+    steps: int, batch: Batch, values: Tensor, lam_policy: Tensor, lam_value: Tensor
+) -> tuple[Tensor, Tensor]:
+    """`step_level` over segments of so many consecutive steps: decisions within a segment share one advantage.
+
+    A segment stands for an action that takes several decisions (SPO, arXiv:2505.23564; MA-RLHF's macro actions,
+    arXiv:2410.02743); lambda_policy acts once per segment, the last of which may be shorter.
+    """
+    return step_level(replace(batch, step=batch.step // steps), values, lam_policy, lam_value)
+
+
 def vine(batch: Batch, values: Tensor, lam_policy: Tensor, lam_value: Tensor) -> tuple[Tensor, Tensor]:
     """VinePPO: a step's advantage is the change of its (Monte-Carlo) value, lambda 0 (arXiv:2410.01679, eq. 6)."""
     advantages, _ = step_level(batch, values, torch.zeros_like(lam_policy), lam_value)
@@ -96,6 +108,11 @@ def _as_it_is(rule: CreditRule, settings: Settings) -> CreditRule:
     return rule
 
 
+def _segments(settings: Settings) -> CreditRule:
+    return CreditRule(partial(segment_level, settings.segment_steps), True)
+
+
 VARIANTS: Mapping[str, Callable[[Settings], CreditRule]] = {
-    name: partial(_as_it_is, rule) for name, rule in CREDIT.items()
+    **{name: partial(_as_it_is, rule) for name, rule in CREDIT.items()},
+    "segment_level": _segments,
 }

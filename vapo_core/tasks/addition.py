@@ -26,10 +26,12 @@ class AdditionDials(Frozen):
     longest: int = Field(3, ge=1, le=12, description="digits of the longest numbers in training")
     farthest: int = Field(4, ge=1, le=12, description="digits of the longest numbers in ood_length; longest = no split")
     skew: float = Field(
-        0.5, ge=0, le=100, description="share of a length falls as digits ** -skew; 0 = all lengths alike"
+        0.5, ge=0, le=100, description="a length's share falls as digits ** -skew; 0 = all lengths equally likely"
     )
-    filler: int = Field(0, ge=0, le=4096, description="filler tokens in every column: length without decisions")
-    noise: float = Field(1.0, ge=0, le=1, description="how careless demonstrations are; 0 = always right")
+    filler: int = Field(
+        0, ge=0, le=4096, description="filler tokens in every column, which add length without decisions"
+    )
+    noise: float = Field(1.0, ge=0, le=1, description="scales the errors in demonstrations; 0 = none")
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

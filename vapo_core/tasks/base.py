@@ -104,7 +104,8 @@ def verify_all(task: Any, problems: Sequence[Problem], responses: Sequence[Any])
         raise ValueError(
             f"verifier {name} returned {short(verdicts)}; allowed are {len(responses)} grades, one a response"
         )
-    return [as_grade(verdict, name) for verdict in verdicts]
+    grades: dict[int, Grade] = {}  # many responses share a verdict, which is looked at once
+    return [grades.get(id(v)) or grades.setdefault(id(v), as_grade(v, name)) for v in verdicts]
 
 
 def judged(verify: Callable[[Problem, Any], Any], name: str, limit_s: float, problem: Problem, response: Any) -> Grade:

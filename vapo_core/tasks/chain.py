@@ -33,26 +33,32 @@ class ChainDials(Frozen):
     """Dials of operation chains."""
 
     operators: str = Field(
-        "><~", min_length=1, description="operators of training: > max, < min, ~ mean, saturating + -"
+        "><~", min_length=1, description="operators in training: > max, < min, ~ mean, saturating + and -"
     )
     novel_operator: str = Field(
-        "+", max_length=1, description="operator of ood_operator, never trained; empty = no split"
+        "+", max_length=1, description="operator of split ood_operator, never seen in training; empty = no such split"
     )
     novel_pairs: str = Field(
-        "<~ ~>", description="pairs of operators that follow each other in ood_composition alone; empty = no split"
+        "<~ ~>",
+        description="pairs of consecutive operators that occur only in split ood_composition; empty = no such split",
     )
     numbers: int = Field(6, ge=3, le=10, description="values are 0 .. numbers - 1")
-    shortest: int = Field(1, ge=1, le=26, description="steps of the shortest chain")
-    longest: int = Field(7, ge=1, le=26, description="steps of the longest chain in training")
-    farthest: int = Field(9, ge=1, le=26, description="steps of the longest chain in ood_length; longest = no split")
+    shortest: int = Field(1, ge=1, le=64, description="steps of the shortest chain")
+    longest: int = Field(7, ge=1, le=64, description="steps of the longest chain in training")
+    farthest: int = Field(9, ge=1, le=64, description="steps of the longest chain in ood_length; longest = no split")
     skew: float = Field(
-        1.3, ge=0, le=100, description="share of a length falls as steps ** -skew; 0 = all lengths alike"
+        1.3, ge=0, le=100, description="a length's share falls as steps ** -skew; 0 = all lengths equally likely"
     )
-    filler: int = Field(0, ge=0, le=4096, description="filler tokens after every step: length without decisions")
+    filler: int = Field(
+        0, ge=0, le=4096, description="filler tokens after every step, which add length without decisions"
+    )
     glimpse: float = Field(
-        0.15, ge=0, le=1, description="share of pretraining demonstrations on what is novel to RL, each ood kind alike"
+        0.15,
+        ge=0,
+        le=1,
+        description="share of pretraining demonstrations from the ood splits, each split equally often",
     )
-    noise: float = Field(1.0, ge=0, le=1, description="how careless demonstrations are; 0 = always right")
+    noise: float = Field(1.0, ge=0, le=1, description="scales the errors in demonstrations; 0 = none")
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

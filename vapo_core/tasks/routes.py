@@ -30,10 +30,15 @@ class RoutesDials(Frozen):
     size: int = Field(17, ge=5, le=26, description="cells on the ring, named by letters")
     modes: int = Field(4, ge=1, le=len(STRIDES), description="distinct correct answers to every problem")
     reach: int = Field(
-        6, ge=1, le=26, description="farthest goal in training, in cells along the ring; farther is ood_length"
+        6,
+        ge=1,
+        le=26,
+        description="distance of the farthest goal in training, in cells along the ring; split ood_length has farther ones",
     )
-    filler: int = Field(0, ge=0, le=4096, description="filler tokens after every cell: length without decisions")
-    noise: float = Field(1.0, ge=0, le=1, description="how careless demonstrations are; 0 = always right")
+    filler: int = Field(
+        0, ge=0, le=4096, description="filler tokens after every cell, which add length without decisions"
+    )
+    noise: float = Field(1.0, ge=0, le=1, description="scales the errors in demonstrations; 0 = none")
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -26,13 +26,18 @@ class TextWalkDials(Frozen):
     """Dials of the text walk."""
 
     size: int = Field(16, ge=4, le=26, description="cells on the ring, named by letters")
-    horizon: int = Field(18, ge=2, le=4096, description="most decisions in a response, stopping included")
+    horizon: int = Field(18, ge=2, le=4096, description="maximum number of decisions in a response, stopping included")
     hazard: int = Field(1, ge=0, le=26, description="width of the deadly stretch in cells")
     reach: int = Field(
-        26, ge=1, le=4096, description="farthest goal in training, in moves of a shortest walk; farther is ood_length"
+        26,
+        ge=1,
+        le=4096,
+        description="distance of the farthest goal in training, in moves; split ood_length has farther ones",
     )
-    filler: int = Field(0, ge=0, le=4096, description="filler tokens after every move: length without decisions")
-    noise: float = Field(1.0, ge=0, le=1, description="how careless demonstrations are; 0 = always right")
+    filler: int = Field(
+        0, ge=0, le=4096, description="filler tokens after every move, which add length without decisions"
+    )
+    noise: float = Field(1.0, ge=0, le=1, description="scales the errors in demonstrations; 0 = none")
 
     @model_validator(mode="after")
     def _has_room(self) -> Self:

@@ -26,8 +26,10 @@ class TrapDials(Frozen):
     shortest: int = Field(3, ge=1, le=26, description="steps of the shortest chain")
     longest: int = Field(3, ge=1, le=26, description="steps of the longest chain in training")
     farthest: int = Field(5, ge=1, le=26, description="steps of the longest chain in ood_length; longest = no split")
-    filler: int = Field(0, ge=0, le=4096, description="filler tokens after every step: length without decisions")
-    noise: float = Field(0.5, ge=0, le=1, description="how careless reasoned demonstrations are; 0 = always right")
+    filler: int = Field(
+        0, ge=0, le=4096, description="filler tokens after every step, which add length without decisions"
+    )
+    noise: float = Field(0.5, ge=0, le=1, description="scales the errors in reasoned demonstrations; 0 = none")
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -47,6 +47,9 @@ class WalkDials(Frozen):
     modes: int = Field(1, ge=1, le=256, description="goals, evenly spaced, any of which is a correct answer")
     trap_prior: float = Field(0.0, ge=-1000, le=1000, description="nats added to stopping early by the base policy")
     trap_reward: float = Field(0.0, ge=0, le=1, description="probability that stopping early is rewarded by luck")
+    random_reward: float = Field(
+        0.0, ge=0, le=1, description="probability that a fair coin takes the place of the verifier's word (a control)"
+    )
     skill: float = Field(1.0, ge=-1000, le=1000, description="nats added to moves on a correct path by the base policy")
 
     @model_validator(mode="after")
@@ -66,6 +69,8 @@ class WalkDials(Frozen):
             raise ValueError(
                 f"nearest {self.nearest} must not be above farthest {self.farthest} or horizon {self.horizon}"
             )
+        if self.random_reward and self.trap_reward:
+            raise ValueError("random_reward and trap_reward use the same draw: one of them must be 0")
         places = self.size // self.modes - self.hazard
         if self.novel_hazards and not (self.hazard and self.novel_hazards < places):
             raise ValueError(
@@ -157,16 +162,16 @@ class Walk:
     def correct_actions(self) -> np.ndarray:
         """[states, 3] bool, actions on a correct path: stop when solved, else any way that meets a target before the hazard."""
         stage, goal, hazard, broken = self.coordinates
-        solved = self.solved(stage, goal, broken)
+        solved, cells = self.solved(stage, goal, broken), np.arange(self.dials.size)
         good = np.zeros((self.states, ACTIONS), bool)
         good[:, STOP] = solved
+        target = self.at_target(np.arange(self.dials.sparsity + 1)[:, None], cells)
         for action in (LEFT, RIGHT):
-            reached, blocked = np.zeros(self.states, bool), np.zeros(self.states, bool)
-            for steps in range(1, self.dials.size):
-                shift = MOVES[action] * steps
-                blocked |= ~reached & self.in_hazard(hazard - shift)
-                reached |= ~blocked & self.at_target(stage, (goal - shift) % self.dials.size)
-            good[:, action] = reached & ~solved & (broken == 0)
+            ahead = (
+                cells[:, None] - MOVES[action] * cells[1:]
+            ) % self.dials.size  # [offset, steps - 1], the offset then
+            met, ended = _first(target[:, ahead]), _first(self.in_hazard(ahead))
+            good[:, action] = (met[stage, goal] < ended[hazard]) & ~solved & (broken == 0)
         return good
 
     @cached_property
@@ -186,8 +191,7 @@ class Walk:
         Those with a novel hazard make a split of their own. What lies between hazard and goal never changes along a walk,
         so no state met in one of them is ever met in training.
         """
-        found = [problem for goal in range(self.dials.size) for hazard in range(self.dials.size)
-                 for problem in self._problem(Start(goal, hazard))]  # fmt: skip
+        found = self._found()
         legal = [p for p in found if not self.is_novel(p.answer)]
         held_out = np.random.default_rng(0).permutation(len(legal)) < len(legal) // 4
         splits = {
@@ -204,27 +208,31 @@ class Walk:
         novel = {1 + (2 * i + 1) * places // (2 * number) for i in range(number)}
         return (start.hazard - start.goal) % (self.dials.size // self.dials.modes) in novel
 
-    def _problem(self, start: Start) -> list[Problem]:
-        """The problem from this start, or none if it is broken, already solved or unsolvable."""
-        state = self.start_state(start)
-        _, goal, hazard, _ = (int(x[state]) for x in self.coordinates)
-        if self.in_hazard(np.array(hazard)) or self.correct_actions[state, STOP]:
-            return []
-        distance = self.shortest[state]
-        if not self.dials.nearest <= distance <= min(self.dials.farthest, self.dials.horizon):
-            return []
-        way = "".join("lr"[a] for a in (LEFT, RIGHT) if self.correct_actions[state, a])
-        return [Problem(f"goal {goal} hazard {hazard}", start, kind=way, difficulty=float(distance))]
+    def _found(self) -> list[Problem]:
+        """A problem from every start that is not broken, already solved, unsolvable, too near or too far."""
+        goal, hazard = (x.ravel() for x in np.indices((self.dials.size, self.dials.size)))
+        state = self.index(np.zeros_like(goal), goal, hazard, np.zeros_like(goal))
+        distance, correct = self.shortest[state], self.correct_actions[state]
+        near, far = self.dials.nearest, min(self.dials.farthest, self.dials.horizon)
+        asked = ~self.in_hazard(hazard) & ~correct[:, STOP] & (near <= distance) & (distance <= far)
+        ways = np.array(["", "l", "r", "lr"])[correct[:, LEFT] + 2 * correct[:, RIGHT]]
+        columns = (x[asked].tolist() for x in (goal, hazard, ways, distance))
+        return [
+            Problem(f"goal {g} hazard {h}", Start(g, h), kind=way, difficulty=decisions)
+            for g, h, way, decisions in zip(*columns, strict=True)
+        ]
 
     @cached_property
     def shortest(self) -> np.ndarray:
         """[states] fewest decisions of a correct response, stop included; inf where there is none."""
         distance = np.where(self.correct_actions[:, STOP], 1.0, np.inf)
+        whole = (self.coordinates[3] == 0).nonzero()[0]  # a broken walk stays broken
+        left, right = self.transitions[whole, LEFT], self.transitions[whole, RIGHT]
         for _ in range(self.states):
-            shorter = np.minimum(distance, 1 + distance[self.transitions[:, :STOP]].min(1))
-            if np.array_equal(shorter, distance):
+            shorter = np.minimum(distance[whole], 1 + np.minimum(distance[left], distance[right]))
+            if np.array_equal(shorter, distance[whole]):
                 break
-            distance = shorter
+            distance[whole] = shorter
         return distance
 
     def start_state(self, start: Start) -> int:
@@ -261,19 +269,31 @@ class Walk:
         return "".join(letters) + "." * (self.dials.horizon - len(letters) if self.dials.fixed_length else 1)
 
     def verify(self, problem: Problem, response: WalkPath) -> Grade:
-        """1 for stopping at a goal unbroken; a lucky guess counts as the verifier sees it; mode is the goal reached."""
+        """1 for stopping at a goal unbroken; a lucky guess counts as the verifier sees it; mode is the goal reached.
+
+        Where `random_reward` is above 0 a coin may replace the verdict, of training and of sampled evaluation alike; exact J
+        and exact values remain those of the task. Random rewards teach nothing, so what clip-higher still does to the policy
+        is its own drift (arXiv:2509.26114).
+        """
         return self.verify_all([problem], [response])[0]
 
     def verify_all(self, problems: Sequence[Problem], responses: Sequence[WalkPath]) -> list[Grade]:
         """A grade per response, each to its own problem; all walks are followed side by side."""
         ends, ended = self._ends(problems, responses)
         stage, goal, _, broken = (x[ends] for x in self.coordinates)
-        lucky = np.array([response.luck for response in responses]) < self.dials.trap_reward
+        luck = np.array([response.luck for response in responses])
+        lucky = luck < self.dials.trap_reward
         goals = [Grade(1.0, mode=f"goal {number}") for number in range(self.dials.modes)]
         words = [*goals, Grade(0.0, mode=GUESS), Grade(1.0, mode=GUESS), Grade(0.0, mode="truncated")]
         guess = self.dials.modes + ((broken == 0) & lucky)
         mode = np.where(self.solved(stage, goal, broken), goal // (self.dials.size // self.dials.modes), guess)
-        return [words[i] for i in np.where(ended, mode, len(words) - 1).tolist()]
+        grades = [words[i] for i in np.where(ended, mode, len(words) - 1).tolist()]
+        if not self.dials.random_reward:
+            return grades
+        return [
+            grade._replace(reward=float(2 * u < self.dials.random_reward)) if u < self.dials.random_reward else grade
+            for grade, u in zip(grades, luck.tolist(), strict=True)
+        ]
 
     def _ends(self, problems: Sequence[Problem], responses: Sequence[WalkPath]) -> tuple[np.ndarray, np.ndarray]:
         """[N] state in which each walk is left, and whether it is a response that can be judged."""
@@ -292,3 +312,8 @@ class Walk:
         width = 1 + self.dials.filler
         moves = sum(action < self.ending for action in response.actions)
         return [width * (i + 1) for i in range(moves)] + [width * moves + 1] * (moves < len(response.actions))
+
+
+def _first(met: np.ndarray) -> np.ndarray:
+    """[...] place of the first true entry of [..., n], n + 1 where there is none."""
+    return np.where(met.any(-1), met.argmax(-1), met.shape[-1] + 1)

@@ -4,7 +4,7 @@ Each probe names its own in its file; `probes.METRICS` has them all.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -75,7 +75,10 @@ METRICS: dict[str, tuple[str, str]] = {
     "val/pass_at_K": ("share", "held-out problems solved by one of K answers, unbiased from 2K answers"),
     "val/distinct_correct": ("count", "distinct modes among a problem's correct answers, of 2K answers"),
     "val/parsed": ("share", "answers the verifier could read"),
-    "val/exact_j": ("reward", "exact expected reward over all held-out problems, where it can be computed"),
+    "val/exact_j": (
+        "reward",
+        "exact expected reward over held-out problems, where it can be computed: all, or in a large walk a fixed part",
+    ),
 }
 
 
@@ -90,10 +93,9 @@ def pass_at_k(n: int, correct: int, k: int) -> float:
     return 1.0 - math.comb(n - correct, k) / math.comb(n, k)
 
 
-def update_metrics(trace: Trace) -> dict[str, float]:
-    """Ratios, clipping and gradients of one update, over every token it visited."""
-    ratio, advantages = torch.cat(trace.ratio), torch.cat(trace.advantages)
-    low, high = torch.cat(trace.low), torch.cat(trace.high)
+def update_metrics(trace: Trace, tokens: Mapping[str, Tensor]) -> dict[str, float]:
+    """Ratios, clipping and gradients of one update, over every token it visited (`Trace.tokens`)."""
+    ratio, advantages, low, high = (tokens[name] for name in ("ratio", "advantages", "low", "high"))
     up, down = advantages > 0, advantages < 0
     return {
         # k3 of KL(old || new) under samples of old: d = log new - log old, E[exp(d) - 1 - d]
@@ -153,9 +155,9 @@ def credit_activity(batch: Batch, credited: AdvantageBatch, fixed_lambda: float)
     }
 
 
-def clip_activity(trace: Trace, clip_low: float, clip_high: float) -> dict[str, float]:
+def clip_activity(tokens: Mapping[str, Tensor], clip_low: float, clip_high: float) -> dict[str, float]:
     """Share of tokens on which the two clips differ: A > 0 and ratio in (1 + clip_low, 1 + clip_high]."""
-    ratio, advantages = torch.cat(trace.ratio), torch.cat(trace.advantages)
+    ratio, advantages = tokens["ratio"], tokens["advantages"]
     between = (advantages > 0) & (ratio > 1 + clip_low) & (ratio <= 1 + clip_high)
     return {"activity/clip_higher": _mean(between)}
 

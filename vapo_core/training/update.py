@@ -1,45 +1,76 @@
 """One update, top to bottom: values -> credit -> losses -> optimiser steps. It asks nothing about components or worlds."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from vapo_core.distributed.ranks import Ranks
-from vapo_core.functional.losses import clipped_surrogate, kl_k3, linear_weights, token_mean, value_loss
+from vapo_core.functional.losses import clipped_surrogate, linear_weights, regularisers, token_mean, value_loss
 from vapo_core.models.ragged import micro_batches
 from vapo_core.recipe import Recipe, Settings
 from vapo_core.training.learner import Learner
-from vapo_core.types import AdvantageBatch, Batch
+from vapo_core.types import AdvantageBatch, Batch, picked
 
 
 class Diverged(ArithmeticError):
     """A loss, gradient or value stopped being finite; the run ends with this reason."""
 
 
+class Seen(NamedTuple):
+    """A micro-batch as its losses saw it."""
+
+    mask: Tensor
+    """[b, T] bool, valid tokens."""
+    ratio: Tensor
+    """[b, T] new over old probability."""
+    advantages: Tensor
+    """[b, T]."""
+    low: Tensor
+    """[b, T] or [], lower clip bound."""
+    high: Tensor
+    """[b, T] or [], upper clip bound."""
+
+
 @dataclass
 class Trace:
     """What the metrics need of one update; lists have one entry per optimiser step or micro-batch."""
 
-    ratio: list[Tensor] = field(default_factory=list)
-    """[N] new over old probability of every valid token, in the order visited."""
-    advantages: list[Tensor] = field(default_factory=list)
-    """[N] advantage of the same tokens."""
-    low: list[Tensor] = field(default_factory=list)
-    """[N] lower clip bound of the same tokens."""
-    high: list[Tensor] = field(default_factory=list)
-    """[N] upper clip bound of the same tokens."""
+    seen: list[Seen] = field(default_factory=list)
     policy_grad_norm: list[float] = field(default_factory=list)
     critic_grad_norm: list[float] = field(default_factory=list)
     policy_loss: list[float] = field(default_factory=list)
     value_loss: list[float] = field(default_factory=list)
 
-    def of_all(self, ranks: Ranks) -> "Trace":
-        """With the tokens that every rank visited."""
-        own = {"ratio": self.ratio, "advantages": self.advantages, "low": self.low, "high": self.high}
-        found = ranks.lists(own)
-        return replace(self, ratio=found["ratio"], advantages=found["advantages"], low=found["low"], high=found["high"])
+    @property
+    def ratio(self) -> list[Tensor]:
+        """[N] new over old probability of every valid token, in the order visited."""
+        return self._valid("ratio")
+
+    @property
+    def advantages(self) -> list[Tensor]:
+        """[N] advantage of the same tokens."""
+        return self._valid("advantages")
+
+    @property
+    def low(self) -> list[Tensor]:
+        """[N] lower clip bound of the same tokens."""
+        return self._valid("low")
+
+    @property
+    def high(self) -> list[Tensor]:
+        """[N] upper clip bound of the same tokens."""
+        return self._valid("high")
+
+    def tokens(self, ranks: Ranks) -> dict[str, Tensor]:
+        """These four for the valid tokens that all ranks visited, [N] each."""
+        own = {name: self._valid(name) for name in ("ratio", "advantages", "low", "high")}
+        return {name: torch.cat(parts) for name, parts in ranks.lists(own).items()}
+
+    def _valid(self, name: str) -> list[Tensor]:
+        return [getattr(part, name).expand_as(part.mask)[part.mask] for part in self.seen]
 
 
 def assign_credit(batch: Batch, values: Tensor, recipe: Recipe) -> AdvantageBatch:
@@ -88,7 +119,7 @@ def update(
                 policy_part, value_part = _micro_losses(
                     part.take(micro),
                     credit.take(micro),
-                    [w[micro] for w in weights],
+                    picked(weights, micro),
                     recipe,
                     settings,
                     policy,
@@ -104,7 +135,7 @@ def update(
         trace.policy_grad_norm.append(policy.step())
         trace.critic_grad_norm.append(critic.step())
         _finite(trace.policy_grad_norm[-1] + trace.critic_grad_norm[-1], "gradient norm")
-    return trace.of_all(ranks)
+    return trace
 
 
 def _mini_batches(responses: int, parts: int, epochs: int, generator: torch.Generator) -> Iterator[Tensor]:
@@ -120,18 +151,20 @@ def slices_of(part: Batch, settings: Settings, ranks: Ranks) -> list[Tensor]:
     return [rows[micro] for micro in ranks.even(own)]
 
 
-def _whole_batch_weights(part: Batch, recipe: Recipe) -> tuple[Tensor, Tensor, Tensor]:
+def _whole_batch_weights(part: Batch, recipe: Recipe) -> dict[str, Tensor]:
     """[B, T] weight of each token's surrogate, log-probability and unreduced extra losses in the mini-batch's loss."""
     like = part.logp_old
-    surrogate = linear_weights(recipe.token_level_loss, like, part.mask)
-    imitation = linear_weights(recipe.positive_lm_loss, like, part.mask, part.correct)
-    return surrogate, imitation, linear_weights(token_mean, like, part.mask)
+    return {
+        "surrogate": linear_weights(recipe.token_level_loss, like, part.mask),
+        "imitation": linear_weights(recipe.positive_lm_loss, like, part.mask, part.correct),
+        "token": linear_weights(token_mean, like, part.mask),
+    }
 
 
 def _micro_losses(
     part: Batch,
     credit: AdvantageBatch,
-    weights: list[Tensor],
+    weights: Mapping[str, Tensor],
     recipe: Recipe,
     settings: Settings,
     policy: Learner,
@@ -139,22 +172,19 @@ def _micro_losses(
     trace: Trace,
 ) -> tuple[Tensor, Tensor]:
     """This slice's share of the mini-batch's policy loss and value loss, two scalars."""
-    surrogate_weight, imitation_weight, token_weight = weights
     logp, entropy = policy.forward(part)
     ratio = (logp - part.logp_old).exp()
     low, high = recipe.clip_higher.bounds(credit.advantages)
     surrogate = clipped_surrogate(ratio, credit.advantages, low, high)
-    extra = settings.kl_coef * kl_k3(logp, part.logp_ref) - settings.entropy_coef * entropy
-    policy_loss = (surrogate_weight * surrogate + imitation_weight * logp + token_weight * extra).sum()
+    penalties = regularisers(logp, part.logp_ref, entropy, settings.kl_coef, settings.entropy_coef)
+    per_token = weights["surrogate"] * surrogate + weights["imitation"] * logp + weights["token"] * penalties
 
     values = critic.forward(part)
-    critic_loss = (token_weight * value_loss(values, credit.values, credit.targets, settings.value_clip)).sum()
+    critic_loss = weights["token"] * value_loss(values, credit.values, credit.targets, settings.value_clip)
 
-    trace.ratio.append(ratio.detach()[part.mask])
-    trace.advantages.append(credit.advantages[part.mask])
-    for kept, bound in ((trace.low, low), (trace.high, high)):
-        kept.append(torch.as_tensor(bound, device=ratio.device).expand_as(ratio)[part.mask])
-    return policy_loss, critic_loss
+    bounds = (torch.as_tensor(bound, device=ratio.device) for bound in (low, high))
+    trace.seen.append(Seen(part.mask, ratio.detach(), credit.advantages, *bounds))
+    return per_token.sum(), critic_loss.sum()
 
 
 def _finite(x: Tensor | float, name: str) -> None:

@@ -50,6 +50,8 @@ class World(Protocol):
     critic: nn.Module
     """batch -> values [B, T], finite everywhere, padding included."""
     engine: Engine
+    repeats: bool
+    """Whether most tokens of a large batch are alike to the policy, so that `merged` leaves few of them."""
     ranks: Ranks
     """The processes that share the run; `Single` until it is told otherwise."""
     identity: Mapping[str, Any]
@@ -113,6 +115,20 @@ class World(Protocol):
 
     def state_labels(self, batch: Batch) -> Tensor:
         """[B, T] int, a label of what a token is chosen in, equal where the world's next steps are alike."""
+        ...
+
+    def merged(self, batch: Batch, weights: Mapping[str, Tensor]) -> tuple[Batch, Mapping[str, Tensor]]:
+        """Tokens that the policy reads alike and answers alike as one, their weights summed; as it is if `repeats` is false.
+
+        sum_t w_t f(log pi_t) and its derivatives are as before, but for rounding.
+
+        Args:
+            batch: B responses.
+            weights: name -> [B, T], 0 where masked.
+
+        Returns:
+            N responses of one token each, and by name their weights [N, 1]; rewards, groups and steps are 0.
+        """
         ...
 
     def describe(self, rollout: Rollout) -> list[list[TokenDescription]]:

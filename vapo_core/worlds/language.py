@@ -39,6 +39,8 @@ LABELLED, _BASE = 2, 1_000_003
 class LanguageWorld:
     """Policy, critic, engine and task of one run on text."""
 
+    repeats = False
+
     def __init__(
         self,
         task: Task,
@@ -203,6 +205,10 @@ class LanguageWorld:
             written = torch.nn.functional.pad(ids[:, begins:] + 1, (back, 0))[:, : batch.mask.shape[1]]
             label = label * _BASE + written
         return label
+
+    def merged(self, batch: Batch, weights: Mapping[str, Tensor]) -> tuple[Batch, Mapping[str, Tensor]]:
+        """As it is: prefixes differ."""
+        return batch, weights
 
     def describe(self, rollout: Rollout) -> list[list[TokenDescription]]:
         """What each token adds to its response: joined, the response, and the stop token by its name."""

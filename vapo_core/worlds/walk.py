@@ -1,8 +1,8 @@
-"""The walk world: an engine for the walk, and exact values by backward induction."""
+"""The walk world, with exact values by backward induction."""
 
 import copy
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,121 +13,21 @@ from torch import Tensor, nn
 
 from vapo_core.distributed.ranks import Ranks, Single
 from vapo_core.oracles.monte_carlo import Continued
-from vapo_core.seeds import torch_generator
-from vapo_core.tasks.walk import ACTIONS, LEFT, NAMES, RIGHT, STOP, Walk, WalkPath
+from vapo_core.tasks.walk import LEFT, NAMES, RIGHT, STOP, Walk
 from vapo_core.types import Batch, Problem, Rollout
 from vapo_core.worlds.base import Branches, TokenDescription
-from vapo_core.worlds.walk_networks import WalkCritic, WalkPolicy
-from vapo_core.worlds.walk_values import Rings, action_slices, occupancy, values
+from vapo_core.worlds.walk_engine import WalkEngine
+from vapo_core.worlds.walk_networks import WalkCritic, WalkPolicy, merge_tokens
+from vapo_core.worlds.walk_values import Rings, occupancy, values
 
-
-class WalkEngine:
-    """Samples all responses side by side, one decision at a time; finished walks leave the batch."""
-
-    exact = True
-
-    def __init__(self, walk: Walk, policy: WalkPolicy) -> None:
-        self.walk, self.policy = walk, policy
-        self.transitions = torch.from_numpy(walk.transitions)
-
-    def sync(self) -> None:
-        """The engine reads the policy itself."""
-
-    def release(self) -> None:
-        """It has no memory of its own."""
-
-    @torch.no_grad()
-    def generate(self, problems: Sequence[Problem], answers_each: int, seed: int) -> Rollout:
-        """Sample `answers_each` walks per problem."""
-        generator = torch_generator(seed)
-        state = torch.from_numpy(self.walk.start_states(problems)).repeat_interleave(answers_each)
-        luck = torch.rand(len(state), generator=generator)
-        decisions, left = [], torch.arange(len(state))  # rows that are still walking
-        for number in range(self.walk.dials.horizon):
-            noise = torch.rand(len(state), ACTIONS, generator=generator)  # drawn for all: rows never shift each other
-            here = state[left]
-            rows = self.policy.log_probs(here, torch.full_like(left, number))
-            gumbel = -torch.log(-torch.log(noise[left].clamp(1e-12, 1 - 1e-7)))
-            chosen = (rows + gumbel).argmax(1)
-            action = torch.zeros_like(state).index_copy_(0, left, chosen)
-            logp = luck.new_zeros(len(state)).index_copy_(0, left, rows.gather(1, chosen[:, None]).squeeze(1))
-            walking = torch.zeros(len(state), dtype=torch.bool).index_fill_(0, left, True)
-            decisions.append((state, action, logp, walking))
-            state = state.index_copy(0, left, self.transitions[here, chosen])
-            left = left[chosen < self.walk.ending]
-            if not len(left):
-                break
-        return self._rollout(decisions, torch.zeros(len(state), dtype=torch.bool).index_fill_(0, left, True), luck)
-
-    @torch.no_grad()
-    def complete(self, state: Tensor, decision: Tensor, seed: int) -> tuple[Tensor, int]:
-        """[N] rewards of continuing from states at their decisions to the end, and the tokens sampled."""
-        generator, reward = torch_generator(seed), torch.zeros(len(state))
-        luck = torch.rand(len(state), generator=generator)
-        walking, tokens, stride = torch.ones(len(state), dtype=torch.bool), 0, 1 + self.walk.dials.filler
-        chance = torch.from_numpy(
-            self.walk.stop_reward
-        ).float()  # 1 at a goal, `trap_reward` for a guess, 0 once broken
-        while walking.any():
-            rows = self.policy.log_probs(state[walking], decision[walking])
-            action = torch.zeros_like(state)
-            action[walking] = torch.multinomial(rows.exp(), 1, generator=generator).squeeze(1)
-            stops = walking & (action >= self.walk.ending)
-            tokens += int(stops.sum()) + stride * int((walking & ~stops).sum())
-            state = torch.where(walking, self.transitions[state, action], state)
-            decision = decision + walking.long()
-            late = walking & ~stops & (decision >= self.walk.dials.horizon)
-            judged = stops | late & self.walk.dials.fixed_length
-            reward = torch.where(judged, (luck < chance[state]).float(), reward)
-            walking = walking & ~stops & ~late
-        return reward, tokens
-
-    def follow(self, problems: Sequence[Problem], actions: Sequence[tuple[int, ...]]) -> Rollout:
-        """Given actions in the form of sampled ones, log-probabilities 0."""
-        state = torch.from_numpy(self.walk.start_states(problems))
-        decisions = []
-        for number in range(max(map(len, actions))):
-            walking = torch.tensor([number < len(path) for path in actions])
-            action = torch.tensor([path[number] if number < len(path) else 0 for path in actions])
-            decisions.append((state, action, torch.zeros(len(state)), walking))
-            state = torch.where(walking, self.transitions[state, action], state)
-        truncated = torch.tensor([path[-1] != STOP for path in actions])
-        return self._rollout(decisions, truncated, torch.zeros(len(state)))
-
-    def _rollout(self, decisions: list, truncated: Tensor, luck: Tensor) -> Rollout:
-        """Lay decisions out as tokens, each move followed by its filler; filler after the last token is cut."""
-        stride = 1 + self.walk.dials.filler
-        columns = [torch.stack(x, dim=1) for x in zip(*decisions, strict=True)]
-        state, action, logp, mask = (x.repeat_interleave(stride, dim=1) for x in columns)
-        phase = torch.arange(state.shape[1]) % stride
-        decision = torch.arange(state.shape[1]) // stride
-        is_filler = (phase > 0).expand_as(mask)
-        inputs = {
-            "state": torch.where(is_filler, self.transitions[state, action], state),
-            "decision": (decision + (phase > 0).long()).expand_as(state).contiguous(),
-            "phase": phase.expand_as(state).contiguous(),
-            "action": action,
-        }
-        moves_on = ~(is_filler & (action >= self.walk.ending)) & mask
-        length = columns[3].shape[1] * stride - (stride - 1) * int(columns[3].shape[1] == self.walk.dials.horizon)
-        keep = slice(0, length)
-        lengths = columns[3].sum(1).tolist()  # decisions are made without a break
-        paths = tuple(
-            WalkPath(tuple(taken[:n]), u)
-            for taken, n, u in zip(columns[1].tolist(), lengths, luck.tolist(), strict=True)
-        )
-        return Rollout(
-            inputs={name: x[:, keep] for name, x in inputs.items()},
-            mask=moves_on[:, keep],
-            logp=torch.where(is_filler, 0.0, logp)[:, keep],
-            responses=paths,
-            truncated=truncated & (not self.walk.dials.fixed_length),
-            step=decision.expand(mask.shape)[:, keep].contiguous(),
-        )
+EXAMINED = 4096
+"""Unbroken states that the problems of an evaluation may come to: all of a ring of up to 64 cells."""
 
 
 class WalkWorld:
     """Policy, critic, engine and task of one run on the walk, with exact values under any policy."""
+
+    repeats = True
 
     def __init__(
         self, walk: Walk, width: int, temperature: float, critic_bias: float, base_seed: int, head_seed: int
@@ -178,8 +78,22 @@ class WalkWorld:
 
     @torch.no_grad()
     def exact_metrics(self) -> dict[str, float]:
-        """What is known without sampling: J over every held-out problem."""
-        return {"val/exact_j": float(self.exact_return(self.task.problems["held_out"]))}
+        """What is known without sampling: J over the held-out problems (`examined`)."""
+        return {"val/exact_j": float(self.exact_return(self.examined))}
+
+    @cached_property
+    def examined(self) -> list[Problem]:
+        """The held-out problems; on a large ring those of evenly spaced gaps between goal and hazard, the same in every run.
+
+        Walks from all of them would come to every state of the walk, at every decision.
+        """
+        held_out, dials = self.task.problems["held_out"], self.task.dials
+        gap = np.array([(p.answer.hazard - p.answer.goal) % dials.size for p in held_out], int)
+        there, most = np.unique(gap), max(1, EXAMINED // (dials.size * (dials.sparsity + 1)))
+        if len(there) <= most:
+            return held_out
+        kept = there[np.arange(most) * len(there) // most]
+        return [p for p, own in zip(held_out, np.isin(gap, kept), strict=True) if own]
 
     # --- for probes ---
 
@@ -250,8 +164,10 @@ class WalkWorld:
         """[B, T] log-probability of being in a place's state at its decision, from a random one of these problems."""
         starts = torch.from_numpy(self.task.start_states(problems))
         rings = Rings.around(self.task, starts, broken=True)
-        table = action_slices(self.task, self.policy.log_probs, rings.states)
-        visits = [walks for _, walks in occupancy(rings, [rings.number[starts]], table)]
+        visits = [
+            torch.zeros(len(rings.states), dtype=torch.float64).index_copy(0, at.here, at.walks)
+            for at in occupancy(self.task, self.policy.log_probs, rings, [rings.number[starts]], least=0.0)
+        ]
         chances = torch.nn.functional.pad(torch.stack(visits) / len(starts), (0, 1))
         reached = chances[rollout.inputs["decision"].clamp(max=len(visits) - 1), rings.number[rollout.inputs["state"]]]
         return reached.log().where(rollout.mask, 0.0)
@@ -259,6 +175,10 @@ class WalkWorld:
     def state_labels(self, batch: Batch) -> Tensor:
         """[B, T] int, number of the state each token is chosen in; that of the move's end on filler."""
         return batch.inputs["state"]
+
+    def merged(self, batch: Batch, weights: Mapping[str, Tensor]) -> tuple[Batch, Mapping[str, Tensor]]:
+        """A token for every action that was taken in a state at a decision; filler, which has probability 1, is left out."""
+        return merge_tokens(batch, weights)
 
     def describe(self, rollout: Rollout) -> list[list[TokenDescription]]:
         """The action of every token and the state before it; filler is a dot."""

@@ -1,5 +1,7 @@
 """The walk's policy and critic: small networks on the features of a state and the share of time used."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -52,7 +54,7 @@ class WalkPolicy(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log-probability and entropy of every token, both [B, T] nats; 0 on filler and where masked."""
         chosen = places(batch.mask & (batch.inputs["phase"] == 0))
-        state, decision, action = (batch.inputs[name].flatten()[chosen] for name in ("state", "decision", "action"))
+        state, decision, action = at(batch, chosen, "state", "decision", "action")
         rows = self.log_probs(state, decision)
         logp, entropy = rows.gather(1, action[:, None]).squeeze(1), -(rows.exp() * rows).sum(1)
         return spread(logp, chosen, batch.mask), spread(entropy, chosen, batch.mask)
@@ -77,13 +79,22 @@ class WalkCritic(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """[B, T] value of the prefix before each token; 0 where masked."""
-        chosen = places(batch.mask)
-        state, decision = (batch.inputs[name].flatten()[chosen] for name in ("state", "decision"))
+        first = torch.ones_like(batch.mask)
+        if self.repeats:
+            first = batch.inputs["phase"] == 1
+            first[:, 0] = True
+        first &= batch.mask
+        values = self.values(*at(batch, places(first), "state", "decision"))
         if not self.repeats:
-            return spread(self.values(state, decision), chosen, batch.mask)
-        met, number = torch.unique_consecutive(decision * self.states + state, return_inverse=True)
-        values = self.values(met % self.states, met // self.states)
-        return spread(values.index_select(0, number), chosen, batch.mask)
+            return spread(values, places(first), batch.mask)
+        number = first.flatten().cumsum(0).view(first.shape).where(batch.mask, 0)
+        padded = torch.cat([values.new_zeros(1), values])
+        return padded.index_select(0, number.flatten()).view(batch.mask.shape)
+
+
+def at(batch: Batch, places: Tensor, *names: str) -> list[Tensor]:
+    """[N] of each of these inputs at the given places."""
+    return [batch.inputs[name].flatten().index_select(0, places) for name in names]
 
 
 def places(chosen: Tensor) -> Tensor:
@@ -94,3 +105,20 @@ def places(chosen: Tensor) -> Tensor:
 def spread(values: Tensor, places: Tensor, like: Tensor) -> Tensor:
     """[N] values in their places, 0 elsewhere, in the shape of `like`."""
     return values.new_zeros(like.numel()).index_copy(0, places, values).view(like.shape)
+
+
+def merge_tokens(batch: Batch, weights: Mapping[str, Tensor]) -> tuple[Batch, dict[str, Tensor]]:
+    """Tokens of one state, decision and action as one. Args and returns: as of `World.merged`."""
+    chosen = places(batch.mask & (batch.inputs["phase"] == 0))
+    triples = torch.stack([batch.inputs[name].flatten()[chosen] for name in ("state", "decision", "action")])
+    met, number = torch.unique(triples, dim=1, return_inverse=True)
+    size = met.shape[1]
+    state, decision, action = met[:, :, None]
+    summed = {
+        name: w.new_zeros(size, dtype=torch.float64).index_add(0, number, w.flatten()[chosen].double()).to(w)[:, None]
+        for name, w in weights.items()
+    }
+    inputs = {"state": state, "decision": decision, "phase": torch.zeros_like(state), "action": action}
+    zeros, each = batch.logp_old.new_zeros(size, 1), batch.logp_old.new_zeros(size)
+    mask = torch.ones_like(state, dtype=torch.bool)
+    return Batch(inputs, mask, zeros, zeros, each, each.bool(), each.long(), torch.zeros_like(state)), summed

@@ -18,7 +18,8 @@ LogProbs = Callable[[Tensor, Tensor], Tensor]
 """([N] states, [N] decisions) -> [N, 3] log-probabilities of the actions."""
 
 UNDER_WAY = 1e-9
-"""Expected number of walks, of all that were asked about, that may be cut off: no value is wrong by more."""
+"""Expected number of walks, of all that were asked about, that may be cut off, and as many again that may be left out
+because they are in states where hardly any are: no value is wrong by more than both."""
 
 
 class Rings(NamedTuple):
@@ -49,34 +50,43 @@ class Rings(NamedTuple):
         return cls(torch.from_numpy(found), torch.from_numpy(number), torch.from_numpy(onward))
 
 
-def occupancy(rings: Rings, entering: list[Tensor], probabilities: Iterator[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-    """Decision by decision: action probabilities, and [n] the expected number of walks that make the decision in a state.
+class Slice(NamedTuple):
+    """One decision, in the states where it is made."""
+
+    here: Tensor
+    """[k] numbers of the states, increasing."""
+    at: Tensor
+    """[k, 3] probabilities of the actions there."""
+    walks: Tensor
+    """[k] expected number of walks that make the decision there."""
+
+
+def occupancy(
+    walk: Walk, log_probs: LogProbs, rings: Rings, entering: list[Tensor], least: float, first: int = 0
+) -> Iterator[Slice]:
+    """Decision by decision, in what states it is made how often; keeps the graph of the probabilities.
+
+    With a graph only probabilities are held, and the rest is computed again on the way back.
 
     Args:
-        entering: per decision, [N] numbers of the states in which walks begin there; no more begin later.
-        probabilities: per decision, [n, 3].
+        entering: per decision from `first` on, [N] numbers of the states in which walks begin there.
+        least: expected number of walks at a decision in a state that has to be exceeded for it to be followed.
     """
     n, ending = rings.onward.shape
     walks = torch.zeros(n + 1, dtype=torch.float64)
-    for decision, at in enumerate(probabilities):
-        if decision < len(entering):
-            walks = walks + torch.bincount(entering[decision], minlength=n + 1)
-        yield at, walks[:n]
-        moved = (walks[:n, None] * at.detach().double()[:, :ending]).flatten()
-        walks = torch.zeros_like(walks).index_add(0, rings.onward.flatten(), moved)
-
-
-def action_slices(walk: Walk, log_probs: LogProbs, states: Tensor, first: int = 0) -> Iterator[Tensor]:
-    """[n, 3] action probabilities in these states, for every decision from `first` on; keeps the graph.
-
-    With a graph only probabilities are held, and the rest is computed again on the way back.
-    """
     for decision in range(first, walk.dials.horizon):
-        at = torch.full_like(states, decision)
+        if decision - first < len(entering):
+            walks = walks + torch.bincount(entering[decision - first], minlength=n + 1)
+        here = (walks[:n] > least).nonzero().squeeze(1)
+        asked = rings.states.index_select(0, here), torch.tensor([decision])
         if torch.is_grad_enabled():
-            yield checkpoint(log_probs, states, at, use_reentrant=False, preserve_rng_state=False).exp()
+            at = checkpoint(log_probs, *asked, use_reentrant=False, preserve_rng_state=False).exp()
         else:
-            yield log_probs(states, at).exp()
+            at = log_probs(*asked).exp()
+        found = walks.index_select(0, here)
+        yield Slice(here, at, found)
+        moved = (found[:, None] * at.detach().double()[:, :ending]).flatten()
+        walks = torch.zeros_like(walks).index_add(0, rings.onward.index_select(0, here).flatten(), moved)
 
 
 def values(walk: Walk, log_probs: LogProbs, state: Tensor, decision: Tensor, stop_reward: Tensor) -> Tensor:
@@ -91,29 +101,30 @@ def values(walk: Walk, log_probs: LogProbs, state: Tensor, decision: Tensor, sto
     rings = Rings.around(walk, state, broken=False)
     number, first, last = rings.number[state], int(decision.min()), int(decision.max())
     entering = [number[decision == d] for d in range(first, last + 1)]
-    slices: list[Tensor] = []
-    for at, walks in occupancy(rings, entering, action_slices(walk, log_probs, rings.states, first)):
-        if len(slices) >= len(entering) and walks.sum() < UNDER_WAY:
+    least = UNDER_WAY / (len(rings.states) * walk.dials.horizon)
+    slices: list[Slice] = []
+    for found in occupancy(walk, log_probs, rings, entering, least, first):
+        if len(slices) >= len(entering) and found.walks.sum() < UNDER_WAY:
             break
-        slices.append(at)
-    reward = stop_reward[rings.states].to(slices[0] if slices else stop_reward)
+        slices.append(found)
+    reward = stop_reward[rings.states].to(slices[0].at if slices else stop_reward)
     judged = walk.dials.fixed_length and first + len(slices) == walk.dials.horizon
-    here = reward if judged else torch.zeros_like(reward)
-    found = here.new_zeros(len(state), reward.shape[1])
+    after = _beyond(reward if judged else torch.zeros_like(reward))
+    answers = after.new_zeros(len(state), reward.shape[1])
     for d in range(first + len(slices), first - 1, -1):
         if d < first + len(slices):
-            here = _before(slices[d - first], reward, here, rings.onward)
+            after = _before(slices[d - first], reward, after, rings.onward)
         if d <= last:
-            asked = decision == d
-            found = torch.where(asked[:, None], _beyond(here)[number], found)
-    return found
+            answers = torch.where((decision == d)[:, None], after[number], answers)
+    return answers
 
 
-def _before(at: Tensor, reward: Tensor, after: Tensor, onward: Tensor) -> Tensor:
-    """[n, R] values before a decision from those after it."""
+def _before(made: Slice, reward: Tensor, after: Tensor, onward: Tensor) -> Tensor:
+    """[n + 1, R] values before a decision from those after it; 0 where it is not followed."""
     ending = onward.shape[1]
-    stopped = (at[:, ending:, None] * reward[:, None]).sum(1)
-    return stopped + (at[:, :ending, None] * _beyond(after)[onward]).sum(1)
+    stopped = (made.at[:, ending:, None] * reward.index_select(0, made.here)[:, None]).sum(1)
+    moved = (made.at[:, :ending, None] * after[onward.index_select(0, made.here)]).sum(1)
+    return torch.zeros_like(after).index_copy(0, made.here, stopped + moved)
 
 
 def _beyond(values: Tensor) -> Tensor:

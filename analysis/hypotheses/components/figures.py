@@ -33,7 +33,7 @@ def effects(table: pd.DataFrame) -> Drawing:
         lost = table.drop_duplicates("component").set_index("component")["paper"]
         panels[-1].plot([lost[name] for name in lost.index], [COMPONENTS.index(n) for n in lost.index], "D", color=COLOUR[2],
                         markersize=4)  # fmt: skip
-        panels[-1].set(xlabel="AIME24 points lost", title="paper, one run per row", xlim=(0, None))
+        panels[-1].set(xlabel="AIME24 points lost", title="paper, no intervals", xlim=(0, None))
         for panel in panels:
             panel.axvline(0, color=INK, linewidth=0.8)
             panel.grid(axis="y", color="0.92")

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from analysis.tables import paper
 from analysis.tables.schema import COMPONENTS
 from analysis.tables.terminal import NONE, number
+from analysis.verdict import lengths
 from analysis.verdict.decision_style import LEVEL_NAMES, replicates
 from analysis.verdict.decisions import Verdict
 from analysis.verdict.headline import digits, estimate
@@ -27,6 +28,8 @@ class ComponentCell(NamedTuple):
     """How much the component had to do, in the unit of its floor."""
     idle: bool
     """Whether the activity is below its floor, so that the estimate says nothing."""
+    length: str
+    """Mean response of its runs."""
 
 
 class ComponentRow(NamedTuple):
@@ -66,9 +69,10 @@ def _main(outcome: Outcome, row: Verdict) -> bool:
 
 def _cell(row: Verdict | None) -> ComponentCell:
     if row is None:
-        return ComponentCell(NONE, "", NONE, NONE, NONE, False)
+        return ComponentCell(NONE, "", NONE, NONE, NONE, False, NONE)
     activity = row.strata.get("activity", {}).get("effect")
     return ComponentCell(
         estimate(row), row.preset, f"{row.seeds} {replicates(row)}", digits(row.smallest_detectable, row.threshold),
         number(float("nan") if activity is None else activity), row.decision == "not_tested",
+        lengths.shown(row),
     )  # fmt: skip

@@ -5,7 +5,8 @@ from analysis.hypotheses.study_text import StudyText
 TEXT = StudyText(
     "What each component is worth",
     (
-        "A component is worth what full VAPO loses without it, on the same seeds. Theory names mechanisms, not sizes, and a "
+        "A component is worth what full VAPO loses without it, on the same seeds: mean over a grid of lengths, noise levels and "
+        "critic starts that was declared before the runs. Theory names mechanisms, not sizes, and a "
         "component that had nothing to do shows no effect whatever it could do.",
     ),
     (

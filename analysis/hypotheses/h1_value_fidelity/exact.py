@@ -8,7 +8,7 @@ from analysis.plots.drawing import COLOURS, Drawing, canvas
 from analysis.statistics.intervals import student
 from analysis.statistics.slopes import loglog_slope
 from analysis.tables.schema import Tables
-from analysis.verdict.decisions import Verdict, verdict
+from analysis.verdict.decisions import NOTE, Verdict, verdict
 from analysis.verdict.estimates import Estimand, secondary_row
 from analysis.verdict.questions import Question
 
@@ -38,7 +38,8 @@ def h1b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     if not len(both):
         return []
     tested = float(spreads(tables).mean()) >= question.floor.least
-    rows = [verdict(question, "exact", both, preset, tested)]
+    row = verdict(question, "exact", both, preset, tested)
+    rows = [row._replace(strata=growth_note(state[0]) | row.strata)]
     for (kind, varies), part in found.items():
         what = f"relative bias at lambda 0.95, 64 tokens, {_length(varies)}, error of 0.1 {KINDS[kind][0]}"
         rows += secondary_row(question, "exact", slope(part), preset, what)
@@ -48,6 +49,13 @@ def h1b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         rows += secondary_row(question, "exact", other, preset, what)
     rows += _growth(question, state[0], preset) + _noise(question, found["fresh", False], preset)
     return rows + _sharing(tables, question, preset)
+
+
+def growth_note(state: pd.DataFrame) -> dict[str, str]:
+    """The remark beside the verdict: how the bias grows with length; {} for a single length."""
+    means = {int(length): slope(state, length=int(length)).mean() for length in sorted(set(state["length"]))}
+    said = ", ".join(f"{bias:.2f} at {length:,} tokens" for length, bias in means.items())
+    return {NOTE: f"grows with length: where all answers have one length, {said}"} if len(means) > 1 else {}
 
 
 def biases(tables: Tables, kind: str, varies: bool) -> pd.DataFrame:

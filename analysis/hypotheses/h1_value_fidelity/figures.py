@@ -21,7 +21,7 @@ def summary(values: pd.Series) -> pd.Series:
 
 
 def by_quarter(points: pd.DataFrame, levels: pd.DataFrame) -> Drawing:
-    """Critic's error and the floor's by quarter of the response, a panel per task.
+    """Errors of critic, group mean and floor by quarter of the response, a panel per task.
 
     Args:
         points: rows task, what, quarter, seed, value (share of Var(V)).
@@ -34,7 +34,7 @@ def by_quarter(points: pd.DataFrame, levels: pd.DataFrame) -> Drawing:
         panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
         for axes, task in zip(panels, tasks, strict=True):
             for (what, part), (mark, dashes, colour), side in zip(
-                shown[shown["task"] == task].groupby("what", sort=False), MARKS, (-0.06, 0.06), strict=False
+                shown[shown["task"] == task].groupby("what", sort=False), MARKS, (-0.08, 0.0, 0.08), strict=False
             ):
                 _points(axes, part["quarter"] + side, part, mark, dashes, colour, str(what))
             axes.axhline(1.0, color=INK, linewidth=0.8, label="best constant")
@@ -50,7 +50,8 @@ def by_quarter(points: pd.DataFrame, levels: pd.DataFrame) -> Drawing:
     position = pd.DataFrame({"task": lines.index, "what": "best position-only value", "mean": lines.to_numpy()})
     return Drawing(
         figure, pd.concat([shown, position], ignore_index=True),
-        "Error of the critic and of the approximation floor by quarter of the response, by task; solid line: the best"
+        "Error of the critic, of the mean of other answers and of the approximation floor by quarter of the response,"
+        " by task; solid line: the best"
         " constant, dotted: the best value that knows the position alone.",
     )  # fmt: skip
 

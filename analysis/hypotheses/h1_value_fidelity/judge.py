@@ -1,5 +1,8 @@
 """Limitation 1, value fidelity: how wrong the critic is and where, what its errors do, and whether it forgets."""
 
+from collections.abc import Sequence
+from functools import partial
+
 import numpy as np
 import pandas as pd
 
@@ -7,6 +10,7 @@ from analysis.hypotheses.components import pathways
 from analysis.hypotheses.h1_value_fidelity import exact as exact_h1
 from analysis.hypotheses.h1_value_fidelity import figures as value_figures
 from analysis.hypotheses.h1_value_fidelity.tables import (
+    LONG_WALK,
     PER,
     PLAIN,
     SHIFT,
@@ -14,31 +18,48 @@ from analysis.hypotheses.h1_value_fidelity.tables import (
     Weights,
     dose_points,
     falls_of,
-    mean_of_ends,
     over_tasks,
+    own_growth,
     paired_growth,
     per_nat,
     quarters,
     twin_levels,
+    weighed,
 )
 from analysis.plots.drawing import Drawing
+from analysis.statistics.intervals import Interval, student
 from analysis.tables.rows import ends, having
 from analysis.tables.schema import Tables
 from analysis.verdict.decisions import Verdict, verdict
-from analysis.verdict.estimates import Estimand, secondary_row
+from analysis.verdict.estimates import Estimand, by_interval, secondary_row
 from analysis.verdict.questions import LEVEL_OF, Question
 
+BEHIND: Weights = {"baseline_error/behind_train": 1}
+"""FVU of the critic minus that of the group mean, on problems that are trained on: how far it is behind as a baseline."""
 FLOOR, EXCESS = "approximation_floor/fvu_held_out", "approximation_floor/excess_held_out"
 WHERE: dict[str, Weights] = {
-    "FVU of the critic": {FLOOR: 1, EXCESS: 1},
-    "FVU of the approximation floor": {FLOOR: 1},
-    "excess in the first quarter of a response minus in the last": {
+    "the same on held-out problems": {"baseline_error/behind_held_out": 1},
+    "FVU of the critic": {"baseline_error/fvu_train": 1},
+    "FVU of the mean of G - 1 other answers, its noise included": {"baseline_error/fvu_group_mean_train": 1},
+    "FVU of the prompt's own value, a mean of endlessly many answers": {"baseline_error/fvu_prompt_train": 1},
+    "FVU of the critic minus that of the best value that knows the position alone": {
+        "baseline_error/fvu_train": 1, "baseline_error/fvu_position_train": -1,
+    },
+    "the critic's FVU minus the group mean's in the first quarter of answers to held-out problems": {
+        "baseline_error/fvu_q1": 1, "baseline_error/fvu_group_mean_q1": -1,
+    },
+    "the critic's FVU minus the group mean's in the last quarter of answers to held-out problems": {
+        "baseline_error/fvu_q4": 1, "baseline_error/fvu_group_mean_q4": -1,
+    },
+    "FVU of the critic on held-out problems": {"baseline_error/fvu_held_out": 1},
+    "part of that: the approximation floor, what its network leaves however many answers it is fitted to": {
+        FLOOR: 1,
+    },
+    "part of that: the excess over the floor": {EXCESS: 1},
+    "that excess in the first quarter of a response minus in the last": {
         "approximation_floor/excess_q1": 1, "approximation_floor/excess_q4": -1,
     },
-    "excess on held-out problems minus on training ones": {EXCESS: 1, "approximation_floor/excess_train": -1},
-    "FVU of the best value that knows the position alone, minus the critic's": {
-        "value_error/fvu_position_held_out": 1, "value_error/fvu_held_out": -1,
-    },
+    "what the last doubling of answers took off that floor (settled below 0.02)": {"approximation_floor/fall": 1},
     "FVU of the mean of 16 continuations (its noise)": {"value_error/fvu_monte_carlo_held_out": 1},
 }  # fmt: skip
 """What else is said of h1a; the best constant has FVU 1."""
@@ -61,24 +82,27 @@ def score(tables: Tables, questions: dict[str, Question], preset: str) -> list[V
 
 
 def h1a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
-    """Excess over the approximation floor: both tasks of text, each of them, the walk; and where it lies."""
-    runs = {task: having(tables.runs, {"world": "lm", "task": task, **PLAIN}) for task in TEXT}
-    walk = having(tables.runs, {"world": "walk", **PLAIN})
+    """How far the critic is behind the group mean after RL: tasks of text, each alone, before RL, the walk; its parts."""
+    runs = {task: having(tables.runs, {**cell, **PLAIN}) for task, cell in TEXT.items()}
+    walk = {"walk": having(tables.runs, {"world": "walk", **PLAIN})}
     rows = []
-    theta = over_tasks(tables, runs, {EXCESS: 1})
+    theta = over_tasks(tables, runs, BEHIND)
     if len(theta):
-        explained = 1 - over_tasks(tables, runs, {FLOOR: 1}).reindex(theta.index).mean()
+        explained = 1 - np.mean([weighed(tables, own, {FLOOR: 1})["after"].mean() for own in runs.values()])
         rows.append(verdict(question, "tiny_lm", theta, preset, bool(explained >= question.floor.least)))
-    for task, own in runs.items():
-        rows += secondary_row(
-            question, "tiny_lm", mean_of_ends(tables, own, {EXCESS: 1}), preset, f"the same on {task} alone"
-        )
     rows += secondary_row(
-        question, "walk", mean_of_ends(tables, walk, {EXCESS: 1}), preset, "the same on the walk, values exact"
+        question, "tiny_lm", over_tasks(tables, runs, BEHIND, "before"), preset, "the same before the first RL step"
     )
+    for task, own in {**runs, "long text walk": having(tables.runs, {**LONG_WALK, **PLAIN})}.items():
+        for time in ("after", "before"):
+            what = f"the same on {task} alone, {time} RL"
+            rows += secondary_row(question, "tiny_lm", weighed(tables, own, BEHIND)[time], preset, what)
+    for time in ("after", "before"):
+        what = f"the same on the walk, values exact, {time} RL"
+        rows += secondary_row(question, "walk", over_tasks(tables, walk, BEHIND, time), preset, what)
     for what, weights in WHERE.items():
         rows += secondary_row(question, "tiny_lm", over_tasks(tables, runs, weights), preset, what)
-        rows += secondary_row(question, "walk", mean_of_ends(tables, walk, weights), preset, what)
+        rows += secondary_row(question, "walk", over_tasks(tables, walk, weights), preset, what)
     return rows + _alternatives(tables, question, preset)
 
 
@@ -116,42 +140,53 @@ ERROR_NAMES: dict[str, str] = {
 
 
 def h1c(tables: Tables, question: Question, preset: str) -> list[Verdict]:
-    """Growth of the error on rare places beyond the twin's; with a frozen policy; on critical places; per nat of shift."""
+    """Growth of the error on rare places: the smaller of the run's own and that beyond the twin's; critical places; by shift."""
     rows = []
     for world in ("walk", "lm"):
-        pairs = paired_growth(tables, world, RARE)
+        pairs, level = paired_growth(tables, world, RARE), LEVEL_OF[world]
         own = pairs[np.isclose(pairs["rate"], RATE[world])]
         if len(own):
-            tested = was_tested(tables, world, own["seed"], question.floor.least)
-            rows.append(verdict(question, LEVEL_OF[world], own["excess"], preset, tested))
-            rows += secondary_row(
-                question,
-                LEVEL_OF[world],
-                own["plain"],
-                preset,
-                "growth of E_rare - E_frequent alone, no twin taken off",
-            )
-            alone = paired_growth(tables, world, {"forgetting/fvu_rare_kept": 1})
-            alone = alone[np.isclose(alone["rate"], RATE[world])]
-            what = "E_rare(t1) - E_rare(t0), no twin: below 0, rare places are known better than at the start"
-            rows += secondary_row(question, LEVEL_OF[world], alone["plain"], preset, what)
+            rows += _forgotten(tables, question, world, preset, own)
         still = pairs[pairs["rate"] == 0.0]
         rows += secondary_row(
-            question, LEVEL_OF[world], still["excess"], preset, "the same with a frozen policy (rate 0)"
+            question, level, still["excess"], preset, "growth beyond the twin's with a frozen policy (rate 0)"
         )
         critical = paired_growth(tables, world, CRITICAL)
         critical = critical[np.isclose(critical["rate"], RATE[world])]
-        rows += secondary_row(
-            question, LEVEL_OF[world], critical["excess"], preset, "the same on critical places, some of them rehearsed"
-        )
-        rows += secondary_row(
-            question,
-            LEVEL_OF[world],
-            per_nat(pairs),
-            preset,
-            Estimand("slope of D on the policy's shift, by its rate", "share/nat", 0.02),
-        )
+        what = "growth beyond the twin's on critical places, some of them rehearsed"
+        rows += secondary_row(question, level, critical["excess"], preset, what)
+        slope = Estimand("slope of the growth beyond the twin's on the policy's shift, by its rate", "share/nat", 0.02)
+        rows += secondary_row(question, level, per_nat(pairs), preset, slope)
     return rows
+
+
+def _forgotten(tables: Tables, question: Question, world: str, preset: str, own: pd.DataFrame) -> list[Verdict]:
+    """The question's row and its parts, of twins at the policy's own rate."""
+    level, growth = LEVEL_OF[world], own_growth(tables, own["spec"])
+    both = [own["excess"].to_numpy(), growth]
+    primary, tested = level == question.primary, was_tested(tables, world, own["seed"], question.floor.least)
+    named = None if primary else Estimand("the same at this level")
+    rows = [by_interval(question, level, partial(smaller_of, both), len(own), preset, tested, named)]
+    for theta, what in (
+        (both[0], "growth of E_rare - E_frequent beyond the twin's"),
+        (growth, "growth of the run's own E_rare, both errors over the starting Var(V)"),
+        (own["plain"], "growth of E_rare - E_frequent alone, no twin taken off"),
+        (own["plain_twin"], "growth of E_rare - E_frequent of the twin that rehearses rare places"),
+    ):
+        rows += secondary_row(question, level, theta, preset, what)
+    return rows
+
+
+def smaller_of(parts: Sequence[np.ndarray], level: float) -> Interval:
+    """Interval of the smallest of several means, each of theta [S] by seed: what all of them show.
+
+    Its bounds are the smallest of the parts' own: the lower at `level`, and the upper, which misses where any part's does,
+    at 1 - (1 - level) / n for n parts. So either is missed with probability (1 - level) / 2 at most, whatever their
+    correlation (an intersection-union test, Berger 1982).
+    """
+    narrow = [student(x, level) for x in parts]
+    wide = [student(x, 1 - (1 - level) / len(parts)) for x in parts]
+    return Interval(min(x.estimate for x in narrow), min(x.low for x in narrow), min(x.high for x in wide))
 
 
 def was_tested(tables: Tables, world: str, seeds: pd.Series, least: float) -> bool:

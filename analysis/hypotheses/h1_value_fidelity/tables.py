@@ -1,6 +1,7 @@
 """What the questions about critics read: errors at both ends of runs, AUC by planted error, growth beyond a twin's."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,8 +9,13 @@ import pandas as pd
 from analysis.tables.rows import ends, full_vapo, having
 from analysis.tables.schema import Tables
 
-TEXT = ("text_walk", "chain")
-"""Tasks whose tokens show their state, so that a critic can know anything."""
+TEXT: dict[str, dict[str, Any]] = {
+    "text_walk": {"world": "lm", "task": "text_walk", "dials.size": 16},
+    "chain": {"world": "lm", "task": "chain", "dials.glimpse": 0.15, "dials.longest": 7},
+}
+"""Tasks whose tokens show their state, so that a critic can know anything, by name; columns of their runs."""
+LONG_WALK: dict[str, Any] = {"world": "lm", "task": "text_walk", "dials.size": 26}
+"""The text walk on a longer ring."""
 
 Weights = Mapping[str, float]
 """Metric -> weight in a sum."""
@@ -46,9 +52,9 @@ def mean_of_ends(tables: Tables, runs: pd.DataFrame, weights: Weights) -> pd.Ser
     return weighed(tables, runs, weights).mean(axis=1)
 
 
-def over_tasks(tables: Tables, runs: Mapping[str, pd.DataFrame], weights: Weights) -> pd.Series:
-    """[S] the same, mean over tasks of seeds that have all of them."""
-    wide = pd.concat([mean_of_ends(tables, own, weights) for own in runs.values()], axis=1, join="inner")
+def over_tasks(tables: Tables, runs: Mapping[str, pd.DataFrame], weights: Weights, time: str = "after") -> pd.Series:
+    """[S] a weighted sum at one end, mean over tasks of seeds that have all of them. time: before or after."""
+    wide = pd.concat([weighed(tables, own, weights)[time] for own in runs.values()], axis=1, join="inner")
     return wide.mean(axis=1)
 
 
@@ -102,6 +108,16 @@ def paired_growth(tables: Tables, world: str, weights: Weights) -> pd.DataFrame:
     return pairs.assign(excess=pairs["plain"] - pairs["plain_twin"])
 
 
+def own_growth(tables: Tables, specs: pd.Series) -> np.ndarray:
+    """[N] growth of E_rare of these runs, their squared errors at both ends over Var(V) at the start.
+
+    In a unit that stays: over the present Var(V), which falls as problems are solved, an error that stood still would grow.
+    """
+    runs = tables.runs.set_index("spec").loc[specs].reset_index()
+    error, variance = (ends(tables, runs, f"forgetting/{name}") for name in ("fvu_rare_kept", "var_v"))
+    return error[:, 1] * variance[:, 1] / variance[:, 0] - error[:, 0]
+
+
 def per_nat(pairs: pd.DataFrame) -> pd.Series:
     """[S] least-squares slope of D on the shift over rates, of seeds with three rates or more."""
     found = {}
@@ -112,22 +128,24 @@ def per_nat(pairs: pd.DataFrame) -> pd.Series:
 
 
 def quarters(tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Errors of critic and floor by task, quarter and seed; and what the best position-only value leaves, by task and seed."""
+    """Errors of critic, group mean and floor by task, quarter and seed; what the best position-only value leaves, by both."""
     points, levels = [], []
-    for task in (*TEXT, "walk"):
-        runs = having(tables.runs, {"task": task, **PLAIN})
-        for quarter in range(1, 5):
-            floor, excess = (f"approximation_floor/{name}_q{quarter}" for name in ("fvu", "excess"))
-            for what, weights in (("critic", {floor: 1, excess: 1}), ("approximation floor", {floor: 1})):
-                found = mean_of_ends(tables, runs, weights)
+    cells = {**TEXT, "long text walk": LONG_WALK, "walk": {"world": "walk"}}
+    metrics = {
+        "critic": "baseline_error/fvu", "mean of other answers": "baseline_error/fvu_group_mean",
+        "approximation floor": "approximation_floor/fvu",
+    }  # fmt: skip
+    for task, cell in cells.items():
+        runs = having(tables.runs, {**cell, **PLAIN})
+        for what, metric in metrics.items():
+            for quarter in range(1, 5):
+                found = weighed(tables, runs, {f"{metric}_q{quarter}": 1})["after"]
                 points.append(pd.DataFrame({
                     "task": task, "what": what, "quarter": quarter, "seed": found.index, "value": found.to_numpy(),
                 }))  # fmt: skip
-        if len(points[-1]):
-            known = mean_of_ends(tables, runs, {"value_error/fvu_position_held_out": 1})
-            levels.append(pd.DataFrame({"task": task, "seed": known.index, "value": known.to_numpy()}))
-    empty = pd.DataFrame({"task": [], "seed": [], "value": []})
-    return pd.concat(points, ignore_index=True), pd.concat([empty, *levels], ignore_index=True)
+        known = weighed(tables, runs, {"baseline_error/fvu_position_held_out": 1})["after"]
+        levels.append(pd.DataFrame({"task": task, "seed": known.index, "value": known.to_numpy()}))
+    return pd.concat(points, ignore_index=True), pd.concat(levels, ignore_index=True)
 
 
 def dose_points(tables: Tables) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from analysis.hypotheses.h2_length_adaptive_gae.tables import Grids
 from analysis.plots.drawing import ACCENT, COLOURS, INK, Drawing, canvas
 from analysis.statistics.intervals import student
 
-WHOLE_LENGTH = 16
+WHOLE_LENGTH = 32
 """Tokens at which an alpha is drawn at its horizon, alpha l."""
 
 
@@ -33,7 +33,7 @@ def horizons(found: Mapping[str, Grids]) -> Drawing:
             axes.set_xscale("log", base=2)
             axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}")
             axes.set_title(f"{regime} problems", loc="left")
-            axes.set_xlabel("horizon, tokens (alpha at l = 16)")
+            axes.set_xlabel("horizon, tokens (alpha at l = 32)")
         panels[0].set_ylabel("area under the learning curve")
         panels[-1].legend(frameon=False, loc="lower center")
     names = ["regime", "rule", "horizon", "mean", "low", "high", "seeds"]

@@ -16,18 +16,25 @@ from analysis.hypotheses.h2_length_adaptive_gae import (
     exact_rules,
 )
 from analysis.hypotheses.h2_length_adaptive_gae import figures as lambda_figures
-from analysis.hypotheses.h2_length_adaptive_gae.tables import Grids, grids, peak, transfer, width
+from analysis.hypotheses.h2_length_adaptive_gae.tables import ALPHAS, Grids, grids, peak, transfer, width
 from analysis.plots.drawing import Drawing
+from analysis.statistics.intervals import student
 from analysis.statistics.jackknife import jackknife
 from analysis.statistics.selection import cross_fitted
 from analysis.tables.rows import by_seed, full_vapo, having, series
 from analysis.tables.schema import Tables
+from analysis.verdict import gates
 from analysis.verdict.decisions import Verdict, verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
+from analysis.verdict.lengths import with_lengths
 from analysis.verdict.questions import Question
 
-RING = {"world": "walk", "dials.size": 32, "dials.horizon": 64, "dials.trap_reward": 0.0}
-REGIMES = {"short": (2, 8), "long": (17, 32), "mixed": (2, 32)}
+RING = {
+    "world": "walk", "dials.size": 64, "dials.horizon": 160, "dials.skill": 1.2, "dials.trap_prior": -1.0,
+    "dials.trap_reward": 0.0,
+}  # fmt: skip
+MAP_RING = {"world": "walk", "dials.size": 32, "dials.horizon": 64, "dials.trap_reward": 0.0, "dials.trap_prior": 0.0}
+REGIMES = {"mixed": (8, 64), "short": (8, 16), "long": (32, 64)}
 COARSE = (0.125, 0.5, 2.0)
 """Alphas at which other rules that take one are tried."""
 OTHERS = {
@@ -35,6 +42,8 @@ OTHERS = {
     "equal_first_weight": ("q^(1/(l-1)), q = exp(-1/alpha)", "length_adaptive_gae=equal_first_weight"),
     "error_aware": ("a horizon from the critic's error as the batch shows it, nothing tuned", "horizon=error_aware"),
 }
+FILLER_RING = {**MAP_RING, "dials.nearest": 2, "dials.farthest": 32}
+FILLERS = (1, 3, 7)
 TEXT_ALPHAS, TEXT_LAMBDAS = (0.125, 0.5, 2.0), (0.5, 0.875, 0.95)
 SAMPLES = float(np.log(1.1))
 """A tenth of the samples."""
@@ -131,23 +140,49 @@ def _quality_regret(tables: Tables, runs: pd.DataFrame) -> np.ndarray:
 
 
 def h2b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
-    """Regret of the best alpha at mixed lengths; at short and long ones; width; transfer; other rules; text."""
+    """Regret of the best alpha at mixed lengths, behind its gate; short and long ones; width; transfer; other rules; text."""
+    tables, gate = gates.split(tables)
     runs = having(tables.runs, RING)
     found = {name: grids(having(runs, between(name))) for name in REGIMES}
     mixed = having(runs, {**between("mixed"), **full_vapo()})
     spread = float(mixed["activity_token_level_loss"].mean()) if len(mixed) else 0.0
     rows = _regret(question, found["mixed"], preset, spread >= question.floor.least, None)
-    for name in ("short", "long"):
-        what = Estimand(f"the same, {name} problems alone")
-        rows += _regret(question, found[name], preset, True, what)
-    for name, table in found.items():
-        rows += _width(question, table, name, preset)
-    rows += _along_length(question, runs, found, preset)
     for name, (description, _) in OTHERS.items():
         what = Estimand(f"AUC of {description}, minus VAPO's rule at its best alpha, mixed lengths")
         theta = other_rule(having(runs, between("mixed")), found["mixed"], name)
         rows += secondary_row(question, "walk", theta, preset, what)
+    for name, table in found.items():
+        apart = Estimand(f"the same, {name} problems alone")
+        alone = [] if name == "mixed" else _regret(question, table, preset, True, apart)
+        rows = with_lengths(rows + alone + _width(question, table, name, preset), having(runs, between(name)))
+    if len(found["mixed"].seeds):
+        rows = with_lengths(gates.behind(rows, question, "walk", _gate(gate), preset), having(gate.runs, RING))
+    both = pd.concat([having(runs, between(name)) for name in ("short", "long")])
+    rows += with_lengths(_along_length(question, runs, found, preset), both)
+    rows += _derived(tables, question, preset)
     return [*rows, *_text(tables, question, preset), *exact_h2.h2b(tables, question, preset)]
+
+
+def _gate(tables: Tables) -> gates.Reading:
+    """AUC at the smallest alpha minus that at the largest, mixed lengths, paired by seed."""
+    wanted = {**RING, **between("mixed"), **full_vapo(), "settings.alpha": (ALPHAS[0], ALPHAS[-1])}
+    wide = by_seed(having(tables.runs, wanted), "settings.alpha").to_numpy(float)
+    theta = wide[:, 0] - wide[:, -1] if wide.shape[1:] == (2,) else np.empty(0)
+    return gates.read(partial(student, theta), len(theta))
+
+
+def _derived(tables: Tables, question: Question, preset: str) -> list[Verdict]:
+    """Length made of filler under a constant lambda, minus the same lambda per decision without filler."""
+    runs, rows = having(tables.runs, {**FILLER_RING, **full_vapo("length_adaptive_gae")}), []
+    for filler in FILLERS:
+        filled = having(runs, {"dials.filler": filler, "settings.fixed_lambda": 0.95})
+        plain = having(runs, {"dials.filler": 0, "settings.fixed_lambda": 0.95 ** (1 + filler)})
+        scores = [part.groupby("seed")["auc"].first() for part in (filled, plain)]
+        theta = (scores[0] - scores[1]).dropna().to_numpy(float)
+        said = f"derived, lambda per decision being 0.95^{1 + filler} in both: AUC with {filler} filler tokens minus without"
+        what = Estimand(said, equivalence=True)
+        rows += with_lengths(secondary_row(question, "walk", theta, preset, what), filled)
+    return rows
 
 
 def _regret(question: Question, table: Grids, preset: str, tested: bool, what: Estimand | None) -> list[Verdict]:
@@ -227,7 +262,7 @@ def _text(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     runs = having(tables.runs, {"world": "lm", "task": "text_walk"})
     theta = regret(grids(runs, TEXT_ALPHAS, TEXT_LAMBDAS))
     what = Estimand("AUC on text_walk, best of three constants minus best of three alphas, chosen on other seeds")
-    return secondary_row(question, "tiny_lm", theta, preset, what)
+    return with_lengths(secondary_row(question, "tiny_lm", theta, preset, what), runs)
 
 
 # --- pictures ---
@@ -235,6 +270,7 @@ def _text(tables: Tables, question: Question, preset: str) -> list[Verdict]:
 
 def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
     """What there are rows for."""
+    tables = gates.split(tables).judged
     runs = having(tables.runs, RING)
     found = {name: grids(having(runs, between(name))) for name in REGIMES}
     drawings = exact_h2_figures.figures(tables)
@@ -244,7 +280,7 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
     against |= {name: other_rule(having(runs, between("mixed")), found["mixed"], name) for name in OTHERS}
     if any(len(theta) > 1 for theta in against.values()):
         drawings["rules"] = lambda_figures.rules({name: theta for name, theta in against.items() if len(theta) > 1})
-    mapped = having(runs, {**full_vapo(), "settings.alpha": 0.5})
+    mapped = having(tables.runs, {**MAP_RING, **full_vapo(), "settings.alpha": 0.5})
     mapped = mapped[mapped["dials.nearest"] == mapped["dials.farthest"]] if len(mapped) else mapped
     if len(mapped):
         drawings["map"] = boundaries.figure(

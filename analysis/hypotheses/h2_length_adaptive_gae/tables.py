@@ -7,9 +7,9 @@ import pandas as pd
 
 from analysis.tables.rows import by_seed, full_vapo, having
 
-HORIZONS = (1, 2, 4, 8, 16, 32, 64, 128)
-ALPHAS = tuple(h / 16 for h in HORIZONS)
-"""Their horizon is that of `LAMBDAS` where a response has 16 tokens."""
+HORIZONS = (1, 4, 8, 16, 32, 64, 256)
+ALPHAS = tuple(h / 32 for h in HORIZONS)
+"""Their horizon is that of `LAMBDAS` where a response has 32 tokens."""
 LAMBDAS = tuple(1 - 1 / h for h in HORIZONS)
 
 

@@ -45,10 +45,10 @@ def landscape(points: pd.DataFrame, strata: Mapping[str, Mapping[str, Any]], thr
     return Drawing(picture, points, alt + " Diamonds: means at the corrected level. Band: too small to matter.")
 
 
-def usefulness(places: pd.DataFrame, threshold: float) -> Drawing:
-    """Log ratio of useful gradient power by task and RL step with 95 % intervals, and what R6 gives for variance alone."""
-    alt = "Log of useful gradient power, token mean over sequence mean, by task along training."
-    return _along(places, "task", threshold, "log useful gradient power,\ntoken over sequence, nats", alt, True)
+def noise(places: pd.DataFrame, threshold: float) -> Drawing:
+    """Log ratio of noise over signal by task and RL step with 95 % intervals, and what R6 gives for variance alone."""
+    alt = "Log of a gradient's noise over its signal, sequence mean over token mean, by task along training."
+    return _along(places, "task", threshold, "log noise over signal,\nsequence over token, nats", alt, True)
 
 
 def price(prices: pd.DataFrame, threshold: float) -> Drawing:

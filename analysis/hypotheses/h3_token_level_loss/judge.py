@@ -1,4 +1,4 @@
-"""Limitation 3, the token-level loss: curvature, usefulness of gradients, and KL per gain, token mean beside sequence mean."""
+"""Limitation 3, the token-level loss: curvature, noise of gradients, and KL per gain, token mean beside sequence mean."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,29 +13,36 @@ from analysis.hypotheses.h3_token_level_loss.tables import (
     CELLS,
     COVARIANCE,
     KL,
+    NOISE,
+    PLACES,
     RATIO,
+    STRATA,
     TASKS,
+    USEFUL,
     Value,
     aligned,
-    clear,
+    at_places,
+    by_stratum,
+    half_difference,
     log_over,
-    log_useful,
+    mean_log,
     means,
     metric,
+    noise,
     points,
     prices,
     texts,
     together,
-    useful,
-    usefulness,
     walks,
 )
 from analysis.plots.drawing import Drawing
-from analysis.statistics.intervals import Interval, student
+from analysis.statistics.intervals import Interval, NoEstimate, student
 from analysis.statistics.jackknife import jackknife
+from analysis.tables.rows import series
 from analysis.tables.schema import Tables
-from analysis.verdict.decisions import CORRECTED, NOTE, SIGN, Verdict, decide, of_strata, verdict
+from analysis.verdict.decisions import CORRECTED, NOTE, Decision, Verdict, decide, verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
+from analysis.verdict.lengths import with_lengths
 from analysis.verdict.questions import LEVEL_OF, Question
 
 ACTIVITY = "activity_token_level_loss"
@@ -56,6 +63,7 @@ def active(runs: list[pd.DataFrame], question: Question) -> bool:
 # --- h3a: curvature ---
 
 PARTS: dict[str, Value] = {
+    "log ratio of sharpness, token mean over sequence mean, whatever the covariance": metric(RATIO),
     "the same with the Gauss-Newton part of the Hessian alone": metric("curvature/log_ratio_gauss_newton"),
     "log ratio of top curvatures alone, not over their slopes": log_over(
         "curvature/top_token", "curvature/top_sequence"
@@ -65,87 +73,117 @@ PARTS: dict[str, Value] = {
 
 
 def h3a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
-    """Log ratio of kappa over both cells, with the strata by covariance; its cells, its parts, text."""
+    """Half the difference of the log ratio of kappa between the strata; then cells and parts, each as a mean over seeds."""
     runs = {cell: walks(tables, cell) for cell in CELLS}
-    by_cell = {cell: means(tables, part, metric(RATIO)) for cell, part in runs.items()}
-    theta, rows = together(by_cell), []
-    if len(theta):
-        tested = active(list(runs.values()), question)
-        row, strata = verdict(question, "walk", theta, preset, tested), strata_of(tables, list(runs.values()), question)
-        split = of_strata({name: part["decision"] for name, part in strata.items()}, PREDICTED)
-        decision = split if split and tested else row.decision
-        rows.append(row._replace(strata={**strata, **remark(strata), **row.strata}, decision=decision))
-    for cell, part in by_cell.items():
-        rows += secondary_row(question, "walk", part, preset, f"the same where the base policy {cell}")
+    wide, rows = by_stratum(tables, list(runs.values())), []
+    if len(wide):
+        values, tested = wide.to_numpy(float), active(list(runs.values()), question)
+
+        def interval_at(level: float) -> Interval:
+            lone = [name for name in STRATA if not wide[name].notna().any()]
+            if lone:
+                raise NoEstimate(f"no measurement has {' or '.join(lone)}")
+            return jackknife(lambda kept: half_difference(values, kept), np.arange(len(values)), level)
+
+        strata = strata_of(wide, question)
+        row = by_interval(question, "walk", interval_at, len(wide), preset, tested)
+        notes = [row.strata.get(NOTE, ""), remark(strata), left_out(tables, list(runs.values()))]
+        note = "; ".join(filter(None, notes))
+        decision = of_both(row.decision, strata)
+        rows.append(row._replace(strata={**strata, **({NOTE: note} if note else {})}, decision=decision))
+    for cell, part in runs.items():
+        theta, what = means(tables, part, metric(RATIO)), f"log ratio of sharpness where the base policy {cell}"
+        rows += with_lengths(secondary_row(question, "walk", theta, preset, what), part)
     for what, value in PARTS.items():
-        rows += secondary_row(
-            question, "walk", together({c: means(tables, x, value) for c, x in runs.items()}), preset, what
-        )
-    text = {task: means(tables, texts(tables, task), metric(RATIO)) for task in TASKS}
-    return rows + secondary_row(question, "tiny_lm", together(text), preset, "the same on text, mean of both tasks")
+        theta = together({cell: means(tables, part, value) for cell, part in runs.items()})
+        rows += secondary_row(question, "walk", theta, preset, what)
+    return with_lengths(rows, pd.concat(list(runs.values())))
 
 
-PREDICTED: dict[str, int] = {"covariance above 0": 1, "covariance below 0": -1}
+PREDICTED: dict[str, int] = dict(zip(STRATA, (1, -1), strict=True))
 """Stratum -> sign of the log ratio that is predicted there: that of the covariance."""
 LEAST_SEEDS = 0.5
 """Share of the seeds that a stratum needs to decide anything: the few that get there may be unlike the others."""
 
 
-def strata_of(tables: Tables, runs: Sequence[pd.DataFrame], question: Question) -> dict[str, dict[str, Any]]:
-    """Estimates where the covariance is above 0 and below it, each seed's measurements averaged, at the corrected level."""
-    part = pd.concat(runs, ignore_index=True)
-    ratio, covariance = aligned(tables, part, RATIO, COVARIANCE)
-    seeds, found = part["seed"].nunique(), {}
+def strata_of(wide: pd.DataFrame, question: Question) -> dict[str, dict[str, Any]]:
+    """The log ratio in each stratum at the corrected level, with the decision on what is predicted there.
+
+    Args:
+        wide: as of `by_stratum`.
+        question: h3a.
+    """
+    found = {}
     for name, sign in PREDICTED.items():
-        inside = sign * covariance > 0
-        chosen = np.where(inside, ratio, np.nan)
-        known = np.isfinite(chosen)
-        sums = pd.DataFrame({"seed": part["seed"], "sum": np.where(known, chosen, 0).sum(1), "n": known.sum(1)})
-        by_seed = sums.groupby("seed").sum().query("n > 0")
-        interval = student(by_seed["sum"] / by_seed["n"], CORRECTED)
+        values = wide[name].dropna()
+        interval = student(values, CORRECTED)
+        signed = interval if sign > 0 else Interval(*(-x for x in (interval.estimate, interval.high, interval.low)))
         found[name] = {
-            "effect": interval.estimate, "low": interval.low, "high": interval.high, "seeds": len(by_seed),
-            "measurements": int(known.sum()),
-            "decision": decide(interval, question.threshold, tested=len(by_seed) >= LEAST_SEEDS * seeds),
+            "effect": interval.estimate, "low": interval.low, "high": interval.high, "seeds": len(values),
+            "decision": decide(signed, question.threshold, tested=len(values) >= LEAST_SEEDS * len(wide)),
         }  # fmt: skip
     return found
 
 
-def remark(strata: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """What the strata's signs say of the prediction, under `NOTE`; nothing if neither decides."""
-    agrees = {
-        name: SIGN[part["decision"]] == PREDICTED[name] for name, part in strata.items() if part["decision"] in SIGN
-    }
-    against = [name for name, agreed in agrees.items() if not agreed]
+def of_both(decision: Decision | None, strata: Mapping[str, Mapping[str, Any]]) -> Decision | None:
+    """The decision on half the difference, supported only if both strata are.
+
+    One of them may carry the difference alone: then it is conditional if the other is refuted, else undecided.
+    """
+    found = [part["decision"] for part in strata.values()]
+    if decision != "supported" or set(found) == {"supported"}:
+        return decision
+    refuted = {"refuted_opposite", "refuted_negligible"} & set(found)
+    return "conditional" if refuted and "supported" in found else "undecided"
+
+
+def remark(strata: Mapping[str, Mapping[str, Any]]) -> str:
+    """What the strata say of the prediction; nothing if neither decides."""
+    found = {name: part["decision"] for name, part in strata.items()}
+    against = [name for name, decision in found.items() if decision == "refuted_opposite"]
+    as_predicted = [name for name, decision in found.items() if decision == "supported"]
     if against:
-        return {NOTE: f"the reverse of the predicted sign at {' and at '.join(against)}"}
-    return {NOTE: "the predicted sign in both strata"} if len(agrees) == len(PREDICTED) else {}
+        return f"the reverse of the predicted sign at {' and at '.join(against)}"
+    if len(as_predicted) == len(PREDICTED):
+        return "the predicted sign in both strata"
+    return f"as predicted at {as_predicted[0]} alone" if as_predicted else ""
 
 
-# --- h3b: usefulness ---
+def left_out(tables: Tables, runs: Sequence[pd.DataFrame]) -> str:
+    """How many measurements have a covariance and no log ratio, in words; nothing if none."""
+    ratio, covariance = aligned(tables, pd.concat(runs, ignore_index=True), RATIO, COVARIANCE)
+    lost, all_ = int((np.isnan(ratio) & np.isfinite(covariance)).sum()), int(np.isfinite(covariance).sum())
+    return f"{lost} of {all_} measurements are left out, whose slope is not clear of 0" if lost else ""
+
+
+# --- h3b: noise ---
 
 
 def h3b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
-    """Log ratio of useful power on text; each task; the walk, where grad J is exact; noise alone; R6's formula; exact level."""
+    """Log ratio of noise over signal on text; each task; the walk; gradient quality beside it; R6's parts; exact level."""
     text = {task: texts(tables, task) for task in TASKS}
-    rows = _useful(tables, question, "lm", text, preset, "", active(list(text.values()), question))
+    rows = _mean_log(tables, question, "lm", text, preset, tested=active(list(text.values()), question))
     for task, part in text.items():
-        rows += _useful(tables, question, "lm", {task: part}, preset, f"the same on {task} alone")
+        rows += _mean_log(tables, question, "lm", {task: part}, preset, f"the same on {task} alone")
     walk = {"walk": walks(tables, "stops early")}
-    rows += _useful(tables, question, "walk", walk, preset, "the same on the walk, grad J exact")
+    rows += _mean_log(tables, question, "walk", walk, preset, "the same on the walk")
     for world, runs in (("lm", text), ("walk", walk)):
+        rows += _mean_log(tables, question, world, runs, preset, QUALITY, USEFUL)
         for what, (name, unit, threshold) in BESIDE.items():
             theta = together(
                 {task: means(tables, part, metric(f"gradient_quality/{name}")) for task, part in runs.items()}
             )
-            rows += secondary_row(question, LEVEL_OF[world], theta, preset, Estimand(what, unit, threshold))
+            row = secondary_row(question, LEVEL_OF[world], theta, preset, Estimand(what, unit, threshold))
+            rows += with_lengths(row, pd.concat(list(runs.values())))
     return rows + exact_h3.h3b(tables, question, preset)
 
 
+QUALITY = (
+    "log[Q_token / Q_sequence] at one optimiser step's responses, Q the share of a gradient's power along grad J; above 0"
+    " token mean is worth more responses"
+)
+
 BESIDE: dict[str, tuple[str, str, float]] = {
-    "log of tr S / |E g|^2, token mean over sequence mean, each with its own expected gradient": (
-        "log_noise_ratio", "nats", 0.18,
-    ),
     "log of Var_token / Var_sequence that R6 gives at the measured rho and lengths": ("log_variance_predicted", "nats", 0.18),
     "rho, correlation of token gradients within a response": ("rho", "correlation", 0.05),
     "cosine of token mean's expected gradient with grad J": ("cosine_token", "cosine", 0.1),
@@ -154,28 +192,24 @@ BESIDE: dict[str, tuple[str, str, float]] = {
 """What a row says -> metric, unit, and the size that matters."""
 
 
-def _useful(
+def _mean_log(
     tables: Tables, question: Question, world: str, runs: Mapping[str, pd.DataFrame], preset: str, what: str = "",
-    tested: bool = True,
+    names: Sequence[str] = NOISE, tested: bool = True,
 ) -> list[Verdict]:  # fmt: skip
-    token, sequence = useful(tables, runs)
-    if not len(token):
+    """A row of `mean_log` over tasks and `PLACES`; the first half of the names above, the other below."""
+    parts, half = at_places(tables, runs, *names), len(names) // 2
+    seeds = len(parts[0])
+    if not seeds:
         return []
+    places = [f"{task}, step {step}" for task in runs for step in PLACES]
     estimand = Estimand(what) if what else None
-    rows = np.arange(len(token))
-    good = clear(token, sequence)
-
-    def interval_at(wide: float) -> Interval:
-        return jackknife(lambda kept: log_useful(token[:, good], sequence[:, good], kept), rows, wide)
-
-    row = by_interval(question, LEVEL_OF[world], interval_at, len(token), preset, tested, estimand)
-    if good.all():
-        return [row]
-    left = (
-        f"{(~good).sum()} of {len(good)} places (task and RL step) are left out, where a mean over seeds is not above 0, or"
-        " not without one of them; the same seeds choose the places and are judged at them"
-    )
-    return [row._replace(strata={NOTE: left, **row.strata})]
+    row = by_interval(
+        question, LEVEL_OF[world], lambda level: mean_log(parts[:half], parts[half:], places, level), seeds, preset,
+        tested, estimand,
+    )  # fmt: skip
+    lost = min(part["seed"].nunique() for part in runs.values()) - seeds
+    left = {NOTE: f"{lost} seeds are left out, which lack a task or a place"} if lost else {}
+    return with_lengths([row._replace(strata={**left, **row.strata})], pd.concat(list(runs.values())))
 
 
 # --- h3c: KL per gain ---
@@ -187,15 +221,34 @@ def h3c(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     theta = means(tables, runs, metric(KL))
     if len(theta):
         rows.append(verdict(question, "walk", theta, preset, active([runs], question)))
-    text = {task: texts(tables, task) for task in TASKS}
+        rows[0] = rows[0]._replace(strata={**unpriced(tables, runs), **rows[0].strata})
+    for step in PLACES:
+        theta = means(tables, runs, at_step(KL, step))
+        rows += secondary_row(question, "walk", theta, preset, f"the same after {step} RL steps alone")
+    here, text = 0, {task: texts(tables, task) for task in TASKS}
     for world, parts in (("walk", {"walk": runs}), ("lm", text)):
         if world == "lm":
+            here = len(rows)
             theta = together({task: means(tables, part, metric(KL)) for task, part in parts.items()})
             rows += secondary_row(question, LEVEL_OF[world], theta, preset, "the same on text, mean of both tasks")
         for what, (value, unit, threshold) in PRICES.items():
             theta = together({task: means(tables, part, value) for task, part in parts.items()})
             rows += secondary_row(question, LEVEL_OF[world], theta, preset, Estimand(what, unit, threshold))
-    return rows
+    return [*with_lengths(rows[:here], runs), *with_lengths(rows[here:], pd.concat(list(text.values())))]
+
+
+def unpriced(tables: Tables, runs: pd.DataFrame) -> dict[str, str]:
+    """How many measurements have no price, in words, under `NOTE`; nothing if none."""
+    ratio, ascends = aligned(tables, runs, KL, "kl_per_gain/ascends_token")
+    lost, all_ = int((np.isnan(ratio) & np.isfinite(ascends)).sum()), int(np.isfinite(ascends).sum())
+    return (
+        {NOTE: f"{lost} of {all_} measurements are left out, where a direction does not surely ascend"} if lost else {}
+    )
+
+
+def at_step(name: str, step: int) -> Value:
+    """[S, 1] one metric at one step."""
+    return lambda tables, runs: series(tables, runs["spec"], name).reindex(columns=[step]).to_numpy(float)
 
 
 def failing(name: str) -> Value:
@@ -227,12 +280,12 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
     measured = pd.concat([points(tables, part).assign(cell=cell) for cell, part in cells.items()], ignore_index=True)
     drawings = exact_h3_figures.figures(tables)
     if len(measured):
-        strata = strata_of(tables, list(cells.values()), questions["h3a"])
+        strata = strata_of(by_stratum(tables, list(cells.values())), questions["h3a"])
         drawings["landscape"] = reduction_figures.landscape(measured, strata, questions["h3a"].threshold)
     parts = {"walk": cells["stops early"], **{task: texts(tables, task) for task in TASKS}}
-    useful_at = pd.concat([usefulness(tables, name, part) for name, part in parts.items()], ignore_index=True)
-    if len(useful_at):
-        drawings["usefulness"] = reduction_figures.usefulness(useful_at, questions["h3b"].threshold)
+    noise_at = pd.concat([noise(tables, name, part) for name, part in parts.items()], ignore_index=True)
+    if len(noise_at):
+        drawings["noise"] = reduction_figures.noise(noise_at, questions["h3b"].threshold)
     price_at = pd.concat([prices(tables, name, part) for name, part in parts.items()], ignore_index=True)
     if len(price_at):
         drawings["price"] = reduction_figures.price(price_at, questions["h3c"].threshold)

@@ -1,23 +1,29 @@
 """What was measured of token mean beside sequence mean: which runs, and their ratios along training, by seed."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from analysis.statistics.intervals import student
+from analysis.statistics.intervals import Interval, NoEstimate, student
 from analysis.statistics.jackknife import jackknife
 from analysis.tables.rows import full_vapo, having, series
 from analysis.tables.schema import Tables
 
 TASKS = ("text_walk", "chain")
 PRIOR = "dials.trap_prior"
-CELLS: dict[str, float] = {"stops early": 0.0, "wanders": -2.0}
+CELLS: dict[str, float] = {"stops early": 0.0, "wanders": -6.0}
 """Cells of the walk: nats the base policy adds to stopping early."""
+PLACES = (0, 5, 10)
+"""RL steps at which everything is measured, fixed before the runs."""
+STRATA = ("covariance above 0", "covariance below 0")
 
 RATIO, COVARIANCE = "curvature/log_ratio", "curvature/length_covariance_apart"
 USEFUL = ("gradient_quality/useful_token", "gradient_quality/useful_sequence")
+NOISE = tuple(
+    f"gradient_quality/{name}" for name in ("trace_sequence", "square_token", "trace_token", "square_sequence")
+)
+"""Noise over signal, sequence mean over token mean: the product of the first two over that of the last two."""
 KL = "kl_per_gain/log_ratio"
 
 Value = Callable[[Tables, pd.DataFrame], np.ndarray]
@@ -73,41 +79,57 @@ def together(parts: Mapping[str, pd.Series]) -> pd.Series:
     return pd.concat(list(parts.values()), axis=1, join="inner").mean(axis=1)
 
 
-def useful(tables: Tables, runs: Mapping[str, pd.DataFrame]) -> tuple[np.ndarray, np.ndarray]:
-    """Q |grad J|^2 of token mean and of sequence mean, [S, places] each, places = tasks x steps; seeds of all tasks."""
+def at_places(tables: Tables, runs: Mapping[str, pd.DataFrame], *names: str) -> list[np.ndarray]:
+    """Metrics as [S, places] each, places = tasks x `PLACES`, of the seeds that have every metric of every place."""
     found = []
-    for name in USEFUL:
+    for name in names:
         parts = []
         for task, part in runs.items():
-            wide = series(tables, part["spec"], name)
-            parts.append(
-                pd.DataFrame(wide.to_numpy(float), part["seed"].to_numpy(), [f"{task} {x}" for x in wide.columns])
-            )
-        found.append(pd.concat(parts, axis=1, join="inner").dropna(how="all").to_numpy(float))
-    return found[0], found[1]
+            wide = series(tables, part["spec"], name).reindex(columns=list(PLACES))
+            parts.append(pd.DataFrame(wide.to_numpy(float), part["seed"].to_numpy(), [f"{task} {x}" for x in PLACES]))
+        found.append(pd.concat(parts, axis=1, join="inner"))
+    whole = np.logical_and.reduce([wide.notna().all(axis=1).to_numpy() for wide in found])
+    return [wide.to_numpy(float)[whole] for wide in found]
 
 
-def log_useful(token: np.ndarray, sequence: np.ndarray, rows: np.ndarray) -> float:
-    """Mean over places of log[mean over seeds of token / the same of sequence]; nan where a mean is not above 0."""
-    known = np.isfinite(token[rows]) & np.isfinite(sequence[rows])
-    above, below = (np.where(known, x[rows], 0.0).sum(0) for x in (token, sequence))
-    if not len(above) or min(above.min(), below.min()) <= 0:
-        return float("nan")
-    return float(np.mean(np.log(above / below)))
+def log_of_means(above: Sequence[np.ndarray], below: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
+    """[places] sum of logs of means over seeds of `above`, minus that of `below`, [S, places] each; nan where one is not > 0."""
+    up, down = (np.stack([x[rows].mean(0) for x in given]) for given in (above, below))
+    good = (up > 0).all(0) & (down > 0).all(0)
+    logs = [np.log(np.where(good, x, 1.0)).sum(0) for x in (up, down)]
+    return np.where(good, logs[0] - logs[1], np.nan)
 
 
-def clear(token: np.ndarray, sequence: np.ndarray) -> np.ndarray:
-    """[places] those at which both means over seeds are above 0, and stay so whichever seed is left out.
+def mean_log(above: Sequence[np.ndarray], below: Sequence[np.ndarray], places: Sequence[str], level: float) -> Interval:
+    """Mean over places of `log_of_means` with its interval, a seed left out at a time.
 
-    A mean that one seed holds above 0 has no jackknife.
+    Raises:
+        NoEstimate: naming the places where a mean over seeds is not above 0; none is left out.
     """
-    known = np.isfinite(token) & np.isfinite(sequence)
-    good = np.ones(token.shape[1], bool)
-    for x in (token, sequence):
-        kept = np.where(known, x, 0.0)
-        without = kept.sum(0) - kept if len(kept) > 1 else kept
-        good &= (kept.sum(0) > 0) & (without > 0).all(0)
-    return good
+    rows = np.arange(len(above[0]))
+    undefined = [name for name, x in zip(places, log_of_means(above, below, rows), strict=True) if not np.isfinite(x)]
+    if undefined:
+        raise NoEstimate(f"a mean over seeds is not above 0 at {', '.join(undefined)}")
+    return jackknife(lambda kept: float(log_of_means(above, below, kept).mean()), rows, level)
+
+
+def by_stratum(tables: Tables, runs: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """[S, 2] a seed's mean log ratio where the covariance is above 0, and where it is below; nan where it never is.
+
+    Of the seeds that every cell has a ratio of.
+    """
+    part = pd.concat([points(tables, x).assign(cell=number) for number, x in enumerate(runs)], ignore_index=True)
+    everywhere = part.groupby("seed")["cell"].nunique() == len(runs)
+    part = part[part["seed"].isin(everywhere.index[everywhere]) & (part["covariance"] != 0)]
+    named = part.assign(stratum=np.where(part["covariance"] > 0, *STRATA))
+    wide = named.groupby(["seed", "stratum"])["log_ratio"].mean().unstack()
+    return wide.reindex(columns=list(STRATA))
+
+
+def half_difference(wide: np.ndarray, rows: np.ndarray) -> float:
+    """Half of the mean of column 0 minus that of column 1, [S, 2], each over the rows that have it; nan where none has."""
+    columns = [x[np.isfinite(x)] for x in wide[rows].T]
+    return float((columns[0].mean() - columns[1].mean()) / 2) if all(map(len, columns)) else float("nan")
 
 
 def points(tables: Tables, runs: pd.DataFrame) -> pd.DataFrame:
@@ -118,18 +140,19 @@ def points(tables: Tables, runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(long).dropna().reset_index(drop=True)
 
 
-def usefulness(tables: Tables, task: str, runs: pd.DataFrame) -> pd.DataFrame:
-    """A row per step: log ratio of useful power with a 95 % interval, and what R6 gives."""
-    token, sequence = (series(tables, runs["spec"], name) for name in USEFUL)
-    formula = series(tables, runs["spec"], "gradient_quality/log_variance_predicted")
+def noise(tables: Tables, task: str, runs: pd.DataFrame) -> pd.DataFrame:
+    """A row per place: log ratio of noise over signal with a 95 % interval, and what R6 gives for the variance alone."""
+    parts = at_places(tables, {task: runs}, *NOISE)
+    formula = at_places(tables, {task: runs}, "gradient_quality/log_variance_predicted")[0]
     rows = []
-    for step in token.columns:
-        t, s = (x[[step]].to_numpy(float) for x in (token, sequence))
-        kept = np.isfinite(t[:, 0])
-        t, s = t[kept], s[kept]
-        if len(t):
-            interval = jackknife(partial(log_useful, t, s), np.arange(len(t)))
-            rows.append((task, step, *interval, len(t), -float(formula[step].mean()) if step in formula else np.nan))
+    for number, step in enumerate(PLACES):
+        one = [x[:, [number]] for x in parts]
+        try:
+            interval = mean_log(one[:2], one[2:], [task], 0.95)
+        except NoEstimate:
+            continue
+        seeds = len(one[0])
+        rows.append((task, step, *interval, seeds, -float(formula[:, number].mean()) if len(formula) else np.nan))
     names = ["step", "log_ratio", "low", "high", "seeds", "formula"]
     return pd.DataFrame(rows, columns=["task", *names]).astype(dict.fromkeys(names, float))
 

@@ -19,9 +19,10 @@ ARMS = (("o", "-", COLOURS["vapo"]), ("s", "--", COLOURS["ppo"]), ("^", ":", COL
 
 
 def escape(runs: pd.DataFrame, arms: Mapping[str, Mapping[str, Any]], x: str) -> Drawing:
-    """Share of runs that escape by depth, with Wilson intervals, and the depth of even odds of each arm.
+    """Share of directions escaped by depth, with intervals, and the depth of even odds of each arm.
 
-    `runs` has `dose` (nats, said in words by `x`), `hit` and, where known, `expected` right answers of the base policy.
+    `runs` has a row per run and direction with `dose` (nats, said in words by `x`), `hit` and, where known, `expected` right
+    answers of the base policy. Directions of one run depend on each other, so Wilson's intervals count runs.
     """
     tables = []
     with canvas(3.6, 3.0) as picture:
@@ -38,8 +39,8 @@ def escape(runs: pd.DataFrame, arms: Mapping[str, Mapping[str, Any]], x: str) ->
                     (
                         name,
                         dose,
-                        *wilson(int(there["hit"].sum()), len(there)),
-                        len(there),
+                        *wilson(there["hit"].mean() * there["spec"].nunique(), there["spec"].nunique()),
+                        there["spec"].nunique(),
                         fitted.d50,
                     )
                     for dose, there in part.groupby("dose")
@@ -54,10 +55,12 @@ def escape(runs: pd.DataFrame, arms: Mapping[str, Mapping[str, Any]], x: str) ->
             )  # fmt: skip
         if "expected" in runs:
             _expected(axes, runs.groupby("dose")["expected"].mean())
-        axes.set(xlabel=x, ylabel="runs that escape", ylim=(-0.04, 1.04))
+        axes.set(xlabel=x, ylabel="directions escaped, share", ylim=(-0.04, 1.04))
         axes.legend(frameon=False, loc="lower left", fontsize=7.5)
     shown = pd.concat(tables) if tables else pd.DataFrame()
-    return Drawing(picture, shown, "Share of runs that escape the trap by its depth, by arm, with intervals.")
+    return Drawing(
+        picture, shown, "Share of directions in which the trap is escaped, by its depth and by arm, with intervals."
+    )
 
 
 def _expected(axes: Axes, expected: pd.Series) -> None:

@@ -1,6 +1,7 @@
-"""Limitation 4, exploration: how much deeper a trap the three components escape from, and which modes are left at equal J."""
+"""Limitation 4, exploration: escape from traps (`escape.py`), and which modes are left at equal J."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -8,33 +9,28 @@ import pandas as pd
 
 from analysis.hypotheses.components import boundaries
 from analysis.hypotheses.h4_exploration import figures as exploration_figures
-from analysis.hypotheses.h4_exploration.tables import ESCAPE as TEXT_ESCAPE
+from analysis.hypotheses.h4_exploration.escape import ALL, NONE, RING, directions, h4a, trapped, trapped_text
 from analysis.plots.drawing import Drawing
 from analysis.statistics.aft import median_ratio
-from analysis.statistics.dose_response import shift_over_seeds
-from analysis.statistics.intervals import Interval
+from analysis.statistics.intervals import student
 from analysis.tables.rows import at_step, crossing, full_vapo, having, series
 from analysis.tables.schema import Tables
-from analysis.tables.times import shared
+from analysis.verdict import gates
 from analysis.verdict.decisions import NOTE, Verdict, verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
-from analysis.verdict.questions import Level, Question
-
-TRIO = ("clip_higher", "positive_lm_loss", "group_sampling")
-RING = {"world": "walk", "dials.size": 32, "dials.horizon": 24, "dials.trap_reward": 0.2, "dials.modes": 1}
-TRAP = {**RING, "dials.nearest": 5, "dials.farthest": 5}
-ESCAPE = 0.6
-"""J above which a run has escaped: halfway between what the shortcut earns, 0.2, and 1."""
-GUARANTEE = 10.0
-"""Right answers to be expected of as many responses of the base policy, from which on no escape would be bad luck."""
-DEPTH, EARLY = "exploration/exact_depth", "exploration/exact_solved"
+from analysis.verdict.lengths import with_lengths
+from analysis.verdict.questions import Question
 
 FORK = {"world": "walk", "dials.size": 16, "dials.modes": 2, "dials.hazard": 0}
 SOLVED, ENTROPY = "exploration/exact_solved", "exploration/exact_mode_entropy"
 PREFIXES = "exploration/prefix_entropy"
+EPOCHS = (2, 1)
+"""Passes over a batch; the first is the question's."""
+GATE_WEIGHT = 10.0
+"""mu of the gate."""
 MATCHED, SATURATED, UPDATES = 0.9, 0.95, 200
 REACHED = 0.8
-"""Share of the seeds that must reach J = 0.9 in both arms: those that do not may be the ones that lost a mode."""
+"""Share of the seeds that must get there in both arms: those that do not may be the ones that lost a mode."""
 
 Arms = tuple[pd.DataFrame, pd.DataFrame]
 """Rows of an arm and of its reference."""
@@ -48,105 +44,49 @@ def score(tables: Tables, questions: dict[str, Question], preset: str) -> list[V
     return [*h4a(tables, questions["h4a"], preset), *h4b(tables, questions["h4b"], preset)]
 
 
-# --- h4a: escape from a trap ---
-
-
-def h4a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
-    """Shift of the depth escaped half the time, all three on minus all off; each alone; text; whether escape is sure."""
-    runs = trapped(tables)
-    on, off = having(runs, full_vapo()), having(runs, full_vapo(*TRIO))
-    both = pd.concat([on, off])
-    share = float(both["hit"].mean()) if len(both) else 0.0
-    rows = _shift(question, "walk", (on, off), preset, min(share, 1 - share) >= question.floor.least)
-    for name in TRIO:
-        alone = having(runs, full_vapo(*(other for other in TRIO if other != name)))
-        rows += _shift(
-            question, "walk", (alone, off), preset, True, f"the same shift, {name} alone on minus all three off"
-        )
-    text = trapped_text(tables)
-    arms = having(text, full_vapo()), having(text, full_vapo(*TRIO))
-    what = "the same shift on task trap, depth: log-odds of guessing among demonstrations, escape: accuracy 0.5"
-    rows += _shift(question, "tiny_lm", arms, preset, True, what)
-    return rows + _guarantee(on, question, preset)
-
-
-def trapped(tables: Tables) -> pd.DataFrame:
-    """Runs of the walk's trap with `dose` (nats, mean over seeds of the exact depth), `expected` right answers and `hit`."""
-    runs = having(tables.runs, TRAP)
-    if not len(runs):
-        return runs.assign(dose=[], expected=[], hit=[])
-    found = runs.assign(
-        depth=at_step(tables, runs["spec"], DEPTH, last=False),
-        expected=at_step(tables, runs["spec"], EARLY, last=False) * runs["settings.responses_per_step"] * runs["steps"],
-        hit=runs["last"] > ESCAPE,
-    )
-    by_depth = found.groupby("dials.trap_prior")
-    return found.assign(dose=by_depth["depth"].transform("mean"), expected=by_depth["expected"].transform("mean"))
-
-
-def trapped_text(tables: Tables) -> pd.DataFrame:
-    """Runs of the text trap with `dose` (nats, log-odds of guessing among demonstrations) and `hit`."""
-    runs = having(tables.runs, {"world": "lm", "task": "trap"})
-    if not len(runs):
-        return runs.assign(dose=[], hit=[])
-    guessing = runs["dials.guess_share"].astype(float)
-    return runs.assign(dose=np.log(guessing / (1 - guessing)), hit=runs["last"] >= TEXT_ESCAPE)
-
-
-def _shift(
-    question: Question, level: Level, arms: Arms, preset: str, tested: bool, estimand: str = ""
-) -> list[Verdict]:
-    """A row from the seeds that have every depth in both arms; none where there are fewer than two depths."""
-    arm, reference = shared(arms, "dose")
-    if arm["dose"].nunique() < 2:
-        return []
-    both = pd.concat([arm, reference])
-    other, hit = np.repeat([True, False], [len(arm), len(reference)]), both["hit"].astype(float)
-
-    def interval_at(wide: float) -> Interval:
-        found = shift_over_seeds(both["dose"], hit, other, both["seed"], wide)
-        return Interval(found.shift, found.low, found.high)
-
-    what = Estimand(estimand, "nats", equivalence=True) if estimand else None
-    return [by_interval(question, level, interval_at, arm["seed"].nunique(), preset, tested, what)]
-
-
-def _guarantee(on: pd.DataFrame, question: Question, preset: str) -> list[Verdict]:
-    """Share of full VAPO's runs that do not escape although right answers were to be expected."""
-    sure = on[on["expected"] >= GUARANTEE] if len(on) else on
-    if not len(sure):
-        return []
-    what = Estimand(f"share of full VAPO's runs without escape where {GUARANTEE:g} right answers or more were to be expected of "
-                 "the base policy", "share of runs", 0.05)  # fmt: skip
-    missed = 1 - sure.groupby("seed")["hit"].mean()
-    return secondary_row(question, "walk", missed, preset, what)
-
-
 # --- h4b: modes left at equal J ---
 
 
 def h4b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
-    """Entropy over modes at J = 0.9, with the loss minus without; other places, arms and epochs; half-life; text."""
+    """Entropy over modes after saturation, with the loss minus without, behind its gate; at equal J; half-life; text."""
+    tables, gate = gates.split(tables)
     runs = having(tables.runs, FORK)
-    on, off, _ = fork_arms(runs, 2)
+    on, off, _ = fork_arms(runs, EPOCHS[0])
     ratio = series(tables, on["spec"], "activity/positive_lm_grad_ratio").to_numpy(float)
     active = bool(ratio.size) and float(np.nanmean(ratio)) >= question.floor.least
     paths = Paths.of(tables, runs, SOLVED, ENTROPY)
-    rows = _matched(
-        question, paths.apart(on, off, at(MATCHED)), len(set(on["seed"]) & set(off["seed"])), preset, active
-    )
-    for epochs, said in ((2, "two epochs"), (1, "one epoch")):
-        rows += _beside(question, paths, fork_arms(runs, epochs), epochs, said, preset)
-    return rows + _half_life(tables, on, off, question, preset) + _text(tables, question, preset)
+    rows = _late(question, paths.apart(on, off, late(on)), len(set(on["seed"]) & set(off["seed"])), preset, active)
+    rows += _half_life(tables, on, off, question, preset)
+    for epochs in EPOCHS:
+        arms = fork_arms(runs, epochs)
+        beside = _beside(question, paths, arms, epochs, "1 epoch" if epochs == 1 else f"{epochs} epochs", preset)
+        rows += with_lengths(beside, pd.concat(arms))
+    rows = with_lengths(rows, pd.concat([on, off]))
+    if len(runs):
+        rows = with_lengths(gates.behind(rows, question, "walk", _gate(gate), preset), pd.concat(gate_arms(gate)))
+    return rows + _text(tables, question, preset)
 
 
-def _matched(question: Question, theta: np.ndarray, pairs: int, preset: str, active: bool) -> list[Verdict]:
-    """The primary row, from the seeds that reach J = 0.9 in both arms; nothing is tested if too many of all do not."""
+def _gate(tables: Tables) -> gates.Reading:
+    """Entropy after saturation, the loss at a hundred times its weight minus none, of seeds that get there with both."""
+    heavy, none = gate_arms(tables)
+    theta = Paths.of(tables, pd.concat([heavy, none]), SOLVED, ENTROPY).apart(heavy, none, late(heavy))
+    return gates.read(partial(student, theta), len(theta))
+
+
+def gate_arms(tables: Tables) -> Arms:
+    """Rows at the gate's weight of the loss, and without the loss."""
+    runs = having(tables.runs, {**FORK, "settings.epochs": EPOCHS[0]})
+    return having(runs, {**full_vapo(), "settings.mu": GATE_WEIGHT}), having(runs, full_vapo("positive_lm_loss"))
+
+
+def _late(question: Question, theta: np.ndarray, pairs: int, preset: str, active: bool) -> list[Verdict]:
+    """The primary row, from the seeds that get there in both arms; nothing is tested if too many of all do not."""
     if not pairs:
         return []
     enough = len(theta) >= REACHED * pairs
     row = verdict(question, "walk", theta, preset, active and enough)
-    few = f"{len(theta)} of {pairs} seeds reach J = {MATCHED:g} in both arms, fewer than {REACHED:.0%}"
+    few = f"{len(theta)} of {pairs} seeds come {UPDATES} updates past J = {SATURATED:g} in both arms, fewer than {REACHED:.0%}"
     return [row if enough else row._replace(strata={**row.strata, NOTE: few})]
 
 
@@ -165,22 +105,26 @@ def _beside(
 ) -> list[Verdict]:
     """Secondary rows of the walk at a number of epochs."""
     loss, plain, fast = arms
-    rows, unit, delta = [], question.unit, question.threshold
+    rows = []
+    if epochs != EPOCHS[0]:
+        what = Estimand(f"the same, {said}", equivalence=True)
+        rows += secondary_row(question, "walk", paths.apart(loss, plain, late(loss)), preset, what)
+    what = Estimand(f"the same, {said}, the arm without the loss 1.2 times as fast", equivalence=True)
+    rows += secondary_row(question, "walk", paths.apart(loss, fast, late(loss)), preset, what)
     for height in (MATCHED, 0.5):
-        if (epochs, height) != (2, MATCHED):
-            what = Estimand(f"the same at J = {height:g}, {said}", unit, delta, True)
-            rows += secondary_row(question, "walk", paths.apart(loss, plain, at(height)), preset, what)
-    what = Estimand(
-        f"the same at J = {MATCHED:g}, {said}, the arm without the loss 1.2 times as fast", unit, delta, True
-    )
-    rows += secondary_row(question, "walk", paths.apart(loss, fast, at(MATCHED)), preset, what)
-    steps = UPDATES / (epochs * float(loss["settings.mini_batches"].iloc[0])) if len(loss) else 0.0
-    what = Estimand(
-        f"entropy lost to the loss (without minus with) {UPDATES} optimiser steps after J > {SATURATED:g}, {said}",
-        unit,
-        0.10,
-    )
-    return rows + secondary_row(question, "walk", paths.apart(plain, loss, at(SATURATED, steps)), preset, what)
+        what = Estimand(
+            f"entropy at the moment of J = {height:g} with the loss minus without, {said}", equivalence=True
+        )
+        rows += secondary_row(question, "walk", paths.apart(loss, plain, at(height)), preset, what)
+    return rows
+
+
+def late(runs: pd.DataFrame) -> Place:
+    """So many optimiser steps after J first reaches saturation, in RL steps of these runs."""
+    if not len(runs):
+        return at(SATURATED)
+    each = float(runs["settings.epochs"].iloc[0]) * float(runs["settings.mini_batches"].iloc[0])
+    return at(SATURATED, UPDATES / each)
 
 
 class Paths(NamedTuple):
@@ -249,7 +193,7 @@ def _text(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     theta = Paths.of(tables, pd.concat(arms), "val/pass_at_1", "exploration/mode_diversity").apart(*arms, at(0.5))
     what = Estimand("chance that two right answers to a problem take different routes, at accuracy 0.5, with the loss minus"
                  " without", "probability", 0.05, True)  # fmt: skip
-    return secondary_row(question, "tiny_lm", theta, preset, what)
+    return with_lengths(secondary_row(question, "tiny_lm", theta, preset, what), pd.concat(arms))
 
 
 # --- pictures ---
@@ -257,18 +201,19 @@ def _text(tables: Tables, question: Question, preset: str) -> list[Verdict]:
 
 def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
     """What there are rows for."""
-    arms = {"all three on": full_vapo(), "all three off": full_vapo(*TRIO)}
+    tables = gates.split(tables).judged
+    arms = {"all three on": ALL, "all three off": NONE}
     drawings: dict[str, Drawing] = {}
     for name, runs, x in (
-        ("escape", trapped(tables), "depth, nats (log-odds, guess over right)"),
-        ("escape_text", trapped_text(tables), "depth, nats (log-odds of guessing)"),
+        ("escape", directions(trapped(tables)), "depth, nats (log-odds, guess over right)"),
+        ("escape_text", directions(trapped_text(tables)), "depth, nats (log-odds of guessing)"),
     ):
         if runs["dose"].nunique() > 1:
             drawings[name] = exploration_figures.escape(runs, arms, x)
     forked = having(tables.runs, FORK)
     if len(forked):
-        drawings["modes"] = exploration_figures.modes(tables, fork_arms(forked, 2))
-    mapped = having(tables.runs, {**RING, **full_vapo()})
+        drawings["modes"] = exploration_figures.modes(tables, fork_arms(forked, EPOCHS[0]))
+    mapped = having(tables.runs, {**RING, **ALL})
     if len(mapped) and mapped["dials.nearest"].nunique() > 1:
         cells = boundaries.cells(mapped, "dials.trap_prior", "dials.nearest")
         drawings["escape_map"] = boundaries.figure(

@@ -12,14 +12,14 @@ TEXT = StudyText(
         "stays and modes drift apart.",
     ),
     (
-        "h4a: a depth of even odds that moves by more than ln 2 at equal samples, or no full VAPO run that stays trapped "
+        "h4a: a depth of even odds that moves by more than ln 2 at equal samples, or no direction that full VAPO fails to find "
         "where right answers were to be expected.",
-        "h4b: less entropy over correct modes at the same J with the loss than without, at equal speed.",
+        "h4b: less entropy over correct modes with the loss than without, at an equal time after the policy became good.",
     ),
 )
 
 TOPICS: dict[str, str] = {
     "h4a": "escape from traps",
-    "h4b": "modes left at equal J",
+    "h4b": "modes left once good",
 }
 """A few words per question, as figures have room for."""

@@ -53,7 +53,7 @@ def share_row(question: Question, shares: np.ndarray, preset: str, what: str, th
     """A secondary row of shares [S], or none without families."""
     if not shares.size:
         return []
-    estimand = Estimand(what, threshold=threshold)
+    estimand = Estimand(what, "share of updates", threshold)
     return [
         by_interval(question, "exact", lambda level: of_shares(shares, level), len(shares), preset, estimand=estimand)
     ]

@@ -1,15 +1,15 @@
 """Pictures of limitation 6: updates against their promise, combinations that fail, shares of the components."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
 
 from analysis.ablations.factorial import Factorial, shapley
-from analysis.hypotheses.h6_interactions.tables import FALLS, Updates, by_seed, phi
+from analysis.hypotheses.h6_interactions.tables import FALLS, Updates, by_seed, given_back_interval, phi
 from analysis.plots.drawing import GREY, INK, Drawing, canvas
-from analysis.statistics.intervals import student
+from analysis.statistics.intervals import Interval, NoEstimate, student
 from analysis.tables.schema import COMPONENTS
 
 COLOUR = sns.color_palette("colorblind")
@@ -59,6 +59,29 @@ def falls(updates: Updates, threshold: float) -> Drawing:
     return Drawing(picture, data, "Share of updates that lower J along training, with 95 % intervals over seeds.")
 
 
+def given_back(updates: Updates, bands: Sequence[tuple[float, float]], threshold: float) -> Drawing:
+    """Falls of J over its rises by band of the starting J, with 95 % intervals, and how many updates a band has."""
+    rows = []
+    for low, high in bands:
+        inside = int(((updates.j >= low) & (updates.j < high)).sum())
+        try:
+            interval = given_back_interval(updates, ((low, high),), 0.95)
+        except NoEstimate:
+            interval = Interval(np.nan, np.nan, np.nan)
+        rows.append((f"{low:g} to {high:g}", *interval, inside))
+    data = pd.DataFrame(rows, columns=["band", "share", "low", "high", "updates"])
+    with canvas(3.4, 2.6) as picture:
+        axes = picture.subplots()
+        spread = np.nan_to_num(np.abs(data[["low", "high"]].to_numpy(float).T - data["share"].to_numpy(float)))
+        axes.errorbar(
+            np.arange(len(data)), data["share"], yerr=spread, fmt="o", color=COLOUR[0], capsize=3, markersize=4
+        )
+        axes.axhline(threshold, color=GREY, linewidth=0.8)
+        axes.set_xticks(np.arange(len(data)), data["band"])
+        axes.set(xlabel="J before the update", ylabel="falls over rises", ylim=(0, None))
+    return Drawing(picture, data, "What large updates lose of what they gain, by the J from which they start.")
+
+
 def combinations(found: Factorial, half: float) -> Drawing:
     """Mean score of every combination over that of full VAPO, by how many components are off; failing ones named."""
     mean = found.scores.mean(0)
@@ -97,7 +120,7 @@ def shares(starts: Mapping[str, Factorial]) -> Drawing:
             y = np.arange(len(part)) + 0.2 * (number - 0.5 * (len(tables) - 1))
             bars = np.stack([part["auc"] - part["auc_low"], part["auc_high"] - part["auc"]])
             axes.errorbar(part["auc"], y, xerr=np.nan_to_num(bars), fmt="os"[number], color=COLOUR[number], markersize=3.5,
-                          capsize=2, linewidth=1, label=f"{start} critic")  # fmt: skip
+                          capsize=2, linewidth=1, label=f"{start} answers")  # fmt: skip
         axes.axvline(0, color=INK, linewidth=0.8)
         axes.set_yticks(np.arange(len(COMPONENTS)), COMPONENTS)
         axes.set_ylim(len(COMPONENTS) - 0.5, -0.5)

@@ -1,5 +1,6 @@
 """What single updates did to J, with and without sampling noise: by run and RL step."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -7,7 +8,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from analysis.statistics.intervals import Interval, student
+from analysis.statistics.intervals import Interval, NoEstimate, student
+from analysis.statistics.jackknife import jackknife
 from analysis.tables.rows import series
 from analysis.tables.schema import Tables
 
@@ -75,6 +77,51 @@ def share_interval(seed: np.ndarray, falls: np.ndarray, level: float) -> Interva
         return Interval(mean, low, high)
     exact = stats.binomtest(int(falls.sum()), len(falls)).proportion_ci(level)
     return Interval(mean, min(low, float(exact.low)), max(high, float(exact.high)))
+
+
+BANDS: tuple[tuple[float, float], ...] = ((0.2, 0.5), (0.5, 0.8), (0.8, 0.95))
+"""Of the J from which an update starts. Above the last one nothing is left to gain, so loss over gain tends to 1 by noise."""
+
+
+def given_back(updates: Updates, bands: Sequence[tuple[float, float]], chosen: np.ndarray | None = None) -> float:
+    """Sum of falls of J over the sum of its rises, mean over bands of the starting J.
+
+    Args:
+        updates: [N].
+        bands: (least J, below which J).
+        chosen: rows of updates; all if not given.
+
+    Raises:
+        NoEstimate: if no update of some band raises J.
+    """
+    delta, j = (x if chosen is None else x[chosen] for x in (updates.delta_j, updates.j))
+    shares = []
+    for low, high in bands:
+        here = delta[(j >= low) & (j < high)]
+        gain = here[here > 0].sum()
+        if gain <= 0:
+            raise NoEstimate(f"no update from a J between {low:g} and {high:g} raises it")
+        shares.append(-here[here < FALLS].sum() / gain)
+    return float(np.mean(shares))
+
+
+def given_back_interval(updates: Updates, bands: Sequence[tuple[float, float]], level: float) -> Interval:
+    """`given_back` with its jackknife over runs, which leave with all their updates.
+
+    Falls are rare, so the jackknife may see next to none: its upper end is at least what an exact binomial interval of the
+    share of falls among updates gives, as odds, which takes updates as independent and falls as large as rises.
+
+    Raises:
+        NoEstimate: as `given_back` does.
+    """
+    inside = np.logical_or.reduce([(updates.j >= low) & (updates.j < high) for low, high in bands])
+    fell = updates.delta_j[inside] < FALLS
+    whole = given_back(updates, bands)
+    found = jackknife(lambda chosen: given_back(updates, bands, chosen), updates.seed, level, whole)
+    if fell.any() or not np.isfinite(found.low):
+        return Interval(whole, max(found.low, 0.0) if np.isfinite(found.low) else found.low, found.high)
+    most = float(stats.binomtest(0, len(fell)).proportion_ci(level).high)
+    return Interval(whole, 0.0, most / (1 - most))
 
 
 def shortfall(updates: Updates, of: np.ndarray, error: np.ndarray | float = 0.0) -> pd.Series:

@@ -1,4 +1,6 @@
-"""Limitation 7, credit assignment: how blame thins out with length, and what credit by steps saves over credit by tokens."""
+"""Limitation 7, credit assignment: how blame thins out with length, and what credit by segments saves over credit by tokens."""
+
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,20 +14,28 @@ from analysis.statistics.aft import exponent_difference, median_ratio
 from analysis.statistics.intervals import Interval
 from analysis.tables.rows import at_step, full_vapo, having
 from analysis.tables.schema import Tables
-from analysis.tables.times import shared, times
+from analysis.tables.times import Times, paired, shared, times
+from analysis.verdict import gates
 from analysis.verdict.decisions import Verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
+from analysis.verdict.lengths import with_lengths
 from analysis.verdict.questions import Level, Question
 
-STEPPED = {"world": "walk", "dials.size": 32, "dials.horizon": 32, "dials.filler": 3, "dials.skill": 2.0}
+CHAIN = {"world": "walk", "dials.size": 32, "dials.horizon": 64, "dials.skill": 2.0, "dials.sparsity": 0}
 DECISIONS = "dials.nearest"
 SOLVED, TEXT_SOLVED = 0.8, 0.4
 """J of the walk and accuracy of text whose first crossing is the time measured."""
-TOKEN_LAMBDA, STEP_LAMBDA = 0.95, 0.95**4
+COLLAPSED = 0.4
+"""J after the last step below which a run has not got there, whatever it passed on its way down."""
+TOKEN_LAMBDA, SEGMENT_LAMBDA = 0.95, 0.95**4
+SEGMENT = 4.0
+"""Decisions a segment."""
+GATE_LAMBDAS = (0.0, 1.0)
+FILLER = 3
 FACTOR = float(np.log(1.25))
 """A quarter more samples."""
 
-MIXED = {"world": "walk", "dials.size": 32, "dials.nearest": 2, "dials.farthest": 32, "dials.filler": 0}
+MIXED = {"world": "walk", "dials.size": 64, "dials.nearest": 8, "dials.farthest": 64, "dials.filler": 0}
 TEXT_TASKS = ("text_walk", "chain")
 MAP_PROBES = tuple(f"credit={steps}" for steps in (60, 2))
 MAP = {"world": "walk", "dials.size": 16, "dials.horizon": 64, "dials.trap_reward": 0.0, "dials.modes": 1}
@@ -41,15 +51,16 @@ def score(tables: Tables, questions: dict[str, Question], preset: str) -> list[V
 
 def h7a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     """How the erring step's share of blame falls with length: exact level, trained critics on the walk and on text."""
+    tables = gates.split(tables).judged
     trained = [*_walk_blame(tables, question, preset), *_text_blame(tables, question, preset)]
     return [*exact_h7.h7a(tables, question, preset), *trained]
 
 
 def _walk_blame(tables: Tables, question: Question, preset: str) -> list[Verdict]:
-    """VAPO's rule and a constant, with the critic's values and with exact ones, on lengths from 2 to 32 decisions."""
+    """VAPO's rule and a constant, with the critic's values and with exact ones, on lengths from 8 to 64 decisions."""
     rules = {
         "VAPO's rule, alpha = 0.5": {**MIXED, **full_vapo(), "settings.alpha": 0.5},
-        "a constant lambda of 0.875": {**MIXED, **full_vapo("length_adaptive_gae"), "settings.fixed_lambda": 0.875},
+        "a constant lambda of 0.9375": {**MIXED, **full_vapo("length_adaptive_gae"), "settings.fixed_lambda": 0.9375},
     }
     rows = []
     for name, wanted in rules.items():
@@ -66,75 +77,109 @@ def _walk_blame(tables: Tables, question: Question, preset: str) -> list[Verdict
             f"AUROC within a response, {name}, trained critic, less the 0.5 of chance", "probability", 0.05
         )
         rows += secondary_row(question, "walk", blame.mean("auroc") - 0.5, preset, ranked)
+        rows = with_lengths(rows, having(tables.runs, wanted))
     return rows
 
 
 def _text_blame(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     """The slope under full VAPO's rule, mean of the tasks a seed has."""
-    found = []
+    found, every = [], {"world": "lm", "task": TEXT_TASKS, **full_vapo(), "settings.alpha": 0.5}
     for task in TEXT_TASKS:
-        runs = having(tables.runs, {"world": "lm", "task": task, **full_vapo(), "settings.alpha": 0.5})
-        blame = Blame.of(tables, runs)
+        blame = Blame.of(tables, having(tables.runs, {**every, "task": task}))
         found.append(pd.Series(blame.slopes("share"), index=blame.seeds("share")))
     theta = pd.concat(found, axis=1).mean(axis=1).dropna().to_numpy()
     what = Estimand("minus the slope of log share on log length of planted errors, VAPO's rule, alpha = 0.5, trained critic;"
                  " mean of text_walk and chain")  # fmt: skip
-    return secondary_row(question, "tiny_lm", theta, preset, what)
+    return with_lengths(secondary_row(question, "tiny_lm", theta, preset, what), having(tables.runs, every))
 
 
-# --- h7b: tokens or steps ---
+# --- h7b: tokens or segments ---
 
 
 def h7b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
-    """Exponent of samples on decisions, by token minus by step; flat values; lambda left as it was; single lengths; text."""
-    token, step = arm(tables.runs, 0.1, TOKEN_LAMBDA, False), arm(tables.runs, 0.1, STEP_LAMBDA, True)
-    rows = _exponent(tables, token, step, question, preset, _inside(tables, token) >= question.floor.least, None)
-    flat = arm(tables.runs, 0.0, TOKEN_LAMBDA, False), arm(tables.runs, 0.0, STEP_LAMBDA, True)
-    what = Estimand("the same with the critic's own values, flat within a step", equivalence=True)
-    rows += _exponent(tables, *flat, question, preset, True, what)
-    what = Estimand("the same with lambda left at 0.95 per step, a horizon four times as long")
+    """Exponent of samples on decisions, by token minus by segment, behind its gate; other values, lambdas, lengths; text."""
+    tables, gate = gates.split(tables)
+    token, segment = arm(tables.runs, 0.1, TOKEN_LAMBDA, False), arm(tables.runs, 0.1, SEGMENT_LAMBDA, True)
+    tested = bool(len(token)) and float(token["mean_length"].mean()) / SEGMENT >= question.floor.least
+    rows = _exponent(tables, token, segment, question, preset, tested, None)
+    exact = arm(tables.runs, 0.0, TOKEN_LAMBDA, False), arm(tables.runs, 0.0, SEGMENT_LAMBDA, True)
+    what = Estimand("the same with the critic's own values, no error added", equivalence=True)
+    rows += _exponent(tables, *exact, question, preset, True, what)
+    what = Estimand("the same with lambda left at 0.95 per segment, a horizon four times as long")
     rows += _exponent(tables, token, arm(tables.runs, 0.1, TOKEN_LAMBDA, True), question, preset, True, what)
     for decisions in sorted(token[DECISIONS].unique()) if len(token) else []:
-        here = [part[part[DECISIONS] == decisions] for part in (token, step)]
+        here = [part[part[DECISIONS] == decisions] for part in (token, segment)]
         what = Estimand(
-            f"log ratio of samples to J = {SOLVED:g} at {decisions:g} decisions, by token over by step",
-            "log ratio",
-            FACTOR,
-            True,
-        )
+            f"log ratio of samples to J = {SOLVED:g} at {decisions:g} decisions, by token over by segment",
+            "log ratio", FACTOR, True,
+        )  # fmt: skip
         rows += _ratio(tables, here[0], here[1], "val/exact_j", SOLVED, question, "walk", preset, what)
-    return [*rows, *_boundaries(tables, token, question, "walk", preset), *_text_steps(tables, question, preset)]
+    rows += _derived(tables, question, preset)
+    if len(token):
+        rows = with_lengths(gates.behind(rows, question, "walk", _gate(gate), preset), gate.runs)
+    return [*rows, *_text_steps(tables, question, preset)]
 
 
-def arm(runs: pd.DataFrame, error: float, lam: float, by_step: bool) -> pd.DataFrame:
-    """Runs on the stepped walk with this error of the values and this lambda, credited by step or by token."""
-    variants = " ".join([*(["credit=step_level"] if by_step else []), *(["values=fresh_error"] if error else [])])
-    wanted = {**STEPPED, **full_vapo("length_adaptive_gae"), "variants": variants, "settings.fixed_lambda": lam}
-    return having(runs, {**wanted, **({"settings.value_error_sd": error} if error else {})})
+def arm(runs: pd.DataFrame, error: float, lam: float, by_segment: bool, filler: int = 0) -> pd.DataFrame:
+    """Runs of one chain of decisions with this error of the values and this lambda, credited by segment or by token."""
+    variants = " ".join([*(["credit=segment_level"] if by_segment else []), *(["values=state_error"] if error else [])])
+    wanted = {**CHAIN, **full_vapo("length_adaptive_gae"), "variants": variants, "settings.fixed_lambda": lam}
+    wanted |= {"dials.filler": filler, **({"settings.value_error_sd": error} if error else {})}
+    found = having(runs, wanted)
+    return found[found["dials.nearest"] == found["dials.farthest"]]
+
+
+def _gate(tables: Tables) -> gates.Reading:
+    """Exponent by token at lambda 0 minus that at lambda 1."""
+    blind, whole = shared([arm(tables.runs, 0.1, lam, False) for lam in GATE_LAMBDAS], DECISIONS)
+    return gates.read(partial(_difference, tables, blind, whole), blind["seed"].nunique())
+
+
+def _difference(tables: Tables, arm: pd.DataFrame, reference: pd.DataFrame, level: float) -> Interval:
+    """Exponent of samples to J on decisions, of an arm less its reference; collapsed runs count as not there yet."""
+    both = pd.concat([arm, reference])
+    found = _there(tables, both)
+    first = np.repeat([True, False], [len(arm), len(reference)])
+    return exponent_difference(both[DECISIONS], found.samples, found.seen, first, both["seed"], level)
+
+
+def _there(tables: Tables, runs: pd.DataFrame) -> Times:
+    """Samples until J is reached; runs that lose it again by their end are censored there."""
+    found = times(tables, runs, "val/exact_j", SOLVED)
+    kept = found.seen & (runs["last"].to_numpy(float) >= COLLAPSED)
+    whole = (runs["steps"] * runs["settings.responses_per_step"]).to_numpy(float)
+    return Times(np.where(kept, found.samples, whole), kept)
 
 
 def _exponent(
-    tables: Tables, token: pd.DataFrame, step: pd.DataFrame, question: Question, preset: str, tested: bool,
+    tables: Tables, token: pd.DataFrame, segment: pd.DataFrame, question: Question, preset: str, tested: bool,
     what: Estimand | None,
 ) -> list[Verdict]:  # fmt: skip
-    token, step = shared((token, step), DECISIONS)
+    token, segment = shared((token, segment), DECISIONS)
     if token[DECISIONS].nunique() < 2:
         return []
-    both = pd.concat([token, step])
-    found = times(tables, both, "val/exact_j", SOLVED)
-    first = np.repeat([True, False], [len(token), len(step)])
+    interval_at = partial(_difference, tables, token, segment)
+    found = by_interval(question, "walk", interval_at, token["seed"].nunique(), preset, tested, what)
+    return with_lengths([found], pd.concat([token, segment]))
 
-    def interval_at(level: float) -> Interval:
-        return exponent_difference(both[DECISIONS], found.samples, found.seen, first, both["seed"], level)
 
-    return [by_interval(question, "walk", interval_at, token["seed"].nunique(), preset, tested, what)]
+def _derived(tables: Tables, question: Question, preset: str) -> list[Verdict]:
+    """Length made of filler beside the same lambda per decision without it, which by arithmetic changes nothing."""
+    filled, plain = (
+        arm(tables.runs, 0.0, lam, False, filler)
+        for filler, lam in ((FILLER, TOKEN_LAMBDA), (0, TOKEN_LAMBDA ** (FILLER + 1)))
+    )
+    what = Estimand("derived, lambda per decision being lambda^4: log ratio of samples, 3 filler tokens a decision at 0.95 over"
+                 " none at 0.95^4, credit by token", "log ratio", FACTOR, True)  # fmt: skip
+    filled, plain = paired(filled, plain, DECISIONS)
+    return _ratio(tables, filled, plain, "val/exact_j", SOLVED, question, "walk", preset, what)
 
 
 def _ratio(
     tables: Tables, token: pd.DataFrame, step: pd.DataFrame, metric: str, height: float, question: Question, level: Level,
     preset: str, what: Estimand,
 ) -> list[Verdict]:  # fmt: skip
-    token, step = shared((token, step), "steps")
+    token, step = paired(token, step, DECISIONS)
     both = pd.concat([token, step])
     if not len(both):
         return []
@@ -143,14 +188,8 @@ def _ratio(
     def interval_at(wide: float) -> Interval:
         return median_ratio(found.samples, found.seen, first, both["seed"], wide)
 
-    return [by_interval(question, level, interval_at, token["seed"].nunique(), preset, True, what)]
-
-
-def _inside(tables: Tables, runs: pd.DataFrame) -> float:
-    """Root mean square TD error of the values used on tokens inside steps, per token; 0 without a measurement."""
-    whole, edge = (at_step(tables, runs["spec"], f"credit/td_square{name}") for name in ("", "_boundary"))
-    left = (whole - edge)[~np.isnan(whole - edge)]
-    return float(np.sqrt(max(left.mean(), 0.0))) if left.size else 0.0
+    row = by_interval(question, level, interval_at, token["seed"].nunique(), preset, True, what)
+    return with_lengths([row], both)
 
 
 def _boundaries(tables: Tables, runs: pd.DataFrame, question: Question, level: Level, preset: str) -> list[Verdict]:
@@ -181,7 +220,7 @@ def _text_steps(tables: Tables, question: Question, preset: str) -> list[Verdict
     )
     rows = _ratio(tables, token, step, "val/pass_at_1", TEXT_SOLVED, question, "tiny_lm", preset, what)
     vapo = having(tables.runs, {"world": "lm", "task": "text_walk", **full_vapo(), "settings.alpha": 0.5})
-    return [*rows, *_boundaries(tables, vapo, question, "tiny_lm", preset)]
+    return [*rows, *with_lengths(_boundaries(tables, vapo, question, "tiny_lm", preset), vapo)]
 
 
 # --- pictures ---
@@ -190,13 +229,14 @@ def _text_steps(tables: Tables, question: Question, preset: str) -> list[Verdict
 def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
     """What there are rows for."""
     drawings = exact_h7.figures(tables)
+    tables = gates.split(tables).judged
     arms = {
         "by token": arm(tables.runs, 0.1, TOKEN_LAMBDA, False),
-        "by step, same horizon": arm(tables.runs, 0.1, STEP_LAMBDA, True),
-        "by step, same lambda": arm(tables.runs, 0.1, TOKEN_LAMBDA, True),
+        "by segment, same horizon": arm(tables.runs, 0.1, SEGMENT_LAMBDA, True),
+        "by segment, same lambda": arm(tables.runs, 0.1, TOKEN_LAMBDA, True),
     }
     if len(arms["by token"]):
-        found = {name: times(tables, part, "val/exact_j", SOLVED) for name, part in arms.items() if len(part)}
+        found = {name: _there(tables, part) for name, part in arms.items() if len(part)}
         drawings["samples"] = credit_figures.samples(
             pd.concat(
                 [

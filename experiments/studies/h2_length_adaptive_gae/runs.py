@@ -1,21 +1,28 @@
 """Limitation 2, lambda = 1 - 1/(alpha l): is it the right form, and how much hangs on alpha?"""
 
+from typing import Any
+
 from experiments.specs.exact import AnySpec
 from experiments.specs.spec import RunSpec
-from experiments.studies import boundaries, core
+from experiments.studies import boundaries, core, seeds
 from experiments.studies.h2_length_adaptive_gae.exact_runs import exact_runs
 from experiments.studies.h2_length_adaptive_gae.real_runs import real_runs
 
-RING: dict[str, int] = {"size": 32, "horizon": 64}
-REGIMES: dict[str, tuple[int, int]] = {"short": (2, 8), "long": (17, 32), "mixed": (2, 32)}
+RING: dict[str, Any] = {"size": 64, "horizon": 160, "skill": 1.2, "trap_prior": -1.0}
+"""A base policy that seldom stops early, so that problems of 64 decisions can begin."""
+NOISY: dict[str, Any] = {"responses_per_step": 32, "group_size": 8, "mini_batches": 2, "critic_start": "outcome"}
+"""Few responses and a critic fitted to complete answers: where a horizon that is too long, or too short, costs something."""
+REGIMES: dict[str, tuple[int, int]] = {"mixed": (8, 64), "short": (8, 16), "long": (32, 64)}
 """Decisions of the shortest and the longest problems on that ring."""
 
-HORIZONS: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)
-"""Tokens: lambda = 1 - 1/h as a constant, and alpha = h / 16, whose horizon is h where a response has 16 tokens."""
-COARSE: tuple[int, ...] = (2, 8, 32)
-WHOLE_LENGTH = 16
-OWN = 8
+HORIZONS: tuple[int, ...] = (1, 4, 8, 16, 32, 64, 256)
+"""Tokens: lambda = 1 - 1/h as a constant, and alpha = h / 32, whose horizon is h where a response has 32 tokens."""
+COARSE: tuple[int, ...] = (4, 16, 64)
+WHOLE_LENGTH = 32
+OWN = 16
 """The horizon of the suite's alpha, 0.5; its cells carry the probes."""
+ENDS = (HORIZONS[0], HORIZONS[-1])
+"""Of the gate."""
 
 PROBES: dict[bool, dict[str, int]] = {True: {"lambda_profile": 10, "credit": 30}, False: {"credit": 30}}
 """Of an alpha's cell and of a constant's: gradients can be told from 0 while there is something to learn, about step 10."""
@@ -30,12 +37,21 @@ OTHERS: dict[str, dict[str, str]] = {
 TEXT_ALPHAS, TEXT_LAMBDAS = (0.125, 0.5, 2.0), (0.5, 0.875, 0.95)
 """On text_walk; 0.5 and 0.95 are the core table's own cells."""
 
-SEEDS: dict[str, tuple[int, int]] = {"smoke": (2, 2), "quick": (4, 2), "full": (32, 32)}
-"""Seeds on the walk and on text, the first of the core tables'."""
+FILLERS: tuple[int, ...] = (1, 3, 7)
+"""Forced tokens after every decision in the derived cells."""
+FILLER_RING: dict[str, Any] = {"size": 32, "horizon": 64, "nearest": 2, "farthest": 32}
+
+SEEDS: dict[str, dict[str, int]] = {
+    "smoke": {"mixed": 2, "apart": 1, "rules": 1, "derived": 1, "gate": 2, "text": 2},
+    "quick": {"mixed": 4, "apart": 2, "rules": 2, "derived": 1, "gate": 4, "text": 2},
+    "full": {"mixed": 96, "apart": 24, "rules": 32, "derived": 16, "gate": 48, "text": 16},
+}
+"""Seeds, the first of the preset's; those of the gate its own. `apart`: short and long problems."""
 
 
 DECISIONS = boundaries.Axis(("nearest", "farthest"), (3, 5, 9, 13, 17, 25))
 FILLER = boundaries.Axis(("filler",), (0, 1, 3, 7, 15))
+MAP_RING: dict[str, int] = {"size": 32, "horizon": 64}
 
 
 def cell(
@@ -49,28 +65,51 @@ def cell(
         preset,
         seed,
         toggles=core.without() if adaptive else core.without("length_adaptive_gae"),
-        settings=setting,
+        settings={**NOISY, **setting},
         dials={**RING, "nearest": shortest, "farthest": longest},
         variants=variants,
         probes=PROBES[adaptive] if horizon == OWN and not variants else {},
     )
 
 
+def gate(preset: str) -> tuple[RunSpec, ...]:
+    """Gate of h2b: both ends of alpha at mixed lengths."""
+    numbers = seeds.of_gates(SEEDS[preset]["gate"])
+    return tuple(cell(preset, seed, "mixed", horizon, True) for seed in numbers for horizon in ENDS)
+
+
 def walk(preset: str) -> tuple[RunSpec, ...]:
     """Every horizon as an alpha and as a constant, in every regime; other rules where lengths are mixed."""
-    horizons = HORIZONS if preset == "full" else COARSE
-    return tuple(
-        spec
-        for seed in core.SEEDS["walk"][preset][: SEEDS[preset][0]]
-        for spec in (
-            *(cell(preset, seed, r, h, adaptive) for r in REGIMES for h in horizons for adaptive in (True, False)),
-            *(
-                cell(preset, seed, "mixed", h, True, variants)
-                for name, variants in OTHERS.items()
-                for h in ((OWN,) if name == "error_aware" else COARSE)
-            ),
-        )
+    counts = SEEDS[preset]
+    return (
+        *(
+            cell(preset, seed, regime, horizon, adaptive)
+            for regime, count in (("mixed", "mixed"), ("short", "apart"), ("long", "apart"))
+            for seed in seeds.first(preset, counts[count])
+            for horizon in (HORIZONS if preset == "full" else COARSE)
+            for adaptive in (True, False)
+        ),
+        *(
+            cell(preset, seed, "mixed", horizon, True, variants)
+            for seed in seeds.first(preset, counts["rules"])
+            for name, variants in OTHERS.items()
+            for horizon in ((OWN,) if name == "error_aware" else COARSE)
+        ),
     )
+
+
+def derived(preset: str) -> tuple[RunSpec, ...]:
+    """A constant lambda on length made of filler, beside the same lambda per decision without filler."""
+    return tuple(
+        core.run(
+            "walk", preset, seed, toggles=core.without("length_adaptive_gae"),
+            settings={"fixed_lambda": 0.95 ** (1 if filler else 1 + instead)},
+            dials={**FILLER_RING, **({"filler": filler} if filler else {})}, probes={},
+        )
+        for seed in seeds.first(preset, SEEDS[preset]["derived"])
+        for instead in FILLERS
+        for filler in (instead, 0)
+    )  # fmt: skip
 
 
 def text(preset: str) -> tuple[RunSpec, ...]:
@@ -83,18 +122,19 @@ def text(preset: str) -> tuple[RunSpec, ...]:
     ]
     return tuple(
         core.run("lm", preset, seed, toggles=toggles, settings=setting, probes=None if shared else {})
-        for seed in core.SEEDS["lm"][preset][: SEEDS[preset][1]]
+        for seed in core.SEEDS["lm"][preset][: SEEDS[preset]["text"]]
         for setting, toggles, shared in cells
     )
 
 
 def boundary(preset: str) -> tuple[RunSpec, ...]:
     """Decisions against filler: length made of either."""
-    return boundaries.grid(preset, RING, DECISIONS, FILLER, 30, {})
+    return boundaries.grid(preset, MAP_RING, DECISIONS, FILLER, 30, {})
 
 
 def specs(preset: str) -> tuple[AnySpec, ...]:
     """Every run of the study."""
     if preset == "real":
         return tuple(real_runs())
-    return (*walk(preset), *text(preset), *boundary(preset), *exact_runs(preset))
+    trained = (*gate(preset), *walk(preset), *derived(preset), *text(preset), *boundary(preset))
+    return (*dict.fromkeys(trained), *exact_runs(preset))

@@ -5,50 +5,58 @@ from analysis.verdict.questions import Floor, Question
 QUESTIONS: dict[str, Question] = {
     "h6a": Question(
         id="h6a",
-        question="How does the combination of VAPO's enhancements affect the guarantees of PPO?",
+        question="What is left of PPO's guarantee that an update improves the policy, once all seven components are on?",
         estimand=(
-            "share of full VAPO's updates that lower the true J over the training problems (by more than 1e-6, the arithmetic's"
-            " precision) if every mini-batch were infinitely large: the recipe's own update from the weights it has reached,"
-            " with 8,192 responses in place of 256, equally many optimiser steps, Adam's mean gradient set to that of these"
-            " responses. One share per run, over its RL steps."
+            "how much of what full VAPO's updates gain they lose again, if sampling noise is taken out: the sum of falls of J"
+            " over the sum of rises, among updates that start from J between 0.2 and 0.5, 0.5 and 0.8, and 0.8 and 0.95; mean"
+            " of the three bands. A fall counts by its size, so many tiny ones near convergence weigh little."
         ),
-        unit="share of updates",
+        unit="share of the gain",
         prediction=(
-            "Positive. The bound that guarantees improvement, 2 l (l - 1) TV^2 max|A|, exceeds 1 from 8 tokens on at clip"
-            " 0.2 / 0.2 and from 7 at 0.2 / 0.28 (R8), so nothing is guaranteed. The shift it bounds is far smaller; what"
-            " fails is the objective: lambda < 1, whitening's shift, the imitation loss and the clip leave a bias (R1, R7)"
-            " that stays as grad J falls, so near convergence updates follow the bias. Sampled updates fail besides, with"
-            " probability about Phi(-signal / noise), under any guarantee."
+            "Positive, above 0.05. The bound that guarantees improvement exceeds 1 from 8 tokens on with clips of 0.2 and from"
+            " 7 with clip-higher (R8), so nothing is guaranteed; lambda below 1, whitening's shift, the imitation loss and the"
+            " clip leave a bias (R1, R7) that does not shrink with the batch. Against it: R7 has the imitation loss parallel to"
+            " the gradient of J, and a bias costs J only where it outweighs that gradient. No theory gives the size."
         ),
         threshold=0.05,
         primary="walk",
         also=("exact", "tiny_lm"),
         floor=Floor("total variation between new and old policy, mean over tokens of an update", 0.001),
+        definition=(
+            "theta = (1/3) sum_b L_b / G_b. For band b, L_b is the sum of max(0, -dJ) and G_b the sum of max(0, dJ) over all"
+            " runs' large updates whose starting J lies in b; dJ is the exact change of J over the training problems. A large"
+            " update starts from the weights of the run, takes 32 times the responses of a step in equally many optimiser"
+            " steps, and has Adam's mean gradient set to that of these responses. Regime: about 32 decisions, 128 responses a"
+            " step, critic fitted to outcomes, 40 RL steps. Interval: jackknife over runs; where no update falls, exact"
+            " binomial over updates, falls taken to be no larger than rises."
+        ),
     ),
     "h6b": Question(
         id="h6b",
-        question="Which components interact, and do combinations fail where single ones do not?",
+        question="Do value pretraining and the length-adaptive lambda need each other, or does one stand in for the other?",
         estimand=(
-            "minus the interaction value_pretraining x decoupled_gae (the AB/2 contrast: half the difference between"
-            " the effect of value pretraining with decoupled GAE and without) on the area under the curve of exact J, over"
-            " all settings of the other five, critics starting with a bias of 1 (critic_bias = 1). The same sign is asked of"
-            " the contrast on log-odds: where it differs nothing is decided, where that interval lies wholly on the other"
-            " side the verdict is conditional."
+            "minus the interaction value_pretraining x length_adaptive_gae at the longest answers of the walk, about 128"
+            " decisions: half of how much less value pretraining is worth with the length-adaptive lambda than with 0.95, on"
+            " the area under the curve of exact J, the other five components on; mean over two noise levels and two critic"
+            " starts. The same sign is asked on log-odds; where it differs nothing is decided."
         ),
         unit="AUC",
         prediction=(
-            "Positive, that is a negative interaction: both components take away one and the same initial error (R9: pretraining"
-            " before RL starts, lambda_critic = 1 in one sweep), so the second has little left to do. A fresh head says about"
-            " 0 where values are about 0.2, so there would be no error to take away; a bias of 1, the whole range of rewards,"
-            " stands for a critic made from a reward model. Also: decoupled x length_adaptive differs from 0 by construction"
-            " (without decoupling the critic takes the policy's lambda); the rest are near 0."
+            "Positive: one stands in for the other. At 128 decisions the adaptive lambda is about 0.98, a horizon two to three"
+            " times that of 0.95, which takes weight off the critic (R1: bias in proportion to 1 - lambda); pretraining takes"
+            " error off the same critic (R9). Each leaves the other less to do. The VAPO paper leans the other way: its seven"
+            " losses add up to 2.24 times the whole gain, so its components need each other; and a critic too poor for any"
+            " lambda below 1 would make the two complements. Not asked: decoupled_gae x length_adaptive_gae, which is nonzero"
+            " by construction, since without decoupling the critic takes the policy's lambda."
         ),
         threshold=0.02,
         primary="walk",
         also=("tiny_lm",),
-        floor=Floor(
-            "critic's mean squared error to returns at the first step without value pretraining, less that with it, reward^2",
-            0.1,
+        floor=Floor("mean distance of lambda_policy from the fixed lambda", 0.02),
+        definition=(
+            "theta = -(1/S) sum_i (1/4) sum_r [(AUC_11 - AUC_01) - (AUC_10 - AUC_00)] / 2 over seeds i and the four regimes r"
+            " of that length; the first index says whether value_pretraining is on, the second length_adaptive_gae. Student's"
+            " interval over seeds. delta as for the components themselves."
         ),
     ),
 }

@@ -1,73 +1,106 @@
-"""Limitation 7, credit assignment: does blame reach the step that erred, and is credit given to steps or to tokens?"""
+"""Limitation 7, credit assignment: does blame reach the step that erred, and is credit given to tokens or to segments?"""
 
 from typing import Any
 
 from experiments.specs.designs import own
 from experiments.specs.exact import AnySpec
 from experiments.specs.spec import RunSpec
-from experiments.studies import boundaries, core
+from experiments.studies import boundaries, core, seeds
 from experiments.studies.h2_length_adaptive_gae import runs as adaptation
 from experiments.studies.h7_credit_assignment.exact_runs import exact_runs
 from experiments.studies.h7_credit_assignment.real_runs import real_runs
 from vapo_core.settings import Evaluation
 
-STEPPED: dict[str, Any] = {"size": 32, "horizon": 32, "filler": 3, "skill": 2.0}
-"""Every decision is a step of four tokens; the base policy knows enough for the longest problems to begin."""
-DECISIONS: tuple[int, ...] = (5, 9, 17)
+CHAIN: dict[str, Any] = {"size": 32, "horizon": 64, "skill": 2.0}
+"""Every token is a decision; the base policy knows enough for the longest problems to begin."""
+NOISY: dict[str, Any] = {"responses_per_step": 64, "group_size": 8, "mini_batches": 2}
+"""A quarter of the usual responses: where samples are plenty, no rule for credit is needed to save any."""
+DECISIONS: tuple[int, ...] = (6, 12, 24)
+"""Of a shortest right answer; sampled ones take up to twice as many."""
 TOKEN_LAMBDA = 0.95
-STEP_LAMBDA = TOKEN_LAMBDA**4
+SEGMENT = 4
+"""Decisions that segment-level credit takes as one action."""
+SEGMENT_LAMBDA = TOKEN_LAMBDA**SEGMENT
 ERROR_SD = 0.1
-"""Of the values used, reward: what a good critic is off by (VinePPO's PPO critic: 0.11)."""
+"""Of the values used, reward, one draw per state: what a good critic is off by (VinePPO's PPO critic: 0.11)."""
+GATE_LAMBDAS = (0.0, 1.0)
 THRESHOLD_STEPS = 60
+
+FILLER = 3
+"""Forced tokens after a decision in the derived cells: lambda per token is lambda^4 per decision there."""
 
 TEXT_STEP_LAMBDA = 0.95**2
 """A move of text_walk has two tokens."""
 
-CREDIT_ARMS: tuple[tuple[dict[str, str], float, float], ...] = (
-    ({}, TOKEN_LAMBDA, ERROR_SD),
-    ({"credit": "step_level"}, STEP_LAMBDA, ERROR_SD),
+Arm = tuple[dict[str, str], float, float]
+"""(variants, lambda, error of the values)."""
+BY_SEGMENT = {"credit": "segment_level"}
+CREDIT_ARMS: tuple[Arm, ...] = (({}, TOKEN_LAMBDA, ERROR_SD), (BY_SEGMENT, SEGMENT_LAMBDA, ERROR_SD))
+"""Of the question: one horizon, 20 decisions."""
+OTHER_ARMS: tuple[Arm, ...] = (
     ({}, TOKEN_LAMBDA, 0.0),
-    ({"credit": "step_level"}, STEP_LAMBDA, 0.0),
-    ({"credit": "step_level"}, TOKEN_LAMBDA, ERROR_SD),
+    (BY_SEGMENT, SEGMENT_LAMBDA, 0.0),
+    (BY_SEGMENT, TOKEN_LAMBDA, ERROR_SD),
 )
-"""(variants, lambda, error of the values). The last leaves lambda as it was: a horizon four times as long."""
+"""Without the error; and with lambda left as it was, a horizon four times as long."""
 
 SEEDS: dict[str, dict[str, int]] = {
-    "smoke": {"credit": 2, "text": 1, "blame": 2},
-    "quick": {"credit": 5, "text": 2, "blame": 4},
-    "full": {"credit": 32, "text": 32, "blame": 32},
+    "smoke": {"credit": 2, "others": 0, "derived": 0, "gate": 2, "text": 1, "blame": 2},
+    "quick": {"credit": 5, "others": 0, "derived": 0, "gate": 4, "text": 2, "blame": 4},
+    "full": {"credit": 128, "others": 24, "derived": 24, "gate": 24, "text": 16, "blame": 32},
 }
-"""Seeds, the first of the core tables'."""
+"""Seeds, the first of the preset's; those of the gate its own."""
 
 MAP_WAYPOINTS = boundaries.Axis(("sparsity",), (0, 1, 2, 3, 4))
 MAP_FILLER = boundaries.Axis(("filler",), (0, 1, 3, 7))
 
 
-def credited(preset: str, seed: int, decisions: int, arm: tuple[dict[str, str], float, float]) -> RunSpec:
-    """VAPO at a constant lambda, credit given to tokens or to steps, on problems of one length."""
+def credited(preset: str, seed: int, decisions: int, arm: Arm, filler: int = 0) -> RunSpec:
+    """VAPO at a constant lambda, credit given to tokens or to segments, on problems of one length."""
     variants, lam, error = arm
     return core.run(
         "walk",
         preset,
         seed,
         toggles=core.without("length_adaptive_gae"),
-        settings={"fixed_lambda": lam, **({"value_error_sd": error} if error else {})},
-        dials={**STEPPED, "nearest": decisions, "farthest": decisions},
-        variants={**variants, **({"values": "fresh_error"} if error else {})},
-        probes={"credit": THRESHOLD_STEPS},
+        settings={**NOISY, "fixed_lambda": lam, **({"value_error_sd": error} if error else {})},
+        dials={**CHAIN, "nearest": decisions, "farthest": decisions, **({"filler": filler} if filler else {})},
+        variants={**variants, **({"values": "state_error"} if error else {})},
+        probes={},
         steps=None if preset == "smoke" else THRESHOLD_STEPS,
         evaluation=Evaluation(every=2, problems=64, k_problems=8),
     )
 
 
+def gate(preset: str) -> tuple[RunSpec, ...]:
+    """Gate of h7b: credit by token at both ends of lambda, the values in error as in the question."""
+    return tuple(
+        credited(preset, seed, decisions, ({}, lam, ERROR_SD))
+        for seed in seeds.of_gates(SEEDS[preset]["gate"])
+        for decisions in DECISIONS
+        for lam in GATE_LAMBDAS
+    )
+
+
 def abstraction(preset: str) -> tuple[RunSpec, ...]:
-    """Tokens against steps at every number of decisions; quick has the arms of the question alone."""
-    arms = CREDIT_ARMS if preset == "full" else CREDIT_ARMS[:2]
+    """Tokens against segments at every number of decisions; other arms on fewer seeds."""
     return tuple(
         credited(preset, seed, decisions, arm)
-        for seed in core.SEEDS["walk"][preset][: SEEDS[preset]["credit"]]
+        for arms, count in ((CREDIT_ARMS, "credit"), (OTHER_ARMS, "others"))
+        for seed in seeds.first(preset, SEEDS[preset][count])
         for decisions in DECISIONS
         for arm in arms
+    )
+
+
+def derived(preset: str) -> tuple[RunSpec, ...]:
+    """Length made of filler, beside the same lambda per decision without it: by arithmetic the same estimator."""
+    cells = ((FILLER, TOKEN_LAMBDA), (0, TOKEN_LAMBDA ** (FILLER + 1)))
+    return tuple(
+        credited(preset, seed, decisions, ({}, lam, 0.0), filler)
+        for seed in seeds.first(preset, SEEDS[preset]["derived"])
+        for decisions in DECISIONS[:2]
+        for filler, lam in cells
     )
 
 
@@ -89,8 +122,8 @@ def text(preset: str) -> tuple[RunSpec, ...]:
 
 def blame(preset: str) -> tuple[RunSpec, ...]:
     """Full VAPO, and a constant lambda of the same horizon, where lengths are mixed (h2b's cells), and full VAPO on text."""
-    seeds = core.SEEDS["walk"][preset][: SEEDS[preset]["blame"]]
-    mixed = (adaptation.cell(preset, seed, "mixed", adaptation.OWN, rule) for seed in seeds for rule in (True, False))
+    numbers = seeds.first(preset, SEEDS[preset]["blame"])
+    mixed = (adaptation.cell(preset, seed, "mixed", adaptation.OWN, rule) for seed in numbers for rule in (True, False))
     tasks = core.TASKS["lm"] if preset != "smoke" else core.TASKS["lm"][:1]
     return (*mixed, *(spec for task in tasks for spec in core.of_cells("lm", preset, [own("vapo")], task)))
 
@@ -104,5 +137,5 @@ def specs(preset: str) -> tuple[AnySpec, ...]:
     """Every run of the study, each once."""
     if preset == "real":
         return tuple(real_runs())
-    trained = (*abstraction(preset), *text(preset), *blame(preset), *boundary(preset))
+    trained = (*gate(preset), *abstraction(preset), *derived(preset), *text(preset), *blame(preset), *boundary(preset))
     return (*dict.fromkeys(trained), *exact_runs(preset))

@@ -6,7 +6,8 @@ import pytest
 
 from analysis.hypotheses.h7_credit_assignment import judge
 from analysis.hypotheses.h7_credit_assignment.tables import Blame, binned_share
-from analysis.tables.times import shared, times
+from analysis.tables.times import paired, shared, times
+from analysis.verdict import gates
 from analysis.verdict.decisions import NOTE
 from experiments.studies.h7_credit_assignment.questions import QUESTIONS
 from tests.calibration import h7_credit_assignment as planted
@@ -28,28 +29,56 @@ def only(found):
     return primary[0]
 
 
+BY_TOKEN = "values=state_error"
+
+
 @pytest.mark.parametrize(
-    ("token", "step", "expected"), [(1.5, 1.0, "refuted_opposite"), (1.0, 1.5, "refuted_opposite")]
+    ("token", "segment", "expected"),
+    [(1.4, 0.9, "refuted_opposite"), (0.9, 1.4, "refuted_opposite"), (0.9, 0.9, "supported")],
 )
-def test_h7b_tells_exponents_1_and_1_and_a_half_apart(token, step, expected):
-    """METHODS.md's positive control, either way round; few runs are censored."""
-    row = only(h7b(planted.simulate_h7b(token - step, np.random.default_rng(0), exponent=step)))
+def test_h7b_tells_exponents_apart(token, segment, expected):
+    """METHODS.md's positive control, either way round; some runs are censored."""
+    row = only(h7b(planted.simulate_h7b(token - segment, np.random.default_rng(0), exponent=segment)))
     assert row.decision == expected
-    assert row.effect == pytest.approx(token - step, abs=0.12)
+    assert row.effect == pytest.approx(token - segment, abs=0.12)
+
+
+@pytest.mark.parametrize(("gate", "expected"), [(0.8, "supported"), (-0.8, "supported"), (0.13, "not_tested")])
+def test_h7b_behind_its_gate(gate, expected):
+    """Both ends of lambda must part the exponents, either way: 0.13 of 0.2 does not, and equal arms then mean nothing."""
+    found = h7b(planted.simulate_h7b(0.0, np.random.default_rng(0), gate=gate))
+    assert only(found).decision == expected
+    row = next(v for v in found if v.estimand.startswith("gate"))
+    assert row.effect == pytest.approx(gate, abs=0.2)
+    assert row.seeds == planted.study.SEEDS["full"]["gate"]
+    assert only(found).strata.get(NOTE, "").startswith("gate closed") == (expected == "not_tested")
+
+
+def test_h7b_counts_lost_runs_as_not_there():
+    """Long runs by token that pass 0.8 and end at 0.05 have learned nothing that lasts: as if they had not got there."""
+    given = planted.simulate_h7b(0.0, np.random.default_rng(0))
+    runs = planted.without_the_tail(given)
+    kept = only(h7b(given._replace(runs=runs)))
+    lost = (
+        (runs["dials.nearest"] == planted.study.DECISIONS[-1]) & (runs["variants"] == BY_TOKEN) & (runs["seed"] % 4 > 0)
+    )
+    row = only(h7b(given._replace(runs=runs.assign(last=runs["last"].where(~lost, 0.05)))))
+    assert row.effect > kept.effect + 0.3
 
 
 def test_h7b_of_the_same_data_relabelled_is_zero():
     """METHODS.md's negative control: one table under both names, but for rounding; without any spread nothing is decided."""
     given = planted.simulate_h7b(0.0, np.random.default_rng(0))
-    token = given.runs["variants"] == "values=fresh_error"
-    values = given.curves.merge(
-        given.runs[["spec", "seed", "dials.nearest", "variants"]].astype({"spec": str}), on="spec"
+    given = given._replace(runs=planted.without_the_tail(given))
+    runs = given.runs.astype({"spec": str})
+    judged = runs[runs["seed"] >= 1000]
+    token = judged[judged["variants"] == BY_TOKEN].set_index(["seed", "dials.nearest"])["spec"]
+    other = judged[judged["variants"] != BY_TOKEN].set_index(["seed", "dials.nearest"])["spec"]
+    curves = given.curves.astype({"spec": str})
+    copied = curves[curves["spec"].isin(token)].assign(
+        spec=lambda x: x["spec"].map(dict(zip(token, other[token.index], strict=True)))
     )
-    own = values[values["variants"] == "values=fresh_error"]
-    other = given.runs.loc[~token, ["spec", "seed", "dials.nearest"]].astype({"spec": str})
-    copied = own.drop(columns=["spec", "variants"]).merge(other, on=["seed", "dials.nearest"])
-    columns = ["spec", "step", "metric", "value"]
-    both = pd.concat([own[columns], copied[columns]])
+    both = pd.concat([curves[~curves["spec"].isin(other)], copied])
     row = only(h7b(given._replace(curves=both)))
     assert (row.effect, row.decision) == (pytest.approx(0, abs=1e-6), "undecided")
     noise = 1e-5 * np.random.default_rng(1).normal(size=len(both))
@@ -59,44 +88,73 @@ def test_h7b_of_the_same_data_relabelled_is_zero():
 
 def test_h7b_counts_censored_runs_as_late():
     """With half of the longest runs unfinished the exponents still come out; dropping them would flatten both."""
-    given = planted.simulate_h7b(0.5, np.random.default_rng(0), exponent=2.0)
-    token = judge.arm(given.runs, 0.1, judge.TOKEN_LAMBDA, False)
+    given = planted.simulate_h7b(0.5, np.random.default_rng(0), exponent=1.4)
+    given = given._replace(runs=planted.without_the_tail(given))
+    token = judge.arm(gates.split(given).judged.runs, 0.1, judge.TOKEN_LAMBDA, False)
     found = times(given, token, "val/exact_j", judge.SOLVED)
     assert 0.05 < (~found.seen).mean() < 0.4
     row = only(h7b(given))
     assert row.effect == pytest.approx(0.5, abs=0.15)
     dropped = np.polyfit(np.log(token["dials.nearest"][found.seen]), np.log(found.samples[found.seen]), 1)[0]
-    assert dropped < 2.4  # the truth is 2.5
+    assert dropped < 1.8  # the truth is 1.9
 
 
 def test_h7b_floor_one_seed_and_missing_rows():
     given = planted.simulate_h7b(0.0, np.random.default_rng(0))
-    flat = given.curves.assign(value=given.curves["value"].where(given.curves["metric"] != "credit/td_square", 0.006))
-    assert only(h7b(given._replace(curves=flat))).decision == "not_tested"
-    single = only(h7b(given._replace(runs=given.runs[given.runs["seed"] == 1000])))
+    brief = given._replace(runs=given.runs.assign(mean_length=4.0))
+    row = only(h7b(brief))
+    assert row.decision == "not_tested"
+    assert NOTE not in row.strata
+    single = only(h7b(given._replace(runs=given.runs[given.runs["seed"].isin([1000, *gates.SEEDS])])))
     assert single.decision == "undecided"
     assert np.isnan(single.low)
     assert judge.score(given._replace(runs=given.runs.iloc[:0]), QUESTIONS, "full") == []
     assert judge.figures(given._replace(runs=given.runs.iloc[:0]), QUESTIONS) == {}
 
 
-def test_h7b_where_nobody_arrives_is_undecided():
+def test_h7b_where_nobody_arrives_decides_nothing():
+    """The gate has no number either, and the note gives both reasons."""
     given = planted.simulate_h7b(0.0, np.random.default_rng(0))
     low = given.curves.assign(value=given.curves["value"].where(given.curves["metric"] != "val/exact_j", 0.1))
     row = only(h7b(given._replace(curves=low)))
-    assert row.decision == "undecided"
+    assert row.decision == "not_tested"
     assert np.isnan(row.effect)
-    assert "0 of 192 runs saw the event" in row.strata[NOTE]
+    assert row.strata[NOTE].startswith("gate closed, no estimate: 0 of 144 runs saw the event")
+    assert "0 of 768 runs saw the event" in row.strata[NOTE]
 
 
 def test_h7b_takes_only_seeds_with_every_cell():
     given = planted.simulate_h7b(0.0, np.random.default_rng(0))
     lost = (
         (given.runs["seed"] == 1002)
-        & (given.runs["dials.nearest"] == 17)
-        & (given.runs["variants"] == "values=fresh_error")
+        & (given.runs["dials.nearest"] == planted.study.DECISIONS[-1])
+        & (given.runs["variants"] == BY_TOKEN)
     )
-    assert only(h7b(given._replace(runs=given.runs[~lost]))).seeds == 31
+    assert only(h7b(given._replace(runs=given.runs[~lost]))).seeds == 127
+
+
+def test_pairs_by_hand():
+    """Cells may have seeds of their own; what one part lacks is left out of the other."""
+    a = pd.DataFrame({"seed": [0, 0, 1], "cell": [5, 9, 5], "x": [1, 2, 3]})
+    b = pd.DataFrame({"seed": [0, 1, 1], "cell": [5, 5, 9], "x": [4, 5, 6]})
+    left, right = paired(a, b, "cell")
+    assert (left["x"].tolist(), right["x"].tolist()) == ([1, 3], [4, 5])
+    assert [list(part.columns) for part in paired(a.iloc[:0], b, "cell")] == [["seed", "cell", "x"]] * 2
+
+
+def test_filler_is_beside_the_same_lambda_per_decision():
+    """Derived: twice the samples with filler at equal lambda per decision would show, and decide nothing."""
+    rows = [
+        {"seed": seed, "dials.size": 32, "dials.horizon": 64, "dials.skill": 2.0, "dials.nearest": d, "dials.farthest": d,
+         "dials.filler": filler, "settings.fixed_lambda": lam, "length_adaptive_gae": False, "steps": 60, "variants": ""}
+        for seed in range(1000, 1008) for d in (6, 12) for filler, lam in ((3, 0.95), (0, 0.95**4))
+    ]  # fmt: skip
+    runs = frame(rows)
+    slow = np.where(runs["dials.filler"] == 3, 2.0, 1.0) * np.exp(0.1 * np.random.default_rng(0).normal(size=len(runs)))
+    curve = {step: np.minimum(0.8 * step / (10 * slow), 1.0) for step in range(0, 61, 2)}
+    (row,) = (v for v in h7b(tables(runs, metrics={"val/exact_j": curve})) if v.estimand.startswith("derived"))
+    assert row.effect == pytest.approx(np.log(2), abs=0.15)
+    assert not row.primary
 
 
 def test_shared_seeds_by_hand():
@@ -116,11 +174,12 @@ def test_times_by_hand():
 
 def test_samples_at_one_length_are_a_ratio():
     given = planted.simulate_h7b(0.0, np.random.default_rng(0), run_sd=0.02)
-    token = given.runs["variants"] == "values=fresh_error"
+    token = given.runs["variants"] == BY_TOKEN
     slow = given.runs.assign(**{"settings.responses_per_step": np.where(token, 512, 256)})
     rows = [v for v in h7b(given._replace(runs=slow)) if v.estimand.startswith("log ratio of samples to J")]
     assert [v.effect for v in rows] == pytest.approx([np.log(2)] * 3, abs=0.03)
     assert not any(v.primary for v in rows)
+    assert [v.mean_length for v in rows] == pytest.approx([1.4 * d for d in planted.study.DECISIONS])
 
 
 # --- h7a: blame ---
@@ -145,7 +204,7 @@ def blamed(power, rng, world="walk", column_noise=0.05, **row):
     return tables(runs, probes=probes.astype({"spec": "category", "probe": "category", "column": "category"}))
 
 
-RING = {"dials.size": 32, "dials.nearest": 2, "dials.farthest": 32}
+RING = {"dials.size": 64, "dials.nearest": 8, "dials.farthest": 64}
 
 
 @pytest.mark.parametrize("power", [0.9, 0.0])
@@ -165,7 +224,7 @@ def test_h7a_level_and_rank():
 
 
 def test_h7a_of_a_constant_lambda_is_a_row_of_its_own():
-    row = {**RING, "length_adaptive_gae": False, "settings.fixed_lambda": 0.875}
+    row = {**RING, "length_adaptive_gae": False, "settings.fixed_lambda": 0.9375}
     found = h7a(blamed(0.0, np.random.default_rng(0), **row))
     assert all("constant" in v.estimand for v in found)
 
@@ -200,7 +259,7 @@ def test_figures_show_their_numbers():
     drawn = judge.figures(planted.simulate_h7b(0.2, np.random.default_rng(0)), QUESTIONS)
     data = drawn["samples"].data
     assert len(data) == 2 * 3
-    assert (data["runs"] == 32).all()
+    assert (data["runs"] == 128).all()
     blame = judge.figures(blamed(0.9, np.random.default_rng(0), **RING), QUESTIONS)["blame"].data
     critic = blame[blame["values"] == "trained critic"]
     assert critic["share"].is_monotonic_decreasing

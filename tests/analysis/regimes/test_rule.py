@@ -36,7 +36,7 @@ def test_what_a_finding_says():
     assert found.best == pytest.approx(0.7)
 
 
-def planted(regime: str, ppo: float, control: float, length: str = "short", responses: int = 32) -> list[dict]:
+def planted(regime: str, ppo: float, control: float, length: int = 8, responses: int = 32) -> list[dict]:
     last = {"ppo": ppo, "ppo_lambda_1": control, "grpo": 0.1}
     return [
         {
@@ -57,7 +57,7 @@ def planted(regime: str, ppo: float, control: float, length: str = "short", resp
 def found() -> pd.DataFrame:
     rows = [
         *planted("a", 0.2, 0.9), *planted("b", 0.1, 0.9), *planted("c", 0.3, 0.9), *planted("d", 0.9, 0.9),
-        *planted("e", 0.4, 0.9, "long"), *planted("f", 0.4, 0.9, "long", 128),
+        *planted("e", 0.4, 0.9, 128), *planted("f", 0.4, 0.9, 128, 128),
     ]  # fmt: skip
     return findings(pd.DataFrame(rows))
 

@@ -9,7 +9,7 @@ from analysis.report.forest import Answer, forest
 from analysis.report.report import write_report
 from analysis.report.study_page import studies
 from analysis.tables.schema import COMPONENTS
-from analysis.verdict.decisions import NOTE
+from analysis.verdict.decisions import NOTE, QUESTIONS_ASKED
 from experiments.studies import STEMS, find
 from tests.support.html_page import assert_self_contained
 from tests.support.outcome_folders import plant, row
@@ -18,10 +18,11 @@ DECLARED = {stem: find(stem).QUESTIONS for stem in STEMS}
 H1, H4, H7 = "h1_value_fidelity", "h4_exploration", "h7_credit_assignment"
 
 
-@pytest.fixture
-def planted(tmp_path):
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
     """h1b full and supported; h7a full and negligible; h7b quick; h4a full, refuted; components full; the rest not run."""
-    results, runs = tmp_path / "results", tmp_path / "runs"
+    top = tmp_path_factory.mktemp("planted")
+    results, runs = top / "results", top / "runs"
     h1, h4, h7, own = (DECLARED[stem] for stem in (H1, H4, H7, "components"))
     plant(results / H1, "full", h1, [row(h1["h1b"], 2.5, "full"), row(h1["h1b"], 9.0, "full", "walk")], ["bias"])
     plant(results / H7, "full", h7, [row(h7["h7a"], 0.1, "full")], ["theory_r12", "blame"])
@@ -39,21 +40,22 @@ def worth(question, centre):
     return found._replace(decision="not_tested" if idle else None, strata={"activity": activity})
 
 
-@pytest.fixture
-def page(planted, tmp_path):
-    text = write_report([], tmp_path / "page.html", studies(DECLARED, *planted)).read_text()
+@pytest.fixture(scope="module")
+def page(planted, tmp_path_factory):
+    """Made once: the tests only read it."""
+    text = write_report([], tmp_path_factory.mktemp("page") / "page.html", studies(DECLARED, *planted)).read_text()
     return assert_self_contained(text), text
 
 
 def line_of(text, name):
-    """What the table of the sixteen says of a question."""
+    """What the table of all questions says of a question."""
     return re.sub(r"<[^>]+>|\s+", " ", re.search(rf'<a href="#{name}">.*?</tr>', text, re.DOTALL).group(0))
 
 
-def test_all_sixteen_are_there_whether_run_or_not(page):
+def test_all_questions_are_there_whether_run_or_not(page):
     text = page[1]
     asked = [name for stem in STEMS[1:] for name in DECLARED[stem]]
-    assert len(asked) == 16
+    assert len(asked) == QUESTIONS_ASKED
     assert re.findall(r'<th scope="row"><a href="#(\w+)">', text) == asked
     assert all(f'<h3 id="{name}">' in text for name in asked)
     assert line_of(text, "h5a").count("not run yet") == 1

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support import coverage_draws
-from tests.support.coverage import Case, cases, count
-from tests.support.coverage_draws import Found
+from tests.support.simulation import coverage_draws
+from tests.support.simulation.coverage import Case, cases, count
+from tests.support.simulation.coverage_draws import Found
 
 TABLE = Path(__file__).parents[2] / "soak" / "coverage.csv"
 QUICK = [c for c in cases() if c.interval != "percentile bootstrap" and c.units in (10, 64, 512)]

@@ -16,7 +16,7 @@ from experiments.launchers.launch import MOST_ATTEMPTS, local_map
 from experiments.launchers.workers import AttemptResult, Job, Worker, storage_trouble
 from experiments.runs.run import finished_row, run_one
 from experiments.services.claims import Busy, claimed
-from tests.support import fault_processes
+from tests.support.faults import processes
 from tests.support.worlds import small_spec
 
 
@@ -186,11 +186,11 @@ def test_a_killed_command_leaves_no_worker_behind(tmp_path):
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("*/metrics.jsonl")) and time.monotonic() < deadline:
         time.sleep(0.05)
-    workers = fault_processes.workers_of(command.pid)
+    workers = processes.workers_of(command.pid)
     assert len(workers) == 1
     command.kill()
     command.wait()
-    assert fault_processes.orphans(workers) == 0
+    assert processes.orphans(workers) == 0
 
 
 def test_two_commands_on_one_folder_run_nothing_twice(tmp_path):

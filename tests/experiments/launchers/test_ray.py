@@ -24,8 +24,8 @@ from experiments.runs.collect import collect, from_mlflow, from_records
 from experiments.runs.run import finished_row
 from experiments.specs.same_code import difference, fingerprint
 from experiments.sync.invocation import close_tracking, open_tracking
-from tests.support.fault_verdict import tables_equal
-from tests.support.ray_cluster import Head, free_port, listening
+from tests.support.faults.verdict import tables_equal
+from tests.support.servers.ray_cluster import Head, free_port, listening
 from tests.support.worlds import small_spec
 
 no_ray = importlib.util.find_spec("ray") is None

@@ -7,8 +7,8 @@ import pytest
 from experiments.cli import main
 from experiments.launchers.launching import part_of, shard_of
 from tests.experiments.test_cli import TINY
-from tests.support.fault_verdict import tables_equal
-from tests.support.ray_cluster import free_port
+from tests.support.faults.verdict import tables_equal
+from tests.support.servers.ray_cluster import free_port
 from tests.support.worlds import small_spec
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.signals import SIGNALS, hear_signals
+from tests.support.faults.signals import SIGNALS, hear_signals
 
 ROOT = Path(__file__).parents[3]
 

@@ -5,6 +5,7 @@ import subprocess
 import pandas as pd
 import pytest
 
+from analysis.verdict.decisions import QUESTIONS_ASKED
 from experiments.studies import STEMS, find
 from experiments.studies.registration import ROOT, commits_by_level, declarations, registration_violations
 
@@ -55,6 +56,34 @@ def test_a_threshold_changed_after_the_runs_is_found(checkout):
     ]
 
 
+def told(estimand, prediction="Up.", definition="", threshold=0.1):
+    folded = f', definition="{definition}"' if definition else ""
+    return f'"a": Question(estimand="{estimand}", prediction="{prediction}", threshold={threshold}, primary="exact"{folded})'
+
+
+def test_a_question_told_in_other_words_keeps_its_rows_while_its_definition_repeats_the_former_ones(checkout):
+    first = checkout.commit(NEW, declared(told("x minus y.")))
+    kept = told("How much more x is.", "It rises.", "Declared: x minus y. Prediction: Up.")
+    checkout.commit(NEW, declared(kept))
+    assert registration_violations("h9", {"exact": {first}}, checkout.root) == []
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        told("How much more x is.", definition="Declared: y minus x. Prediction: Up."),
+        told("How much more x is.", "Down.", "Declared: x minus y."),
+        told("How much more x is."),
+        told("How much more x is.", definition="Declared: x minus y. Prediction: Up.", threshold=0.2),
+    ],
+    ids=["another definition", "without the prediction", "no definition", "another threshold"],
+)
+def test_a_question_told_otherwise_loses_its_rows(checkout, now):
+    first = checkout.commit(NEW, declared(told("x minus y.")))
+    checkout.commit(NEW, declared(now))
+    assert len(registration_violations("h9", {"exact": {first}}, checkout.root)) == 1
+
+
 def test_a_changed_question_does_not_touch_its_neighbour(checkout):
     """Questions are held against rows one by one: b keeps its rows when a is declared anew."""
     first = checkout.commit(NEW, declared(A, B))
@@ -96,12 +125,15 @@ def test_questions_are_literal_and_whole(stem):
         assert all((question.question, question.estimand, question.unit, question.prediction, question.floor.measure))
 
 
-def test_sixteen_questions():
-    asked = [name for stem in STEMS[1:] for name in find(stem).QUESTIONS]
-    assert sorted(asked) == [
-        *("h1a", "h1b", "h1c", "h2a", "h2b", "h3a", "h3b", "h3c"),
-        *("h4a", "h4b", "h5a", "h5b", "h6a", "h6b", "h7a", "h7b"),
-    ]
+def test_intervals_are_corrected_for_as_many_questions_as_are_asked():
+    """Each is asked once, under the name of its limitation and a letter, from a on."""
+    asked = [(stem, name) for stem in STEMS[1:] for name in find(stem).QUESTIONS]
+    assert len({name for _, name in asked}) == len(asked) == QUESTIONS_ASKED
+    for stem in STEMS[1:]:
+        short = stem.partition("_")[0]
+        assert [name for of, name in asked if of == stem] == [
+            f"{short}{letter}" for letter in "abcdefgh"[: len(find(stem).QUESTIONS)]
+        ]
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "results").glob("*/verdicts.json")), ids=lambda path: path.parent.name)

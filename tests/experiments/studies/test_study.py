@@ -117,6 +117,34 @@ def test_a_row_that_another_folder_holds_is_read_there(tmp_path, small):
     assert set(load(out).runs["spec"]) == {small[1].hash, small[3].hash}
 
 
+def test_rows_are_added_in_parts_while_a_study_runs_and_joined_when_it_is_judged(tmp_path, small, capsys):
+    """Each part holds what the earlier ones lack; none is changed; judging gives the same files as without parts."""
+    assert run_study(STEM, config(tmp_path, preset="full")) == 0
+    out = tmp_path / "results" / STEM
+    whole = files(out)
+    shutil.rmtree(out)
+    gone = tmp_path / "runs" / small[0].hash
+    gone.rename(tmp_path / "later")
+    assert run_study(STEM, config(tmp_path, preset="full", collect=True)) == 0
+    assert "3 runs added" in capsys.readouterr().out
+    first = files(out)
+    (tmp_path / "later").rename(gone)
+    assert run_study(STEM, config(tmp_path, preset="full", collect=True)) == 0
+    assert run_study(STEM, config(tmp_path, preset="full", collect=True)) == 0
+    assert "0 runs added, 0 to come" in capsys.readouterr().out
+    assert {name: text for name, text in files(out).items() if "0001" in str(name)} == first
+    assert [path.name for path in committed.parts(out)] == ["0001", "0002"]
+    assert committed.folders(tmp_path / "results") == [out]
+    (tmp_path / "runs").rename(tmp_path / "gone")
+    assert run_study(STEM, config(tmp_path, preset="full", judge=True)) == 0
+    assert files(out) == whole
+
+
+def test_parts_are_of_preset_full_alone(tmp_path):
+    with pytest.raises(ValueError, match="collect"):
+        config(tmp_path, preset="smoke", collect=True)
+
+
 @pytest.mark.parametrize("stem", STEMS)
 def test_judges_say_nothing_where_there_is_nothing(stem):
     """Studies are judged while their runs are still to come: no rows, no verdicts, no error."""

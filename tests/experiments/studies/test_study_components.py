@@ -1,4 +1,4 @@
-"""The core tables and the study that shows them: which runs, on which seeds, measured how."""
+"""The component study: which runs, in which regimes, on which seeds; and the tables that other studies share with it."""
 
 import subprocess
 import sys
@@ -6,11 +6,13 @@ from collections import Counter
 
 import pytest
 
-from analysis.ablations.factorial import detect
 from analysis.hypotheses.components import judge
+from analysis.hypotheses.components.cells import Cells, factorial
+from analysis.tables import regimes
 from analysis.tables.schema import load
 from experiments.runs.collect import collect
 from experiments.runs.run import run_one
+from experiments.specs.designs import leave_one_out, with_baselines
 from experiments.studies import core
 from experiments.studies.components import questions as questions
 from experiments.studies.components import runs as study
@@ -18,45 +20,106 @@ from tests.calibration.planting import frame_of
 from vapo_core.settings import COMPONENTS, RECIPES
 
 ARMS = {"vapo", "ppo", "grpo", "dapo", *(f"vapo without {name}" for name in COMPONENTS)}
+FULL = study.specs("full")
 
 
 @pytest.mark.parametrize("preset", core.PRESETS)
 def test_each_run_is_listed_once_and_full_has_its_own_seeds(preset):
-    specs = study.specs(preset)
+    specs = FULL if preset == "full" else study.specs(preset)
     assert len({spec.hash for spec in specs}) == len(specs)
     assert all((spec.seed >= 1000) == (preset == "full") for spec in specs)
     assert {spec.steps for spec in specs} == {2 if preset == "smoke" else 30}
 
 
-def test_full_has_the_factorial_and_the_other_recipes_on_the_walk():
-    runs = frame_of(core.walk("full"))
-    found = detect(runs)
-    assert found is not None
-    assert (found.scores.shape, found.words, found.left_out) == ((32, 128), (), ())
+def test_the_grid_is_every_length_noise_and_start_and_names_are_told_once():
+    assert len(regimes.GRID) == len({regime.name for regime in regimes.GRID}) == 3 * 2 * 2
+    assert all(regime.declared for regime in regimes.GRID)
+    assert {regime.length.tokens for regime in regimes.GRID} == {8, 32, 128}
+    assert [regime.name for regime in study.NOISY] == [
+        f"{n} decisions, 32 responses, outcome critic" for n in (8, 32, 128)
+    ]
+    assert all(0.002 <= regime.length.base_j <= 0.5 for regime in regimes.GRID)
+
+
+def test_every_regime_has_the_eleven_arms_the_eight_cells_and_the_constants():
+    runs = frame_of([spec for spec in FULL if spec.seed == 1000 and spec.world == "walk"])
+    cells, size = Cells(runs), len(study.cells())
+    assert size == 15
+    for regime in regimes.GRID:
+        assert all(len(cells.arm(regime, label)) == 1 for label in ARMS)
+        assert all(len(cells.arm(regime, cell.label)) == 1 for cell in study.cells())
+        for constant in judge.CONSTANTS:
+            assert len(cells.arm(regime, "vapo without length_adaptive_gae", constant)) == 1
+        added = [len(cells.arm(regime, f"ppo with {name}")) for name in COMPONENTS]
+        assert set(added) == {1 if regime.settings["critic_start"] == "outcome" else 0}
+
+
+def test_rows_of_a_regime_are_those_of_no_other():
+    runs = frame_of([spec for spec in FULL if spec.seed == 1000 and spec.world == "walk"])
+    found = [set(regimes.rows(runs, regime)["spec"]) for regime in regimes.GRID]
+    assert sum(map(len, found)) == len(set().union(*found)) == len(runs)
+
+
+def test_random_rewards_and_variants_are_no_arm():
+    """A control beside full VAPO must not be taken for it."""
+    made = [spec for spec in study.pathways("full") if spec.world == "walk"]
+    cells = Cells(frame_of(made))
+    assert all(not len(cells.arm(regime, label)) for regime in regimes.GRID for label in ARMS)
+
+
+def test_seeds_are_as_the_table_of_sizes_says():
+    runs = frame_of([spec for spec in FULL if spec.world == "walk"])
+    cells = Cells(runs)
+    for regime in regimes.GRID:
+        usual = study.SIZES["triple" if regime.length.tokens == 128 else "grid"].full
+        assert len(cells.arm(regime, "vapo")) == usual
+        assert len(cells.arm(regime, "ppo")) == study.SIZES["grid"].full
+
+
+def test_factorials_whole_at_the_shortest_and_resolution_vii_at_the_longest():
+    """Read out of all that is run there: removals, constants, a small pool, random rewards."""
+    shape, listed = {}, [spec for spec in FULL if spec.world == "walk" and spec.seed < 1009]
+    for tokens in (8, 128):
+        here = frame_of([spec for spec in listed if spec.task.dials["horizon"] == {8: 32, 128: 256}[tokens]])
+        found = factorial(here, tokens)
+        assert found is not None
+        shape[tokens] = (found.scores.shape, found.words)
+    assert shape == {8: ((8, 128), ()), 128: ((8, 64), ("ABCDEFG",))}
+
+
+def test_equal_prompts_are_run_at_every_length():
+    small = [spec for spec in FULL if spec.settings.pool_size == 16]
+    assert Counter(spec.arm for spec in small) == {
+        "vapo": 3 * study.SIZES["pool"].full, "vapo without group_sampling": 3 * study.SIZES["pool"].full,
+    }  # fmt: skip
+
+
+def test_pathways_are_beside_full_vapo_at_every_length():
+    for pathway in study.PATHWAYS:
+        made = [spec for spec in study.pathways("full") if pathway.variants.items() <= spec.variants.items()]
+        made = [spec for spec in made if bool(pathway.dials) == ("random_reward" in spec.task.dials)]
+        assert {spec.task.dials["horizon"] for spec in made if spec.world == "walk"} == {32, 80, 256}
+        assert any(spec.world == "lm" for spec in made) == (not pathway.dials)
+
+
+def test_text_has_two_lengths_and_a_base_for_every_seed():
+    runs = frame_of(list(study.text("full")))
+    assert runs.groupby(["dials.longest"])["arm"].nunique().tolist() == [15, 15]
+    assert runs["base"].nunique() == runs["seed"].nunique() == study.SIZES["text"].full
     assert set(runs["arm"]) >= ARMS
-    assert runs.groupby("arm")["seed"].nunique().eq(32).all()
-    assert runs[runs["recipe"] != "vapo"]["recipe"].nunique() == 3
-
-
-def test_arms_tasks_and_bases_on_text():
-    for preset, seeds in (("quick", 3), ("full", 32)):
-        runs = frame_of(core.lm(preset))
-        assert set(runs["arm"]) == ARMS
-        assert set(runs.groupby(["task", "arm"]).size()) == {seeds}
-        assert runs["base"].nunique() == 3
-        assert runs.groupby("seed")["base"].nunique().eq(1).all()  # a seed's arms start from one base
 
 
 def test_seeds_are_paired_in_everything_but_the_arm():
-    """Settings, problems and evaluation of a world are the same for all arms, preset by preset."""
-    for preset in core.PRESETS:
-        for table in (core.walk(preset), core.lm(preset)):
-            assert len({(spec.settings, spec.evaluation) for spec in table}) == 1
+    """In a regime of the grid arms of the eleven differ in recipe, toggles and variants alone."""
+    for regime in regimes.GRID:
+        made = {(spec.settings, spec.evaluation, spec.base) for cell in with_baselines(leave_one_out(), core.BASELINES)
+                for spec in [study.in_regime(regime, "full", 1000, cell)]}  # fmt: skip
+        assert len(made) == 1
+    for table in (core.walk("quick"), core.lm("quick")):
+        assert len({(spec.settings, spec.evaluation) for spec in table}) == 1
 
 
-def test_probes_are_on_named_arms_and_all_of_them_on_full_vapo():
-    counted = Counter(bool(spec.probes) for spec in core.walk("full"))
-    assert counted[True] == 11 * 32
+def test_probes_of_the_core_tables():
     full = core.run("lm", "full", 1000)
     assert {*core.CHEAP, *core.FURTHER, *core.REDUCTIONS} == set(full.probes)
     assert set(core.run("lm", "full", 1000, toggles=core.without("clip_higher")).probes) == set(core.CHEAP)
@@ -77,18 +140,16 @@ def test_studies_are_light():
     """Planning imports no torch."""
     names = ("components", "h3_token_level_loss", "h6_interactions")
     code = (
-        f"import importlib, sys; [importlib.import_module('experiments.studies.' + n).specs('full') for n in {names}]"
+        f"import importlib, sys; [importlib.import_module('experiments.studies.' + n).specs('quick') for n in {names}]"
     )
     done = subprocess.run([sys.executable, "-c", f"{code}; sys.exit('torch' in sys.modules)"], check=False)
     assert done.returncode == 0
 
 
 def test_smoke_runs_are_judged(tmp_path):
-    """From specs to rows; two seeds and two steps decide nothing."""
-    chosen = [spec for spec in core.walk("smoke") if spec.arm in ("vapo", "vapo without decoupled_gae")]
+    """From specs to rows; one seed and two steps decide nothing."""
+    chosen = [spec for spec in study.grid("smoke") if spec.arm in ("vapo", "vapo without decoupled_gae")]
     for spec in chosen:
         run_one(spec, tmp_path, "components")
-    assert collect(chosen, tmp_path, tmp_path / "out") == 4
-    (row,) = judge.score(load(tmp_path / "out"), questions.QUESTIONS, "smoke")
-    assert (row.question, row.level, row.seeds, row.primary) == ("decoupled_gae", "walk", 2, False)
-    assert row.strata["activity"]["effect"] > 0
+    assert collect(chosen, tmp_path, tmp_path / "out") == 2
+    assert judge.score(load(tmp_path / "out"), questions.QUESTIONS, "smoke") == []  # smoke's settings are no regime's

@@ -4,7 +4,7 @@ import pytest
 
 from analysis.hypotheses.components.pathways import gains
 from analysis.hypotheses.h1_value_fidelity import judge
-from analysis.hypotheses.h1_value_fidelity.tables import PLAIN, TEXT, TWIN, doses
+from analysis.hypotheses.h1_value_fidelity.tables import LONG_WALK, PLAIN, TEXT, TWIN, doses
 from analysis.tables.rows import having
 from analysis.tables.schema import load
 from experiments.runs.collect import collect
@@ -28,9 +28,16 @@ def test_each_run_is_listed_once_and_full_has_its_own_seeds(preset):
 
 def test_judge_finds_every_declared_cell():
     runs = frame_of(TRAINED["full"])
-    floors = runs[runs["probes"].str.contains("approximation_floor")]
-    assert len(having(floors, {"world": "walk", **PLAIN})) == 32
-    assert [len(having(floors, {"world": "lm", "task": task, **PLAIN})) for task in TEXT] == [32, 32]
+    critics = runs[runs["probes"].str.contains("baseline_error")]
+    assert len(having(critics, {"world": "walk", **PLAIN})) == 32
+    assert [len(having(critics, {**cell, **PLAIN})) for cell in (*TEXT.values(), LONG_WALK)] == [32, 32, 16]
+    floors = critics[critics["probes"].str.contains("approximation_floor")]
+    assert [len(having(floors, {**cell, **PLAIN})) for cell in ({"world": "walk"}, *TEXT.values(), LONG_WALK)] == [
+        4,
+        4,
+        4,
+        0,
+    ]
     cells = doses(tables(runs), "walk")
     kinds = {(kind, lam) for kind, _, lam in cells}
     assert kinds == {("state", 0.5), ("state", 0.95), ("state", 1.0), ("position", 0.95), ("fresh", 0.95)}

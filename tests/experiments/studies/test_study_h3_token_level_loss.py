@@ -8,6 +8,8 @@ from analysis.hypotheses.h3_token_level_loss.tables import (
     CELLS,
     COVARIANCE,
     KL,
+    NOISE,
+    PLACES,
     RATIO,
     TASKS,
     USEFUL,
@@ -33,8 +35,10 @@ def test_each_run_is_listed_once_and_full_has_its_own_seeds(preset):
 
 def test_judge_finds_every_declared_cell():
     given: Tables = tables(frame_of([*study.walk("full"), *study.text("full")]))
-    assert {cell: len(walks(given, cell)) for cell in CELLS} == dict.fromkeys(study.CELLS, 96)
-    assert {task: len(texts(given, task)) for task in TASKS} == dict.fromkeys(core.TASKS["lm"], 96)
+    assert {cell: len(walks(given, cell)) for cell in CELLS} == {cell: len(study.SEEDS[cell]["full"]) for cell in CELLS}
+    assert {task: len(texts(given, task)) for task in TASKS} == dict.fromkeys(
+        core.TASKS["lm"], len(study.SEEDS["text"]["full"])
+    )
     for cell, dials in study.CELLS.items():
         assert CELLS[cell] == dials.get("trap_prior", 0.0)
 
@@ -47,21 +51,33 @@ def test_judge_reads_what_probes_log():
         KL,
         f"{KL}_mc",
         *USEFUL,
+        *NOISE,
         *(f"gradient_quality/{x[0]}" for x in judge.BESIDE.values()),
     } <= set(METRICS)
-    read = {name.split("/")[0] for name in (RATIO, KL, *USEFUL)}
     for spec in study.walk("full"):
-        assert set(spec.probes) == (read if "trap_prior" not in spec.task.dials else {"curvature"})
+        if "trap_prior" in spec.task.dials:
+            assert set(spec.probes) == {"curvature"}
+        else:
+            shared = {"curvature", "gradient_quality"} if spec.seed in study.SEEDS["wanders"]["full"] else set()
+            assert set(spec.probes) == {"kl_per_gain", *shared}
     assert all("gradient_quality" in spec.probes for spec in study.text("full"))
 
 
-def test_text_is_the_core_tables_own_and_further_seeds():
-    core_runs = {spec.hash for spec in core.lm("full")}
-    shared = [spec for spec in study.text("full") if spec.hash in core_runs]
-    assert len(shared) == 2 * 32
-    quick, core_quick = study.text("quick"), {spec.hash for spec in core.lm("quick")}
-    assert len([spec for spec in quick if spec.hash in core_quick]) == 2 * 3
-    assert {spec.seed for spec in quick if spec.hash not in core_quick} == set(range(3, 8))
+@pytest.mark.parametrize("preset", ["quick", "full"])
+def test_every_declared_place_is_measured(preset):
+    """Steps at which a probe is due: multiples of its interval, and the last one."""
+    for spec in (*study.walk(preset), *study.text(preset)):
+        assert spec.steps == PLACES[-1]
+        for name, every in spec.probes.items():
+            due = {step for step in range(spec.steps + 1) if step % every == 0}
+            assert due == set(PLACES if name != "kl_per_gain" or spec.world == "walk" else (0, PLACES[-1]))
+
+
+def test_seeds_of_both_cells_are_paired():
+    for preset in core.PRESETS:
+        assert set(study.SEEDS["wanders"][preset]) <= set(study.SEEDS["stops early"][preset])
+    priced = {spec.seed for spec in study.text("full") if "kl_per_gain" in spec.probes}
+    assert priced == set(range(1000, 1000 + study.PRICED["full"]))
 
 
 def test_smoke_runs_are_judged(tmp_path):

@@ -2,45 +2,54 @@
 
 import pytest
 
-from analysis.hypotheses.h4_exploration import judge
+from analysis.hypotheses.h4_exploration import escape, judge
 from analysis.tables.rows import having
 from analysis.tables.schema import load
+from analysis.verdict import gates
 from experiments.runs.collect import collect
 from experiments.runs.run import run_one
 from experiments.studies import core
 from experiments.studies.h4_exploration import questions as questions
 from experiments.studies.h4_exploration import runs as study
-from tests.calibration.planting import frame_of
+from tests.calibration.planting import frame_of, tables
 
 
 @pytest.mark.parametrize("preset", core.PRESETS)
-def test_each_run_is_listed_once_and_full_has_its_own_seeds(preset):
+def test_each_run_is_listed_once(preset):
     specs = study.specs(preset)
     assert len({spec.hash for spec in specs}) == len(specs)
-    assert all((spec.seed >= 1000) == (preset == "full") for spec in specs)
 
 
 def test_judge_finds_every_declared_cell():
-    """Depths with all three on and all off, six depths with each alone; six arms at the fork; text."""
-    runs = frame_of([spec for spec in study.specs("full") if spec.world != "exact"])
-    trap = having(runs, judge.TRAP)
-    for off, depths in (((), study.DEPTHS), (study.TRIO, study.DEPTHS), (study.TRIO[:2], study.EDGE)):
-        part = having(trap, judge.full_vapo(*off))
-        assert set(part["dials.trap_prior"]) >= set(depths)
-        assert part.groupby("dials.trap_prior")["seed"].nunique().loc[list(depths)].eq(32).all()
+    """Edge depths with all three on and all off on 100 seeds, fewer beyond; each alone and other pathways; arms at the fork."""
+    judged, gate = gates.split(tables(frame_of([spec for spec in study.specs("full") if spec.world != "exact"])))
+    runs = judged.runs
+    trap = having(runs, escape.TRAP)
+    pathways = [{**escape.ALL, **changed} for _, changed in escape.PATHWAYS.values()]
+    alone = {**judge.full_vapo(*study.TRIO[:2]), **escape.OWN}
+    for wanted, seeds, beyond in (
+        (escape.ALL, 100, 16), (escape.NONE, 100, 16), (alone, 24, 0), *((path, 24, 0) for path in pathways),
+    ):  # fmt: skip
+        count = having(trap, wanted).groupby("dials.trap_prior")["seed"].nunique()
+        assert count.loc[list(study.EDGE)].eq(seeds).all(), wanted
+        assert not beyond or count.loc[list(study.BEYOND)].eq(beyond).all()
+    assert set(escape.PATHWAYS) == set(study.PATHWAYS)
     fork = having(runs, judge.FORK)
-    for epochs in (2, 1):
-        assert [len(part) for part in judge.fork_arms(fork, epochs)] == [32, 32, 32]
+    counts = study.SEEDS["full"]
+    for epochs, seeds in zip(study.EPOCHS, ((counts["fork"],) * 2, (counts["other_forks"],) * 2), strict=True):
+        assert [len(part) for part in judge.fork_arms(fork, epochs)] == [*seeds, counts["other_forks"]]
         on, off, fast = judge.fork_arms(fork, epochs)
         assert fast["settings.policy_lr"].iloc[0] == pytest.approx(1.2 * off["settings.policy_lr"].iloc[0])
         assert on["positive_lm_loss"].all()
-    assert len(having(runs, {"world": "lm", "task": "trap"})) == 3 * 2 * 32
-    assert len(having(runs, {"world": "lm", "task": "routes"})) == 2 * 32
+    heavy, none = judge.gate_arms(gate)
+    assert len(heavy) == len(none) == study.SEEDS["full"]["gate"]
+    assert len(having(runs, {"world": "lm", "task": "trap"})) == 3 * 2 * 16
+    assert len(having(runs, {"world": "lm", "task": "routes"})) == 2 * 16
 
 
 def test_map_shares_the_cells_it_has_in_common_with_the_question():
     trap = {spec.hash for spec in study.trap("full")}
-    assert len([spec for spec in study.boundary("full") if spec.hash in trap]) == 5 * 8
+    assert len([spec for spec in study.boundary("full") if spec.hash in trap]) == 4 * 8
 
 
 def test_arms_sample_equally_and_differ_in_three_components():
@@ -56,9 +65,9 @@ def test_smoke_runs_are_judged(tmp_path):
     """From specs to verdicts on the walk; two seeds and two steps decide nothing."""
     chosen = [
         *study.trap("smoke")[:4],
-        *study.trap("smoke")[10:14],
-        *study.fork("smoke")[:2],
-        *study.fork("smoke")[6:8],
+        *study.trap("smoke")[12:16],
+        *study.fork("smoke")[:4],
+        *study.gate("smoke"),
     ]
     for spec in chosen:
         run_one(spec, tmp_path, "h4_exploration")

@@ -22,7 +22,7 @@ from experiments.sweeps.tune import claim, failures, open_study, records, work
 from experiments.sync.invocation import close_tracking, open_tracking
 from experiments.tracking.mlflow_run import is_synced, tracking_uri
 from tests.experiments.test_cli import TINY
-from tests.support.postgres_server import PASSWORD, Server, binaries
+from tests.support.servers.postgres import PASSWORD, Server, binaries
 from tests.support.worlds import small_spec
 
 pytestmark = [

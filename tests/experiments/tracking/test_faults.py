@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import fault_processes, faults
-from tests.support.fault_verdict import is_well, judge, rows
+from tests.support.faults import processes, strikes
+from tests.support.faults.verdict import is_well, judge, rows
 
 TABLE = Path(__file__).parents[2] / "soak" / "faults.csv"
 
@@ -17,8 +17,8 @@ TABLE = Path(__file__).parents[2] / "soak" / "faults.csv"
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds workers in /proc")
 def test_kills_and_signals_at_random_moments_lose_nothing_and_count_nothing_twice(tmp_path):
-    amount = faults.Amount(kills=1, early=1, terms=1, ints=1, size=1)
-    done = faults.soak(amount, seed=1, out=tmp_path / "faults.csv")
+    amount = strikes.Amount(kills=1, early=1, terms=1, ints=1, size=1)
+    done = strikes.soak(amount, seed=1, out=tmp_path / "faults.csv")
     assert [one for one in done if not one.well] == []
     with (tmp_path / "faults.csv").open() as handle:
         assert Counter(line["signal"] for line in csv.DictReader(handle)) == {"KILL": 1, "TERM": 1, "INT": 1}
@@ -32,7 +32,7 @@ def committed() -> list[dict[str, str]]:
 def test_the_committed_table_is_of_a_hundred_kills_that_went_well():
     lines = [line for line in committed() if line.get("signal", "KILL") == "KILL"]
     assert len(lines) >= 100
-    assert {line["kind"] for line in lines} == set(faults.KINDS)
+    assert {line["kind"] for line in lines} == set(strikes.KINDS)
     assert {line["equal"] for line in lines} == {"True"}
     assert {line[name] for line in lines for name in ("lost", "twice", "orphans", "torn")} == {"0"}
 
@@ -45,7 +45,7 @@ def test_the_committed_table_is_of_signals_and_early_kills_too_and_mlflow_was_ri
     assert struck["TERM"] >= 20
     assert struck["INT"] >= 20
     assert sum(line["early"] == "True" for line in lines) >= 20
-    assert all(float(line["moment_s"]) <= faults.EARLY_S for line in lines if line["early"] == "True")
+    assert all(float(line["moment_s"]) <= strikes.EARLY_S for line in lines if line["early"] == "True")
     assert all(line["mlflow_finished"] == line["runs"] for line in lines)
     assert {line[name] for line in lines for name in ("unsaid", "mlflow_running", "mlflow_twice")} == {"0"}
 
@@ -57,7 +57,7 @@ def test_the_judge_sees_what_is_wrong(tmp_path, monkeypatch):
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     runs, whole = tmp_path / "runs", tmp_path / "whole"
-    fault_processes.run_grid(runs, 2)
+    processes.run_grid(runs, 2)
     shutil.copytree(runs, whole)
     seen = rows(runs)
     assert is_well(judge(runs, whole, seen), 2)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support import moments
+from tests.support.simulation import moments
 from tests.vapo_core.oracles.test_tabular import responses
 from vapo_core.oracles.instances import InstanceDials, reasoning_mdp
 from vapo_core.oracles.tabular import Moments, TabularMDP

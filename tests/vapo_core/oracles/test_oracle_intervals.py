@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tests.support.interval_coverage import SPREAD, Planted, coverage, simulate
+from tests.support.simulation.oracle_intervals import SPREAD, Planted, coverage, simulate
 from vapo_core.oracles.intervals import above_zero, interval_of, jackknife, resolvable
 from vapo_core.oracles.truth import Truth, squared_error, value_variance
 

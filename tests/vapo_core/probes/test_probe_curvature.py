@@ -14,7 +14,7 @@ from vapo_core.models.base_model import build_model, character_tokenizer
 from vapo_core.models.policy import LanguagePolicy
 from vapo_core.probes import CannotRun, curvature
 from vapo_core.probes.curvature import Part, slices, slopes, top_curvatures
-from vapo_core.probes.directions import Blocks
+from vapo_core.probes.directions import REDUCTIONS, Blocks
 from vapo_core.types import Batch
 
 
@@ -107,7 +107,7 @@ def quadratic_part(lengths: list[int], curvatures: torch.Tensor) -> Part:
     zeros, each = torch.zeros(mask.shape), torch.zeros(len(lengths))
     inputs = {"curvature": curvatures[:, None, :].expand(-1, tokens, -1)}
     batch = Batch(inputs, mask, zeros, zeros, each, each.bool(), torch.arange(len(lengths)), zeros.long())
-    return Part(batch, torch.ones(mask.shape).where(mask, 0.0))
+    return Part.of(batch, torch.ones(mask.shape).where(mask, 0.0))
 
 
 def test_weighted_quadratics_have_their_known_curvatures_and_covariance():
@@ -132,7 +132,7 @@ def test_slope_and_score_outer_product_by_hand():
     slope = torch.tensor([0.0, 3.0])
     part = quadratic_part([2, 4], torch.tensor([[4.0, 1.0], [4.0, 1.0]]))
     surrogate = Surrogate(Quadratic(slope), part.batch)
-    weights = part.weights("token")
+    weights = part.weights["token"]
     torch.testing.assert_close(surrogate.gradient(weights), -slope)
     torch.testing.assert_close(surrogate.hessian(weights)(torch.eye(2)[0]), torch.tensor([4.0, 0.0]))
     torch.testing.assert_close(surrogate.hessian(weights)(torch.eye(2)[1]), torch.tensor([0.0, 1.0 - 9.0]))
@@ -174,7 +174,32 @@ def test_the_covariance_is_read_on_the_third_part_alone():
     assert found["length_covariance_apart"] == pytest.approx((-1 / 4 - 1 / 3) / 2)  # token 3, sequence 4
 
 
+def test_merged_tokens_have_the_same_curvature_and_slope(cache):
+    """Walks with filler, which is no choice: gradient and products as from all tokens, from a tenth of them."""
+    view = view_of("walk", cache, dials={"size": 8, "horizon": 12, "filler": 2})
+    batch = Batch.ungraded(view.world.engine.generate(view.pool, 256, 1))
+    whole = Part.of(batch, torch.randn(batch.mask.shape, generator=generator()).where(batch.mask, 0.0))
+    merged = whole.merged(view.world)
+    assert len(merged.batch.mask) < 0.1 * int((batch.mask & (batch.inputs["phase"] == 0)).sum())
+    for name in REDUCTIONS:
+        found = []
+        for part in (whole, merged):
+            surrogate = Surrogate(view.world.policy, part.batch)
+            slope = surrogate.gradient(part.weights[name])
+            weighted = surrogate.gauss_newton(part.weights[name])(slope)
+            found.append([slope, surrogate.hessian(part.weights[name])(slope), weighted])
+        torch.testing.assert_close(found[1], found[0], atol=1e-6, rtol=1e-3)
+
+
+def test_text_keeps_its_tokens(cache):
+    world = view_of("lm", cache).world
+    part = Part.of(random_batch(4, 10, 11), torch.randn(4, 10))
+    assert not world.repeats
+    assert part.merged(world).batch is part.batch
+
+
 def test_the_walk_has_a_ratio_and_a_slice_whose_slope_is_the_gradient(cache, monkeypatch):
+    monkeypatch.setattr(curvature, "MERGED", 2048)
     view = view_of("walk", cache, numbers={"responses_per_step": 256})
     found = curvature.measure(view)
     assert {f"curvature/{n}" for n in ("log_ratio", "kappa_token", "kappa_sequence")} <= set(found.metrics)
@@ -183,8 +208,8 @@ def test_the_walk_has_a_ratio_and_a_slice_whose_slope_is_the_gradient(cache, mon
     assert loss[multiple == 1] < 0  # the update lowers the loss of a batch it has not seen
 
     batch = Batch.ungraded(view.world.engine.generate(view.pool[:16], 4, 1))
-    part = Part(batch, torch.randn(batch.mask.shape, generator=generator()).where(batch.mask, 0.0))
-    gradient = Surrogate(view.world.policy, batch).gradient(part.weights("sequence"))
+    part = Part.of(batch, torch.randn(batch.mask.shape, generator=generator()).where(batch.mask, 0.0))
+    gradient = Surrogate(view.world.policy, batch).gradient(part.weights["sequence"])
     monkeypatch.setattr(curvature, "SLICE", np.array([-1.0, 1.0]))
     low, high = slices(view.world.policy, 0.01 * gradient / gradient.norm(), part)["sequence"]
     assert (high - low) / 0.02 == pytest.approx(float(gradient.norm()), rel=0.02)

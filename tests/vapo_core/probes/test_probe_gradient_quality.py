@@ -10,7 +10,6 @@ from torch import nn
 from tests.support.worlds import view_of
 from vapo_core.components.group_sampling import SamplingPlan
 from vapo_core.probes import PROBES, gradient_quality
-from vapo_core.probes.base import CannotRun
 from vapo_core.probes.directions import REDUCTIONS, reduced, summed_gradient
 from vapo_core.probes.fresh import Fresh, fresh_batch, whitening
 from vapo_core.probes.gradient_quality import predicted_ratio, token_correlation, traces
@@ -112,7 +111,7 @@ def test_quality_is_that_of_simulated_batches(cache):
 
 
 def test_noise_that_comes_out_below_zero_stops_no_run(cache, monkeypatch):
-    """An unbiased trace may be negative where hardly any noise is left: then its logarithm is left out."""
+    """An unbiased trace may be negative where hardly any noise is left: it stands, and what divides by it is left out."""
     view = view_of("walk", cache, "ppo", numbers={"responses_per_step": 64, "mini_batches": 2})
     usual = PROBES["gradient_quality"](view).metrics
     monkeypatch.setattr(gradient_quality, "traces", lambda *_: {"token": -1e-12, "sequence": 1.0})
@@ -120,5 +119,9 @@ def test_noise_that_comes_out_below_zero_stops_no_run(cache, monkeypatch):
     assert "gradient_quality/log_noise_ratio" in usual
     assert set(usual) - set(metrics) == {"gradient_quality/log_noise_ratio"}
     monkeypatch.setattr(gradient_quality, "traces", lambda *_: {"token": -1e9, "sequence": 1.0})
-    with pytest.raises(CannotRun, match="not distinguishable from 0"):
-        PROBES["gradient_quality"](view)
+    metrics = PROBES["gradient_quality"](view).metrics
+    assert metrics["gradient_quality/trace_token"] == -1e9
+    assert metrics["gradient_quality/square_token"] == usual["gradient_quality/square_token"]
+    assert {name for name in set(usual) - set(metrics) if name.endswith("token")} == {
+        f"gradient_quality/{name}_token" for name in ("useful", "quality", "noise_scale")
+    }

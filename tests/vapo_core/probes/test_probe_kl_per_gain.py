@@ -8,13 +8,13 @@ from tests.support.full_table import action_table
 from tests.support.worlds import view_of
 from vapo_core.probes import PROBES, kl_per_gain
 from vapo_core.probes.directions import products
-from vapo_core.probes.kl_per_gain import at_equal_gain, compare, fisher, reaching
+from vapo_core.probes.kl_per_gain import Tokens, at_equal_gain, compare, fisher, reaching
 from vapo_core.types import Batch
 
 
-def responses(view, number: int = 1024) -> Batch:
+def responses(view, number: int = 1024) -> Tokens:
     problems = [view.pool[i % len(view.pool)] for i in range(number)]
-    return Batch.ungraded(view.world.engine.generate(problems, 1, 11))
+    return Tokens.of(Batch.ungraded(view.world.engine.generate(problems, 1, 11)), view.world)
 
 
 def exact_fisher(view) -> torch.Tensor:
@@ -52,6 +52,21 @@ def test_fisher_from_samples_is_the_exact_one(small):
     np.testing.assert_allclose(
         found, products(directions @ exact, directions), rtol=0.06, atol=0.03 * np.abs(found).max()
     )
+
+
+def test_merged_tokens_have_the_fisher_information_and_kl_of_all_tokens(cache, monkeypatch):
+    """The same numbers from unmerged tokens, in parts of a few responses."""
+    view = view_of("walk", cache, numbers={"responses_per_step": 256})
+    direction = view.world.exact_gradient(view.pool)
+    merged = responses(view, 512)
+    monkeypatch.setattr(type(view.world), "merged", lambda self, batch, weights: (batch, weights))
+    monkeypatch.setattr(kl_per_gain, "CHUNK", 100)
+    whole = responses(view, 512)
+    assert len(merged.share) < 0.5 * int(whole.batch.mask.sum())
+    found = [fisher(view.world.policy, x, [direction[None]])[0].item() for x in (merged, whole)]
+    assert found[0] == pytest.approx(found[1], rel=1e-4)
+    spent = [at_equal_gain(view, direction, x) for x in (merged, whole)]
+    assert spent[0] == pytest.approx(spent[1], rel=1e-3)
 
 
 def test_the_natural_gradient_is_cheapest_and_scale_does_not_count(small):
@@ -103,7 +118,7 @@ def test_noise_of_a_direction_is_not_counted(cache):
 
 
 def test_reaching_a_gain_by_doubling_and_brents_method():
-    assert reaching(lambda step: 3 * step, 0.6) == pytest.approx(0.2, rel=1e-4)
+    assert reaching(lambda step: 3 * step, 0.6) == pytest.approx(0.2, rel=1e-3)
     assert reaching(lambda step: step - 5 * step**2, 0.06) is None  # at most 0.05
     assert reaching(lambda step: None, 0.1) is None
 
@@ -117,7 +132,7 @@ def test_a_smooth_gain_is_reached_in_few_tries():
         return 0.5 * step - 0.4 * step**2 + step**3
 
     step = reaching(gain, 0.06)
-    assert 0.5 * step - 0.4 * step**2 + step**3 == pytest.approx(0.06, rel=1e-5)
+    assert 0.5 * step - 0.4 * step**2 + step**3 == pytest.approx(0.06, rel=1e-3)
     assert 9 < len(asked) <= 9 + 7
     assert len(set(asked)) == len(asked)
 

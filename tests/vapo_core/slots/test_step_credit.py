@@ -8,7 +8,8 @@ from tests.support.full_table import exact_values
 from tests.support.worlds import run, small_spec, trainer_of
 from vapo_core.functional.advantages import gae
 from vapo_core.oracles.monte_carlo import step_start_values
-from vapo_core.slots.credit import by_step, critic_gae, step_level, vine
+from vapo_core.settings import Settings
+from vapo_core.slots.credit import VARIANTS, by_step, critic_gae, segment_level, step_level, vine
 from vapo_core.types import Batch
 
 
@@ -37,6 +38,18 @@ def test_step_advantages_by_hand():
     expected = torch.tensor([[0.3, 0.3, 0.3, 0.3, 0.2], [-0.3, -0.1, -0.1, 0.0, 0.0]], dtype=torch.double)
     torch.testing.assert_close(advantages, expected)
     torch.testing.assert_close(vine(BATCH, VALUES, torch.ones(2), lam)[0], expected)
+
+
+def test_segments_by_hand():
+    """Five single-token steps by twos are three segments: as BATCH's first row, whose steps have two tokens; one is no change."""
+    alone = batch_of([[0, 1, 2, 3, 4]], [[1] * 5], [1.0])
+    lam = torch.full((1,), 0.6, dtype=torch.double)
+    pairs, targets = VARIANTS["segment_level"](Settings(segment_steps=2)).assign(alone, VALUES[:1], lam, lam)
+    by_hand = [0.3 + 0.6 * (0.3 + 0.6 * 0.2), 0.3 + 0.6 * 0.2, 0.2]
+    torch.testing.assert_close(pairs[0], torch.tensor(by_hand, dtype=torch.double)[[0, 0, 1, 1, 2]])
+    singles, same = segment_level(1, alone, VALUES[:1], lam, lam)
+    torch.testing.assert_close(singles, step_level(alone, VALUES[:1], lam, lam)[0])
+    torch.testing.assert_close(targets, same)
 
 
 def test_lambda_one_is_reward_minus_the_steps_value():

@@ -271,8 +271,14 @@ def test_a_sample_or_demonstration_that_fails_is_named():
         task_of(demonstration=broken).demonstration(PROBLEM, rng)
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """Base models, shared where tasks have the same code."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.mark.parametrize("verdict", [Grade(2.0), -1, None, "good"])
-def test_training_on_such_a_verifier_says_so_at_the_first_verdict(verdict, tmp_path):
+def test_training_on_such_a_verifier_says_so_at_the_first_verdict(verdict, cache):
     task = task_of(saying(verdict), sample=lambda rng, n, split: [Problem(f"{i % 2}=", "1") for i in range(n)])
     with pytest.raises(ValueError, match=r"^verifier my_verify returned"):
-        train(task, settings=small_settings("lm"), evaluation=SMALL_EXAM, steps=1, cache=tmp_path)
+        train(task, settings=small_settings("lm"), evaluation=SMALL_EXAM, steps=1, cache=cache)

@@ -145,3 +145,42 @@ def test_exact_values_hold_no_table_of_all_states_and_decisions():
         world.exact_return(world.task.problems["held_out"][:2])
     assert max(read) <= 2 * 32
     assert len(read) < 400
+
+
+def walked_straight(walk: Walk, state: int, action: int) -> bool:
+    """Whether going on in one direction meets the target before the hazard, one step after the other."""
+    stage, goal, hazard, _ = (int(x[state]) for x in walk.coordinates)
+    for steps in range(1, walk.dials.size):
+        shift = (-1, 1)[action] * steps
+        if walk.in_hazard(np.array(hazard - shift)):
+            return False
+        if walk.at_target(np.array(stage), np.array((goal - shift) % walk.dials.size)):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("dials", [{"size": 9, "sparsity": 3, "hazard": 2}, {"size": 12, "modes": 3, "hazard": 0}, {}])
+def test_correct_actions_are_those_of_going_step_by_step(dials):
+    walk = make(dials).task
+    whole = (walk.coordinates[3] == 0) & ~walk.solved(walk.coordinates[0], walk.coordinates[1], walk.coordinates[3])
+    for action in (0, 1):
+        expected = [walked_straight(walk, state, action) for state in whole.nonzero()[0]]
+        assert walk.correct_actions[whole, action].tolist() == expected
+
+
+def test_a_large_ring_is_examined_on_evenly_spaced_gaps():
+    small, large = make({"size": 16}), make({"size": 128, "horizon": 200})
+    assert small.examined == small.task.problems["held_out"]
+    gaps = sorted({(p.answer.hazard - p.answer.goal) % 128 for p in large.examined})
+    assert len(gaps) == 4096 // 128
+    assert max(np.diff([0, *gaps, 128])) <= 8
+    whole = [p for p in large.task.problems["held_out"] if (p.answer.hazard - p.answer.goal) % 128 in gaps]
+    assert large.examined == whole
+
+
+def test_all_rows_in_order_are_not_copied_and_others_are():
+    batch = Batch.ungraded(make({}).engine.generate(make({}).task.problems["train"][:2], 3, seed=9))
+    assert batch.take(torch.arange(6)).mask is batch.mask
+    rows = torch.tensor([5, 4, 3, 2, 1, 0])
+    assert torch.equal(batch.take(rows).inputs["state"], batch.inputs["state"].flip(0))
+    assert torch.equal(batch.take(rows[:2]).mask, batch.mask[[5, 4]])

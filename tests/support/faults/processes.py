@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.support.signals import hear_signals
+from tests.support.faults.signals import hear_signals
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SPAWNED = b"multiprocessing.spawn"
 
 
@@ -55,7 +55,7 @@ def start(runs: Path, size: int) -> subprocess.Popen[str]:
     """The grid as a process of its own, in a session of its own, its workers its children."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     environment.pop("MLFLOW_TRACKING_URI", None)
-    words = [sys.executable, "-m", "tests.support.faults", "--grid", str(runs), "--size", str(size)]
+    words = [sys.executable, "-m", "tests.support.faults.strikes", "--grid", str(runs), "--size", str(size)]
     return subprocess.Popen(
         words, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True,
         preexec_fn=hear_signals,

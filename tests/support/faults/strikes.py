@@ -1,10 +1,10 @@
 """Kills and signals at random moments over one walk grid with MLflow on, given again until it is done.
 
-`python -m tests.support.faults --out tests/soak/faults.csv` is `make soak`: 100 kill -9, 20 of them within the first five seconds
-of a new folder, 20 SIGTERM and 20 SIGINT. A round is one grid in a folder of its own, struck several times. At its end
-every run that was finished at a strike is still there, byte for byte; the tables equal those of an uninterrupted grid
-except for seconds, attempts, commit and timings; no process is left over; every file under a final name is whole; MLflow
-has one finished run per row and none at work.
+`python -m tests.support.faults.strikes --out tests/soak/faults.csv` is part of `make soak`: 100 kill -9, 20 of them within
+the first five seconds of a new folder, 20 SIGTERM and 20 SIGINT. A round is one grid in a folder of its own, struck
+several times. At its end every run that was finished at a strike is still there, byte for byte; the tables equal those of
+an uninterrupted grid except for seconds, attempts, commit and timings; no process is left over; every file under a final
+name is whole; MLflow has one finished run per row and none at work.
 """
 
 import argparse
@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.support import fault_processes as processes
-from tests.support.fault_verdict import Verdict, is_well, judge, rows
+from tests.support.faults import processes
+from tests.support.faults.verdict import Verdict, is_well, judge, rows
 
 KINDS = ("worker", "parent", "both")
 PATIENCE_S = 900.0

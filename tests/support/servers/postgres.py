@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.support.ray_cluster import free_port
+from tests.support.servers.ray_cluster import free_port
 
 PASSWORD = "open-sesame-4711"
 """Looked for in everything that is written and said."""

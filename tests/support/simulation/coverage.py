@@ -1,7 +1,7 @@
 """Do intervals hold the truth as often as they state? Simulated on data like the study's: bounded, skewed, few seeds.
 
-`python -m tests.support.coverage --repetitions 2000 --out tests/soak/coverage.csv` is part of `make soak`. Every case draws data
-whose truth is known exactly, asks for the interval, and counts.
+`python -m tests.support.simulation.coverage --repetitions 2000 --out tests/soak/coverage.csv` is part of `make soak`.
+Every case draws data whose truth is known exactly, asks for the interval, and counts.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from tests.support.coverage_draws import (
+from tests.support.simulation.coverage_draws import (
     ARMS,
     SCORES,
     STATISTICS,

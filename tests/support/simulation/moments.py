@@ -1,9 +1,9 @@
 """Exact moments of gradient estimators against simulated responses, over random MDPs x critic errors x lambda rules.
 
-`python -m tests.support.moments --mdps 50 --samples 100000 --out tests/soak/moments.csv` is part of `make soak`. A cell is one
-MDP, error, rule and quantity: E g along grad J and along two random directions, and E|g|^2. Every MDP and error draws
-responses of its own; the rules and quantities of one MDP and error share them, so their cells are not independent (at
-one length the three rules that depend on it agree). Advantages are the trainer's own.
+`python -m tests.support.simulation.moments --mdps 50 --samples 100000 --out tests/soak/moments.csv` is part of
+`make soak`. A cell is one MDP, error, rule and quantity: E g along grad J and along two random directions, and E|g|^2.
+Every MDP and error draws responses of its own; the rules and quantities of one MDP and error share them, so their cells
+are not independent (at one length the three rules that depend on it agree). Advantages are the trainer's own.
 """
 
 import argparse
