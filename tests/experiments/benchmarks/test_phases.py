@@ -8,7 +8,7 @@ import torch
 
 from experiments.benchmarks import floor
 from experiments.benchmarks.cases import _small
-from experiments.benchmarks.long_walks import WALKS
+from experiments.benchmarks.long_walks import RINGS
 from experiments.benchmarks.phases import ALL, FLOORED, Case, Times, _table, moments, watched
 from experiments.benchmarks.stopwatch import Stopwatch
 from experiments.specs.spec import CONFIRMATORY
@@ -103,7 +103,7 @@ def test_rows_by_hand():
 def test_cases_are_legal_and_no_seed_is_confirmatory():
     from experiments.benchmarks import long_walks, text_lengths, walk_lengths
 
-    for dials in WALKS.values():
+    for dials in RINGS.values():
         WalkDials(**dials)
     seeds = [*long_walks.SEEDS, *(seed for found in walk_lengths.FILLER.values() for seed in found)]
     seeds += [seed for *_, found in text_lengths.TASKS.values() for seed in found]
