@@ -1,6 +1,6 @@
 """A recipe is what the trainer calls: seven slots, one per VAPO component, and a few more.
 
-Toggles become behaviour only here (`assemble`); `settings.check_combination` reads them too, to refuse combinations.
+Toggles become behaviour only here (`assemble`); `combinations.check_combination` reads them too, to refuse combinations.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from vapo_core.combinations import check_combination
 from vapo_core.components import (
     clip_higher,
     decoupled_gae,
@@ -20,7 +21,7 @@ from vapo_core.components import (
     value_pretraining,
 )
 from vapo_core.functional.losses import Reduction
-from vapo_core.settings import RECIPES, Settings, Toggles, check_combination
+from vapo_core.settings import RECIPES, Settings, Toggles
 from vapo_core.slots import (
     credit,
     horizon,

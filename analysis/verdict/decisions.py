@@ -59,6 +59,8 @@ class Verdict(NamedTuple):
     """Mean response length in tokens of the runs it comes from; nan where it is not known."""
     mean_decisions: float = math.nan
     """Mean decisions of a response, on the walk: its tokens without filler."""
+    activity: float = math.nan
+    """Of a primary row: how much there was to do, in the unit of the question's floor; nan where it is not known."""
 
 
 def decide(interval: Interval, threshold: float, equivalence: bool = False, tested: bool = True) -> Decision:

@@ -53,7 +53,7 @@ def _checked(row: Verdict) -> Verdict:
     return row
 
 
-NUMBERS = ("effect", "low", "high", "threshold", "smallest_detectable", "mean_length", "mean_decisions")
+NUMBERS = ("effect", "low", "high", "threshold", "smallest_detectable", "mean_length", "mean_decisions", "activity")
 
 
 def _plain(x: Any) -> Any:

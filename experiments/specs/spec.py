@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from vapo_core import bounds
+from vapo_core.combinations import check_combination
 from vapo_core.settings import (
     BASE_SIZES,
     COMPONENTS,
@@ -20,7 +21,6 @@ from vapo_core.settings import (
     Frozen,
     Settings,
     Toggles,
-    check_combination,
 )
 from vapo_core.suggest import nearest
 from vapo_core.tasks import TASKS, check_base

@@ -2,7 +2,7 @@
 
 Variants of slot `values`. The error has standard deviation `settings.value_error_sd` and is added when advantages are
 computed, never to what the critic learns: with lambda_critic 1 its targets do not depend on values, and anything else is
-refused (`settings.check_combination`). So a learning critic cannot absorb it.
+refused (`combinations.check_combination`). So a learning critic cannot absorb it.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -47,7 +47,7 @@ def effect(cells: Cells, question: Question, preset: str) -> list[Verdict]:
         amount, floor = activity(here, question.id), question.floor
         said = {"effect": amount, "least": floor.least, "measure": floor.measure}
         decision: Decision | None = None if amount >= floor.least else "not_tested"
-        found += with_lengths([row._replace(decision=decision, strata={"activity": said})], here.runs)
+        found += with_lengths([row._replace(decision=decision, strata={"activity": said}, activity=amount)], here.runs)
         found += _beside(cells, question, world, regimes, here, preset)
     return found
 

@@ -8,6 +8,7 @@ from analysis.plots.drawing import COLOURS, Drawing, canvas
 from analysis.statistics.intervals import student
 from analysis.statistics.slopes import loglog_slope
 from analysis.tables.schema import Tables
+from analysis.verdict.activity import with_activity
 from analysis.verdict.decisions import NOTE, Verdict, verdict
 from analysis.verdict.estimates import Estimand, secondary_row
 from analysis.verdict.questions import Question
@@ -37,9 +38,9 @@ def h1b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     both = pd.concat([slope(part) for part in state], axis=1, join="inner").mean(axis=1)
     if not len(both):
         return []
-    tested = float(spreads(tables).mean()) >= question.floor.least
-    row = verdict(question, "exact", both, preset, tested)
-    rows = [row._replace(strata=growth_note(state[0]) | row.strata)]
+    spread = float(spreads(tables).mean())
+    row = verdict(question, "exact", both, preset, spread >= question.floor.least)
+    rows = with_activity([row._replace(strata=growth_note(state[0]) | row.strata)], spread)
     for (kind, varies), part in found.items():
         what = f"relative bias at lambda 0.95, 64 tokens, {_length(varies)}, error of 0.1 {KINDS[kind][0]}"
         rows += secondary_row(question, "exact", slope(part), preset, what)

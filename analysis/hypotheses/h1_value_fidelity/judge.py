@@ -30,6 +30,7 @@ from analysis.plots.drawing import Drawing
 from analysis.statistics.intervals import Interval, student
 from analysis.tables.rows import ends, having
 from analysis.tables.schema import Tables
+from analysis.verdict.activity import with_activity
 from analysis.verdict.decisions import Verdict, verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
 from analysis.verdict.questions import LEVEL_OF, Question
@@ -88,8 +89,10 @@ def h1a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     rows = []
     theta = over_tasks(tables, runs, BEHIND)
     if len(theta):
-        explained = 1 - np.mean([weighed(tables, own, {FLOOR: 1})["after"].mean() for own in runs.values()])
-        rows.append(verdict(question, "tiny_lm", theta, preset, bool(explained >= question.floor.least)))
+        floors = [weighed(tables, own, {FLOOR: 1})["after"].mean() for own in runs.values()]
+        explained = 1 - float(np.mean(floors))
+        enough = explained >= question.floor.least
+        rows += with_activity([verdict(question, "tiny_lm", theta, preset, enough)], explained)
     rows += secondary_row(
         question, "tiny_lm", over_tasks(tables, runs, BEHIND, "before"), preset, "the same before the first RL step"
     )
@@ -164,9 +167,11 @@ def _forgotten(tables: Tables, question: Question, world: str, preset: str, own:
     """The question's row and its parts, of twins at the policy's own rate."""
     level, growth = LEVEL_OF[world], own_growth(tables, own["spec"])
     both = [own["excess"].to_numpy(), growth]
-    primary, tested = level == question.primary, was_tested(tables, world, own["seed"], question.floor.least)
-    named = None if primary else Estimand("the same at this level")
-    rows = [by_interval(question, level, partial(smaller_of, both), len(own), preset, tested, named)]
+    moved, known = before_and_after(tables, world, own["seed"])
+    named = None if level == question.primary else Estimand("the same at this level")
+    tested = bool(moved >= question.floor.least and known > 0)
+    row = by_interval(question, level, partial(smaller_of, both), len(own), preset, tested, named)
+    rows = with_activity([row], moved)
     for theta, what in (
         (both[0], "growth of E_rare - E_frequent beyond the twin's"),
         (growth, "growth of the run's own E_rare, both errors over the starting Var(V)"),
@@ -189,12 +194,12 @@ def smaller_of(parts: Sequence[np.ndarray], level: float) -> Interval:
     return Interval(min(x.estimate for x in narrow), min(x.low for x in narrow), min(x.high for x in wide))
 
 
-def was_tested(tables: Tables, world: str, seeds: pd.Series, least: float) -> bool:
-    """Whether the policy moved, and rare places were known at t0: below what the best position-only critic leaves there."""
+def before_and_after(tables: Tables, world: str, seeds: pd.Series) -> tuple[float, float]:
+    """How far the policy moved, nats a response; how far rare places lay below the best position-only critic's at t0, FVU."""
     runs = having(tables.runs, {"world": world, **PLAIN, "settings.policy_lr": RATE[world], "seed": tuple(seeds)})
     moved = ends(tables, runs, SHIFT)[:, 1]
     known = ends(tables, runs, "forgetting/fvu_position_rare")[:, 0] - ends(tables, runs, "forgetting/fvu_rare")[:, 0]
-    return bool(np.nanmean(moved) >= least and np.nanmean(known) > 0)
+    return float(np.nanmean(moved)), float(np.nanmean(known))
 
 
 # --- pictures ---

@@ -12,6 +12,7 @@ from analysis.hypotheses.h2_length_adaptive_gae.regret import Moments, best_hori
 from analysis.statistics.selection import cross_fitted
 from analysis.statistics.slopes import loglog_slope
 from analysis.tables.schema import Tables
+from analysis.verdict.activity import with_activity
 from analysis.verdict.decisions import CONTRADICTED, NOTE, Verdict, verdict
 from analysis.verdict.estimates import Estimand, secondary_row
 from analysis.verdict.questions import Question
@@ -52,9 +53,9 @@ def h2a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     if found is None:
         return []
     best = horizons_at(found, BATCH)
-    inside = ((best > found.horizons[0]) & (best < found.horizons[-1])).all(1)
-    rows = [verdict(question, "exact", 1 - loglog_slope(found.lengths, best), preset,
-                    bool(inside.mean() >= question.floor.least))]  # fmt: skip
+    inside = float(((best > found.horizons[0]) & (best < found.horizons[-1])).all(1).mean())
+    theta = 1 - loglog_slope(found.lengths, best)
+    rows = with_activity([verdict(question, "exact", theta, preset, inside >= question.floor.least)], inside)
     for what, other, batch in variations(tables, found):
         if other is not None:
             rows += slope_row(question, other, batch, what, preset)

@@ -24,6 +24,7 @@ from analysis.statistics.selection import cross_fitted
 from analysis.tables.rows import by_seed, full_vapo, having, series
 from analysis.tables.schema import Tables
 from analysis.verdict import gates
+from analysis.verdict.activity import with_activity
 from analysis.verdict.decisions import Verdict, verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
 from analysis.verdict.lengths import with_lengths
@@ -146,7 +147,7 @@ def h2b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     found = {name: grids(having(runs, between(name))) for name in REGIMES}
     mixed = having(runs, {**between("mixed"), **full_vapo()})
     spread = float(mixed["activity_token_level_loss"].mean()) if len(mixed) else 0.0
-    rows = _regret(question, found["mixed"], preset, spread >= question.floor.least, None)
+    rows = with_activity(_regret(question, found["mixed"], preset, spread >= question.floor.least, None), spread)
     for name, (description, _) in OTHERS.items():
         what = Estimand(f"AUC of {description}, minus VAPO's rule at its best alpha, mixed lengths")
         theta = other_rule(having(runs, between("mixed")), found["mixed"], name)

@@ -1,6 +1,6 @@
 """Limitation 3, the token-level loss: curvature, noise of gradients, and KL per gain, token mean beside sequence mean."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ from analysis.statistics.intervals import Interval, NoEstimate, student
 from analysis.statistics.jackknife import jackknife
 from analysis.tables.rows import series
 from analysis.tables.schema import Tables
+from analysis.verdict.activity import with_activity
 from analysis.verdict.decisions import CORRECTED, NOTE, Decision, Verdict, decide, verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
 from analysis.verdict.lengths import with_lengths
@@ -54,10 +55,10 @@ def score(tables: Tables, questions: dict[str, Question], preset: str) -> list[V
     return [row for id, judge in judges.items() for row in judge(tables, questions[id], preset)]
 
 
-def active(runs: list[pd.DataFrame], question: Question) -> bool:
-    """Whether lengths vary enough, on average over runs."""
+def spread_of(runs: Iterable[pd.DataFrame]) -> float:
+    """Mean over runs of the coefficient of variation of response length; 0 without runs."""
     spread = pd.concat([part[ACTIVITY] for part in runs])
-    return bool(len(spread)) and float(spread.mean()) >= question.floor.least
+    return float(spread.mean()) if len(spread) else 0.0
 
 
 # --- h3a: curvature ---
@@ -77,7 +78,7 @@ def h3a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     runs = {cell: walks(tables, cell) for cell in CELLS}
     wide, rows = by_stratum(tables, list(runs.values())), []
     if len(wide):
-        values, tested = wide.to_numpy(float), active(list(runs.values()), question)
+        values, spread = wide.to_numpy(float), spread_of(runs.values())
 
         def interval_at(level: float) -> Interval:
             lone = [name for name in STRATA if not wide[name].notna().any()]
@@ -86,11 +87,13 @@ def h3a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
             return jackknife(lambda kept: half_difference(values, kept), np.arange(len(values)), level)
 
         strata = strata_of(wide, question)
-        row = by_interval(question, "walk", interval_at, len(wide), preset, tested)
+        row = by_interval(question, "walk", interval_at, len(wide), preset, spread >= question.floor.least)
         notes = [row.strata.get(NOTE, ""), remark(strata), left_out(tables, list(runs.values()))]
         note = "; ".join(filter(None, notes))
         decision = of_both(row.decision, strata)
-        rows.append(row._replace(strata={**strata, **({NOTE: note} if note else {})}, decision=decision))
+        rows = with_activity(
+            [row._replace(strata={**strata, **({NOTE: note} if note else {})}, decision=decision)], spread
+        )
     for cell, part in runs.items():
         theta, what = means(tables, part, metric(RATIO)), f"log ratio of sharpness where the base policy {cell}"
         rows += with_lengths(secondary_row(question, "walk", theta, preset, what), part)
@@ -162,7 +165,9 @@ def left_out(tables: Tables, runs: Sequence[pd.DataFrame]) -> str:
 def h3b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     """Log ratio of noise over signal on text; each task; the walk; gradient quality beside it; R6's parts; exact level."""
     text = {task: texts(tables, task) for task in TASKS}
-    rows = _mean_log(tables, question, "lm", text, preset, tested=active(list(text.values()), question))
+    spread = spread_of(text.values())
+    rows = _mean_log(tables, question, "lm", text, preset, tested=spread >= question.floor.least)
+    rows = with_activity(rows, spread)
     for task, part in text.items():
         rows += _mean_log(tables, question, "lm", {task: part}, preset, f"the same on {task} alone")
     walk = {"walk": walks(tables, "stops early")}
@@ -220,8 +225,9 @@ def h3c(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     runs, rows = walks(tables, "stops early"), []
     theta = means(tables, runs, metric(KL))
     if len(theta):
-        rows.append(verdict(question, "walk", theta, preset, active([runs], question)))
-        rows[0] = rows[0]._replace(strata={**unpriced(tables, runs), **rows[0].strata})
+        spread = spread_of([runs])
+        row = verdict(question, "walk", theta, preset, spread >= question.floor.least)
+        rows = with_activity([row._replace(strata={**unpriced(tables, runs), **row.strata})], spread)
     for step in PLACES:
         theta = means(tables, runs, at_step(KL, step))
         rows += secondary_row(question, "walk", theta, preset, f"the same after {step} RL steps alone")

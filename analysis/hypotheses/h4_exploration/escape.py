@@ -17,6 +17,7 @@ from analysis.tables.rows import at_step, full_vapo, having
 from analysis.tables.schema import Tables
 from analysis.tables.times import paired
 from analysis.verdict import gates
+from analysis.verdict.activity import with_activity
 from analysis.verdict.decisions import Verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
 from analysis.verdict.lengths import with_lengths
@@ -58,7 +59,8 @@ def h4a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     on, off = having(runs, ALL), having(runs, NONE)
     both = pd.concat([on, off])
     share = float(both["escaped"].mean()) if len(both) else 0.0
-    rows = _shift(question, "walk", on, off, preset, min(share, 1 - share) >= question.floor.least)
+    rarer = min(share, 1 - share)
+    rows = with_activity(_shift(question, "walk", on, off, preset, rarer >= question.floor.least), rarer)
     for name in TRIO:
         alone = having(runs, {**full_vapo(*(other for other in TRIO if other != name)), **OWN})
         rows += _shift(

@@ -16,6 +16,7 @@ from analysis.statistics.intervals import student
 from analysis.tables.rows import at_step, crossing, full_vapo, having, series
 from analysis.tables.schema import Tables
 from analysis.verdict import gates
+from analysis.verdict.activity import with_activity
 from analysis.verdict.decisions import NOTE, Verdict, verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
 from analysis.verdict.lengths import with_lengths
@@ -53,9 +54,16 @@ def h4b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     runs = having(tables.runs, FORK)
     on, off, _ = fork_arms(runs, EPOCHS[0])
     ratio = series(tables, on["spec"], "activity/positive_lm_grad_ratio").to_numpy(float)
-    active = bool(ratio.size) and float(np.nanmean(ratio)) >= question.floor.least
+    amount = float(np.nanmean(ratio)) if ratio.size else 0.0
     paths = Paths.of(tables, runs, SOLVED, ENTROPY)
-    rows = _late(question, paths.apart(on, off, late(on)), len(set(on["seed"]) & set(off["seed"])), preset, active)
+    rows = _late(
+        question,
+        paths.apart(on, off, late(on)),
+        len(set(on["seed"]) & set(off["seed"])),
+        preset,
+        amount >= question.floor.least,
+    )
+    rows = with_activity(rows, amount)
     rows += _half_life(tables, on, off, question, preset)
     for epochs in EPOCHS:
         arms = fork_arms(runs, epochs)

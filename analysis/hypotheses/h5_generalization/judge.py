@@ -11,6 +11,7 @@ from analysis.hypotheses.h5_generalization import figures as generalization_figu
 from analysis.plots.drawing import Drawing
 from analysis.tables.rows import crossing, full_vapo, having, series
 from analysis.tables.schema import Tables
+from analysis.verdict.activity import with_activity
 from analysis.verdict.decisions import NOTE, Verdict, verdict
 from analysis.verdict.estimates import Estimand, secondary_row
 from analysis.verdict.questions import LEVEL_OF, Question
@@ -63,7 +64,7 @@ def h5a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
             continue
         share = float(transferred(tables, runs, "effective", [split]).reindex(theta.index).mean())
         known = float(transferred(tables, runs, "fvu_inside", [split]).reindex(theta.index).mean()) < KNOWS
-        rows.append(verdict(question, level, theta, preset, known and share >= question.floor.least))
+        rows += with_activity([verdict(question, level, theta, preset, known and share >= question.floor.least)], share)
         both = weighed(tables, runs, {f"value_transfer/excess_{split}": 1})
         for column, side in (("before", "before the first"), ("after", "after the last")):
             rows += secondary_row(question, level, both[column], preset, f"the same {side} RL step alone")
@@ -170,9 +171,9 @@ def h5b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
             continue
         level, height = LEVEL_OF[world], common_height(mine, theirs, HEIGHTS[world])
         found = gaps(mine, theirs, height or HEIGHTS[world][0])
-        tested = height is not None and float(found["overfit"].mean()) >= question.floor.least
-        row = verdict(question, level, found["outside"], preset, tested)
-        rows.append(row._replace(strata=_where(height, found) | row.strata))
+        overfit = float(found["overfit"].mean())
+        row = verdict(question, level, found["outside"], preset, height is not None and overfit >= question.floor.least)
+        rows += with_activity([row._replace(strata=_where(height, found) | row.strata)], overfit)
         rows += _overfitting(question, world, preset, found, mine, theirs)
         for lower in HEIGHTS[world]:
             what = Estimand(f"the same at held-out accuracy {lower:.2f}", equivalence=True)

@@ -28,6 +28,7 @@ from analysis.statistics.jackknife import jackknife
 from analysis.tables.regimes import GRID, LONGEST, SHORTEST, TEXT, Regime, of_length, rows
 from analysis.tables.rows import full_vapo, having, series
 from analysis.tables.schema import Tables
+from analysis.verdict.activity import with_activity
 from analysis.verdict.decisions import CORRECTED, Verdict, verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
 from analysis.verdict.lengths import with_lengths
@@ -62,9 +63,11 @@ def h6a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     runs = _measured(tables)
     updates, found = large_updates(tables, runs), []
     if len(updates.seed):
-        seeds, tested = len(set(updates.seed)), float(updates.tv.mean()) >= question.floor.least
+        seeds, moved = len(set(updates.seed)), float(updates.tv.mean())
         whole = partial(given_back_interval, updates, BANDS)
-        found.append(by_interval(question, "walk", whole, seeds, preset, tested))
+        found += with_activity(
+            [by_interval(question, "walk", whole, seeds, preset, moved >= question.floor.least)], moved
+        )
         for band in BANDS:
             what = Estimand(f"the same for updates from J between {band[0]:g} and {band[1]:g} alone")
             alone = partial(given_back_interval, updates, (band,))
@@ -184,15 +187,15 @@ def interaction(cells: pd.DataFrame, odds: bool = False) -> pd.Series:
 def _decided(tables: Tables, cells: pd.DataFrame, question: Question, preset: str) -> Verdict:
     """The primary row: nothing is decided unless the sign on log-odds agrees; opposite bounds there make it conditional."""
     full = having(_runs_of(tables, of_length(LONGEST)), {"arm": "vapo"})
-    tested = float(full["activity_length_adaptive_gae"].mean()) >= question.floor.least
-    row = verdict(question, "walk", -interaction(cells), preset, tested)
+    distance = float(full["activity_length_adaptive_gae"].mean())
+    row = verdict(question, "walk", -interaction(cells), preset, distance >= question.floor.least)
     odds = student(-interaction(cells, odds=True), CORRECTED)
     against = odds.estimate * row.effect < 0
     beyond = against and odds.low * odds.high > 0
     decided = row.decision in ("supported", "refuted_opposite")
     decision = row.decision if not decided or not against else "conditional" if beyond else "undecided"
     strata = {"log-odds": {"effect": odds.estimate, "low": odds.low, "high": odds.high, "decision": None}}
-    return row._replace(decision=decision, strata={**strata, **row.strata})
+    return row._replace(decision=decision, strata={**strata, **row.strata}, activity=distance)
 
 
 def _runs_of(tables: Tables, regimes: tuple[Regime, ...]) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from analysis.hypotheses.exact_tables import arrays, at, measured, per_seed
 from analysis.plots.drawing import COLOURS, Drawing, canvas
 from analysis.statistics.intervals import student
 from analysis.tables.schema import Tables
+from analysis.verdict.activity import with_activity
 from analysis.verdict.decisions import CONTRADICTED, NOTE, Verdict, verdict
 from analysis.verdict.estimates import Estimand, secondary_row
 from analysis.verdict.questions import Question
@@ -58,7 +59,7 @@ def h7a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     row = verdict(question, "exact", -theta, preset, lost >= question.floor.least)
     slope = -formula(np.unique(own["length"]))
     alone = f"R12's formula alone, without a sample, gives {slope:.2f}: this is the rule's arithmetic"
-    rows = [row._replace(strata={NOTE: alone, **row.strata})]
+    rows = with_activity([row._replace(strata={NOTE: alone, **row.strata})], lost)
     for rule, wanted in RULES.items():
         part, where = at(true, **wanted), f"{rule}, true values"
         what = f"minus the slope of log share on log length, {where}"

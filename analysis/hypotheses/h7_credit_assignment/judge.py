@@ -16,6 +16,7 @@ from analysis.tables.rows import at_step, full_vapo, having
 from analysis.tables.schema import Tables
 from analysis.tables.times import Times, paired, shared, times
 from analysis.verdict import gates
+from analysis.verdict.activity import with_activity
 from analysis.verdict.decisions import Verdict
 from analysis.verdict.estimates import Estimand, by_interval, secondary_row
 from analysis.verdict.lengths import with_lengths
@@ -100,8 +101,9 @@ def h7b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     """Exponent of samples on decisions, by token minus by segment, behind its gate; other values, lambdas, lengths; text."""
     tables, gate = gates.split(tables)
     token, segment = arm(tables.runs, 0.1, TOKEN_LAMBDA, False), arm(tables.runs, 0.1, SEGMENT_LAMBDA, True)
-    tested = bool(len(token)) and float(token["mean_length"].mean()) / SEGMENT >= question.floor.least
-    rows = _exponent(tables, token, segment, question, preset, tested, None)
+    stretch = float(token["mean_length"].mean()) / SEGMENT if len(token) else 0.0
+    rows = _exponent(tables, token, segment, question, preset, stretch >= question.floor.least, None)
+    rows = with_activity(rows, stretch)
     exact = arm(tables.runs, 0.0, TOKEN_LAMBDA, False), arm(tables.runs, 0.0, SEGMENT_LAMBDA, True)
     what = Estimand("the same with the critic's own values, no error added", equivalence=True)
     rows += _exponent(tables, *exact, question, preset, True, what)

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from tests.support.worlds import run, small_settings, small_spec, trainer_of
+from vapo_core.combinations import check_combination
 from vapo_core.components import length_adaptive_gae
 from vapo_core.recipe import Toggles, assemble
-from vapo_core.settings import check_combination
 from vapo_core.slots.horizon import VARIANTS, error_model, mean_of_others, others_length, own_length
 from vapo_core.types import Batch
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from tests.support.worlds import run, small_spec, trainer_of
+from vapo_core.combinations import check_combination
 from vapo_core.oracles import rare_places
 from vapo_core.oracles.monte_carlo import continue_all
 from vapo_core.oracles.rare_places import panels, replayable
 from vapo_core.recipe import RECIPES, Settings, assemble
-from vapo_core.settings import check_combination
 from vapo_core.slots import replay
 from vapo_core.slots.replay import RareReplay
 
