@@ -14,8 +14,8 @@ PACKAGES = ("vapo_core", "experiments", "analysis")
 FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
 
 BASE = frozenset({
-    "bounds", "combinations", "contents", "devices", "files", "frozen", "full_disk", "reading", "seeds", "settings", "suggest", "time_limit",
-    "types",
+    "bounds", "combinations", "contents", "devices", "files", "frozen", "full_disk", "reading", "seeds", "settings",
+    "suggest", "time_limit", "types",
 })  # fmt: skip
 """Files of vapo_core that every room may use."""
 
