@@ -5,6 +5,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sweep": ("experiments.commands.sweep", "search alpha, a constant lambda, or other settings; recommend a value"),
     "study": ("experiments.commands.study", "run and judge the study of a limitation, such as vapo study h3"),
     "regimes": ("experiments.commands.regimes", "search for regimes of noise and length in which PPO fails"),
+    "power": ("experiments.commands.power", "what the studies would decide at their planned sizes, from pilots"),
     "train": ("experiments.commands.train", "train one recipe; --resume continues an interrupted run"),
     "evaluate": ("experiments.commands.evaluate", "sample and grade answers of a checkpoint on a split of a task"),
     "tasks": (

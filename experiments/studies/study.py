@@ -27,6 +27,7 @@ from experiments.runs.run import git_commit
 from experiments.specs.engines import require
 from experiments.specs.exact import AnySpec
 from experiments.studies import STEMS, find, stem_of
+from experiments.studies.pilots import pilots_of
 from experiments.studies.real import Target, chosen, flags, on
 from experiments.studies.registration import commits_by_level, registration_violations
 from experiments.studies.study_readme import study_readme
@@ -38,9 +39,10 @@ from vapo_core.reading import reading
 class StudyConfig(Launching, Target):
     """Run studies, judge them and draw their figures: `vapo study h3`, `vapo study h1 h7 --preset full`, `vapo study all`."""
 
-    preset: Literal["smoke", "quick", "full", "real"] = Field(
+    preset: Literal["smoke", "quick", "pilot", "full", "real"] = Field(
         "quick",
-        description="smoke: seconds; quick: minutes; full: confirmatory, hours; real: a pretrained checkpoint on a GPU",
+        description="smoke: seconds; quick: minutes; pilot: preset full on a few development seeds; full: confirmatory, hours;"
+        " real: a pretrained checkpoint on a GPU",
     )
     level: Literal["exact", "gate", "walk", "lm", "all"] = Field(
         "all",
@@ -148,7 +150,9 @@ def _command(stem: str, config: StudyConfig) -> str:
 
 
 def _specs(stem: str, config: StudyConfig) -> Sequence[AnySpec]:
-    """The study's runs; of preset real on the checkpoint and task requested."""
+    """The study's runs; of preset real on the checkpoint and task requested, of a pilot those of full on other seeds."""
+    if config.preset == "pilot":
+        return pilots_of(find(stem).specs("full"))
     listed = find(stem).specs(config.preset)
     return on(config, listed) if config.preset == "real" else listed
 

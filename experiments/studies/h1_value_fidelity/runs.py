@@ -62,6 +62,9 @@ SEEDS: dict[str, dict[str, int]] = {
 }
 """Seeds, the first of the core tables' or as many from the same start."""
 
+REPLICATES: dict[str, int] = {"h1a": SEEDS["full"]["critic_chain"], "h1c": SEEDS["full"]["forget_walk"]}
+"""Question -> seeds of its primary estimate at preset full; of the exact level's, see `exact.FAMILIES`."""
+
 LONG_WALK: dict[str, Any] = {"size": 26, "horizon": 40}
 """A text walk on the longest ring there are letters for."""
 TEXT: dict[str, tuple[str, dict[str, Any]]] = {

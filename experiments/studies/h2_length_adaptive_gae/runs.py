@@ -48,6 +48,9 @@ SEEDS: dict[str, dict[str, int]] = {
 }
 """Seeds, the first of the preset's; those of the gate its own. `apart`: short and long problems."""
 
+REPLICATES: dict[str, int] = {"h2b": SEEDS["full"]["mixed"]}
+"""Question -> seeds of its primary estimate at preset full; questions of the exact level have instances instead."""
+
 
 DECISIONS = boundaries.Axis(("nearest", "farthest"), (3, 5, 9, 13, 17, 25))
 FILLER = boundaries.Axis(("filler",), (0, 1, 3, 7, 15))

@@ -1,6 +1,6 @@
 """The study of limitation 3, the token-level loss: what is asked, and the runs that answer it."""
 
 from experiments.studies.h3_token_level_loss.questions import QUESTIONS
-from experiments.studies.h3_token_level_loss.runs import specs
+from experiments.studies.h3_token_level_loss.runs import REPLICATES, specs
 
-__all__ = ["QUESTIONS", "specs"]
+__all__ = ["QUESTIONS", "REPLICATES", "specs"]

@@ -35,6 +35,13 @@ SEEDS: dict[str, dict[str, tuple[int, ...]]] = {
 }
 """Seeds by cell of the walk, and of text: as many as the spread over development seeds asks for."""
 
+REPLICATES: dict[str, int] = {
+    "h3a": len(SEEDS["stops early"]["full"]),
+    "h3b": len(SEEDS["text"]["full"]),
+    "h3c": len(SEEDS["stops early"]["full"]),
+}
+"""Question -> seeds of its primary estimate at preset full."""
+
 PRICED: dict[str, int] = {"smoke": 1, "quick": 2, "full": 16}
 """First seeds of text on which KL per gain is measured, too, at the first and the last place."""
 

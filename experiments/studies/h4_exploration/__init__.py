@@ -1,6 +1,6 @@
 """The study of limitation 4, exploration: what is asked, and the runs that answer it."""
 
 from experiments.studies.h4_exploration.questions import QUESTIONS
-from experiments.studies.h4_exploration.runs import specs
+from experiments.studies.h4_exploration.runs import REPLICATES, specs
 
-__all__ = ["QUESTIONS", "specs"]
+__all__ = ["QUESTIONS", "REPLICATES", "specs"]

@@ -71,6 +71,9 @@ SEEDS: dict[str, dict[str, int]] = {
 }
 """Seeds, the first of the preset's; those of the gate its own."""
 
+REPLICATES: dict[str, int] = {"h4a": SEEDS["full"]["edge"], "h4b": SEEDS["full"]["fork"]}
+"""Question -> seeds of its primary estimate at preset full."""
+
 
 def trapped(
     preset: str,

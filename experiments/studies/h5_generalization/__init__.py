@@ -1,6 +1,6 @@
 """The study of limitation 5, generalisation: what is asked, and the runs that answer it."""
 
 from experiments.studies.h5_generalization.questions import QUESTIONS
-from experiments.studies.h5_generalization.runs import specs
+from experiments.studies.h5_generalization.runs import REPLICATES, specs
 
-__all__ = ["QUESTIONS", "specs"]
+__all__ = ["QUESTIONS", "REPLICATES", "specs"]

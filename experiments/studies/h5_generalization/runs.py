@@ -46,6 +46,9 @@ SEEDS: dict[str, dict[str, int]] = {
 }
 """Seeds from the core tables' first on; `further_text`: chains with filler, short ones, and ones that pretraining glimpsed."""
 
+REPLICATES: dict[str, int] = {"h5a": SEEDS["full"]["transfer_text"], "h5b": SEEDS["full"]["arms_text"]}
+"""Question -> seeds of its primary estimate at preset full."""
+
 UNSEEN_PAIRS: dict[str, Any] = {
     "operators": "><~+-", "novel_operator": "", "novel_pairs": "<~ ~>", "glimpse": 0.0,
 }  # fmt: skip

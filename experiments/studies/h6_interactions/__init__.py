@@ -1,6 +1,6 @@
 """The study of limitation 6, interactions: what is asked, and the runs that answer it."""
 
 from experiments.studies.h6_interactions.questions import QUESTIONS
-from experiments.studies.h6_interactions.runs import specs
+from experiments.studies.h6_interactions.runs import REPLICATES, specs
 
-__all__ = ["QUESTIONS", "specs"]
+__all__ = ["QUESTIONS", "REPLICATES", "specs"]

@@ -23,6 +23,9 @@ EVERY: dict[str, int] = {"smoke": 2, "quick": 2, "full": 1}
 SEEDS: dict[str, int] = {"smoke": 2, "quick": 4, "full": 80}
 """Runs of h6a, the first of the world's seeds: falls are rare, and some runs may be more prone to them."""
 
+REPLICATES: dict[str, int] = {"h6a": SEEDS["full"], "h6b": components.SIZES["triple"].full}
+"""Question -> seeds of its primary estimate at preset full."""
+
 
 def updates(preset: str) -> tuple[RunSpec, ...]:
     """h6a: full VAPO on the walk."""

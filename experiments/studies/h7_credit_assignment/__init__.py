@@ -1,6 +1,6 @@
 """The study of limitation 7, credit assignment: what is asked, and the runs that answer it."""
 
 from experiments.studies.h7_credit_assignment.questions import QUESTIONS
-from experiments.studies.h7_credit_assignment.runs import specs
+from experiments.studies.h7_credit_assignment.runs import REPLICATES, specs
 
-__all__ = ["QUESTIONS", "specs"]
+__all__ = ["QUESTIONS", "REPLICATES", "specs"]

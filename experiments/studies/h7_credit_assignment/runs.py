@@ -51,6 +51,9 @@ SEEDS: dict[str, dict[str, int]] = {
 }
 """Seeds, the first of the preset's; those of the gate its own."""
 
+REPLICATES: dict[str, int] = {"h7b": SEEDS["full"]["credit"]}
+"""Question -> seeds of its primary estimate at preset full; questions of the exact level have instances instead."""
+
 MAP_WAYPOINTS = boundaries.Axis(("sparsity",), (0, 1, 2, 3, 4))
 MAP_FILLER = boundaries.Axis(("filler",), (0, 1, 3, 7))
 
