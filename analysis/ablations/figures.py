@@ -92,7 +92,7 @@ def effects_forest(table: pd.DataFrame, reference: str) -> Drawing:
         ours.set_yticks(y, [short(arm) for arm in shown["arm"]])
         ours.set_ylim(len(shown) - 0.5, -0.5)
         ours.set(xlabel=f"AUC, arm − {reference} (95 % Student interval, paired by seed)", title="these runs")
-        theirs.set(xlabel=f"AIME24 points, arm − {reference}", title="paper, Table 1: one run per row")
+        theirs.set(xlabel=f"AIME24 points, arm − {reference}", title="VAPO paper, Table 1")
         if shown["paper_diff"].isna().all():
             theirs.text(0.5, 0.5, "not in the paper", transform=theirs.transAxes, ha="center")
             theirs.set_xticks([])
