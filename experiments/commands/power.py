@@ -23,6 +23,8 @@ class PowerConfig(Frozen):
 def run(words: Sequence[str]) -> int:
     """A row per question that has a pilot; what is lacking is said."""
     config = parse(PowerConfig, PowerConfig(), words, "power")
+    if config.out.is_dir():
+        raise IsADirectoryError(f"out = {config.out}: is a folder, allowed is a file")
     rows = [row for stem in STEMS for row in _rows(stem, config.runs)]
     if not rows:
         raise ValueError(f"runs: no pilot's outcome in {config.runs}; run `vapo study all --preset pilot` first")

@@ -52,6 +52,8 @@ def search(config: RegimesConfig) -> int:
     ensure_writable(config.out)
     complete = _run("search", stages[0], config)
     found = findings(outcomes(stages[0], config))
+    if not len(found):
+        raise ValueError(f"out: {config.out} holds no finished run of the search, and {config.runs} none either")
     if complete:
         names = set(to_confirm(found, MOST_CONFIRMED))
         stages.append(list(planned([regime for regime in every if regime.name in names], CONFIRMATION_SEEDS)))

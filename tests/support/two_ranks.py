@@ -44,7 +44,7 @@ if find_spec("peft"):
     ADAPTED = Base(lora=Lora(on=True, rank=4))
     SHARED["lm-adapters"] = small_spec("lm", "vapo", steps=2, numbers=UNEVEN, evaluation=EXAM, base=ADAPTED)
 RECORDED = small_spec("walk", "dapo", steps=3, numbers=UNEVEN)
-DIVERGING = small_spec("walk", steps=5, numbers={"policy_lr": 1e30, "warmup_steps": 0})
+DIVERGING = small_spec("walk", steps=5, numbers={"policy_lr": 1e38, "warmup_steps": 0})
 
 
 def weights(of: Any) -> dict[str, torch.Tensor]:

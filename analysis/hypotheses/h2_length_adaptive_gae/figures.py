@@ -1,9 +1,10 @@
 """Pictures of limitation 2: score against horizon by regime, and rules side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from analysis.hypotheses.h2_length_adaptive_gae.tables import Grids
 from analysis.plots.drawing import ACCENT, COLOURS, INK, Drawing, canvas
@@ -35,10 +36,18 @@ def horizons(found: Mapping[str, Grids]) -> Drawing:
             axes.set_title(f"{regime} problems", loc="left")
             axes.set_xlabel("horizon, tokens (alpha at l = 32)")
         panels[0].set_ylabel("area under the learning curve")
-        panels[-1].legend(frameon=False, loc="lower center")
+        legend_of(panels)
     names = ["regime", "rule", "horizon", "mean", "low", "high", "seeds"]
     alt = "Area under the learning curve against the horizon of lambda, by VAPO's rule and by a constant, by regime of length."
     return Drawing(picture, pd.DataFrame(rows, columns=names), alt)
+
+
+def legend_of(panels: Sequence[Axes]) -> None:
+    """In the last panel that shows something; none where nothing is shown."""
+    for panel in reversed(panels):
+        if panel.get_legend_handles_labels()[0]:
+            panel.legend(frameon=False, loc="lower center")
+            return
 
 
 def rules(against: Mapping[str, np.ndarray]) -> Drawing:

@@ -128,7 +128,7 @@ def arm(runs: pd.DataFrame, error: float, lam: float, by_segment: bool, filler: 
     wanted = {**CHAIN, **full_vapo("length_adaptive_gae"), "variants": variants, "settings.fixed_lambda": lam}
     wanted |= {"dials.filler": filler, **({"settings.value_error_sd": error} if error else {})}
     found = having(runs, wanted)
-    return found[found["dials.nearest"] == found["dials.farthest"]]
+    return found[found["dials.nearest"] == found["dials.farthest"]] if len(found) else found
 
 
 def _gate(tables: Tables) -> gates.Reading:
@@ -158,7 +158,7 @@ def _exponent(
     what: Estimand | None,
 ) -> list[Verdict]:  # fmt: skip
     token, segment = shared((token, segment), DECISIONS)
-    if token[DECISIONS].nunique() < 2:
+    if not len(token) or token[DECISIONS].nunique() < 2:
         return []
     interval_at = partial(_difference, tables, token, segment)
     found = by_interval(question, "walk", interval_at, token["seed"].nunique(), preset, tested, what)

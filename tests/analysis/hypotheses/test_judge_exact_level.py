@@ -77,7 +77,7 @@ def test_an_inert_error_is_not_tested():
 def test_h1b_says_how_the_bias_grows_with_length():
     """Twice the bias at four times the length, as planted by the exponent 1/2, and nothing where there is one length."""
     state = pd.DataFrame({
-        "seed": [0, 0, 1, 1], "lam": 0.95, "length": [64, 256, 64, 256], "size": 0.1, "bias": [0.1, 0.2, 0.14, 0.28],
+        "seed": [0, 0, 1, 1], "lambda": 0.95, "length": [64, 256, 64, 256], "size": 0.1, "bias": [0.1, 0.2, 0.14, 0.28],
     })  # fmt: skip
     said = exact_h1.growth_note(state)[NOTE]
     assert said.endswith("0.12 at 64 tokens, 0.24 at 256 tokens")

@@ -36,8 +36,8 @@ def test_planted_in_both_directions(questions, name, centre, contradicted, said)
 
 def test_where_and_how_much():
     (line, _) = headline([row(EFFECT["h7b"], -3.0, "quick")._replace(decision="refuted_opposite")], EFFECT)
-    assert "(walk, preset quick, 3 seeds: -0.45 [" in line
-    assert line.endswith("exponent, threshold 0.15).")
+    assert "(walk, preset quick, 3 seeds: -0.60 [" in line
+    assert line.endswith("exponent, threshold 0.2).")
 
 
 def test_secondary_rows_say_nothing():

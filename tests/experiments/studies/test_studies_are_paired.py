@@ -57,7 +57,7 @@ def test_a_run_that_two_studies_list_is_one_run():
     """Studies that read the core tables name their cells by the same content."""
     listed = {stem: {spec.hash for spec in find(stem).specs("quick")} for stem in STEMS}
     shared = {stem: len(hashes & listed["components"]) for stem, hashes in listed.items() if stem != "components"}
-    assert set(listed["components"]) == {spec.hash for spec in (*core.walk("quick"), *core.lm("quick"))}
+    assert listed["components"] >= {spec.hash for spec in (*core.walk("quick"), *core.lm("quick"))}
     assert {stem for stem, count in shared.items() if count} >= {
         "h1_value_fidelity", "h2_length_adaptive_gae", "h6_interactions", "h7_credit_assignment",
     }  # fmt: skip

@@ -113,7 +113,7 @@ def test_server_lost_in_the_middle_does_not_stop_the_run(local, monkeypatch, cap
 def test_tables_from_records_and_from_mlflow_are_equal(local):
     """Two run tables, one truth; a diverged run and one uploaded later by sync included."""
     probes = {"value_error": 2, "gradient_variance": 3}
-    seeds = ((0, 2e-3), (1, 2e-3), (2, 1e30))
+    seeds = ((0, 2e-3), (1, 2e-3), (2, 1e38))
     specs = [small_spec(seed=seed, numbers={"policy_lr": rate}, probes=probes) for seed, rate in seeds]
     tracking = open_tracking(local, "study")
     for spec in specs[::2]:

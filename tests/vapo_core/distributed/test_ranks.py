@@ -145,7 +145,7 @@ def test_ranks_diverge_together(two: Path):
     reasons = [json.loads((two / f"diverged-{rank}.json").read_text()) for rank in (0, 1)]
     assert reasons[0] == reasons[1]
     assert "not finite" in reasons[0]
-    assert DIVERGING.settings.policy_lr == 1e30
+    assert DIVERGING.settings.policy_lr == 1e38
 
 
 def test_a_process_that_dies_ends_the_run_with_a_message(tmp_path: Path):
