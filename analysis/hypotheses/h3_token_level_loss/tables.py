@@ -94,6 +94,8 @@ def at_places(tables: Tables, runs: Mapping[str, pd.DataFrame], *names: str) -> 
 
 def log_of_means(above: Sequence[np.ndarray], below: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
     """[places] sum of logs of means over seeds of `above`, minus that of `below`, [S, places] each; nan where one is not > 0."""
+    if not len(rows):
+        return np.full(above[0].shape[1], np.nan)
     up, down = (np.stack([x[rows].mean(0) for x in given]) for given in (above, below))
     good = (up > 0).all(0) & (down > 0).all(0)
     logs = [np.log(np.where(good, x, 1.0)).sum(0) for x in (up, down)]
