@@ -173,7 +173,7 @@ def test_weights_in_pieces_equal_one_process(alone, cache: Path, tmp_path: Path)
         assert found == pytest.approx(wanted, rel=1e-5, abs=1e-5)
         left = load_file(tmp_path / f"sharded-{rank}.safetensors")
         for key, value in own.items():
-            torch.testing.assert_close(left[key], value, rtol=0, atol=1e-5, msg=f"rank {rank}: {key}")
+            torch.testing.assert_close(left[key], value, rtol=0, atol=5e-5, msg=f"rank {rank}: {key}")  # as above
 
 
 def test_ranks_in_pieces_refuse_probes():
