@@ -7,17 +7,19 @@ from analysis.regimes.rule import COLLAPSED, LEARNABLE, OFTEN, SHORT
 NAMES = {"ppo_lambda_1": "PPO, λ = 1", "grpo": "GRPO"}
 
 
-def readme(found: pd.DataFrame, confirmed: pd.DataFrame, core_hours: float, alt: str) -> str:
+def readme(found: pd.DataFrame, confirmed: pd.DataFrame, core_hours: float, to_come: int, alt: str) -> str:
     """Markdown of `results/regimes/README.md`.
 
     Args:
         found: `rule.findings` of the search. confirmed: of the confirmation, may be empty.
         core_hours: of all runs.
+        to_come: runs of the search that are not finished.
         alt: what the figure shows.
     """
     return "\n\n".join([
         "# Where does PPO fail?",
         _rule(),
+        *([f"**Not complete: {to_come:,} runs of the search are to come, so nothing below is final.**"] if to_come else []),
         _outcome(found, confirmed, core_hours),
         f"![{alt}](figures/regimes.png)\n\n*{alt}*",
         "## On other seeds\n\n" + (_table(confirmed) if len(confirmed) else "No regime was put to this test."),

@@ -118,8 +118,9 @@ def _publish(stage: Sequence[Planned], found: pd.DataFrame, config: RegimesConfi
     write_whole(config.out / "confirmation.csv", confirmed.to_csv(index=False))
     drawing = map_of_regimes(found, confirmed)
     save(drawing, config.out / "figures", "regimes")
+    to_come = len(_plan([run for run in stage if run.seed in SEARCH_SEEDS], config.out)[1])
     seconds = float(load(config.out).runs["seconds"].sum())
-    write_whole(config.out / "README.md", readme(found, confirmed, seconds / 3600, drawing.alt))
+    write_whole(config.out / "README.md", readme(found, confirmed, seconds / 3600, to_come, drawing.alt))
     print(f"searched {len(found)} regimes, {int(found['failing'].sum())} failing; confirmed {int(confirmed['failing'].sum())} of"
           f" {len(confirmed)}: {config.out}")  # fmt: skip
 
