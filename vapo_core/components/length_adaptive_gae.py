@@ -1,4 +1,4 @@
-"""Length-adaptive GAE: lambda_policy = 1 - 1 / (alpha l) .
+"""Length-adaptive GAE: lambda_policy = 1 - 1 / (alpha l).
 
 VAPO, arXiv:2504.05118v3, section 4.2, Length-Adaptive GAE (copies of the paper number its equations differently).
 

@@ -1,4 +1,4 @@
-"""Positive-example LM loss: imitate the answers that were right .
+"""Positive-example LM loss: imitate the answers that were right.
 
 VAPO, arXiv:2504.05118v3, section 4.3, the positive-example LM loss L_NLL and its sum with L_PPO. The mean is taken over the
 tokens of correct answers of a mini-batch; the paper does not say over which batch.

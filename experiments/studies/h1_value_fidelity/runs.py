@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from experiments.specs.exact import AnySpec
 from experiments.specs.spec import RunSpec
-from experiments.studies import core
+from experiments.studies import core, seeds
 from experiments.studies.core import World
 from experiments.studies.h1_value_fidelity.exact_runs import exact_runs
 from experiments.studies.h1_value_fidelity.real_runs import real_runs
@@ -114,17 +114,11 @@ TRIED: dict[str, int] = {"smoke": 2, "quick": 3, "full": 4}
 """How many of them."""
 
 
-def first_seeds(world: World, preset: str, number: int) -> range:
-    """So many, from the core tables' first on."""
-    first = core.SEEDS[world][preset][0]
-    return range(first, first + number)
-
-
 def critic(preset: str, seed: int, name: str) -> RunSpec:
     """Full VAPO whose critic is held against baselines without one, at the start and the end; on few seeds against its floor."""
     world: World = "walk" if name == "walk" else "lm"
     task, dials = TEXT.get(name, ("walk", {}))
-    floored = dials != LONG_WALK and seed in first_seeds(world, preset, SEEDS[preset]["floor"])
+    floored = dials != LONG_WALK and seed in seeds.first(preset, SEEDS[preset]["floor"])
     probes = {"baseline_error": True, "approximation_floor": floored, "value_transfer": name == "chain"}
     steps = core.STEPS[world][preset]
     return core.run(
@@ -164,25 +158,25 @@ def twins(world: World, preset: str, seed: int, times: float = 1.0) -> tuple[Run
 def approximation(preset: str) -> Iterable[RunSpec]:
     """Of h1a."""
     for name in ("walk", *TEXT):
-        for seed in first_seeds("walk" if name == "walk" else "lm", preset, SEEDS[preset][f"critic_{name}"]):
+        for seed in seeds.first(preset, SEEDS[preset][f"critic_{name}"]):
             yield critic(preset, seed, name)
 
 
 def propagation(preset: str) -> Iterable[RunSpec]:
     """Of h1b, learned levels."""
-    for seed in first_seeds("walk", preset, SEEDS[preset]["error_walk"]):
+    for seed in seeds.first(preset, SEEDS[preset]["error_walk"]):
         for dials in LENGTHS.values():
             yield from (value_noise("walk", preset, seed, error, dials) for error in ERRORS)
-    for seed in first_seeds("lm", preset, SEEDS[preset]["error_text"]):
+    for seed in seeds.first(preset, SEEDS[preset]["error_text"]):
         yield from (value_noise("lm", preset, seed, error) for error in TEXT_ERRORS)
 
 
 def forgetting(preset: str) -> Iterable[RunSpec]:
     """Of h1c."""
-    for seed in first_seeds("walk", preset, SEEDS[preset]["forget_walk"]):
+    for seed in seeds.first(preset, SEEDS[preset]["forget_walk"]):
         for times in RATES[: TRIED[preset]]:
             yield from twins("walk", preset, seed, times)
-    for seed in first_seeds("lm", preset, SEEDS[preset]["forget_text"]):
+    for seed in seeds.first(preset, SEEDS[preset]["forget_text"]):
         yield from twins("lm", preset, seed)
 
 
@@ -197,7 +191,7 @@ def pathway(preset: str, seed: int, start: str, values: str = "") -> RunSpec:
 
 def pathways(preset: str) -> Iterable[RunSpec]:
     """Alternatives that are ready to use, beside what they replace."""
-    for seed in first_seeds("walk", preset, SEEDS[preset]["pathway"]):
+    for seed in seeds.first(preset, SEEDS[preset]["pathway"]):
         yield from (pathway(preset, seed, start, values) for start in STARTS for values in ("", *VALUES))
 
 

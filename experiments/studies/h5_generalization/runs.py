@@ -13,8 +13,8 @@ from typing import Any
 
 from experiments.specs.exact import AnySpec
 from experiments.specs.spec import RunSpec
-from experiments.studies import core
-from experiments.studies.h1_value_fidelity.runs import critic, first_seeds
+from experiments.studies import core, seeds
+from experiments.studies.h1_value_fidelity.runs import critic
 from experiments.studies.h5_generalization.exact_runs import exact_runs
 from experiments.studies.h5_generalization.real_runs import real_runs
 
@@ -93,22 +93,22 @@ def transfer_text(preset: str, seed: int, dials: Mapping[str, Any]) -> RunSpec:
 
 def transfer(preset: str) -> Iterable[RunSpec]:
     """Of h5a."""
-    for seed in first_seeds("lm", preset, SEEDS[preset]["transfer_text"]):
+    for seed in seeds.first(preset, SEEDS[preset]["transfer_text"]):
         yield transfer_text(preset, seed, UNSEEN_PAIRS)
         yield critic(preset, seed, "chain")
-    for seed in first_seeds("lm", preset, SEEDS[preset]["further_text"]):
+    for seed in seeds.first(preset, SEEDS[preset]["further_text"]):
         yield from (transfer_text(preset, seed, dials) for dials in (FILLED, SHORT))
-    for seed in first_seeds("walk", preset, SEEDS[preset]["transfer_walk"]):
+    for seed in seeds.first(preset, SEEDS[preset]["transfer_walk"]):
         yield transfer_walk(preset, seed)
 
 
 def arms(preset: str) -> Iterable[RunSpec]:
     """Of h5b."""
-    for seed in first_seeds("lm", preset, SEEDS[preset]["arms_text"]):
+    for seed in seeds.first(preset, SEEDS[preset]["arms_text"]):
         yield from (arm(preset, seed, recipe) for recipe in ARMS[:2])
-    for seed in first_seeds("lm", preset, SEEDS[preset]["dapo_text"]):
+    for seed in seeds.first(preset, SEEDS[preset]["dapo_text"]):
         yield arm(preset, seed, "dapo")
-    for seed in first_seeds("walk", preset, SEEDS[preset]["arms_walk"]):
+    for seed in seeds.first(preset, SEEDS[preset]["arms_walk"]):
         yield from (arm_walk(preset, seed, recipe) for recipe in ARMS)
 
 

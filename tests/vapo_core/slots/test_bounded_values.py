@@ -3,20 +3,10 @@
 import pytest
 import torch
 
+from tests.support.told_critic import Told
 from tests.support.worlds import run, small_spec, trainer_of, view_of
 from vapo_core.slots.values import VARIANTS, critic_values
 from vapo_core.types import Batch
-
-
-class Told(torch.nn.Module):
-    """A critic that says what it was told."""
-
-    def __init__(self, values: torch.Tensor) -> None:
-        super().__init__()
-        self.values = values
-
-    def forward(self, batch: Batch) -> torch.Tensor:
-        return self.values
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1.0, 1.0), (0.4, 0.6)])

@@ -6,6 +6,7 @@ import torch
 from pydantic import ValidationError
 
 from experiments.specs.spec import TaskSpec, spec_for
+from tests.support.told_critic import Told
 from tests.support.worlds import run, small_spec, trainer_of, view_of
 from vapo_core.functional.losses import length_normalised_mean, linear_weights, sequence_mean, token_mean
 from vapo_core.recipe import VARIANTS, Settings, Toggles, assemble
@@ -55,17 +56,6 @@ def test_explained_variance_by_hand():
     assert explained_variance(torch.zeros(2, 2), rewards, ALL) == 0.0
     assert explained_variance(1 - values, rewards, ALL) < 0
     assert explained_variance(values, torch.ones(2), ALL) == 0.0
-
-
-class Told(torch.nn.Module):
-    """A critic that says what it was told."""
-
-    def __init__(self, values: torch.Tensor) -> None:
-        super().__init__()
-        self.values = values
-
-    def forward(self, batch: Batch) -> torch.Tensor:
-        return self.values
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
