@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from experiments.specs.designs import Cell, add_one_in, leave_one_out
-from experiments.specs.spec import BASES, RunSpec, TaskSpec, paired_base, spec_for
+from experiments.specs.spec import BASES, PROTOCOLS, RunSpec, TaskSpec, paired_base, spec_for
 from tests.support.worlds import small_spec
 from vapo_core.settings import COMPONENTS, DEFAULT_SETTINGS, RECIPES, Base, Settings, Toggles
 
@@ -32,7 +32,8 @@ def test_hash_is_the_same_on_every_machine():
 
 
 def test_protocol_is_part_of_the_spec():
-    assert spec_for("vapo", "walk", 0).model_dump(exclude_defaults=True)["protocol"] == 1
+    protocol = {world: spec_for("vapo", world, 0).model_dump(exclude_defaults=True)["protocol"] for world in ("walk", "lm")}
+    assert protocol == {world: PROTOCOLS[world] for world in ("walk", "lm")}
 
 
 @pytest.mark.parametrize(
