@@ -15,7 +15,7 @@ FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob(
 
 BASE = frozenset({
     "bounds", "combinations", "contents", "devices", "files", "frozen", "full_disk", "reading", "seeds", "settings",
-    "suggest", "time_limit", "types",
+    "sources", "suggest", "time_limit", "types",
 })  # fmt: skip
 """Files of vapo_core that every room may use."""
 

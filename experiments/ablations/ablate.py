@@ -18,6 +18,7 @@ from experiments.launchers.shortfall import say_failures
 from experiments.launchers.workers import Job
 from experiments.runs.outcome_folder import marked_folder
 from experiments.runs.readable import check_readable
+from experiments.runs.source import is_finished
 from experiments.specs.designs import DESIGNS, Cell, Request, with_baselines
 from experiments.specs.engines import EngineName, require
 from experiments.specs.factors import factors_of
@@ -157,7 +158,7 @@ def describe_plan(config: AblateConfig, plan: AblationPlan) -> str:
     """The plan as text: what would run, what it costs, and the smallest effect it can detect."""
     arms, blind = plan.arms, config.design == "fractional-factorial"
     mine = part_of(plan.specs, config.shard)
-    todo = [spec for spec in mine if not (config.runs / spec.hash / "row.json").exists()]
+    todo = [spec for spec in mine if not is_finished(spec, config.runs)]
     return "\n".join(
         [
             f"{config.design} on {config.task} ({config.world}): {len(arms)} arms x {config.seeds} seeds"

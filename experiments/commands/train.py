@@ -130,10 +130,12 @@ def _train(config: TrainConfig, spec: RunSpec) -> int:
 
 def _lead(config: TrainConfig, spec: RunSpec, ranks: Any) -> None:
     from experiments.runs.run import finished_row, run_one
+    from experiments.runs.source import replace_other
     from experiments.sync.invocation import tracked
 
     ensure_writable(config.runs)
     run_dir = config.runs / spec.hash
+    replace_other([spec], config.runs)
     done = finished_row(spec, config.runs)
     if done:
         print(f"already finished, at commit {done['git_commit'] or 'unknown'}: {run_dir}")

@@ -23,7 +23,7 @@ from experiments.launchers.shortfall import say_failures
 from experiments.launchers.workers import Job
 from experiments.runs import committed
 from experiments.runs.outcome_folder import study_folder
-from experiments.runs.run import git_commit
+from experiments.runs.source import git_commit
 from experiments.specs.engines import require
 from experiments.specs.exact import AnySpec
 from experiments.studies import STEMS, find, stem_of

@@ -15,6 +15,7 @@ from experiments.launchers.grid import shared_rows
 from experiments.launchers.shortfall import say_failures, say_gone
 from experiments.runs.outcome_folder import marked_folder
 from experiments.runs.readable import check_readable
+from experiments.runs.source import ROWS
 from experiments.services.addresses import database_address
 from experiments.services.database import Database
 from experiments.services.retry import reason_of
@@ -182,7 +183,9 @@ def _study(config: SweepConfig, role: str, space: tuple[Dimension, ...], place: 
     seeds = tuple(range(config.first_seed, config.first_seed + config.seeds))
     half = config.seeds - config.seeds // 2
     plan = SearchPlan("", space, config.trials, half, config.sampler, config.sampler_seed, config.pruner)
-    content = repr((template.hash, seeds[:half], plan._replace(trials=0)))
+    content = repr(
+        (template.hash, seeds[:half], plan._replace(trials=0), ROWS.code)
+    )  # trials of other code do not count
     name = f"{'-'.join(fields)}{f' at {place}' if place else ''} {hashlib.sha256(content.encode()).hexdigest()[:8]}"
     return Search(role, place, template, plan._replace(name=name), seeds[:half], seeds[half:])
 
@@ -247,7 +250,7 @@ def place_of(config: SweepConfig, out: Path) -> Place:
     address = config.storage or os.environ.get("OPTUNA_STORAGE", "")
     if not address:
         return out / "journal.log"
-    shared = Shared(Database(database_address("storage", address)), config.runs / ".sweep-database-is-away")
+    shared = Shared(Database(database_address("storage", address), ROWS.code), config.runs / ".sweep-database-is-away")
     try:
         shared.database.prepare()
     except Exception as error:
