@@ -89,10 +89,10 @@ def _set_aside_if_free(run_dir: Path) -> None:
 def git_commit() -> str:
     """The commit of the code in use when this process first asked, "" outside a repository.
 
-    `-dirty` follows it where files that compute numbers are not as committed.
+    `-dirty` follows it where the trainer's or the experiments' source is not as committed.
     """
     commit = _git("rev-parse", "--short", "HEAD").strip()
-    changed = _git("status", "--porcelain", "--untracked-files=all", "--", *ROWS.places) if commit else ""
+    changed = _git("status", "--porcelain", "--untracked-files=all", "--", "vapo_core", "experiments") if commit else ""
     return f"{commit}{DIRTY}" if any(line.endswith(".py") for line in changed.splitlines()) else commit
 
 

@@ -1,4 +1,4 @@
-"""Which cells a study compares: a recipe with toggles, and the settings and dials it changes. Seeds are paired across cells."""
+"""Which cells a study compares: a recipe with toggles, and the variants, settings and dials it changes. Seeds are paired."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
@@ -22,11 +22,13 @@ class Cell(NamedTuple):
     """Settings in which it differs from the study's own."""
     dials: Changes = ()
     """Dials of the task in which it differs from the study's own."""
+    variants: Changes = ()
+    """Slots filled by a named variant instead of the recipe's own."""
 
     @property
     def label(self) -> str:
         """What tables call the arm: `vapo without clip_higher alpha=0.25`."""
-        changes = [f"{name}={shown(value)}" for name, value in (*self.settings, *self.dials)]
+        changes = [f"{name}={shown(value)}" for name, value in (*self.variants, *self.settings, *self.dials)]
         return " ".join([arm_label(self.recipe, self.toggles), *changes])
 
 
@@ -36,7 +38,7 @@ class Request(NamedTuple):
     fraction: int = 64
     """Runs of one replicate of a fractional factorial."""
     factors: tuple[Factor, ...] = ()
-    """Settings and dials to vary."""
+    """Settings, dials and slots to vary."""
 
 
 class Design(NamedTuple):
@@ -114,7 +116,11 @@ def grid(base: Cell, factors: Sequence[Factor]) -> list[Cell]:
 def _changed(base: Cell, values: Mapping[Factor, Any]) -> Cell:
     """The cell with these values; those that are the study's own are no change."""
     new = {f: value for f, value in values.items() if value != f.own}
+    slots = {f.name: value for f, value in new.items() if f.place == "slots"}
+    off = {name: False for name, value in slots.items() if value == "off"}
     return base._replace(
+        toggles=base.toggles.model_copy(update=off),
+        variants=tuple((name, value) for name, value in slots.items() if name not in off),
         settings=tuple((f.name, value) for f, value in new.items() if f.place == "settings"),
         dials=tuple((f.name, value) for f, value in new.items() if f.place == "dials"),
     )

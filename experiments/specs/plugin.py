@@ -66,6 +66,12 @@ def identity() -> str:
     return plugin.hash if plugin else ""
 
 
+def path() -> str:
+    """The plugin's file as the command named it, "" without one."""
+    plugin = installed()
+    return f"{plugin.path}:{plugin.only}" if plugin and plugin.only else plugin.path if plugin else ""
+
+
 def from_words(words: Sequence[str], over: Mapping[str, Any]) -> list[str]:
     """The words less `--plugin`, and the plugin it names installed; a command without one has none.
 

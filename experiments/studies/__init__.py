@@ -40,6 +40,11 @@ def stem_of(name: str) -> str:
         ValueError: for anything else; the nearest name is given.
     """
     short = {stem.split("_")[0]: stem for stem in STEMS}
+    study = name[:-1]
+    if study in short and name[-1].isalpha():
+        raise ValueError(
+            f"study: no study {name!r}; the questions of {study} are run and judged together: vapo study {study}"
+        )
     if name in STEMS or name in short:
         return short.get(name, name)
     raise ValueError(f"study: no study {name!r}{nearest(name, {*short, *STEMS})}")

@@ -101,7 +101,7 @@ def _text(question: ast.Call, name: str) -> str:
 def _declared_at(commit: str, stem: str, root: Path) -> Mapping[str, ast.expr]:
     """The study's declarations at a commit, {} if there were none."""
     for place in PLACES if commit else ():
-        at = commit.removesuffix(DIRTY)  # files that compute were edited; declarations are none of them
+        at = commit.removesuffix(DIRTY)  # how a row was made may be unclear, not what was committed
         command = ["git", "-C", str(root), "show", f"{at}:{place.format(stem=stem)}"]
         shown = subprocess.run(command, capture_output=True, text=True, check=False)
         if shown.returncode == 0:

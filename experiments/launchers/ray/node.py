@@ -25,7 +25,9 @@ class Refusal(NamedTuple):
 def run_here(
     text: str, study: str, tracking: Tracking | None, code: dict[str, str], plugin: Plugin | None = None
 ) -> Iterator[Refusal | AttemptResult | Piece]:
-    """Run a spec given as JSON, with the command's plugin, then yield what came of it and, if there is a row, the files of its folder.
+    """Run a spec given as JSON, then yield what came of it and, if there is a row, the files of its folder.
+
+    The command hands its plugin over, if it has one.
 
     A base or a warm critic is made once per node, under a file lock. An unfinished run stays and is continued here by a
     later attempt; one that was handed over is removed.
