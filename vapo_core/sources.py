@@ -122,6 +122,7 @@ def _hash(places: tuple[str, ...]) -> str:
     return whole.hexdigest()[:16]
 
 
+@cache
 def _code(places: tuple[str, ...]) -> Mapping[str, str]:
     """Path -> hash of the file's code, without comments, docstrings and layout."""
     return {path.relative_to(ROOT).as_posix(): _compiled(path) for path in _files(places)}

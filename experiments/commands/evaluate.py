@@ -32,10 +32,10 @@ class Trained(NamedTuple):
     """Those that differ from the defaults."""
     asked: Mapping[str, Any] = {}
     """Options of `EvaluateConfig` that are the run's own."""
-    plugin: str = ""
-    """Hash of the plugin it was made with."""
     run_dir: Path | None = None
     """The run's folder."""
+    plugin: str = ""
+    """Hash of the plugin it was made with."""
 
 
 def _own(otherwise: str) -> Any:

@@ -41,7 +41,7 @@ def stem_of(name: str) -> str:
     """
     short = {stem.split("_")[0]: stem for stem in STEMS}
     study = name[:-1]
-    if study in short and name[-1].isalpha():
+    if study in short and name in find(short[study]).QUESTIONS:
         raise ValueError(
             f"study: no study {name!r}; the questions of {study} are run and judged together: vapo study {study}"
         )
