@@ -97,8 +97,11 @@ def figure(found: pd.DataFrame) -> Drawing:
                 for name in part["pathway"]
             ]
             spread = np.nan_to_num([part["effect"] - part["low"], part["high"] - part["effect"]])
-            axes.errorbar(part["effect"], y, xerr=spread, fmt="o", color=colours[place], capsize=2, markersize=3.5,
-                          linewidth=1, label=f"{part['world'].iloc[0].replace('lm', 'text')}, {part['mean_length'].mean():.0f} tokens")  # fmt: skip
+            label = f"{part['world'].iloc[0].replace('lm', 'text')}, {part['mean_length'].mean():.0f} tokens"
+            axes.errorbar(
+                part["effect"], y, xerr=spread, fmt="o", color=colours[place], capsize=2, markersize=3.5, linewidth=1,
+                label=label,
+            )  # fmt: skip
         axes.axvline(0, color=INK, linewidth=0.8)
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(len(names) - 0.5, -0.5)
