@@ -231,3 +231,46 @@ def test_an_edited_component_gives_new_numbers(tmp_path):
     again, said = train()
     assert again == second
     assert "other source" not in said
+
+
+def test_trials_of_other_code_do_not_count(monkeypatch):
+    """A sweep keeps scores in its own store; there, too, a search of other code is another one."""
+    from experiments.commands.sweep import configure
+    from experiments.sweeps.sweep import studies_of
+    from vapo_core import sources
+
+    config, dials = configure(["alpha", "--preset", "smoke"], {})
+    names = {study.plan.name for study in studies_of(config, dials)}
+    assert names == {study.plan.name for study in studies_of(config, dials)}
+    monkeypatch.setattr(sources, "_code", lambda places: {CHANGED: "otherwise"})
+    assert names.isdisjoint(study.plan.name for study in studies_of(config, dials))
+
+
+def test_machines_share_rows_of_one_source(monkeypatch):
+    """The database names a run by spec and source; rows from before sources were recorded count, as those on disk do."""
+    from experiments.services.database import Database
+
+    held = {
+        "aa": {"spec": "aa", "auc": 1}, "bb": {"spec": "bb", "auc": 2, "source": "x"},
+        "aa-old": {"spec": "aa", "auc": 3, "source": "o"},
+        "cc-new": {"spec": "cc", "auc": 4, "source": "n"}, "cc": {"spec": "cc", "auc": 5},
+    }  # fmt: skip
+    written = []
+
+    def do(self, statement, **values):
+        if statement.startswith("select"):
+            return [(name, json.dumps(held[name])) for name in values["specs"] if name in held]
+        written.append(values["spec"])
+        return []
+
+    monkeypatch.setattr(Database, "_do", do)
+    new = Database("postgresql://x", "new")
+    assert {name: row["auc"] for name, row in new.rows(["aa", "bb", "cc"]).items()} == {"aa": 1, "cc": 4}
+    assert {name: row["auc"] for name, row in Database("postgresql://x").rows(["aa", "bb"]).items()} == {
+        "aa": 1,
+        "bb": 2,
+    }
+    new.put("aa", {"spec": "aa"})
+    new.take("aa", "me")
+    new.leave("aa", "me")
+    assert written == ["aa-new"] * 3
