@@ -81,11 +81,12 @@ def from_words(words: Sequence[str], over: Mapping[str, Any]) -> list[str]:
         ValueError: if the file cannot be read or used, or only an options file names it.
     """
     refuse_repeated(words, ["plugin"])
-    word = peek(words, "plugin", "")
-    if "plugin" in over and not word and over["plugin"]:
+    rest, word = without(words, "plugin"), peek(words, "plugin", "")
+    named = len(rest) < len(words)
+    if over.get("plugin") and not named:
         raise ValueError("plugin: a plugin is code, so --config does not load it; add --plugin FILE to the command")
-    install(read(word) if word else None)
-    return without(words, "plugin")
+    install(read(word) if named else None)
+    return rest
 
 
 def read(word: str) -> Plugin:

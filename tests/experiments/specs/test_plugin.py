@@ -269,3 +269,13 @@ def test_a_worker_process_is_handed_the_file(computed):
     rows = []
     assert local_map([spec], runs, "study", 1, None, lambda _, row: rows.append(row)) == []
     assert rows[0]["auc"] == row["auc"]
+
+
+def test_a_spec_with_the_task_of_an_absent_plugin_is_read_and_keeps_its_name(rules):
+    """`vapo ls`, `show` and `collect` see runs whose plugin nobody named."""
+    install(read(rules))
+    _, spec = train.configure(["--plugin", rules, "--task", "echo", "--probes", "length", "3"], {})
+    install(None)
+    assert read_spec(spec.model_dump_json()).hash == spec.hash
+    with pytest.raises(ValueError, match="no task 'echo'"):
+        read_spec(json.dumps({**json.loads(spec.model_dump_json()), "plugin": ""}))
