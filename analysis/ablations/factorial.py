@@ -62,10 +62,10 @@ def detect(runs: pd.DataFrame) -> Factorial | None:
 
 def _table(recipe: str, runs: pd.DataFrame, words: tuple[str, ...]) -> Factorial:
     wide = runs.pivot(index="seed", columns=list(COMPONENTS), values="auc")
-    whole = wide.notna().all(axis=1)
+    complete = wide.notna().all(axis=1)
     points = np.array([[1 if on else -1 for on in column] for column in wide.columns])
-    seeds, others = (tuple(int(seed) for seed in wide.index[chosen]) for chosen in (whole, ~whole))
-    return Factorial(recipe, points, wide[whole].to_numpy(float), seeds, others, words)
+    seeds, others = (tuple(int(seed) for seed in wide.index[chosen]) for chosen in (complete, ~complete))
+    return Factorial(recipe, points, wide[complete].to_numpy(float), seeds, others, words)
 
 
 def contrast(points: NDArray[np.int_], effect: str) -> NDArray[np.int_]:

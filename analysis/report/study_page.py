@@ -81,7 +81,7 @@ class Chapter(NamedTuple):
     """One study."""
 
     stem: str
-    prose: StudyText
+    text: StudyText
     entries: list[QuestionEntry]
     secondary: list[Line]
     pictures: list[Picture]

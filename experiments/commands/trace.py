@@ -49,10 +49,10 @@ class TraceConfig(Frozen):
 
 def run(words: Sequence[str]) -> int:
     """Parse, find, recover, trace, write."""
-    from experiments.runs.tracing import home_of, recover
+    from experiments.runs.tracing import locate, recover
 
     config = parse(TraceConfig, None, words, "trace")
-    entry = find(*home_of(config.run, config.runs))
+    entry = find(*locate(config.run, config.runs))
     _check(config, entry)
     out = config.out or entry.run_dir
     ensure_writable(out)

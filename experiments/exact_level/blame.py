@@ -104,8 +104,8 @@ def blamed(advantage: np.ndarray, place: np.ndarray, width: int) -> dict[str, fl
     rows, last = np.arange(number), (place + 1) * width - 1
     inside = last[:, None] - np.arange(width)
     blame = np.maximum(-advantage, 0.0)
-    whole = blame.sum(1)
-    share = blame[rows[:, None], inside].sum(1)[whole > 0] / whole[whole > 0]
+    total = blame.sum(1)
+    share = blame[rows[:, None], inside].sum(1)[total > 0] / total[total > 0]
     lowest = advantage.min(1)
     at = advantage == lowest[:, None]
     count = at.sum(1)
@@ -119,7 +119,7 @@ def blamed(advantage: np.ndarray, place: np.ndarray, width: int) -> dict[str, fl
     early = last < EARLY * length
     return {
         "log_share": float(np.log(share.mean())) if share.size and share.mean() > 0 else float("nan"),
-        "blamed": float((whole > 0).mean()),
+        "blamed": float((total > 0).mean()),
         "precision": float(precision.mean()),
         "auroc": float(auroc.mean()),
         "auroc_early": float(auroc[early].mean()) if early.any() else float("nan"),

@@ -58,13 +58,13 @@ def _simulated(plan: Reductions, mdp: TabularMDP, critic: np.ndarray, lam: float
     for _ in range(plan.samples // CHUNK):
         responses = sampled(mdp, CHUNK, rng)
         parts.append(response_gradients(mdp, responses, critic, lam))
-    whole, own, length = (np.concatenate(column) for column in zip(*parts, strict=True))
+    summed, own, length = (np.concatenate(column) for column in zip(*parts, strict=True))
     number, expected = len(length), float(length.mean())
-    ratio = whole.mean(0) / expected
-    residual = (whole - ratio * length[:, None]) / expected
-    scaled = whole / length[:, None]
+    ratio = summed.mean(0) / expected
+    residual = (summed - ratio * length[:, None]) / expected
+    scaled = summed / length[:, None]
     spread = tuple(float(((x - x.mean(0)) ** 2).sum(1).mean()) * number / (number - 1) for x in (residual, scaled))
-    pairs = ((whole**2).sum(1) - own).mean() / (length * (length - 1)).mean()
+    pairs = ((summed**2).sum(1) - own).mean() / (length * (length - 1)).mean()
     rho = float(pairs / (own.mean() / expected))
     truth = mdp.gradient.sum(0).ravel()
     chance = np.bincount(length, minlength=mdp.shape[0] + 1)[1:] / number
@@ -89,9 +89,9 @@ def response_gradients(
     here = np.zeros((values.shape[1], situations))
     np.add.at(taken, (row, states, responses.actions), advantage)
     np.add.at(here, (row, states), advantage)
-    whole = (taken - here[:, :, None] * mdp.policy[0]).reshape(len(here), -1)
+    summed = (taken - here[:, :, None] * mdp.policy[0]).reshape(len(here), -1)
     norms = mdp.score_norms[0][states, responses.actions]
-    return whole, (norms * advantage**2).sum(0), responses.length
+    return summed, (norms * advantage**2).sum(0), responses.length
 
 
 def _row(

@@ -57,15 +57,15 @@ class Watch:
 
     def __init__(self, total: int) -> None:
         self.total, self.start = total, time.monotonic()
-        self.spoke, self.said, self.earlier = self.start, -1, -1
+        self.last_report, self.reported, self.earlier = self.start, -1, -1
 
     def look(self, done: int) -> None:
         """Print how many trials are done, and the time left at this pace, if it is time to or all are."""
         self.earlier = done if self.earlier < 0 else self.earlier
         now, left = time.monotonic(), self.total - done
-        if done in (self.earlier, self.said) or (now - self.spoke < self.LINE_SECONDS and left):
+        if done in (self.earlier, self.reported) or (now - self.last_report < self.LINE_SECONDS and left):
             return
-        self.spoke, self.said = now, done
+        self.last_report, self.reported = now, done
         pace = (now - self.start) / (done - self.earlier)
         text = f"{done}/{self.total} trials"
         print(f"{text}, about {clock(pace * left)} left" if left else text, file=sys.stderr, flush=True)

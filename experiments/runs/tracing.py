@@ -79,7 +79,7 @@ def _compare(last: float, row: Mapping[str, Any]) -> None:
         )
 
 
-def home_of(word: str, runs: Path) -> tuple[Path, str]:
+def locate(word: str, runs: Path) -> tuple[Path, str]:
     """(folder of records, beginning of the run's name) that a word stands for: a name, a run's folder or its checkpoint.
 
     Raises:

@@ -51,8 +51,8 @@ def stoppable() -> Iterator[None]:
         yield
         return
     listener = _Listener()
-    heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, listener) for number in heard}
+    handled = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, listener) for number in handled}
     try:
         yield
     except Exception as error:

@@ -32,15 +32,15 @@ def parse(model: type[Config], default: Config | None, words: Sequence[str], com
     """
     refuse_repeated(words, single_flags(model))
     _refuse_empty(words, path_names(model))
-    spoken = io.StringIO()
+    output = io.StringIO()
     try:
-        with contextlib.redirect_stderr(spoken), _unbroken(words):
+        with contextlib.redirect_stderr(output), _unbroken(words):
             given: dict[str, Any] = {} if default is None else {"default": default}
             parsed = tyro.cli(model, args=list(words), prog=f"vapo {command}", return_unknown_args=True, **given)
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        raise ValueError(_one_line(spoken.getvalue(), model.__name__)) from None
+        raise ValueError(_one_line(output.getvalue(), model.__name__)) from None
     config, unknown = parsed
     if unknown:
         raise ValueError(f"{_unknown(unknown[0], model)}; `vapo {command} --help` lists all")

@@ -28,9 +28,9 @@ def fingerprint() -> dict[str, str]:
 def difference(here: dict[str, str], there: dict[str, str]) -> str:
     """What differs, such as `torch 2.12.0 there, 2.13.0 here`; "" if nothing does."""
     return ", ".join(
-        f"{name} {there.get(name, 'missing')} there, {mine} here"
-        for name, mine in here.items()
-        if there.get(name) != mine
+        f"{name} {there.get(name, 'missing')} there, {ours} here"
+        for name, ours in here.items()
+        if there.get(name) != ours
     )
 
 

@@ -143,9 +143,9 @@ def log_every(world: str, steps: int) -> int:
 
 def arm_label(recipe: str, toggles: Toggles) -> str:
     """A recipe's name and what its toggles differ in, such as `vapo without clip_higher`."""
-    own, mine = RECIPES[recipe].toggles.model_dump(), toggles.model_dump()
-    removed = [f"without {name}" for name in COMPONENTS if own[name] and not mine[name]]
-    added = [f"with {name}" for name in COMPONENTS if mine[name] and not own[name]]
+    default, actual = RECIPES[recipe].toggles.model_dump(), toggles.model_dump()
+    removed = [f"without {name}" for name in COMPONENTS if default[name] and not actual[name]]
+    added = [f"with {name}" for name in COMPONENTS if actual[name] and not default[name]]
     return " ".join([recipe, *removed, *added])
 
 

@@ -196,14 +196,14 @@ def _tables(stem: str, specs: Sequence[AnySpec], config: StudyConfig, out: Path)
         committed.select(committed.load_whole(folder), committed.finished_specs(folder) & wanted) for folder in others
     ]
     shared = {name for tables in elsewhere for name in tables.runs["spec"]}
-    mine = (
+    kept_tables = (
         [committed.select(committed.load_whole(out), committed.finished_specs(out) & wanted)]
         if committed.finished_specs(out)
         else []
     )
-    kept = {name for tables in mine for name in tables.runs["spec"]}
+    kept = {name for tables in kept_tables for name in tables.runs["spec"]}
     fresh = committed.from_runs([spec for spec in specs if spec.hash not in shared | kept], config.runs)
-    own = committed.concat([*mine, fresh])
+    own = committed.concat([*kept_tables, fresh])
     if not len(own.runs) and not shared:
         return own
     committed.write(own, out)

@@ -232,8 +232,8 @@ def _differences(config: SweepConfig, dials: dict[str, Any]) -> dict[str, Any]:
         world=world, seeds=preset.seeds, first_seed=preset.first_seed, steps=preset.steps, settings=DEFAULT_SETTINGS[world],
         evaluation=DEFAULT_EVALUATION[world],
     )  # fmt: skip
-    mine, theirs = (other.model_dump(mode="json", exclude=SAME) for other in (config, usual))
-    differs = {name: value for name, value in mine.items() if value != theirs[name]}
+    given, default = (other.model_dump(mode="json", exclude=SAME) for other in (config, usual))
+    differs = {name: value for name, value in given.items() if value != default[name]}
     return {**differs, "dials": dials} if dials else differs
 
 

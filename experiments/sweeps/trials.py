@@ -118,7 +118,7 @@ def run_trials(jobs: Mapping[Search, Cells], place: Place, workers: int) -> None
         OSError: if the workers ended without completing a trial, or records cannot be written.
     """
     context, retry_with_backoff = multiprocessing.get_context("spawn"), store_of(place).retry_with_backoff
-    troubles, runs = context.SimpleQueue(), next(iter(jobs.values())).runs
+    storage_failures, runs = context.SimpleQueue(), next(iter(jobs.values())).runs
     studies = {study.plan: open_study(place, study.plan) for study in jobs}
     for plan, found in studies.items():
         retry_with_backoff(lambda: requeue_failed(found, plan, place))  # noqa: B023  called at once
@@ -126,15 +126,17 @@ def run_trials(jobs: Mapping[Search, Cells], place: Place, workers: int) -> None
     tasks = {study.plan: cells for study, cells in jobs.items()}
     while not retry_with_backoff(lambda: _all_done(studies)):
         before = retry_with_backoff(lambda: _begun(studies))
-        processes = [context.Process(target=_worker, args=(tasks, place, runs, troubles)) for _ in range(workers)]
-        _see_out(processes, troubles, lambda: watch.look(retry_with_backoff(lambda: _done(studies))))
+        processes = [
+            context.Process(target=_worker, args=(tasks, place, runs, storage_failures)) for _ in range(workers)
+        ]
+        _see_out(processes, storage_failures, lambda: watch.look(retry_with_backoff(lambda: _done(studies))))
         if retry_with_backoff(lambda: _begun(studies)) == before and not retry_with_backoff(lambda: _all_done(studies)):
             raise OSError(
                 f"the workers of {store_of(place).name()} ended without completing a trial; see their error above"
             )
 
 
-def _see_out(processes: Sequence[Any], troubles: Any, look: Callable[[], None]) -> None:
+def _see_out(processes: Sequence[Any], storage_failures: Any, look: Callable[[], None]) -> None:
     """Start the workers and wait for their end, looking at what is done now and then.
 
     Raises:
@@ -144,11 +146,11 @@ def _see_out(processes: Sequence[Any], troubles: Any, look: Callable[[], None]) 
         with deaf_children():
             for process in processes:
                 process.start()
-        while any(process.is_alive() for process in processes) and troubles.empty():
+        while any(process.is_alive() for process in processes) and storage_failures.empty():
             time.sleep(0.3)
             look()
-        if not troubles.empty():
-            raise no_storage(*troubles.get())
+        if not storage_failures.empty():
+            raise no_storage(*storage_failures.get())
     finally:
         for process in processes:
             if process.pid is not None:
@@ -271,16 +273,16 @@ def given_up(studies: Sequence[Search], place: Place) -> list[str]:
 # --- workers ---
 
 
-def _worker(jobs: Mapping[SearchPlan, Cells], place: Place, runs: Path, troubles: Any) -> None:
+def _worker(jobs: Mapping[SearchPlan, Cells], place: Place, runs: Path, storage_failures: Any) -> None:
     """One process, one thread; the parent decides about Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     one_thread()
     try:
         work(jobs, place)
     except Exception as error:  # the parent says what becomes of it; a traceback could hold an address
-        trouble = storage_trouble(error, runs)
-        if trouble is not None:
-            troubles.put(trouble)
+        failure = storage_trouble(error, runs)
+        if failure is not None:
+            storage_failures.put(failure)
             return
         text = " ".join(redacted(str(error)).split())
         print(f"a sweep worker failed: {type(error).__name__}: {text[:300]}", file=sys.stderr)

@@ -78,11 +78,11 @@ class WalkWorld:
 
     @torch.no_grad()
     def exact_metrics(self) -> dict[str, float]:
-        """What is known without sampling: J over the held-out problems (`examined`)."""
-        return {"val/exact_j": float(self.exact_return(self.examined))}
+        """What is known without sampling: J over the held-out problems (`evaluated`)."""
+        return {"val/exact_j": float(self.exact_return(self.evaluated))}
 
     @cached_property
-    def examined(self) -> list[Problem]:
+    def evaluated(self) -> list[Problem]:
         """The held-out problems; on a large ring those of evenly spaced gaps between goal and hazard, the same in every run.
 
         Walks from all of them would come to every state of the walk, at every decision.

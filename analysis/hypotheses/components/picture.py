@@ -66,7 +66,7 @@ def _ratio(cells: Cells, regimes: list[Regime], kind: str) -> list[tuple]:
     return [(*row[:9], len(seeds), note)]
 
 
-def drawn(table: pd.DataFrame) -> Drawing:
+def chart(table: pd.DataFrame) -> Drawing:
     """A panel per component and one for the ratio; hollow marks are regimes in which PPO alone fails."""
     with canvas(7.4, 4.4) as figure:
         panels = figure.subplots(2, 4, sharex=True).ravel()
