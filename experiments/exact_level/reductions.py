@@ -1,4 +1,4 @@
-"""Token mean against sequence mean: which gradient is worth more responses, and why (h3b, R5, R6)."""
+"""Token mean and sequence mean: which has the higher gradient quality, and why (h3b, R5, R6)."""
 
 from dataclasses import replace
 
@@ -11,16 +11,16 @@ from vapo_core.oracles.responses import Responses, sampled
 from vapo_core.oracles.tabular import TabularMDP, by_length
 
 CHUNK = 1000
-"""Simulated responses whose gradients are held at once."""
+"""Simulated responses per chunk, which bounds memory."""
 
 
 def measure(plan: Reductions, seed: int) -> Measured:
     """Quality and relative variance of both reductions, per length and lambda.
 
     Table `reductions`: log_quality = log[Q_token / Q_sequence] at B responses; log_spread = log ratio of tr S / |G|^2,
-    each over its own expected gradient; log_noise = log ratio of tr S over the component along grad J squared;
+    each relative to its own expected gradient; log_noise = log ratio of tr S over the component along grad J squared;
     cos_token, cos_sequence to grad J; rho, correlation of token gradients within a response, 0 where every position has
-    logits of its own; cv, mean length, mean of 1/l; log_formula = log of R6's ratio of variances at that rho.
+    its own logits; cv, mean length, mean of 1/l; log_formula = log of R6's ratio of variances at that rho.
     """
     rows = []
     for length in plan.lengths:
@@ -98,7 +98,7 @@ def _row(
     means: tuple[np.ndarray, np.ndarray], spread: tuple[float, ...], truth: np.ndarray, batch: int, rho: float,
     chance: np.ndarray, tokens: np.ndarray,
 ) -> dict[str, float]:  # fmt: skip
-    """What both reductions are worth; `spread` is the trace of the covariance of one response's contribution."""
+    """Quality of both reductions; `spread` is the trace of the covariance of one response's contribution."""
     size = float((truth**2).sum())
     power = [float((x**2).sum()) for x in means]
     along = [float((x * truth).sum()) ** 2 / size for x in means]
