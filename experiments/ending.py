@@ -43,7 +43,7 @@ def left(stop: SystemExit) -> int:
 
 
 def reader_is_gone() -> bool:
-    """Whether stdout is a pipe that nobody reads any more."""
+    """Whether stdout is a pipe whose reader has closed it."""
     try:
         output = select.poll()
         output.register(sys.stdout.fileno(), 0)  # errors are reported without being asked for

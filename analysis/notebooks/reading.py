@@ -59,11 +59,11 @@ class Words(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """A table that a notebook shows whole, its texts uncut."""
+    """A table that a notebook shows in full, without truncating text."""
 
     rows: pd.DataFrame
     empty: str
-    """What is said where there are no rows."""
+    """The text shown where there are no rows."""
 
     def __repr__(self) -> str:
         return self.rows.to_string(index=False, max_colwidth=60) if len(self.rows) else self.empty

@@ -64,7 +64,7 @@ class Section(NamedTuple):
     diverged: list[tuple[str, int, str]]
     """(arm, seed, reason), at most `MOST_DIVERGED`."""
     diverged_more: int
-    """How many more there are."""
+    """The number of the others."""
 
 
 MOST_DIVERGED = 40

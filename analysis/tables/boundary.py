@@ -14,7 +14,7 @@ class Damaged(ValueError):
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Whatever goes wrong within the block is said of the file.
+    """Any error in the block is reported with the file's name.
 
     Raises:
         Damaged: for any error but those of a missing file, of rights, and of memory.

@@ -67,7 +67,7 @@ class Step:
         return self.engine.complete([p for p in self.prompts for _ in range(GROUP)], self.lengths, 0)
 
     def full_step(self) -> None:
-        """Sample, grade by a rule that is always at hand, credit, update."""
+        """Sample, grade by a simple rule, assign credit, update."""
         rollout = self.sample()
         rewards = torch.tensor([float(text.count("a") > len(text) // 30) for text in rollout.responses])
         batch = self._batch(rollout, rewards)

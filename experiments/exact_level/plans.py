@@ -19,7 +19,9 @@ class Error(Frozen):
 
     kind: ErrorKind = Field("state", description="as in `oracles.instances.critic_with_error`")
     size: float = Field(0.1, description="standard deviation, or the constant, reward; or the share shrunk")
-    reach: float = Field(4.0, gt=0, description="tokens, or percent of the horizon, for kinds of error with a correlation length")
+    reach: float = Field(
+        4.0, gt=0, description="tokens, or percent of the horizon, for kinds of error with a correlation length"
+    )
     noise: float = Field(0.0, ge=0, description="standard deviation of an i.i.d. error at every visit, reward")
 
     @property
@@ -95,7 +97,9 @@ class Reductions(Plan):
     lengths: tuple[int, ...] = (16, 64)
     lambdas: tuple[float, ...] = (0.95, 1.0)
     batch: int = Field(512, ge=2, description="B, responses")
-    shared: bool = Field(False, description="one set of logits for all positions, so that token gradients can be correlated")
+    shared: bool = Field(
+        False, description="one set of logits for all positions, so that token gradients can be correlated"
+    )
     samples: int = Field(20_000, ge=100, description="responses simulated where logits are shared")
 
 

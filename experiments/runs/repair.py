@@ -106,7 +106,7 @@ def _check(row: Mapping[str, Any], name: str) -> None:
 
 
 STATES = ("finished", "diverged")
-"""What can be said of a run that has come to its end."""
+"""States of a run that has ended."""
 
 WHOLE = ("seed", "steps")
 """Whichever of these a row has are whole numbers."""

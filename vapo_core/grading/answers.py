@@ -1,4 +1,4 @@
-"""The final answer in a response, and what can be said of it without a computer algebra system."""
+"""The final answer in a response, and its comparison as far as no computer algebra system is needed."""
 
 import re
 from typing import Literal, NamedTuple
@@ -104,7 +104,7 @@ def compare_readings(wanted: Reading, given: Reading) -> Outcome | None:
 
 
 def decidable(reference: str) -> bool:
-    """Whether answers like it are told right without math-verify: numbers, words and other prose, dates, bases."""
+    """Whether such answers are compared without math-verify: numbers, words, text, dates, bases."""
     wanted = read(reference)
     return (
         wanted.number is not None

@@ -52,7 +52,7 @@ METRICS: dict[str, tuple[str, str]] = {
             (
                 "kappa",
                 "nats/reward^2",
-                "KL per squared first-order gain of J; absent unless the direction surely ascends",
+                "KL per squared first-order gain of J; absent unless the direction ascends beyond doubt",
             ),
             ("ascends", "share", "1 if the expected gradient surely has a positive product with grad J, else 0"),
             (

@@ -28,7 +28,7 @@ DRAWS = 8
 
 _LARGE = (
     ("delta_j", "reward", "exact change of J over the training problems"),
-    ("predicted", "reward", "what the recipe's objective says it gains, per response"),
+    ("predicted", "reward", "its gain according to the recipe's objective, per response"),
     ("predicted_se", "reward", "standard error of that"),
     ("surrogate", "reward", "sum over a response of (ratio - 1) times the true advantage"),
     ("objective_gap", "reward", "surrogate - predicted: critic bias, lambda, reduction, clip and extra losses"),

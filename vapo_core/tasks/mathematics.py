@@ -121,7 +121,9 @@ class Mathematics:
             self._splits = apart(self._rows("train"), self._rows("held_out"))
             self._check_gradable()
             train, held_out, repeats, shared = self._splits
-            if all(getattr(self._splits, split) for split in self.splits):  # else what is lacking is said alone
+            if all(
+                getattr(self._splits, split) for split in self.splits
+            ):  # otherwise only the missing split is reported
                 say_once(
                     f"task {self.name}: {len(train)} problems to train on, {len(held_out)} held out"
                     f" (left out: {repeats} repeats, {shared} that are held out)"

@@ -63,7 +63,7 @@ WHERE: dict[str, Weights] = {
     "what the last doubling of answers took off that floor (settled below 0.02)": {"approximation_floor/fall": 1},
     "FVU of the mean of 16 continuations (its noise)": {"value_error/fvu_monte_carlo_held_out": 1},
 }  # fmt: skip
-"""What else is said of h1a; the best constant has FVU 1."""
+"""Secondary rows of h1a; the best constant has FVU 1."""
 
 RATE: dict[str, float] = {"walk": 2e-3, "lm": 4e-4}
 """The policy's own rate in each world."""
