@@ -1,4 +1,4 @@
-"""How a command that raised ends: one line on stderr and an exit code, 2 for wrong input, 1 for a fault of ours."""
+"""Errors that end a command: one line on stderr and an exit code, 2 for invalid input, 1 for an internal error."""
 
 import os
 import re

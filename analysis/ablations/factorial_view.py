@@ -1,4 +1,4 @@
-"""A factorial for people: sentences, rows, the table for a terminal, and the forest of its effects."""
+"""Presentation of a factorial: sentences, table rows, the terminal's table, and the forest plot of its effects."""
 
 import math
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""A study as a notebook reads it: its verdicts scored again from the tables, and its figures drawn again."""
+"""A study for its notebook: verdicts and figures recomputed from the tables."""
 
 import os
 from collections.abc import Mapping, Sequence

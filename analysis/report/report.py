@@ -1,4 +1,4 @@
-"""One self-contained HTML page: the studies' verdicts, then ablations and sweeps: what was run, what it did, how sure."""
+"""One self-contained HTML page: verdicts of the studies, then ablations and sweeps with their settings and uncertainty."""
 
 from collections.abc import Sequence
 from pathlib import Path

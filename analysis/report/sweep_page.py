@@ -1,4 +1,4 @@
-"""A sweep as a section of a page, and a page of its own with the figures as files."""
+"""A sweep as a section of the report, and as its own page with figures as files."""
 
 from collections.abc import Sequence
 from pathlib import Path

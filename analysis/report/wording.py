@@ -1,4 +1,4 @@
-"""The report's sentences and cells, made from tables; no layout here."""
+"""Sentences and table cells of the report; the layout is in templates/."""
 
 import math
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""The boundary to files that others wrote: whatever a reader raises becomes one line that names the file or the folder."""
+"""Errors in files that others wrote: whatever a reader raises becomes one line that names the file or folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

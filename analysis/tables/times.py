@@ -1,4 +1,4 @@
-"""When runs first reached a height of a metric, in samples; those that did not are censored."""
+"""Samples until a metric first reached a level; runs that never did are censored."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Studies' outcome folders: what was found, from results/ for every level of evidence it holds, else from quick runs."""
+"""Outcome folders of studies: results/ for every level of evidence it holds, quick runs for the rest."""
 
 import json
 from collections.abc import Collection

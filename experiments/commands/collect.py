@@ -1,4 +1,4 @@
-"""`vapo collect`: finished runs of other folders, such as those of shards, brought into one."""
+"""`vapo collect`: copy finished runs from other folders, such as those of shards, into one."""
 
 import sys
 from collections.abc import Sequence

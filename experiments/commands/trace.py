@@ -1,4 +1,4 @@
-"""`vapo trace RUN`: where credit goes, token by token, as a table and as a page."""
+"""`vapo trace RUN`: credit assignment, token by token, as a table and as a page."""
 
 from collections.abc import Sequence
 from pathlib import Path

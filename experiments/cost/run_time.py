@@ -1,4 +1,4 @@
-"""One estimate of run time for every command: what finished runs of the same kind took, else a guess."""
+"""Estimates of run time for every command: from finished runs of the same kind, else a guess."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping

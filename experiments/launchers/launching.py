@@ -1,4 +1,4 @@
-"""Where runs execute and how many at a time: options of every command that runs a grid. They are not part of a run."""
+"""Options of every command that runs a grid: where runs execute and how many at a time. They are not part of a spec."""
 
 import os
 import re

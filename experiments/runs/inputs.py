@@ -1,4 +1,4 @@
-"""What a run read from outside, by content: its spec names a base, a critic and data by their paths, which may change."""
+"""Content hashes of a run's inputs: its spec names base, critic and data by paths, whose content may change."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""Whether the data and the checkpoint of planned runs can be read: found before a grid starts, not by run after run."""
+"""Check that the data and checkpoints of planned runs can be read, before a grid starts."""
 
 from collections.abc import Iterable
 from pathlib import Path

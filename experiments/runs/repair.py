@@ -1,4 +1,4 @@
-"""What a crash, a full disk or an edit may have done to a run's records, and what is still usable."""
+"""Check a run's records for damage by a crash, a full disk or an edit, and keep what is usable."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""A finished run's policy and critic again: from its checkpoint, or trained once more from its spec."""
+"""Recover a finished run's policy and critic: from its checkpoint, or by training again from its spec."""
 
 import sys
 from collections.abc import Mapping

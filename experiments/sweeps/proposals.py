@@ -1,4 +1,4 @@
-"""What a sweep tries next: samplers and pruners by name, and settings as Optuna's parameters."""
+"""How a sweep proposes trials: samplers and pruners by name, and settings as Optuna's parameters."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence

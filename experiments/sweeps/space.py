@@ -1,4 +1,4 @@
-"""What a sweep varies: settings by name, each with its range, its scale, and the toggle without which it does nothing."""
+"""The search space of a sweep: settings with range, scale, and the toggle each one requires."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple

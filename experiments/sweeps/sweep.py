@@ -1,4 +1,4 @@
-"""Search a recipe's settings: trials chosen by half of the seeds, the best scored on the other half, a constant beside it."""
+"""Search of settings: half of the seeds selects trials, the other half scores the best, compared with a constant lambda."""
 
 import hashlib
 import os

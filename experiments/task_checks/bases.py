@@ -1,4 +1,4 @@
-"""How good base models are before RL: every size, architecture and initialisation of a task."""
+"""Accuracy of base models before RL: every size, architecture and initialisation of a task."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence

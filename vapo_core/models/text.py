@@ -1,4 +1,4 @@
-"""How a checkpoint's text becomes tokens and back: prompts, stop tokens, padding."""
+"""Conversion between a checkpoint's text and tokens: prompts, stop tokens, padding."""
 
 from collections.abc import Sequence
 from functools import cached_property

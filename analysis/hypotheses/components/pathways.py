@@ -1,4 +1,4 @@
-"""Other sources of values in VAPO's slot, on the walk: what they are worth beside the critic's, on the same seeds."""
+"""Alternative sources of values in VAPO's slot, on the walk: their effect relative to the critic's own, on paired seeds."""
 
 import numpy as np
 import pandas as pd

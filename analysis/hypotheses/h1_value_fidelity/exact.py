@@ -1,4 +1,4 @@
-"""h1b at the exact level: how much of a critic's error becomes bias of the policy gradient, by lambda, length and error."""
+"""h1b at the exact level: the bias of the policy gradient due to a critic's error, by lambda, length and kind of error."""
 
 import numpy as np
 import pandas as pd

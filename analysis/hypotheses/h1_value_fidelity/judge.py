@@ -1,4 +1,4 @@
-"""Limitation 1, value fidelity: how wrong the critic is and where, what its errors do, and whether it forgets."""
+"""Limitation 1, value fidelity: size and place of the critic's errors, their effect, and forgetting."""
 
 from collections.abc import Sequence
 from functools import partial

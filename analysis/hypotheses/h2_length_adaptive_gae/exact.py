@@ -1,4 +1,4 @@
-"""h2a and h2b at the exact level: the best horizon along length, what each form of it costs, and what hangs on alpha."""
+"""h2a and h2b at the exact level: the best horizon by length, the cost of each form of the rule, sensitivity to alpha."""
 
 from collections.abc import Callable
 from typing import NamedTuple

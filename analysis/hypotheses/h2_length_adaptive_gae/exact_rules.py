@@ -1,4 +1,4 @@
-"""R11 at the exact level: lambda from one's own length, from the others' mean length, and a constant, where lengths vary."""
+"""R11 at the exact level: lambda from a response's own length, from the others' mean length, and constant lambdas."""
 
 import itertools
 

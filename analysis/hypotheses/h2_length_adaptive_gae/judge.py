@@ -1,4 +1,4 @@
-"""Limitation 2, lambda = 1 - 1/(alpha l): what the form costs against a tuned constant, and how much hangs on alpha."""
+"""Limitation 2, lambda = 1 - 1/(alpha l): the cost of its form against a tuned constant, and sensitivity to alpha."""
 
 from functools import partial
 

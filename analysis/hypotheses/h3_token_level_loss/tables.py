@@ -1,4 +1,4 @@
-"""What was measured of token mean beside sequence mean: which runs, and their ratios along training, by seed."""
+"""Measurements under token mean and sequence mean: which runs have them, and their ratios during training, by seed."""
 
 from collections.abc import Callable, Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Limitation 4, exploration: escape from traps (`escape.py`), and which modes are left at equal J."""
+"""Limitation 4, exploration: escape from traps (`escape.py`), and diversity of modes at equal J."""
 
 from collections.abc import Callable
 from functools import partial

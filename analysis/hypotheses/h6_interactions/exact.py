@@ -1,4 +1,4 @@
-"""h6a at the exact level: what VAPO's update does to J when nothing is sampled."""
+"""h6a at the exact level: the change of J by VAPO's update without sampling noise."""
 
 import numpy as np
 import pandas as pd

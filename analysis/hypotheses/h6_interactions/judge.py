@@ -1,4 +1,4 @@
-"""Limitation 6: what updates give back of their gain, and which components interact."""
+"""Limitation 6: how much of their gain updates lose again, and which components interact."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""What single updates did to J, with and without sampling noise: by run and RL step."""
+"""Changes of J by single updates, with and without sampling noise, by run and RL step."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

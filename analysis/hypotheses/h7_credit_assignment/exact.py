@@ -1,4 +1,4 @@
-"""h7a at the exact level: how much of the blame for an error stays in its step, along length, under which rule and critic."""
+"""h7a at the exact level: the share of blame that falls on the erring step, by length, rule and critic."""
 
 import numpy as np
 import pandas as pd

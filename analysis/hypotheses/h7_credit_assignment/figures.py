@@ -1,4 +1,4 @@
-"""Pictures of limitation 7: samples to a level of J by decisions, and where blame for a planted error lands."""
+"""Figures of limitation 7: samples to reach a level of J by number of decisions, and the place of blame for a planted error."""
 
 from collections.abc import Callable
 

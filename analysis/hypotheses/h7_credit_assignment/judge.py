@@ -1,4 +1,4 @@
-"""Limitation 7, credit assignment: how blame thins out with length, and what credit by segments saves over credit by tokens."""
+"""Limitation 7, credit assignment: dilution of blame with length, and samples saved by crediting segments."""
 
 from functools import partial
 
