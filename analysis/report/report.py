@@ -143,7 +143,7 @@ def _grid(cells: grid.Grid) -> Picture:
 
 
 def _factorial(runs: pd.DataFrame) -> FactorialPart | None:
-    """Effects, if the runs hold a factorial with a whole replicate."""
+    """Effects, if the runs hold a factorial with a complete replicate."""
     found = detect(runs)
     if found is None or not found.seeds:
         return None

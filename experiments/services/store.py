@@ -12,9 +12,13 @@ from experiments.services.claims import Elsewhere
 from experiments.services.database import Database
 from experiments.services.heartbeat import alive, is_alive
 from experiments.services.retry import retry_with_backoff
+from vapo_core.reading import Unreadable
 
 PATIENCE_S = 600.0
 """Seconds that a sweep waits for an unavailable database, without which it cannot continue."""
+
+ENTRY = b'{"op_code":'
+"""How Optuna begins every line of a journal, which is ASCII."""
 
 Result = TypeVar("Result")
 
@@ -160,12 +164,22 @@ def store_of(place: Place) -> Store:
 
 
 def drop_cut_line(journal: Path) -> None:
-    """Remove a last line cut short by a crash, or every later one would be unreadable; hold the journal's lock."""
+    """Remove a last line of Optuna's that a crash cut short, or every later one would be unreadable; hold the journal's lock.
+
+    Raises:
+        Unreadable: if the file ends in anything else without a line end; then nothing is removed.
+    """
     size = journal.stat().st_size
     if not size:
         return
     with journal.open("rb") as handle:
         handle.seek(size - 1)
-        whole = handle.read(1) == b"\n"
-    if not whole:
-        os.truncate(journal, journal.read_bytes().rfind(b"\n") + 1)  # on a full disk, too
+        if handle.read(1) == b"\n":
+            return
+    content = journal.read_bytes()
+    start = content.rfind(b"\n") + 1
+    line = content[start:]
+    if not (line.isascii() and line.startswith(ENTRY[: len(line)])):
+        number = content.count(b"\n") + 1
+        raise Unreadable(f"{journal}: line {number} is neither a journal entry nor the beginning of one")
+    os.truncate(journal, start)  # on a full disk, too
