@@ -209,8 +209,7 @@ def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:
     ensure_writable(out)
     write_whole(out / "config.json", _resolved(config, planned))
     study, specs = out.name, part_of(planned.specs, config.shard)
-    if config.launcher == "local":
-        check_readable(specs, config.runs)
+    check_readable(specs, config.runs, remote=config.launcher == "ray")
     with tracked(config.runs, study, planned.labels, out) as tracking:
         grid = run_grid(config, specs, Job(config.runs, study, tracking), config.world, planned.label)
         if config.shard:

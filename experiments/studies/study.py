@@ -23,6 +23,7 @@ from experiments.launchers.shortfall import say_failures
 from experiments.launchers.workers import Job
 from experiments.runs import committed
 from experiments.runs.outcome_folder import study_folder
+from experiments.runs.readable import check_readable
 from experiments.runs.run import git_commit
 from experiments.specs.engines import require
 from experiments.specs.exact import AnySpec
@@ -112,6 +113,8 @@ def run_study(stem: str, config: StudyConfig) -> int:
     if config.shard and config.judge:
         raise ValueError("shard: --judge needs all parts; use it without --shard")
     _refuse_another_target(stem, config, out)
+    if not config.judge:
+        check_readable(missing, config.runs, remote=config.launcher == "ray")
     ensure_writable(out)
     grid = GridResult(0, [], 0) if config.judge else _run(stem, missing, config, out)
     if config.shard:

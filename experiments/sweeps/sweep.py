@@ -266,16 +266,27 @@ def sweep(config: SweepConfig, dials: dict[str, Any]) -> int:
     if config.dry_run:
         return 0
     require(config.engine)
-    if not out.exists():  # one that was begun may only lack its tables
-        check_readable([study.template for study in studies], config.runs)
+    templates, begun = [study.template for study in studies], out.exists()
+    if not begun:
+        check_readable(templates, config.runs)
     from experiments.sweeps.publish_sweep import publish
-    from experiments.sweeps.trials import Cells, choosing_runs, given_up, has_result, run_held_back, run_trials
+    from experiments.sweeps.trials import (
+        Cells,
+        choosing_runs,
+        given_up,
+        has_result,
+        is_finished,
+        run_held_back,
+        run_trials,
+    )
     from experiments.sweeps.tune import set_damaged_aside
 
     place = place_of(config, out)
     ensure_writable(out)
     if isinstance(place, Path):
         set_damaged_aside(place)
+    if begun and not is_finished(studies, place, config.runs):  # a finished one may only lack its tables
+        check_readable(templates, config.runs)
     write_whole(out / "config.json", config.model_dump_json(indent=2, exclude={"workers", "runs", "dry_run"}))
     shared = place if isinstance(place, Shared) else None
     with tracked(config.runs, out.name, artifacts=out) as tracking:

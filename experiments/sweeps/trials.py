@@ -251,6 +251,16 @@ def importance_table(studies: Sequence[Search], place: Place) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["place", "role", "setting", "importance", "evaluator"])
 
 
+def is_finished(studies: Sequence[Search], place: Place, runs: Path) -> bool:
+    """Whether every trial is done, and every held-back run of a complete one, here or on another machine."""
+    if not _all_done({study.plan: open_study(place, study.plan) for study in studies}):
+        return False
+    held = [spec for study in studies for spec in _complete(study, place, study.held_back)]
+    shared = store_of(place).rows()
+    there = shared.rows([spec.hash for spec in held]) if shared else {}
+    return all(spec.hash in there or finished_row(spec, runs) is not None for spec in held)
+
+
 def has_result(studies: Sequence[Search], place: Place) -> bool:
     """Whether any trial is complete."""
     return any(r.state == "complete" for s in studies for r in records(open_study(place, s.plan), s.plan))
