@@ -2,12 +2,12 @@
 
 import sys
 import time
-from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from typing import TYPE_CHECKING, Any
 
 from experiments.specs.exact import AnySpec
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 
 class Progression:
@@ -20,9 +20,12 @@ class Progression:
         self._start = self._spoke = time.monotonic()
         self._bar: Progress | None = None
         if sys.stderr.isatty():
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                       TextColumn("{task.fields[left]}"), TextColumn("{task.fields[last]}"))  # fmt: skip
-            self._bar = Progress(*columns, console=Console(stderr=True))
+            from rich import console, progress  # here: a plan or a log draws no bar
+
+            text = progress.TextColumn
+            columns = (text("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn(),
+                       progress.TimeElapsedColumn(), text("{task.fields[left]}"), text("{task.fields[last]}"))  # fmt: skip
+            self._bar = progress.Progress(*columns, console=console.Console(stderr=True))
             self._task: TaskID = self._bar.add_task(title, total=total, left="", last="")
             self._bar.start()
 

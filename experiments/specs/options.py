@@ -16,7 +16,6 @@ import tyro
 from pydantic import BaseModel, ValidationError, create_model
 from tyro.conf import UseAppendAction
 
-from experiments.specs.config_file import read_yaml
 from vapo_core.settings import TRUNCATIONS, Frozen, no_truncation
 from vapo_core.suggest import nearest
 
@@ -157,6 +156,8 @@ def config_file(words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
     file = peek(words, "config", "")
     if not file.strip():
         raise ValueError(f"config = {file!r}: allowed is the name of a YAML file")
+    from experiments.specs.config_file import read_yaml  # here: most commands read no file
+
     return without(words, "config"), read_yaml(Path(file))
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.cli import main
-from experiments.services import addresses
-from experiments.services import retry
+from experiments.services import addresses, retry
 from experiments.services.addresses import database_address, is_postgres, redacted, remember
 from experiments.services.database import Database
 from experiments.sweeps.sweep import SweepConfig
