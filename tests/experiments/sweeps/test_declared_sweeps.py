@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from analysis.tables.regimes import TEXT, Regime
+from analysis.tables.regimes import NOISY, TEXT, Regime
 from experiments.commands.sweep import configure
-from experiments.studies.components.runs import NOISY
 from experiments.sweeps.sweep import studies_of
 from vapo_core.tasks import TASKS
 
 ROOT = Path(__file__).parents[3]
-PLACES = (NOISY[1], NOISY[2], TEXT[0])
+PLACES = (NOISY[1], NOISY[2], TEXT[1])
 
 
 def commands() -> list[list[str]]:
