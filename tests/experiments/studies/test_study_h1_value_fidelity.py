@@ -13,15 +13,16 @@ from experiments.studies import core
 from experiments.studies.h1_value_fidelity import questions as questions
 from experiments.studies.h1_value_fidelity import runs as study
 from tests.calibration.planting import frame_of, tables
+from tests.support.listed import names_of, runs_of, trained_of
 from vapo_core.settings import DEFAULT_SETTINGS
 
-TRAINED = {preset: [s for s in study.specs(preset) if s.world != "exact"] for preset in core.PRESETS}
+TRAINED = {preset: trained_of("h1_value_fidelity", preset) for preset in core.PRESETS}
 
 
 @pytest.mark.parametrize("preset", core.PRESETS)
 def test_each_run_is_listed_once_and_full_has_its_own_seeds(preset):
-    specs = study.specs(preset)
-    assert len({spec.hash for spec in specs}) == len(specs)
+    specs = runs_of("h1_value_fidelity", preset)
+    assert len(set(names_of("h1_value_fidelity", preset))) == len(specs)
     assert all((spec.seed >= 1000) == (preset == "full") for spec in specs)
     assert {spec.world for spec in specs} == {"exact", "walk", "lm"}
 

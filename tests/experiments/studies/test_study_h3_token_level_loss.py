@@ -23,13 +23,14 @@ from experiments.studies import core
 from experiments.studies.h3_token_level_loss import questions as questions
 from experiments.studies.h3_token_level_loss import runs as study
 from tests.calibration.planting import frame_of, tables
+from tests.support.listed import names_of, runs_of
 from vapo_core.probes import METRICS
 
 
 @pytest.mark.parametrize("preset", core.PRESETS)
 def test_each_run_is_listed_once_and_full_has_its_own_seeds(preset):
-    specs = study.specs(preset)
-    assert len({spec.hash for spec in specs}) == len(specs)
+    specs = runs_of("h3_token_level_loss", preset)
+    assert len(set(names_of("h3_token_level_loss", preset))) == len(specs)
     assert all((spec.seed >= 1000) == (preset == "full") for spec in specs)
 
 

@@ -14,16 +14,13 @@ from experiments.studies.h2_length_adaptive_gae import runs as adaptation
 from experiments.studies.h7_credit_assignment import questions as study_questions
 from experiments.studies.h7_credit_assignment import runs as study
 from tests.calibration.planting import frame_of, tables
-
-
-def trained(preset):
-    return [spec for spec in study.specs(preset) if spec.world != "exact"]
+from tests.support.listed import names_of, trained_of
 
 
 @pytest.mark.parametrize("preset", core.PRESETS)
 def test_each_run_is_listed_once(preset):
-    specs = trained(preset)
-    assert len({spec.hash for spec in specs}) == len(specs)
+    names = names_of("h7_credit_assignment", preset)
+    assert len(set(names)) == len(names)
 
 
 def test_horizons_are_matched():
@@ -38,7 +35,7 @@ def test_horizons_are_matched():
 
 
 def test_judge_finds_every_declared_cell():
-    judged, gate = gates.split(tables(frame_of(trained("full"))))
+    judged, gate = gates.split(tables(frame_of(trained_of("h7_credit_assignment", "full"))))
     runs, counts = judged.runs, study.SEEDS["full"]
     for error, seeds in ((study.ERROR_SD, counts["credit"]), (0.0, counts["others"])):
         for lam, by_segment in ((judge.TOKEN_LAMBDA, False), (judge.SEGMENT_LAMBDA, True)):
@@ -60,7 +57,7 @@ def test_judge_finds_every_declared_cell():
 
 
 def test_cells_of_other_studies_are_shared():
-    own = {spec.hash for spec in trained("full")}
+    own = {spec.hash for spec in trained_of("h7_credit_assignment", "full")}
     assert len([spec for spec in adaptation.walk("full") if spec.hash in own]) == 2 * 32
     assert len([spec for spec in core.lm("full") if spec.hash in own]) == 2 * 32 + 16
 
