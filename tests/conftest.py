@@ -20,3 +20,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if os.environ.get("PYTEST_XDIST_WORKER"):
         folder = folder.parent
     return folder / "cache"
+
+
+@pytest.fixture(scope="session")
+def smoke_runs(cache: Path) -> Path:
+    """Records of runs of preset smoke: what several tests read is run once."""
+    return cache.parent / "smoke"

@@ -120,13 +120,13 @@ def test_presets(stem):
         ALL[stem]("real")
 
 
-def test_every_measurement_of_the_smoke_preset_runs(tmp_path):
+def test_every_measurement_of_the_smoke_preset_runs(smoke_runs):
     firsts = {spec.plan.measure: spec for runs in ALL.values() for spec in reversed(runs("smoke"))}
     specs = [spec for measure, spec in firsts.items() if measure != "theory"]
-    rows = [run_one(spec, tmp_path, "smoke") for spec in specs]
+    rows = [run_one(spec, smoke_runs, "smoke") for spec in specs]
     assert {row["task"] for row in rows} == set(MEASURES) - {"theory"}
-    assert all(read_points(tmp_path / spec.hash / "metrics.jsonl")[0][1] for spec in specs)  # else it counts as none
-    assert all(json.loads((tmp_path / spec.hash / "row.json").read_text())["state"] == "finished" for spec in specs)
+    assert all(read_points(smoke_runs / spec.hash / "metrics.jsonl")[0][1] for spec in specs)  # else it counts as none
+    assert all(json.loads((smoke_runs / spec.hash / "row.json").read_text())["state"] == "finished" for spec in specs)
 
 
 def test_specs_import_no_torch():

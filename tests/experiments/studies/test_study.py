@@ -10,9 +10,9 @@ import pytest
 from analysis.tables.schema import load
 from analysis.verdict.verdicts import as_json, read
 from experiments.cli import main
-from experiments.launchers.launch import local_map
 from experiments.runs import committed
 from experiments.runs.outcome_folder import study_folder
+from experiments.runs.run import run_one
 from experiments.studies import STEMS, core, find, stem_of, study
 from experiments.studies.study import StudyConfig, run_study, studies_named
 
@@ -30,7 +30,8 @@ SPECS = tuple(
 def trained(tmp_path_factory):
     """Records of the four runs, of two steps each."""
     runs = tmp_path_factory.mktemp("trained")
-    assert local_map(SPECS, runs, STEM, 1, None, lambda spec, row: None) == []
+    for spec in SPECS:
+        run_one(spec, runs, STEM)
     return runs
 
 
@@ -41,6 +42,13 @@ def small(monkeypatch, tmp_path, trained):
     monkeypatch.setattr(study, "find", lambda stem: fake)
     shutil.copytree(trained, tmp_path / "runs")
     return SPECS
+
+
+@pytest.fixture
+def unpictured(small, monkeypatch):
+    """The same study without its figures, which take most of the time of judging and follow from the tables."""
+    monkeypatch.setattr(f"analysis.hypotheses.{STEM}.figures", lambda tables, questions: {})
+    return small
 
 
 def files(folder):
@@ -99,11 +107,11 @@ def test_rows_in_results_count_as_finished_on_another_machine(tmp_path, small):
     assert not list((tmp_path / "runs").glob("*/row.json"))
 
 
-def test_a_row_that_another_folder_holds_is_read_there(tmp_path, small):
+def test_a_row_that_another_folder_holds_is_read_there(tmp_path, unpictured):
     """It serves the study, and is not kept twice."""
     assert run_study(STEM, config(tmp_path, preset="full")) == 0
     out = tmp_path / "results" / STEM
-    whole, shared = load(out), {small[0].hash, small[2].hash}
+    whole, shared = load(out), {unpictured[0].hash, unpictured[2].hash}
     committed.write(committed.select(whole, shared), tmp_path / "results" / "components")
     for path in out.glob("*"):
         if path.is_file():
@@ -114,16 +122,16 @@ def test_a_row_that_another_folder_holds_is_read_there(tmp_path, small):
     (tmp_path / "gone").rename(tmp_path / "there")
     again = StudyConfig(runs=tmp_path / "there", results=tmp_path / "results", workers=1, preset="full")
     assert run_study(STEM, again) == 0
-    assert set(load(out).runs["spec"]) == {small[1].hash, small[3].hash}
+    assert set(load(out).runs["spec"]) == {unpictured[1].hash, unpictured[3].hash}
 
 
-def test_rows_are_added_in_parts_while_a_study_runs_and_joined_when_it_is_judged(tmp_path, small, capsys):
+def test_rows_are_added_in_parts_while_a_study_runs_and_joined_when_it_is_judged(tmp_path, unpictured, capsys):
     """Each part holds what the earlier ones lack; none is changed; judging gives the same files as without parts."""
     assert run_study(STEM, config(tmp_path, preset="full")) == 0
     out = tmp_path / "results" / STEM
     whole = files(out)
     shutil.rmtree(out)
-    gone = tmp_path / "runs" / small[0].hash
+    gone = tmp_path / "runs" / unpictured[0].hash
     gone.rename(tmp_path / "later")
     assert run_study(STEM, config(tmp_path, preset="full", collect=True)) == 0
     assert "3 runs added" in capsys.readouterr().out
@@ -153,16 +161,16 @@ def test_judges_say_nothing_where_there_is_nothing(stem):
     assert judge.figures(committed.nothing(), questions) == {}
 
 
-def test_a_row_without_its_curve_is_not_held(tmp_path, small):
+def test_a_row_without_its_curve_is_not_held(tmp_path, unpictured):
     assert run_study(STEM, config(tmp_path, preset="full")) == 0
     out = tmp_path / "results" / STEM
     curves = pd.read_parquet(out / "curves.parquet")
-    curves[curves["spec"] != small[0].hash].to_parquet(out / "curves.parquet", index=False)
-    assert committed.finished_specs(out) == {spec.hash for spec in small[1:]}
+    curves[curves["spec"] != unpictured[0].hash].to_parquet(out / "curves.parquet", index=False)
+    assert committed.finished_specs(out) == {spec.hash for spec in unpictured[1:]}
     assert committed.finished_specs(tmp_path) == set()
 
 
-def test_slim_tables_keep_what_judges_read(tmp_path, small):
+def test_slim_tables_keep_what_judges_read(tmp_path, unpictured):
     assert run_study(STEM, config(tmp_path, preset="smoke")) == 0
     curves = load(study_folder(STEM, "smoke", tmp_path / "runs", tmp_path / "results")).curves
     kept = set(curves["metric"].astype(str))
@@ -170,7 +178,7 @@ def test_slim_tables_keep_what_judges_read(tmp_path, small):
     assert not any(name.startswith(("timing/", "critic/")) for name in kept)
 
 
-def test_verdicts_survive_their_file(tmp_path, small):
+def test_verdicts_survive_their_file(tmp_path, unpictured):
     assert run_study(STEM, config(tmp_path, preset="smoke")) == 0
     path = study_folder(STEM, "smoke", tmp_path / "runs", tmp_path / "results") / "verdicts.json"
     assert as_json(read(path)) == path.read_text()
@@ -179,7 +187,7 @@ def test_verdicts_survive_their_file(tmp_path, small):
         read(tmp_path / "x.json")
 
 
-def test_a_study_without_a_finished_run_writes_no_outcome(tmp_path, small, capsys):
+def test_a_study_without_a_finished_run_writes_no_outcome(tmp_path, unpictured, capsys):
     shutil.rmtree(tmp_path / "runs")
     assert run_study(STEM, config(tmp_path, preset="full", judge=True)) == 0
     assert "no run has finished yet" in capsys.readouterr().out

@@ -81,12 +81,12 @@ def test_errors_differ_from_their_plain_run_in_the_error_alone():
     assert study.value_noise("lm", "full", 1000, study.TEXT_ERRORS[0]).hash in shared
 
 
-def test_smoke_runs_are_judged(tmp_path):
+def test_smoke_runs_are_judged(tmp_path, smoke_runs):
     """From specs to verdicts on the walk; a seed and two steps decide nothing."""
     chosen = [spec for spec in TRAINED["smoke"] if spec.world == "walk" and spec.seed == 0]
     for spec in chosen:
-        run_one(spec, tmp_path / "runs", "smoke")
-    collect(chosen, tmp_path / "runs", tmp_path / "tables")
+        run_one(spec, smoke_runs, "smoke")
+    collect(chosen, smoke_runs, tmp_path / "tables")
     given = load(tmp_path / "tables")
     found = judge.score(given, questions.QUESTIONS, "smoke")
     assert {row.question for row in found} == {"h1a", "h1b", "h1c"}

@@ -74,12 +74,12 @@ def test_core_cells_are_shared_on_text():
     assert len([spec for spec in core.lm("full") if spec.hash in own]) == 2 * 16
 
 
-def test_smoke_runs_are_judged(tmp_path):
+def test_smoke_runs_are_judged(tmp_path, smoke_runs):
     chosen = [spec for spec in study.walk("smoke") if spec.task.dials["nearest"] == 8]
     chosen = [spec for spec in chosen if spec.task.dials["farthest"] == 64 and not spec.variants]
     for spec in chosen:
-        run_one(spec, tmp_path, "h2_length_adaptive_gae")
-    collect(chosen, tmp_path, tmp_path / "tables")
+        run_one(spec, smoke_runs, "h2_length_adaptive_gae")
+    collect(chosen, smoke_runs, tmp_path / "tables")
     made = load(tmp_path / "tables")
     found = [v for v in judge.score(made, questions.QUESTIONS, "smoke") if v.primary and v.level == "walk"]
     assert len(found) == 1

@@ -62,7 +62,7 @@ def test_arms_sample_equally_and_differ_in_three_components():
     assert sorted(differing) == sorted(study.TRIO)
 
 
-def test_smoke_runs_are_judged(tmp_path):
+def test_smoke_runs_are_judged(tmp_path, smoke_runs):
     """From specs to verdicts on the walk; two seeds and two steps decide nothing."""
     chosen = [
         *study.trap("smoke")[:4],
@@ -71,8 +71,8 @@ def test_smoke_runs_are_judged(tmp_path):
         *study.gate("smoke"),
     ]
     for spec in chosen:
-        run_one(spec, tmp_path, "h4_exploration")
-    collect(chosen, tmp_path, tmp_path / "tables")
+        run_one(spec, smoke_runs, "h4_exploration")
+    collect(chosen, smoke_runs, tmp_path / "tables")
     found = judge.score(load(tmp_path / "tables"), questions.QUESTIONS, "smoke")
     assert {v.question for v in found} >= {"h4a"}
     assert {v.decision for v in found if v.primary} <= {"undecided", "not_tested"}

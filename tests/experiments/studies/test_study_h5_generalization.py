@@ -67,11 +67,11 @@ def test_tasks_offer_the_splits_that_are_judged():
         assert set().union(*(wanted[probe] for probe in spec.probes if probe in wanted)) <= splits
 
 
-def test_smoke_runs_are_judged(tmp_path):
+def test_smoke_runs_are_judged(tmp_path, smoke_runs):
     """From specs to verdicts on the walk; two seeds and two steps decide nothing."""
     for spec in TRAINED["smoke"]:
-        run_one(spec, tmp_path / "runs", "smoke")
-    collect(TRAINED["smoke"], tmp_path / "runs", tmp_path / "tables")
+        run_one(spec, smoke_runs, "smoke")
+    collect(TRAINED["smoke"], smoke_runs, tmp_path / "tables")
     given = load(tmp_path / "tables")
     found = judge.score(given, study_questions.QUESTIONS, "smoke")
     assert {row.question for row in found} == {"h5a", "h5b"}

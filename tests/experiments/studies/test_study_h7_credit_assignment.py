@@ -62,7 +62,7 @@ def test_cells_of_other_studies_are_shared():
     assert len([spec for spec in core.lm("full") if spec.hash in own]) == 2 * 32 + 16
 
 
-def test_smoke_runs_are_judged(tmp_path):
+def test_smoke_runs_are_judged(tmp_path, smoke_runs):
     """From specs to verdicts and pictures on the walk, arrays included."""
     chosen = [
         *study.gate("smoke"),
@@ -70,8 +70,8 @@ def test_smoke_runs_are_judged(tmp_path):
         *(spec for spec in study.blame("smoke") if spec.world == "walk"),
     ]
     for spec in chosen:
-        run_one(spec, tmp_path, "h7_credit_assignment")
-    collect(chosen, tmp_path, tmp_path / "tables")
+        run_one(spec, smoke_runs, "h7_credit_assignment")
+    collect(chosen, smoke_runs, tmp_path / "tables")
     made = load(tmp_path / "tables")
     found = judge.score(made, study_questions.QUESTIONS, "smoke")
     primary = [v for v in found if v.primary and v.level == "walk"]

@@ -23,6 +23,7 @@ from experiments.sync.invocation import close_tracking, open_tracking
 from experiments.tracking.mlflow_run import is_synced, tracking_uri
 from tests.experiments.test_cli import TINY
 from tests.support.servers.postgres import PASSWORD, Server, binaries
+from tests.support.sizes import WORKERS
 from tests.support.worlds import small_spec
 
 pytestmark = [
@@ -34,8 +35,6 @@ pytestmark = [
 ]
 ROOT = Path(__file__).parents[3]
 ALPHA = Dimension("alpha", "log", 0.02, 20.0, False)
-WORKERS = int(os.environ.get("VAPO_TEST_WORKERS", "4"))
-"""Processes at one store while it is stopped; `make soak` has 16."""
 
 
 @pytest.fixture(scope="module")
@@ -162,14 +161,14 @@ def test_workers_of_one_study_outlive_a_stop_and_start_of_the_store(server, tmp_
 
 def test_a_dead_workers_trial_is_tried_again_by_another_machine(server, tmp_path, monkeypatch):
     """Its signs of life stop, and after the silence its parameters go to somebody else."""
-    monkeypatch.setattr("experiments.services.database.SILENCE_S", 4.0)
+    monkeypatch.setattr("experiments.services.database.SILENCE_S", 2.0)
     monkeypatch.setattr("experiments.services.database.BEAT_S", 0.2)
-    time.sleep(4.5)  # a server just started counts everybody as alive
+    time.sleep(2.5)  # a server just started counts everybody as alive
     wanted = SearchPlan("deaths", (ALPHA,), 2, 1, "qmc", 7, "none")
     place = shared_at(server.database("optuna_deaths"), tmp_path)
     with place.working() as alive, place.working() as another:
         assert place.is_alive(alive)
-        time.sleep(5)
+        time.sleep(3)
         assert place.is_alive(alive)  # it keeps beating
         study = open_study(place, wanted)
         mine = claim(study, wanted, place, alive)
