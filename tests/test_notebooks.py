@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 from collections.abc import Sequence
-from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -171,26 +170,26 @@ def plant_in(home: Path, stem: str) -> Planted:
     return Planted(stem, name, given, rows)
 
 
-def executed(stems: Sequence[str], homes: Sequence[Path], folder: Path) -> list[list[list[Any]]]:
-    """The cells of each study's notebook after its run on each results folder, all in one kernel."""
+def executed(asked: Sequence[tuple[str, Path]], folder: Path) -> list[list[Any]]:
+    """The cells of each study's notebook after its run on a folder of results, all in one kernel."""
     cells, ends = [], []
-    for stem, home in product(stems, homes):
+    for stem, home in asked:
         start = f"%reset -f\nimport os\nos.environ[{ROOT_VARIABLE!r}] = {json.dumps(str(home))}"
         own = jupytext.read(FOLDER / f"{NAMES[stem]}.py").cells
         cells += [nbformat.v4.new_code_cell(start), *own]
         ends.append((len(cells) - len(own), len(cells)))
     done = execute(nbformat.v4.new_notebook(cells=cells), folder).cells
-    parts = [done[begin:end] for begin, end in ends]
-    return [parts[i : i + len(homes)] for i in range(0, len(parts), len(homes))]
+    return [done[begin:end] for begin, end in ends]
 
 
 @pytest.mark.parametrize("stems", [STEMS[::2], STEMS[1::2]], ids=["every other", "the others"])
 def test_they_say_what_the_judges_say(stems, tmp_path):
     """Once without data, once with data that contradict a prediction, in one kernel, from another working directory."""
-    none, some, elsewhere = (tmp_path / name for name in ("none", "some", "elsewhere"))
-    elsewhere.mkdir()
-    planted = [plant_in(some / "results", stem) for stem in stems]
-    for made, (without, with_data) in zip(planted, executed(stems, (none, some), elsewhere), strict=True):
+    (tmp_path / "elsewhere").mkdir()
+    planted = [plant_in(tmp_path / stem / "results", stem) for stem in stems]  # apart: studies read each other's rows
+    asked = [(stem, tmp_path / home) for stem in stems for home in ("none", stem)]
+    done = executed(asked, tmp_path / "elsewhere")
+    for made, without, with_data in zip(planted, done[::2], done[1::2], strict=True):
         assert first_output(without).startswith("NO DATA"), made.stem
         assert f"vapo study {made.stem} --preset quick" in first_output(without)
         says_its_rows(with_data, made)
