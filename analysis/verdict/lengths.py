@@ -13,7 +13,7 @@ def with_lengths(rows: Sequence[Verdict], runs: pd.DataFrame) -> list[Verdict]:
     """The rows with the mean length, and on the walk the mean decisions, of these runs; rows that have a length keep theirs.
 
     A judge calls it with the runs of `runs.csv` from which it made the rows, every arm of the contrast included. Each run
-    counts once. Runs of the exact level have no sampled answers; theirs is the mean of the lengths they were computed at.
+    counts once. Runs of the exact level have no sampled answers: see `computed_at`.
     """
     if not rows:
         return []
@@ -22,6 +22,11 @@ def with_lengths(rows: Sequence[Verdict], runs: pd.DataFrame) -> list[Verdict]:
         row if np.isfinite(row.mean_length) else row._replace(mean_length=tokens, mean_decisions=decisions)
         for row in rows
     ]
+
+
+def computed_at(row: Verdict, lengths: Sequence[float] | np.ndarray) -> Verdict:
+    """A row of the exact level with the geometric mean of the lengths it was computed at, tokens, as slopes are on its log."""
+    return row._replace(mean_length=float(np.exp(np.mean(np.log(lengths)))))
 
 
 def mean_length(runs: pd.DataFrame) -> float:

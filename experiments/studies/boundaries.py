@@ -10,7 +10,7 @@ from experiments.specs.spec import RunSpec
 from experiments.studies import core
 from vapo_core.settings import Evaluation
 
-SEEDS: dict[str, int] = {"smoke": 1, "quick": 1, "full": 8}
+SEEDS: dict[str, int] = {"smoke": 1, "quick": 1, "full": 4}
 EXAM = Evaluation(every=10, problems=64, k_problems=8)
 """A map asks for the end alone."""
 

@@ -4,7 +4,7 @@ Seeds are paired: seed i of every cell shares problems, base policy, initial cri
 by their content, so a run that two studies list is made once; a study that varies one thing takes its cells from `run`.
 
     quick: walk, 11 arms x 10 seeds; text, 11 arms x 2 tasks x 3 seeds
-    full:  walk, 2^7 cells and three other recipes x 32 seeds; text, 11 arms x 2 tasks x 32 seeds, a base each
+    full:  nothing whole; studies take single cells, text a base per seed
 
 Preset real, of a pretrained checkpoint on a GPU, has its few runs in `real.py`.
 """
@@ -12,7 +12,7 @@ Preset real, of a pretrained checkpoint on a GPU, has its few runs in `real.py`.
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from experiments.specs.designs import Cell, full_factorial, leave_one_out, with_baselines
+from experiments.specs.designs import Cell, leave_one_out, with_baselines
 from experiments.specs.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every, paired_base
 from vapo_core.settings import (
     CHECKPOINT,
@@ -70,19 +70,19 @@ CHEAP = ("value_error", "gradient_variance", "exploration", "policy_shift", "gen
 """Measured on each of the eleven arms: two seconds a time on text."""
 
 FURTHER = ("ranking", "forgetting", "lambda_profile", "credit", "curvature", "improvement")
-"""Measured on full VAPO besides; in full on the walk, where all of them together take two seconds, on the eleven arms."""
+"""Measured on full VAPO besides; below preset full."""
 
 REDUCTIONS = ("gradient_quality", "kl_per_gain")
-"""Measured on full VAPO on text: ten seconds a time."""
+"""Measured on full VAPO on text: ten seconds a time; below preset full."""
 
-OFTEN = 5
-"""RL steps between accuracies on every split of the recipes on text, where arms are compared at one accuracy."""
+READ = ("value_error", "gradient_variance", "exploration", "credit", "improvement")
+"""What preset full measures, on full VAPO alone: the probes that judges and tables read. Everything else would cost hours, and
+each study that needs more names it itself."""
 
 
 def walk(preset: str) -> tuple[RunSpec, ...]:
-    """The walk's table: eleven arms; in full all 128 combinations, of which those that are no named arm have no probes."""
-    cells = full_factorial() if preset == "full" else leave_one_out()
-    return of_cells("walk", preset, with_baselines(cells, BASELINES))
+    """The walk's table: eleven arms."""
+    return of_cells("walk", preset, with_baselines(leave_one_out(), BASELINES))
 
 
 def lm(preset: str) -> tuple[RunSpec, ...]:
@@ -170,12 +170,9 @@ NAMED = {(cell.recipe, cell.toggles) for cell in with_baselines(leave_one_out(),
 
 def probes_of(world: World, preset: str, recipe: str, toggles: Toggles) -> dict[str, int]:
     """What the core tables measure on an arm, and how often."""
-    if (recipe, toggles) not in NAMED:
-        return {}
     full_vapo = (recipe, toggles) == ("vapo", RECIPES["vapo"].toggles)
-    wanted: tuple[str, ...] = (*CHEAP, *FURTHER) if full_vapo or (world, preset) == ("walk", "full") else CHEAP
-    wanted += REDUCTIONS if world == "lm" and full_vapo and preset != "smoke" else ()
-    probes = dict.fromkeys(wanted, EVERY[preset])
-    if world == "lm" and preset == "full" and toggles == RECIPES[recipe].toggles:
-        probes["generalization"] = OFTEN
-    return probes
+    if (recipe, toggles) not in NAMED or (preset == "full" and not full_vapo):
+        return {}
+    wanted: tuple[str, ...] = READ if preset == "full" else (*CHEAP, *FURTHER) if full_vapo else CHEAP
+    wanted += REDUCTIONS if world == "lm" and full_vapo and preset == "quick" else ()
+    return dict.fromkeys(wanted, EVERY[preset])

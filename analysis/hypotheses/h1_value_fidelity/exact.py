@@ -11,6 +11,7 @@ from analysis.tables.schema import Tables
 from analysis.verdict.activity import with_activity
 from analysis.verdict.decisions import NOTE, Verdict, verdict
 from analysis.verdict.estimates import Estimand, secondary_row
+from analysis.verdict.lengths import computed_at
 from analysis.verdict.questions import Question
 
 LAMBDA, LENGTH, PER = 0.95, 64, 0.1
@@ -40,7 +41,8 @@ def h1b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         return []
     spread = float(spreads(tables).mean())
     row = verdict(question, "exact", both, preset, spread >= question.floor.least)
-    rows = with_activity([row._replace(strata=growth_note(state[0]) | row.strata)], spread)
+    row = computed_at(row._replace(strata=growth_note(state[0]) | row.strata), [LENGTH])
+    rows = with_activity([row], spread)
     for (kind, varies), part in found.items():
         what = f"relative bias at lambda 0.95, 64 tokens, {_length(varies)}, error of 0.1 {KINDS[kind][0]}"
         rows += secondary_row(question, "exact", slope(part), preset, what)

@@ -15,6 +15,7 @@ from analysis.tables.schema import Tables
 from analysis.verdict.activity import with_activity
 from analysis.verdict.decisions import CONTRADICTED, NOTE, Verdict, verdict
 from analysis.verdict.estimates import Estimand, secondary_row
+from analysis.verdict.lengths import computed_at
 from analysis.verdict.questions import Question
 
 Array = NDArray[np.float64]
@@ -55,7 +56,8 @@ def h2a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     best = horizons_at(found, BATCH)
     inside = float(((best > found.horizons[0]) & (best < found.horizons[-1])).all(1).mean())
     theta = 1 - loglog_slope(found.lengths, best)
-    rows = with_activity([verdict(question, "exact", theta, preset, inside >= question.floor.least)], inside)
+    row = verdict(question, "exact", theta, preset, inside >= question.floor.least)
+    rows = with_activity([computed_at(row, found.lengths)], inside)
     for what, other, batch in variations(tables, found):
         if other is not None:
             rows += slope_row(question, other, batch, what, preset)

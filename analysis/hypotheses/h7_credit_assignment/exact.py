@@ -10,6 +10,7 @@ from analysis.tables.schema import Tables
 from analysis.verdict.activity import with_activity
 from analysis.verdict.decisions import CONTRADICTED, NOTE, Verdict, verdict
 from analysis.verdict.estimates import Estimand, secondary_row
+from analysis.verdict.lengths import computed_at
 from analysis.verdict.questions import Question
 
 ALPHA = 0.05
@@ -57,9 +58,10 @@ def h7a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         return []
     lost = float(per_seed(own, "lost").mean())
     row = verdict(question, "exact", -theta, preset, lost >= question.floor.least)
-    slope = -formula(np.unique(own["length"]))
+    lengths = np.unique(own["length"])
+    slope = -formula(lengths)
     alone = f"R12's formula alone, without a sample, gives {slope:.2f}: this is the rule's arithmetic"
-    rows = with_activity([row._replace(strata={NOTE: alone, **row.strata})], lost)
+    rows = with_activity([computed_at(row._replace(strata={NOTE: alone, **row.strata}), lengths)], lost)
     for rule, wanted in RULES.items():
         part, where = at(true, **wanted), f"{rule}, true values"
         what = f"minus the slope of log share on log length, {where}"

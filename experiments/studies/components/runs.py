@@ -59,7 +59,7 @@ SIZES: dict[str, Part] = {
     "shortest": Part(0, 8),
     "longest": Part(0, 8),
     "pool": Part(2, 16),
-    "text": Part(1, 16),
+    "text": Part(1, 10),
     "pathways": Part(1, 8),
 }
 """Part -> seeds. A seed differs from another by about 0.2 AUC where noise rules, so a part's interval narrows with its seeds
@@ -79,7 +79,7 @@ at two epochs; these are scaled to four."""
 STEPS: dict[str, int] = {"walk": 30, "lm": 30}
 EVALUATION: dict[str, Evaluation] = {
     "walk": Evaluation(every=5, problems=64, k_problems=8),
-    "lm": Evaluation(every=5, problems=512, k_problems=32),
+    "lm": Evaluation(every=5, problems=256, k_problems=8),
 }
 """Exact J at 256 decisions takes as long as several steps, so it is asked every fifth."""
 

@@ -44,7 +44,7 @@ FILLER_RING: dict[str, Any] = {"size": 32, "horizon": 64, "nearest": 2, "farthes
 SEEDS: dict[str, dict[str, int]] = {
     "smoke": {"mixed": 2, "apart": 1, "rules": 1, "derived": 1, "gate": 2, "text": 2},
     "quick": {"mixed": 4, "apart": 2, "rules": 2, "derived": 1, "gate": 4, "text": 2},
-    "full": {"mixed": 96, "apart": 24, "rules": 32, "derived": 16, "gate": 48, "text": 16},
+    "full": {"mixed": 96, "apart": 24, "rules": 32, "derived": 16, "gate": 48, "text": 8},
 }
 """Seeds, the first of the preset's; those of the gate its own. `apart`: short and long problems."""
 

@@ -61,12 +61,12 @@ SEEDS: dict[str, dict[str, int]] = {
     "full": {
         "edge": 100,
         "beyond": 16,
-        "alone": 24,
-        "pathways": 24,
+        "alone": 16,
+        "pathways": 16,
         "fork": 32,
         "other_forks": 16,
         "gate": 16,
-        "text": 16,
+        "text": 8,
     },
 }
 """Seeds, the first of the preset's; those of the gate its own."""

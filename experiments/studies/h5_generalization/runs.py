@@ -14,6 +14,7 @@ from typing import Any
 from experiments.specs.exact import AnySpec
 from experiments.specs.spec import RunSpec
 from experiments.studies import core, seeds
+from experiments.studies.h1_value_fidelity.runs import SEEDS as CRITICS
 from experiments.studies.h1_value_fidelity.runs import critic
 from experiments.studies.h5_generalization.exact_runs import exact_runs
 from experiments.studies.h5_generalization.real_runs import real_runs
@@ -37,11 +38,11 @@ SEEDS: dict[str, dict[str, int]] = {
     },
     "full": {
         "transfer_text": 32,
-        "further_text": 8,
-        "transfer_walk": 64,
+        "further_text": 6,
+        "transfer_walk": 32,
         "arms_text": 32,
-        "dapo_text": 16,
-        "arms_walk": 64,
+        "dapo_text": 8,
+        "arms_walk": 32,
     },
 }
 """Seeds from the core tables' first on; `further_text`: chains with filler, short ones, and ones that pretraining glimpsed."""
@@ -95,6 +96,7 @@ def transfer(preset: str) -> Iterable[RunSpec]:
     """Of h5a."""
     for seed in seeds.first(preset, SEEDS[preset]["transfer_text"]):
         yield transfer_text(preset, seed, UNSEEN_PAIRS)
+    for seed in seeds.first(preset, CRITICS[preset]["critic_chain"]):
         yield critic(preset, seed, "chain")
     for seed in seeds.first(preset, SEEDS[preset]["further_text"]):
         yield from (transfer_text(preset, seed, dials) for dials in (FILLED, SHORT))

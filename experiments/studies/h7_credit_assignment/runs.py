@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from experiments.specs.designs import own
 from experiments.specs.exact import AnySpec
 from experiments.specs.spec import RunSpec
 from experiments.studies import boundaries, core, seeds
@@ -47,7 +46,7 @@ OTHER_ARMS: tuple[Arm, ...] = (
 SEEDS: dict[str, dict[str, int]] = {
     "smoke": {"credit": 2, "others": 0, "derived": 0, "gate": 2, "text": 1, "blame": 2},
     "quick": {"credit": 5, "others": 0, "derived": 0, "gate": 4, "text": 2, "blame": 4},
-    "full": {"credit": 128, "others": 24, "derived": 24, "gate": 24, "text": 16, "blame": 32},
+    "full": {"credit": 128, "others": 24, "derived": 24, "gate": 24, "text": 8, "blame": 16},
 }
 """Seeds, the first of the preset's; those of the gate its own."""
 
@@ -128,7 +127,8 @@ def blame(preset: str) -> tuple[RunSpec, ...]:
     numbers = seeds.first(preset, SEEDS[preset]["blame"])
     mixed = (adaptation.cell(preset, seed, "mixed", adaptation.OWN, rule) for seed in numbers for rule in (True, False))
     tasks = core.TASKS["lm"] if preset != "smoke" else core.TASKS["lm"][:1]
-    return (*mixed, *(spec for task in tasks for spec in core.of_cells("lm", preset, [own("vapo")], task)))
+    few = core.SEEDS["lm"][preset][: SEEDS[preset]["text"]]
+    return (*mixed, *(core.run("lm", preset, seed, task=task) for seed in few for task in tasks))
 
 
 def boundary(preset: str) -> tuple[RunSpec, ...]:

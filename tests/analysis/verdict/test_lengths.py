@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis.verdict.decisions import Verdict
-from analysis.verdict.lengths import mean_decisions, mean_length, shown, with_lengths
+from analysis.verdict.lengths import computed_at, mean_decisions, mean_length, shown, with_lengths
 from analysis.verdict.verdicts import as_json, read
 
 
@@ -57,3 +57,7 @@ def test_json_keeps_lengths_and_rows_from_before_have_none(tmp_path):
     ]
     path.write_text(json.dumps(older))
     assert math.isnan(read(path)[0].mean_length)
+
+
+def test_a_row_of_the_exact_level_has_the_geometric_mean_of_its_lengths():
+    assert computed_at(row(), [64, 1024]).mean_length == pytest.approx(256)

@@ -32,7 +32,9 @@ def test_hash_is_the_same_on_every_machine():
 
 
 def test_protocol_is_part_of_the_spec():
-    protocol = {world: spec_for("vapo", world, 0).model_dump(exclude_defaults=True)["protocol"] for world in ("walk", "lm")}
+    protocol = {
+        world: spec_for("vapo", world, 0).model_dump(exclude_defaults=True)["protocol"] for world in ("walk", "lm")
+    }
     assert protocol == {world: PROTOCOLS[world] for world in ("walk", "lm")}
 
 

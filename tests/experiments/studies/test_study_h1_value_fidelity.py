@@ -31,7 +31,9 @@ def test_judge_finds_every_declared_cell():
     runs = frame_of(TRAINED["full"])
     critics = runs[runs["probes"].str.contains("baseline_error")]
     assert len(having(critics, {"world": "walk", **PLAIN})) == 32
-    assert [len(having(critics, {**cell, **PLAIN})) for cell in (*TEXT.values(), LONG_WALK)] == [32, 32, 16]
+    full = study.SEEDS["full"]
+    declared = [full[f"critic_{name}"] for name in study.TEXT]
+    assert [len(having(critics, {**cell, **PLAIN})) for cell in (*TEXT.values(), LONG_WALK)] == declared
     floors = critics[critics["probes"].str.contains("approximation_floor")]
     assert [len(having(floors, {**cell, **PLAIN})) for cell in ({"world": "walk"}, *TEXT.values(), LONG_WALK)] == [
         4,
@@ -43,14 +45,14 @@ def test_judge_finds_every_declared_cell():
     kinds = {(kind, lam) for kind, _, lam in cells}
     assert kinds == {("state", 0.5), ("state", 0.95), ("state", 1.0), ("position", 0.95), ("fresh", 0.95)}
     assert {fixed for _, fixed, _ in cells} == {False, True}
-    assert {len(wide) for wide in cells.values()} == {64}
+    assert {len(wide) for wide in cells.values()} == {full["error_walk"]}
     assert cells["state", True, 0.95].columns.tolist() == [0.0, 0.1, 0.2]
-    assert [len(wide) for wide in doses(tables(runs), "lm").values()] == [32]
+    assert [len(wide) for wide in doses(tables(runs), "lm").values()] == [full["error_text"]]
     for wanted in (PLAIN, TWIN):
         part = having(runs, {"world": "walk", **wanted, "steps": study.FORGET_STEPS})
         counts = part.groupby("settings.policy_lr")["seed"].nunique()
         assert counts.index.tolist() == pytest.approx([0.0, 1e-3, 2e-3, 4e-3])
-        assert (counts == 64).all()
+        assert (counts == full["forget_walk"]).all()
 
 
 def test_the_judge_knows_the_policys_own_rate():

@@ -53,7 +53,10 @@ def test_judge_finds_every_declared_cell():
         part = having(runs, {**judge.RING, **full_vapo(), "variants": variants})
         assert len(part) == 32 * (1 if name == "error_aware" else 3)
     text = grids(having(runs, {"world": "lm"}), study.TEXT_ALPHAS, study.TEXT_LAMBDAS)
-    assert (text.adaptive.shape, text.constant.shape) == ((16, 3), (16, 3))
+    assert (text.adaptive.shape, text.constant.shape) == (
+        (study.SEEDS["full"]["text"], 3),
+        (study.SEEDS["full"]["text"], 3),
+    )
     assert set(judge.COARSE) == {h / study.WHOLE_LENGTH for h in study.COARSE}
 
 
@@ -71,7 +74,7 @@ def test_regimes_hold_the_lengths_they_say():
 
 def test_core_cells_are_shared_on_text():
     own = {spec.hash for spec in study.text("full")}
-    assert len([spec for spec in core.lm("full") if spec.hash in own]) == 2 * 16
+    assert len([spec for spec in core.lm("full") if spec.hash in own]) == 2 * study.SEEDS["full"]["text"]
 
 
 def test_smoke_runs_are_judged(tmp_path, smoke_runs):

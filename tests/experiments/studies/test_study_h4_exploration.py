@@ -8,7 +8,7 @@ from analysis.tables.schema import load
 from analysis.verdict import gates
 from experiments.runs.collect import collect
 from experiments.runs.run import run_one
-from experiments.studies import core
+from experiments.studies import boundaries, core
 from experiments.studies.h4_exploration import questions as questions
 from experiments.studies.h4_exploration import runs as study
 from tests.calibration.planting import frame_of, tables
@@ -29,7 +29,7 @@ def test_judge_finds_every_declared_cell():
     pathways = [{**escape.ALL, **changed} for _, changed in escape.PATHWAYS.values()]
     alone = {**judge.full_vapo(*study.TRIO[:2]), **escape.OWN}
     for wanted, seeds, beyond in (
-        (escape.ALL, 100, 16), (escape.NONE, 100, 16), (alone, 24, 0), *((path, 24, 0) for path in pathways),
+        (escape.ALL, 100, 16), (escape.NONE, 100, 16), (alone, 16, 0), *((path, 16, 0) for path in pathways),
     ):  # fmt: skip
         count = having(trap, wanted).groupby("dials.trap_prior")["seed"].nunique()
         assert count.loc[list(study.EDGE)].eq(seeds).all(), wanted
@@ -44,13 +44,13 @@ def test_judge_finds_every_declared_cell():
         assert on["positive_lm_loss"].all()
     heavy, none = judge.gate_arms(gate)
     assert len(heavy) == len(none) == study.SEEDS["full"]["gate"]
-    assert len(having(runs, {"world": "lm", "task": "trap"})) == 3 * 2 * 16
-    assert len(having(runs, {"world": "lm", "task": "routes"})) == 2 * 16
+    assert len(having(runs, {"world": "lm", "task": "trap"})) == 3 * 2 * counts["text"]
+    assert len(having(runs, {"world": "lm", "task": "routes"})) == 2 * counts["text"]
 
 
 def test_map_shares_the_cells_it_has_in_common_with_the_question():
     trap = {spec.hash for spec in study.trap("full")}
-    assert len([spec for spec in study.boundary("full") if spec.hash in trap]) == 4 * 8
+    assert len([spec for spec in study.boundary("full") if spec.hash in trap]) == 4 * boundaries.SEEDS["full"]
 
 
 def test_arms_sample_equally_and_differ_in_three_components():

@@ -9,7 +9,7 @@ from analysis.tables.schema import load
 from analysis.verdict import gates
 from experiments.runs.collect import collect
 from experiments.runs.run import run_one
-from experiments.studies import core
+from experiments.studies import boundaries, core
 from experiments.studies.h2_length_adaptive_gae import runs as adaptation
 from experiments.studies.h7_credit_assignment import questions as study_questions
 from experiments.studies.h7_credit_assignment import runs as study
@@ -48,18 +48,20 @@ def test_judge_finds_every_declared_cell():
     assert len(judge.arm(runs, 0.0, judge.TOKEN_LAMBDA**4, False)) == 2 * counts["derived"]
     for off, name in (((), "settings.alpha"), (("length_adaptive_gae",), "settings.fixed_lambda")):
         own = {"settings.alpha": 0.5, "settings.fixed_lambda": 0.9375}
-        assert len(having(runs, {**judge.MIXED, **full_vapo(*off), name: own[name]})) == 32
+        assert len(having(runs, {**judge.MIXED, **full_vapo(*off), name: own[name]})) == counts["blame"]
     text = {"world": "lm", "task": "text_walk", **full_vapo("length_adaptive_gae")}
-    assert len(having(runs, {**text, "settings.fixed_lambda": judge.TOKEN_LAMBDA})) == 16
-    assert len(having(runs, {**text, "variants": "credit=step_level"})) == 16
+    assert len(having(runs, {**text, "settings.fixed_lambda": judge.TOKEN_LAMBDA})) == counts["text"]
+    assert len(having(runs, {**text, "variants": "credit=step_level"})) == counts["text"]
     mapped = having(runs, {**judge.MAP, **full_vapo(), "probes": judge.MAP_PROBES})
-    assert mapped.groupby(["dials.sparsity", "dials.filler"])["seed"].nunique().tolist() == [8] * 20
+    assert (
+        mapped.groupby(["dials.sparsity", "dials.filler"])["seed"].nunique().tolist() == [boundaries.SEEDS["full"]] * 20
+    )
 
 
 def test_cells_of_other_studies_are_shared():
-    own = {spec.hash for spec in trained_of("h7_credit_assignment", "full")}
-    assert len([spec for spec in adaptation.walk("full") if spec.hash in own]) == 2 * 32
-    assert len([spec for spec in core.lm("full") if spec.hash in own]) == 2 * 32 + 16
+    own, counts = set(names_of("h7_credit_assignment", "full")), study.SEEDS["full"]
+    assert len([spec for spec in adaptation.walk("full") if spec.hash in own]) == 2 * counts["blame"]
+    assert len([spec for spec in core.lm("full") if spec.hash in own]) == (2 + 1) * counts["text"]
 
 
 def test_smoke_runs_are_judged(tmp_path, smoke_runs):

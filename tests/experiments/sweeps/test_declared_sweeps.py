@@ -12,7 +12,7 @@ from experiments.sweeps.sweep import studies_of
 from vapo_core.tasks import TASKS
 
 ROOT = Path(__file__).parents[3]
-PLACES = (NOISY[1], NOISY[2], TEXT[0])
+PLACES = (NOISY[1], NOISY[2], TEXT[1])
 
 
 def commands() -> list[list[str]]:
