@@ -79,7 +79,7 @@ def test_columns_say_what_was_measured():
 
 def test_exact_and_trained_runs_share_a_command_and_a_table(tmp_path):
     specs = [small(), small_spec(), small(seed=1)]
-    assert local_map(specs, tmp_path, "h1", 2, None, lambda spec, row: None) == []
+    assert local_map(specs, tmp_path, "h1", 1, None, lambda spec, row: None) == []
     assert collect(specs, tmp_path, tmp_path / "out") == 3
     tables = load(tmp_path / "out")
     assert tables.runs["world"].to_list() == ["exact", "walk", "exact"]
