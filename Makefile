@@ -51,9 +51,9 @@ notebooks: setup
 	$(BIN)/python -m analysis.notebooks.execute notebooks/*.py
 
 # Byte code is kept: tests start hundreds of processes, each of which would compile everything again. A worker gets one half of
-# the files, so that what a file's tests share is made once, and takes from the other's half when it is done.
+# the tests, so that what a file's tests share is made once, and takes from the other's half when it is done. The slowest are named.
 test: setup
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal --durations 40
 
 # Long tests, hours; the tables are committed. Faults: 100 SIGKILL, 20 SIGTERM and 20 SIGINT at random moments with MLflow on.
 # Moments: exact against simulated. Coverage of the intervals. Calibration: error rates and power of the judges. Last, sixteen
