@@ -69,11 +69,18 @@ def _grid() -> tuple[Regime, ...]:
 GRID: tuple[Regime, ...] = _grid()
 """3 lengths x 2 noise levels x 2 critic starts."""
 
+NOISY: tuple[Regime, ...] = tuple(
+    regime
+    for regime in GRID
+    if regime.settings["responses_per_step"] == 32 and regime.settings["critic_start"] == "outcome"
+)
+"""One regime per length: the few responses at which arms spread, and the start from which PPO is said to fail."""
+
 FAILING: tuple[Regime, ...] = ()
 """Regimes in which PPO alone fails, as results/regimes says; empty until the search has found one."""
 
 TEXTS: tuple[Length, ...] = (
-    Length(15, "chain", {"shortest": 4, "longest": 6, "farthest": 6, "skew": 0.0, "noise": 0.45, "glimpse": 0.0}, 0.36),
+    Length(15, "chain", {"shortest": 4, "longest": 6, "farthest": 6, "skew": 0.0, "noise": 0.5, "glimpse": 0.0}, 0.37),
     Length(
         50, "chain", {"shortest": 14, "longest": 18, "farthest": 18, "skew": 0.0, "noise": 0.12, "glimpse": 0.0}, 0.34
     ),
@@ -93,11 +100,12 @@ TEXT: tuple[Regime, ...] = tuple(
 
 
 def rows(runs: pd.DataFrame, regime: Regime) -> pd.DataFrame:
-    """The rows of runs.csv of a regime, every arm, in their order; runs with random rewards, a control, are no arms of it."""
+    """The rows of runs.csv of a regime, every arm, in their order; runs with random rewards, a control, are
+    no arms of it unless its dials ask for them."""
     dials = {f"dials.{name}": value for name, value in regime.length.dials.items()}
     settings = {f"settings.{name}": value for name, value in regime.settings.items()}
     plain = {"dials.random_reward": 0.0} if regime.world == "walk" and "dials.random_reward" in runs else {}
-    return having(runs, {"world": regime.world, "task": regime.length.task, **dials, **settings, **plain})
+    return having(runs, {"world": regime.world, "task": regime.length.task, **plain, **dials, **settings})
 
 
 def of_length(tokens: int) -> tuple[Regime, ...]:

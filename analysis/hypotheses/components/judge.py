@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from analysis.ablations.factorial import effects
 from analysis.ablations.factorial_view import effects_figure
 from analysis.hypotheses.components import figures as component_figures
-from analysis.hypotheses.components import picture
+from analysis.hypotheses.components import pathways, picture
 from analysis.hypotheses.components.cells import Cells, factorial
 from analysis.hypotheses.components.tables import (
     PLACES,
@@ -109,6 +109,9 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
     found = table(cells, questions)
     if len(found):
         drawings["effects"] = component_figures.effects(found)
+    beside = pathways.gains(tables.runs)
+    if len(beside):
+        drawings["pathways"] = pathways.figure(beside)
     agreed = ranks(found)
     if len(agreed):
         drawings["ranks"] = component_figures.ranks(agreed)

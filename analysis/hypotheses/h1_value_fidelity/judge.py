@@ -6,9 +6,9 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from analysis.hypotheses.components import pathways
 from analysis.hypotheses.h1_value_fidelity import exact as exact_h1
 from analysis.hypotheses.h1_value_fidelity import figures as value_figures
+from analysis.hypotheses.h1_value_fidelity import pathways
 from analysis.hypotheses.h1_value_fidelity.tables import (
     LONG_WALK,
     PER,

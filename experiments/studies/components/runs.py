@@ -19,7 +19,7 @@ Seconds of a run are in `SECONDS`; the walk takes about 13 core-hours at them, t
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from analysis.tables.regimes import FAILING, GRID, LONGEST, SHORTEST, TEXT, Regime, of_length
+from analysis.tables.regimes import FAILING, GRID, LONGEST, NOISY, SHORTEST, TEXT, Regime, of_length
 from experiments.specs.designs import (
     Cell,
     add_one_in,
@@ -54,23 +54,17 @@ class Part(NamedTuple):
 
 SIZES: dict[str, Part] = {
     "grid": Part(2, 16),
-    "add_one_in": Part(2, 16),
-    "triple": Part(0, 48),
-    "shortest": Part(0, 8),
-    "longest": Part(0, 8),
-    "pool": Part(2, 16),
-    "text": Part(1, 10),
+    "add_one_in": Part(2, 12),
+    "triple": Part(0, 40),
+    "shortest": Part(0, 4),
+    "longest": Part(0, 4),
+    "pool": Part(2, 12),
+    "text": Part(1, 8),
     "pathways": Part(1, 8),
 }
 """Part -> seeds. A seed differs from another by about 0.2 AUC where noise rules, so a part's interval narrows with its seeds
-times its regimes; the headline averages over twelve of them."""
-
-NOISY: tuple[Regime, ...] = tuple(
-    regime
-    for regime in GRID
-    if regime.settings["responses_per_step"] == 32 and regime.settings["critic_start"] == "outcome"
-)
-"""One regime per length: the few responses at which arms spread, and the start from which PPO is said to fail."""
+times its regimes; the headline averages over twelve of them. A factorial's effects average over all of its cells, so four
+replicates of 128 or 64 say more of each than sixteen of two."""
 
 SECONDS: dict[int, tuple[float, float]] = {8: (2.0, 3.0), 32: (5.0, 7.0), 128: (12.0, 22.0)}
 """Decisions -> seconds of a run at 32 and at 128 responses, on one core: 1.5, 2.0, 3.3, 4.7, 10 and 16 were measured, seed 700,

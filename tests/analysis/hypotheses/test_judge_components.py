@@ -15,7 +15,7 @@ from experiments.studies.components.questions import QUESTIONS
 from tests.calibration.planting import frame_of, tables
 from vapo_core.settings import RECIPES
 
-NOISY = study.NOISY
+NOISY = regimes.NOISY
 RUNS = frame_of([spec for spec in study.specs("quick") if spec.evaluation.every == 5])
 """Without the default walk and text, which belong to other studies."""
 GAIN = {name: 0.01 * (7 - number) for number, name in enumerate(COMPONENTS)}

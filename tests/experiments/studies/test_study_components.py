@@ -36,7 +36,7 @@ def test_the_grid_is_every_length_noise_and_start_and_names_are_told_once():
     assert len(regimes.GRID) == len({regime.name for regime in regimes.GRID}) == 3 * 2 * 2
     assert all(regime.declared for regime in regimes.GRID)
     assert {regime.length.tokens for regime in regimes.GRID} == {8, 32, 128}
-    assert [regime.name for regime in study.NOISY] == [
+    assert [regime.name for regime in regimes.NOISY] == [
         f"{n} decisions, 32 responses, outcome critic" for n in (8, 32, 128)
     ]
     assert all(0.002 <= regime.length.base_j <= 0.5 for regime in regimes.GRID)
@@ -87,7 +87,8 @@ def test_factorials_whole_at_the_shortest_and_resolution_vii_at_the_longest():
         found = factorial(here, tokens)
         assert found is not None
         shape[tokens] = (found.scores.shape, found.words)
-    assert shape == {8: ((8, 128), ()), 128: ((8, 64), ("ABCDEFG",))}
+    shortest, longest = (study.SIZES[part].full for part in ("shortest", "longest"))
+    assert shape == {8: ((shortest, 128), ()), 128: ((longest, 64), ("ABCDEFG",))}
 
 
 def test_equal_prompts_are_run_at_every_length():

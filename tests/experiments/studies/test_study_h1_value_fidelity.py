@@ -2,8 +2,8 @@
 
 import pytest
 
-from analysis.hypotheses.components.pathways import gains
 from analysis.hypotheses.h1_value_fidelity import judge
+from analysis.hypotheses.h1_value_fidelity.pathways import gains
 from analysis.hypotheses.h1_value_fidelity.tables import LONG_WALK, PLAIN, TEXT, TWIN, doses
 from analysis.tables.rows import having
 from analysis.tables.schema import load

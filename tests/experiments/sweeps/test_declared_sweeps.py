@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.tables.regimes import TEXT, Regime
+from analysis.tables.regimes import NOISY, TEXT, Regime
 from experiments.commands.sweep import configure
-from experiments.studies.components.runs import NOISY
 from experiments.sweeps.sweep import studies_of
 from vapo_core.tasks import TASKS
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analysis.hypotheses.components.pathways import STARTS, VALUES, figure, gains
+from analysis.hypotheses.h1_value_fidelity.pathways import STARTS, VALUES, figure, gains
 from tests.calibration.planting import frame, tables
 
 WARM, BIASED = STARTS
