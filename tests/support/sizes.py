@@ -2,7 +2,7 @@
 
 import os
 
-WORKERS = int(os.environ.get("VAPO_TEST_WORKERS", "2"))
+WORKERS = int(os.environ.get("VAPO_TEST_WORKERS", "4"))
 """Processes at one store at once."""
 
 STRINGS = int(os.environ.get("VAPO_TEST_STRINGS", "2000"))

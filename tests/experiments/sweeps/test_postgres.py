@@ -161,14 +161,14 @@ def test_workers_of_one_study_outlive_a_stop_and_start_of_the_store(server, tmp_
 
 def test_a_dead_workers_trial_is_tried_again_by_another_machine(server, tmp_path, monkeypatch):
     """Its signs of life stop, and after the silence its parameters go to somebody else."""
-    monkeypatch.setattr("experiments.services.database.SILENCE_S", 2.0)
+    monkeypatch.setattr("experiments.services.database.SILENCE_S", 4.0)
     monkeypatch.setattr("experiments.services.database.BEAT_S", 0.2)
-    time.sleep(2.5)  # a server just started counts everybody as alive
+    time.sleep(4.5)  # a server just started counts everybody as alive
     wanted = SearchPlan("deaths", (ALPHA,), 2, 1, "qmc", 7, "none")
     place = shared_at(server.database("optuna_deaths"), tmp_path)
     with place.working() as alive, place.working() as another:
         assert place.is_alive(alive)
-        time.sleep(3)
+        time.sleep(5)
         assert place.is_alive(alive)  # it keeps beating
         study = open_study(place, wanted)
         mine = claim(study, wanted, place, alive)

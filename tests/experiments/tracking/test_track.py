@@ -154,10 +154,9 @@ def test_params_of_a_component_go_by_its_one_name():
 def test_workers_on_fresh_stores_lose_no_metric(local, capsys):
     """All of them write to one new SQLite file at once; MLflow and the records still hold the same points."""
     (local / "mlflow.db").unlink()
-    workers = max(4, WORKERS)
-    specs = [small_spec(seed=seed, steps=2, probes={"exploration": 1}) for seed in range(2 * workers)]
+    specs = [small_spec(seed=seed, steps=2, probes={"exploration": 1}) for seed in range(2 * WORKERS)]
     tracking = open_tracking(local, "study")
-    assert local_map(specs, local, "study", workers, tracking, lambda spec, row: None) == []
+    assert local_map(specs, local, "study", WORKERS, tracking, lambda spec, row: None) == []
     close_tracking(tracking)
     recorded = from_records(specs, local)
     stored = from_mlflow(tracking_uri(local), "study", [spec.hash for spec in specs])

@@ -21,13 +21,13 @@ def asked(world, number: int = 6):
     "dials", [{"size": 8, "horizon": 12}, {"size": 8, "horizon": 12, "filler": 2, "trap_reward": 0.4}]
 )
 def test_continued_walks_have_the_exact_values(dials, cache):
-    """Every place, filler included: K = 400 puts a mean within 5 standard errors of the exact value."""
+    """Every place, filler included: K = 1,600 puts a mean within 5 standard errors of the exact value."""
     world = trainer_of(small_spec("walk", dials=dials), cache).world
     problems, rollout, row, time = asked(world)
     exact, none = values_at(world, rollout, problems, row, time, 2, seed=3)
     assert not none.any()
-    found = continue_all(world, rollout, problems, row, time, 400, seed=3)
-    error = np.sqrt(exact * (1 - exact) / 400)
+    found = continue_all(world, rollout, problems, row, time, 1600, seed=3)
+    error = np.sqrt(exact * (1 - exact) / 1600)
     assert (np.abs(found.returns.mean(1) - exact) <= 5 * error + 1e-6).all()
     assert found.tokens >= found.returns.size
 

@@ -69,7 +69,7 @@ from vapo_core.tasks.reasoning_gym import REFUSED, generate, import_gym
 found = {}
 for name in sorted(set(import_gym().factory.DATASETS) - REFUSED - {"composite"}):
     data = generate(name, {}, 3, 8)
-    text = repr([(data[i]["question"], data[i]["answer"]) for i in range(2)])
+    text = repr([(data[i]["question"], data[i]["answer"]) for i in range(4)])
     found[name] = hashlib.sha256(text.encode()).hexdigest()
 print(json.dumps(found), file=out)"""
 
