@@ -36,8 +36,8 @@ def test_exact_j_is_what_sampling_finds(dials):
     """Backward induction, the sampler and the verifier describe the same process, whatever the dials."""
     world = make(dials)
     problems = world.task.problems["train"][:12]
-    rollout = world.engine.generate(problems, 600, seed=3)
-    rewards = np.array([world.task.verify(problems[i // 600], r).reward for i, r in enumerate(rollout.responses)])
+    rollout = world.engine.generate(problems, 1500, seed=3)
+    rewards = np.array([world.task.verify(problems[i // 1500], r).reward for i, r in enumerate(rollout.responses)])
     exact = float(world.exact_return(problems).detach())
     assert abs(rewards.mean() - exact) < 4.5 * rewards.std() / np.sqrt(len(rewards)) + 1e-4
 
@@ -177,14 +177,14 @@ def test_exact_outcomes_are_what_sampling_finds(dials):
     world = make({"size": 8, "horizon": 12, **dials})
     problems = world.task.problems["train"][:6]
     found = world.exact_outcomes(problems)
-    rollout = world.engine.generate(problems, 1500, seed=4)
-    grades = [world.task.verify(problems[i // 1500], r) for i, r in enumerate(rollout.responses)]
+    rollout = world.engine.generate(problems, 3000, seed=4)
+    grades = [world.task.verify(problems[i // 3000], r) for i, r in enumerate(rollout.responses)]
     assert found.shape == (6, world.task.dials.modes + 1)
     for mode in range(world.task.dials.modes):
-        seen = np.array([g.mode == f"goal {mode}" for g in grades]).reshape(6, 1500).mean(1)
+        seen = np.array([g.mode == f"goal {mode}" for g in grades]).reshape(6, 3000).mean(1)
         assert np.abs(found[:, mode] - seen).max() < 0.04
-    lucky = [world.task.verify(problems[i // 1500], r._replace(luck=-1.0)) for i, r in enumerate(rollout.responses)]
-    guessed = np.array([g.mode == "guess" and g.reward == 1 for g in lucky]).reshape(6, 1500).mean(1)
+    lucky = [world.task.verify(problems[i // 3000], r._replace(luck=-1.0)) for i, r in enumerate(rollout.responses)]
+    guessed = np.array([g.mode == "guess" and g.reward == 1 for g in lucky]).reshape(6, 3000).mean(1)
     if world.task.dials.trap_reward:
         assert np.abs(found[:, -1] - guessed).max() < 0.04
     expected = found[:, :-1].sum(1) + world.task.dials.trap_reward * found[:, -1]
