@@ -50,18 +50,22 @@ sweeps: setup
 notebooks: setup
 	$(BIN)/python -m analysis.notebooks.execute notebooks/*.py
 
+# Byte code is kept: tests start hundreds of processes, each of which would compile everything again. A worker gets one half of
+# the tests, so that what a file's tests share is made once, and takes from the other's half when it is done. The slowest are named.
 test: setup
-	$(BIN)/python -m pytest -n 2
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal --durations 40
 
 # Long tests, hours; the tables are committed. Faults: 100 SIGKILL, 20 SIGTERM and 20 SIGINT at random moments with MLflow on.
-# Moments: exact against simulated. Coverage of the intervals. Calibration: error rates and power of the judges. Last,
-# PostgreSQL is stopped and restarted under sixteen workers.
+# Moments: exact against simulated. Coverage of the intervals. Calibration: error rates and power of the judges. Last, sixteen
+# workers at one store, PostgreSQL stopped and restarted under them, and ten thousand random answers to every verifier.
 soak: setup
 	$(BIN)/python -m tests.support.faults.strikes --out tests/soak/faults.csv
 	$(BIN)/python -m tests.support.simulation.moments --mdps 50 --samples 100000 --out tests/soak/moments.csv
 	$(BIN)/python -m tests.support.simulation.coverage --repetitions 2000 --out tests/soak/coverage.csv
 	$(BIN)/python -m tests.calibration.run --simulations 2000 --out tests/soak/calibration.csv
-	VAPO_TEST_WORKERS=16 $(BIN)/python -m pytest tests/experiments/sweeps/test_postgres.py -k outlive
+	VAPO_TEST_WORKERS=16 $(BIN)/python -m pytest tests/experiments/sweeps/test_postgres.py tests/experiments/tracking/test_track.py \
+		-k "outlive or fresh_stores"
+	VAPO_TEST_STRINGS=10000 $(BIN)/python -m pytest tests/vapo_core/tasks tests/vapo_core/grading -k "any_string or thousands"
 
 check: setup
 	$(BIN)/ruff check .

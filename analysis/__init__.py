@@ -1,1 +1,1 @@
-"""What finished runs say: tables in; intervals, figures and one page out. It never imports a trainer."""
+"""Analysis of finished runs: tables in; intervals, verdicts, figures and a report out. It never imports a trainer."""

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _speak_anyhow()
         with stoppable():
             code = _main(list(sys.argv[1:] if arguments is None else arguments))
-            print(end="", flush=True)  # here, where a reader that has gone can be told from a fault
+            print(end="", flush=True)  # here, where a closed pipe can be distinguished from an error
             return code
     except KeyboardInterrupt as stop:
         from experiments.services.stopping import say_stopped

@@ -1,4 +1,4 @@
-"""How a command that raised ends: one line on stderr and an exit code, 2 for wrong input, 1 for a fault of ours."""
+"""Errors that end a command: one line on stderr and an exit code, 2 for invalid input, 1 for an internal error."""
 
 import os
 import re
@@ -43,7 +43,7 @@ def left(stop: SystemExit) -> int:
 
 
 def reader_is_gone() -> bool:
-    """Whether stdout is a pipe that nobody reads any more."""
+    """Whether stdout is a pipe whose reader has closed it."""
     try:
         output = select.poll()
         output.register(sys.stdout.fileno(), 0)  # errors are reported without being asked for

@@ -5,8 +5,10 @@ import importlib
 import json
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any, NamedTuple
 
 import jupytext
 import nbformat
@@ -15,6 +17,8 @@ import pytest
 
 from analysis.notebooks.execute import execute
 from analysis.notebooks.reading import ROOT as ROOT_VARIABLE
+from analysis.tables.schema import Tables
+from analysis.verdict.decisions import Verdict
 from analysis.verdict.headline import component_lines, estimate, headline
 from experiments.cli import main
 from experiments.runs import committed
@@ -148,46 +152,68 @@ def first_output(cells):
     return out["data"]["text/plain"]
 
 
-@pytest.mark.parametrize("stem", STEMS)
-def test_it_says_what_the_judge_says(stem, tmp_path):
+class Planted(NamedTuple):
+    """A study's rows from tables that contradict one of its predictions."""
+
+    stem: str
+    name: str
+    tables: Tables
+    rows: list[Verdict]
+
+
+def plant_in(home: Path, stem: str) -> Planted:
+    """The outcome that a notebook finds in a results folder."""
+    given, name = contradicting(stem, np.random.default_rng(3))
+    questions = find(stem).QUESTIONS
+    rows = importlib.import_module(f"analysis.hypotheses.{stem}").score(given, questions, "full")
+    committed.write(given, plant(home / stem, "full", questions, rows))
+    return Planted(stem, name, given, rows)
+
+
+def executed(asked: Sequence[tuple[str, Path]], folder: Path) -> list[list[Any]]:
+    """The cells of each study's notebook after its run on a folder of results, all in one kernel."""
+    cells, ends = [], []
+    for stem, home in asked:
+        start = f"%reset -f\nimport os\nos.environ[{ROOT_VARIABLE!r}] = {json.dumps(str(home))}"
+        own = jupytext.read(FOLDER / f"{NAMES[stem]}.py").cells
+        cells += [nbformat.v4.new_code_cell(start), *own]
+        ends.append((len(cells) - len(own), len(cells)))
+    done = execute(nbformat.v4.new_notebook(cells=cells), folder).cells
+    return [done[begin:end] for begin, end in ends]
+
+
+@pytest.mark.parametrize("stems", [STEMS[::2], STEMS[1::2]], ids=["every other", "the others"])
+def test_they_say_what_the_judges_say(stems, tmp_path):
     """Once without data, once with data that contradict a prediction, in one kernel, from another working directory."""
-    planted, name = contradicting(stem, np.random.default_rng(3))
-    judge, questions = importlib.import_module(f"analysis.hypotheses.{stem}"), find(stem).QUESTIONS
-    rows = judge.score(planted, questions, "full")
-    full = plant(tmp_path / "some" / "results" / stem, "full", questions, rows)
-    committed.write(planted, full)
-
-    notebook = jupytext.read(FOLDER / f"{NAMES[stem]}.py")
-    count, own = len(notebook.cells), notebook.cells
-    cells = []
-    for place in ("none", "some"):
-        home = json.dumps(str(tmp_path / place))
-        start = f"%reset -f\nimport os\nos.environ[{ROOT_VARIABLE!r}] = {home}"
-        cells += [nbformat.v4.new_code_cell(start), *(cell.copy() for cell in own)]
-    notebook.cells = cells
     (tmp_path / "elsewhere").mkdir()
-    done = execute(notebook, tmp_path / "elsewhere").cells
-    without, with_data = done[1 : count + 1], done[count + 2 :]
+    planted = [plant_in(tmp_path / stem / "results", stem) for stem in stems]  # apart: studies read each other's rows
+    asked = [(stem, tmp_path / home) for stem in stems for home in ("none", stem)]
+    done = executed(asked, tmp_path / "elsewhere")
+    for made, without, with_data in zip(planted, done[::2], done[1::2], strict=True):
+        assert first_output(without).startswith("NO DATA"), made.stem
+        assert f"vapo study {made.stem} --preset quick" in first_output(without)
+        says_its_rows(with_data, made)
+        shows_its_figures(with_data, made)
+        assert str(tmp_path) not in shown(with_data)
 
-    assert first_output(without).startswith("NO DATA")
-    assert f"vapo study {stem} --preset quick" in first_output(without)
 
-    lines = (component_lines if stem == "components" else headline)(rows, questions)
-    assert first_output(with_data) == "\n".join(lines)
-    assert lines[0].startswith(
-        f"SIGN OPPOSITE TO THE PAPER'S, {name}" if stem == "components" else f"PREDICTION CONTRADICTED, {name}"
-    )
-    text = shown(with_data)
-    assert rows
-    for row in rows:
+def says_its_rows(cells, made: Planted) -> None:
+    """The headline above all, every row's estimate somewhere below."""
+    questions, components = find(made.stem).QUESTIONS, made.stem == "components"
+    lines = (component_lines if components else headline)(made.rows, questions)
+    assert first_output(cells) == "\n".join(lines)
+    sign = "SIGN OPPOSITE TO THE PAPER'S" if components else "PREDICTION CONTRADICTED"
+    assert lines[0].startswith(f"{sign}, {made.name}")
+    text = shown(cells)
+    assert made.rows
+    for row in made.rows:
         assert estimate(row) in text, row
-    assert str(tmp_path) not in text
-    pictures = [
-        out
-        for cell in with_data
-        if cell.cell_type == "code"
-        for out in cell.outputs
-        if "image/png" in out.get("data", {})
-    ]
-    assert len(pictures) == len(judge.figures(planted, questions))
+
+
+def shows_its_figures(cells, made: Planted) -> None:
+    """As many as the judge draws, each with its alternative text."""
+    outputs = [out for cell in cells if cell.cell_type == "code" for out in cell.outputs]
+    pictures = [out for out in outputs if "image/png" in out.get("data", {})]
+    judge = importlib.import_module(f"analysis.hypotheses.{made.stem}")
+    assert len(pictures) == len(judge.figures(made.tables, find(made.stem).QUESTIONS)), made.stem
     assert all(out.metadata["image/png"]["alt"] for out in pictures)

@@ -1,4 +1,4 @@
-"""What files hold, as hashes: names and dates do not say whether a checkpoint or a data file is still the same."""
+"""Content hashes of files: names and dates do not show whether a checkpoint or data file has changed."""
 
 import hashlib
 from collections.abc import Iterable

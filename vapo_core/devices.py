@@ -1,4 +1,4 @@
-"""Where language models compute, and in which numbers: the one place that asks for a GPU."""
+"""Device and compute dtype of language models; the only place that looks for a GPU."""
 
 from contextlib import AbstractContextManager, nullcontext
 

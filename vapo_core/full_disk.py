@@ -1,4 +1,4 @@
-"""A full disk is told by its number or by its words: libraries wrap it in errors of their own."""
+"""Detect a full disk from an error number or message, since libraries wrap the error in their own."""
 
 import errno
 from collections.abc import Iterator

@@ -15,7 +15,7 @@ class Unreadable(ValueError):
 
 @contextmanager
 def reading(what: str | Path, problem: str = "cannot be read") -> Iterator[None]:
-    """Whatever goes wrong within the block is said as `what: problem (reason)`.
+    """Any error in the block is reported as `what: problem (reason)`.
 
     Readers of JSON, YAML, pickles, weights, templates and tables raise errors of many types, from RecursionError to
     AttributeError, most of which name no file.

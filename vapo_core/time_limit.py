@@ -1,4 +1,4 @@
-"""A limit of time for code that others wrote, within this process."""
+"""A time limit for users' code, within this process."""
 
 import ctypes
 import math

@@ -160,9 +160,9 @@ class Trainer:
             progress.tokens + graded.generated_tokens + value_tokens + replayed,
             progress.prompts + graded.prompts_used,
         )
-        examined = finished % self.evaluation.every == 0 or finished == self.steps
-        results = self._evaluate() if examined else {}
-        if examined:
+        evaluated = finished % self.evaluation.every == 0 or finished == self.steps
+        results = self._evaluate() if evaluated else {}
+        if evaluated:
             clock.lap("timing/evaluation_s")
         after = self._after_update(trace) if logged else {}
         probed = self._probe(finished)

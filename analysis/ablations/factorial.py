@@ -35,7 +35,7 @@ class Factorial(NamedTuple):
     points: NDArray[np.int_]
     """[N, 7] coding of the N combinations, +1 on and -1 off, in component order."""
     scores: NDArray[np.float64]
-    """[S, N] AUC of every combination and whole replicate, in [0, 1]."""
+    """[S, N] AUC of every combination and complete replicate, in [0, 1]."""
     seeds: tuple[int, ...]
     """[S] seeds with all N runs."""
     left_out: tuple[int, ...]
@@ -47,7 +47,7 @@ class Factorial(NamedTuple):
 def detect(runs: pd.DataFrame) -> Factorial | None:
     """The factorial among runs that may be compared, or None if there is none of 16 combinations or more.
 
-    Combinations count that have the recipe's other settings in common; a factorial that has no whole replicate has S = 0.
+    Combinations count that have the recipe's other settings in common; a factorial that has no complete replicate has S = 0.
     """
     for recipe, part in runs.groupby("recipe"):
         plain = part[~part["arm"].str.contains("=")].drop_duplicates(["seed", *COMPONENTS])
@@ -62,10 +62,10 @@ def detect(runs: pd.DataFrame) -> Factorial | None:
 
 def _table(recipe: str, runs: pd.DataFrame, words: tuple[str, ...]) -> Factorial:
     wide = runs.pivot(index="seed", columns=list(COMPONENTS), values="auc")
-    whole = wide.notna().all(axis=1)
+    complete = wide.notna().all(axis=1)
     points = np.array([[1 if on else -1 for on in column] for column in wide.columns])
-    seeds, others = (tuple(int(seed) for seed in wide.index[chosen]) for chosen in (whole, ~whole))
-    return Factorial(recipe, points, wide[whole].to_numpy(float), seeds, others, words)
+    seeds, others = (tuple(int(seed) for seed in wide.index[chosen]) for chosen in (complete, ~complete))
+    return Factorial(recipe, points, wide[complete].to_numpy(float), seeds, others, words)
 
 
 def contrast(points: NDArray[np.int_], effect: str) -> NDArray[np.int_]:
@@ -120,7 +120,7 @@ def shapley(found: Factorial, level: float = 0.95) -> pd.DataFrame:
 
 
 def shapley_per_seed(found: Factorial) -> NDArray[np.float64]:
-    """[S, 7] Shapley values of every whole replicate of a full factorial, in AUC."""
+    """[S, 7] Shapley values of every complete replicate of a full factorial, in AUC."""
     shares = [found.points[:, i] * _shapley_weights(found.points, i) for i in range(found.points.shape[1])]
     return found.scores @ np.array(shares).T
 

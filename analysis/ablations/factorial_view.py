@@ -1,4 +1,4 @@
-"""A factorial for people: sentences, rows, the table for a terminal, and the forest of its effects."""
+"""Presentation of a factorial: sentences, table rows, the terminal's table, and the forest plot of its effects."""
 
 import math
 from typing import NamedTuple
@@ -68,7 +68,7 @@ def note(found: Factorial, table: pd.DataFrame) -> str:
         else f"The smallest effect it can see is about {size:.4f} in AUC (median sd of an effect over seeds times the "
         "factor for this number of seeds)."
     )
-    return f"{kind} of {found.recipe} with {len(found.seeds)} whole replicates{lost}{alias}. {seen}"
+    return f"{kind} of {found.recipe} with {len(found.seeds)} complete replicates{lost}{alias}. {seen}"
 
 
 def summary(table: pd.DataFrame) -> str:

@@ -1,4 +1,4 @@
-"""What probes measured at the last step, per arm: value error, gradient noise, exploration, each against the reference."""
+"""Probe measurements at the last step, per arm: value error, gradient noise, exploration, compared with the reference."""
 
 import math
 from typing import NamedTuple

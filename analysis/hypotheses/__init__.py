@@ -1,1 +1,1 @@
-"""One judge per limitation: a function per question, `score` for all of them, `figures` to look at."""
+"""One judge per limitation: a function per question, `score` for all of them, `figures` for plots."""

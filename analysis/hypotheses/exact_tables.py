@@ -1,4 +1,4 @@
-"""Tables of the exact level: rows of runs.csv by what they measured, and their arrays as one wide table."""
+"""Tables of the exact level: rows of runs.csv by measurement, and their arrays as one wide table."""
 
 from typing import Any
 

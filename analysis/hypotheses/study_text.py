@@ -1,4 +1,4 @@
-"""What a page says of each study beside its numbers: title, topic of each question, theory, and what would change our mind."""
+"""Report text for each study: title, topics of its questions, theory, and what would change the conclusions."""
 
 from importlib import import_module
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""R1 to R13 as figures: each formula as a line, beside it the quantity it gives, computed independently, as markers."""
+"""R1 to R13 as figures: each formula as a line, the independently computed quantity as markers."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -1,1 +1,1 @@
-"""What notebooks call, and what runs them."""
+"""Functions for notebooks, and their execution."""

@@ -1,4 +1,4 @@
-"""A study as a notebook reads it: its verdicts scored again from the tables, and its figures drawn again."""
+"""A study for its notebook: verdicts and figures recomputed from the tables."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -59,11 +59,11 @@ class Words(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """A table that a notebook shows whole, its texts uncut."""
+    """A table that a notebook shows in full, without truncating text."""
 
     rows: pd.DataFrame
     empty: str
-    """What is said where there are no rows."""
+    """The text shown where there are no rows."""
 
     def __repr__(self) -> str:
         return self.rows.to_string(index=False, max_colwidth=60) if len(self.rows) else self.empty
@@ -126,8 +126,8 @@ def read(study: DeclaredStudy, judge: Judge, home: Path | None = None) -> Readin
         judging = real_level if outcome.preset == "real" else judge
         scored = judging.score(tables, outcome.questions, outcome.preset)
         rows += [row for row in scored if row.level in outcome.levels]
-        drawn = {**judging.figures(tables, outcome.questions), **theory.figures(tables)}
-        drawings |= {name: drawing for name, drawing in drawn.items() if name not in drawings}
+        charts = {**judging.figures(tables, outcome.questions), **theory.figures(tables)}
+        drawings |= {name: drawing for name, drawing in charts.items() if name not in drawings}
     asked = {**study.QUESTIONS, **{name: q for outcome in found for name, q in outcome.questions.items()}}
     nothing = f"Nothing yet. `vapo study {stem} --preset quick` makes some."
     return Reading(
@@ -158,11 +158,11 @@ def _declared(questions: Mapping[str, Question]) -> pd.DataFrame:
     )
 
 
-def _sources(found: Sequence[Outcome], home: Path) -> pd.DataFrame:
+def _sources(found: Sequence[Outcome], base: Path) -> pd.DataFrame:
     """One row per level of evidence; folders as seen from `home`."""
     return pd.DataFrame(
         [
-            {"level": LEVEL_NAMES[level], "preset": outcome.preset, "folder": outcome.folder.relative_to(home).as_posix(),
+            {"level": LEVEL_NAMES[level], "preset": outcome.preset, "folder": outcome.folder.relative_to(base).as_posix(),
              "runs in it": outcome.runs, "core-hours": outcome.core_hours, "commit": outcome.commit}
             for outcome in found
             for level in outcome.levels

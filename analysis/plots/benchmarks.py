@@ -1,4 +1,4 @@
-"""The picture of `vapo bench`: every way of doing something against its reference, as ratios of seconds."""
+"""The figure of `vapo bench`: ratios of seconds of every variant to its reference."""
 
 from pathlib import Path
 

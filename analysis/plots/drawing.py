@@ -1,4 +1,4 @@
-"""How every figure looks and is saved: one style, and beside each picture the numbers it shows."""
+"""The common style of figures; each is saved with the numbers it shows."""
 
 import io
 import os

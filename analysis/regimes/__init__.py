@@ -1,1 +1,1 @@
-"""Which regimes count as failing, and what the search for them looked like."""
+"""The rule for failing regimes, and the results of the search for them."""

@@ -1,4 +1,4 @@
-"""The picture of the search: PPO against its better control in every regime."""
+"""The figure of the search: PPO against the better of its controls in every regime."""
 
 import numpy as np
 import pandas as pd

@@ -11,9 +11,9 @@ CHECKOUT = Path(__file__).parents[2]
 
 def methods_link(out: Path) -> str:
     """The address of METHODS.md as seen from a page; "" for a page outside the checkout, which cannot rely on it."""
-    home, methods = out.resolve().parent, CHECKOUT / "METHODS.md"
-    inside = home.is_relative_to(CHECKOUT) and methods.is_file()
-    return Path(os.path.relpath(methods, home)).as_posix() if inside else ""
+    folder, methods = out.resolve().parent, CHECKOUT / "METHODS.md"
+    inside = folder.is_relative_to(CHECKOUT) and methods.is_file()
+    return Path(os.path.relpath(methods, folder)).as_posix() if inside else ""
 
 
 def page(template: str, **shown: object) -> str:

@@ -1,4 +1,4 @@
-"""One self-contained HTML page: the studies' verdicts, then ablations and sweeps: what was run, what it did, how sure."""
+"""One self-contained HTML page: verdicts of the studies, then ablations and sweeps with their settings and uncertainty."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,7 +64,7 @@ class Section(NamedTuple):
     diverged: list[tuple[str, int, str]]
     """(arm, seed, reason), at most `MOST_DIVERGED`."""
     diverged_more: int
-    """How many more there are."""
+    """The number of the others."""
 
 
 MOST_DIVERGED = 40
@@ -143,7 +143,7 @@ def _grid(cells: grid.Grid) -> Picture:
 
 
 def _factorial(runs: pd.DataFrame) -> FactorialPart | None:
-    """Effects, if the runs hold a factorial with a whole replicate."""
+    """Effects, if the runs hold a factorial with a complete replicate."""
     found = detect(runs)
     if found is None or not found.seeds:
         return None

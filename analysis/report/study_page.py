@@ -1,4 +1,4 @@
-"""The studies' part of the report as text and pictures; no layout here."""
+"""Contents of the report's section on studies, as text and figures; the layout is in templates/."""
 
 import re
 from collections import Counter
@@ -81,7 +81,7 @@ class Chapter(NamedTuple):
     """One study."""
 
     stem: str
-    prose: StudyText
+    text: StudyText
     entries: list[QuestionEntry]
     secondary: list[Line]
     pictures: list[Picture]

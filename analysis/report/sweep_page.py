@@ -1,4 +1,4 @@
-"""A sweep as a section of a page, and a page of its own with the figures as files."""
+"""A sweep as a section of the report, and as its own page with figures as files."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -96,11 +96,11 @@ def write_page(tables: SweepTables, out: Path) -> Path:
 
 def _section(title: str, tables: SweepTables, found: pd.DataFrame, figures: Figures) -> SweepSection:
     places = []
-    for place, drawn in figures.places.items():
+    for place, drawings in figures.places.items():
         here = SweepTables(*(table[table["place"] == place] for table in tables))
         listings = [_listing(tables, place, role) for role in dict.fromkeys(here.space["role"])]
         texts = sentences(here, found[found["place"] == place])
-        places.append(Place(place, facts(tables, place), texts, listings, _pictures(drawn)))
+        places.append(Place(place, facts(tables, place), texts, listings, _pictures(drawings)))
     return SweepSection(title, places, _pictures(figures.across))
 
 

@@ -1,4 +1,4 @@
-"""The report's sentences and cells, made from tables; no layout here."""
+"""Sentences and table cells of the report; the layout is in templates/."""
 
 import math
 from typing import NamedTuple
@@ -98,8 +98,8 @@ def _distinct(column: pd.Series) -> str:
 
 
 def _span(seeds: list[int]) -> str:
-    whole = len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1
-    return f"{seeds[0]} to {seeds[-1]}" if whole else ", ".join(map(str, seeds))
+    consecutive = len(seeds) > 2 and seeds[-1] - seeds[0] == len(seeds) - 1
+    return f"{seeds[0]} to {seeds[-1]}" if consecutive else ", ".join(map(str, seeds))
 
 
 def seeds_note(table: pd.DataFrame) -> str:

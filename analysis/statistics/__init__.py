@@ -1,1 +1,1 @@
-"""Statistics, one idea per file: arrays in, numbers and intervals out. Nothing here knows a table or a question."""
+"""Statistics, one idea per file: arrays in, numbers and intervals out; independent of tables and questions."""

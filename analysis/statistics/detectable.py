@@ -1,4 +1,4 @@
-"""What a study of a given size and spread could have seen."""
+"""The smallest effect that a study of a given size and spread can detect."""
 
 from functools import cache
 

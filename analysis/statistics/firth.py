@@ -18,7 +18,7 @@ def firth(data: Data, span: Array | None = None) -> Fit:
     """
     count = data.design.shape[1]
     if np.linalg.matrix_rank(data.design) < count:
-        raise ValueError("columns of the design depend on each other: effects cannot be told apart")
+        raise ValueError("the design has linearly dependent columns: their effects cannot be separated")
     return highest(lambda at: penalised(data, at), np.eye(count) if span is None else span, close=1e-17)
 
 

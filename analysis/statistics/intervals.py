@@ -64,5 +64,5 @@ def _checked(x: ArrayLike, level: float) -> NDArray[np.float64]:
 
 def smallest_threshold(seeds: int) -> float:
     """Smallest usable threshold in sd of a paired difference, of the next tabled number of seeds below; nan below 5."""
-    tabled = [n for n in SMALLEST_THRESHOLD if n <= seeds]
-    return SMALLEST_THRESHOLD[max(tabled)] if tabled else float("nan")
+    tabulated = [n for n in SMALLEST_THRESHOLD if n <= seeds]
+    return SMALLEST_THRESHOLD[max(tabulated)] if tabulated else float("nan")

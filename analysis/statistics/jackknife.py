@@ -9,7 +9,7 @@ from analysis.statistics.intervals import Interval, student
 
 
 def jackknife(
-    statistic: Callable[[np.ndarray], float], clusters: ArrayLike, level: float = 0.95, whole: float | None = None
+    statistic: Callable[[np.ndarray], float], clusters: ArrayLike, level: float = 0.95, estimate: float | None = None
 ) -> Interval:
     """Student's interval over pseudo-values S T - (S - 1) T(without seed i), around the statistic itself.
 
@@ -20,14 +20,14 @@ def jackknife(
         statistic: takes row indices, [n] int, and returns a number.
         clusters: [N] label of each row's seed.
         level: in (0, 1).
-        whole: the statistic on all rows, if it is known already.
+        estimate: the statistic on all rows, if it is known already.
 
     Returns:
         The statistic on all rows, not corrected for bias; bounds nan with fewer than two seeds or where leaving out one
         gives no number.
     """
     names, members = np.unique(np.asarray(clusters), return_inverse=True)
-    value = statistic(np.arange(len(members))) if whole is None else whole
+    value = statistic(np.arange(len(members))) if estimate is None else estimate
     if len(names) < 2:
         return Interval(value, np.nan, np.nan)
     left = np.array([statistic(np.flatnonzero(members != number)) for number in range(len(names))])

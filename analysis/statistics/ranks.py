@@ -1,4 +1,4 @@
-"""Whether two lists put the same things in the same order, against the order of chance."""
+"""Rank agreement of two lists, compared with random orders."""
 
 from itertools import permutations
 from typing import NamedTuple

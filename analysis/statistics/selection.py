@@ -1,4 +1,4 @@
-"""The score of the best of several settings, free of the luck that made it look best."""
+"""The score of the best of several settings, without selection bias."""
 
 from typing import NamedTuple
 

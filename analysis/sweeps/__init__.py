@@ -1,1 +1,1 @@
-"""What a sweep found, as numbers, figures and words."""
+"""Results of a sweep as numbers, figures and text."""

@@ -1,4 +1,4 @@
-"""A sweep in words: what is recommended, how sure that is, and the best trials as a table."""
+"""Results of a sweep as text: the recommendation, its uncertainty, and a table of the best trials."""
 
 import math
 

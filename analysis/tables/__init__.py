@@ -1,1 +1,1 @@
-"""Tables of finished runs: their columns, rows by what they are, numbers as text."""
+"""Tables of finished runs: columns, selection of rows, numbers as text."""

@@ -1,4 +1,4 @@
-"""Arms by label: what an arm changes, in which order arms are listed, which of them belong to one reference."""
+"""Arm labels: what an arm changes, the order in which arms are listed, and which share a reference."""
 
 from collections.abc import Iterable
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""The boundary to files that others wrote: whatever a reader raises becomes one line that names the file or the folder."""
+"""Errors in files that others wrote: whatever a reader raises becomes one line that names the file or folder."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ class Damaged(ValueError):
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Whatever goes wrong within the block is said of the file.
+    """Any error in the block is reported with the file's name.
 
     Raises:
         Damaged: for any error but those of a missing file, of rights, and of memory.

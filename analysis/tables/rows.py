@@ -1,4 +1,4 @@
-"""Rows of runs.csv by what they are, and curves by run. A column that a table lacks matches nothing."""
+"""Selection of rows of runs.csv by their columns, and curves by run. A column that a table lacks matches nothing."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

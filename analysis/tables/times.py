@@ -1,4 +1,4 @@
-"""When runs first reached a height of a metric, in samples; those that did not are censored."""
+"""Samples until a metric first reached a level; runs that never did are censored."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -37,8 +37,8 @@ def shared(parts: Sequence[pd.DataFrame], key: str) -> tuple[pd.DataFrame, ...]:
     which = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     there = np.zeros((len(parts), len(seeds), len(cells)), bool)
     there[which, row, column] = True
-    whole = seeds[there.all((0, 2))]
-    return tuple(part[part["seed"].isin(whole)] for part in parts)
+    in_all = seeds[there.all((0, 2))]
+    return tuple(part[part["seed"].isin(in_all)] for part in parts)
 
 
 def paired(arm: pd.DataFrame, reference: pd.DataFrame, key: str) -> tuple[pd.DataFrame, pd.DataFrame]:

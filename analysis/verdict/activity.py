@@ -1,4 +1,4 @@
-"""How much there was for a mechanism to do, beside the decision: an effect of what was idle says nothing."""
+"""Activity of a mechanism, reported with the decision: an effect of an idle mechanism is no evidence."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How a decision is shown: a word, a symbol and a colour, so that none of the three is needed alone."""
+"""How decisions are displayed: by word, symbol and colour, so that any one of them suffices."""
 
 from typing import NamedTuple
 

@@ -1,7 +1,6 @@
 """From an interval to a verdict, mechanically (METHODS.md, section 1)."""
 
 import math
-from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -23,9 +22,6 @@ NOTE = "note"
 
 CONTRADICTED = "PREDICTION CONTRADICTED"
 """In a secondary row's note: what was predicted of that row does not hold, though no verdict is about it."""
-
-SIGN: dict[Decision, int] = {"supported": 1, "refuted_opposite": -1}
-"""Decision -> sign of theta that it states."""
 
 ROUNDING = 1e-9
 """Width of an interval, in units of the threshold, that equal replicates may have from arithmetic alone."""
@@ -95,23 +91,6 @@ def decide(interval: Interval, threshold: float, equivalence: bool = False, test
 def without_width(interval: Interval, threshold: float) -> bool:
     """Whether both bounds are the same number, to rounding."""
     return bool(interval.high - interval.low <= ROUNDING * max(threshold, abs(interval.estimate)))
-
-
-def of_strata(decisions: Mapping[str, Decision], predicted: Mapping[str, int]) -> Decision | None:
-    """What strata declared in advance come to if they got opposite decisions, each at the corrected level; else None.
-
-    Args:
-        decisions: of theta in each stratum.
-        predicted: 1 or -1, the sign that theta was predicted to have in each.
-
-    Returns:
-        conditional; refuted_opposite if opposite signs were predicted and every one of them is reversed.
-    """
-    signs = {name: SIGN[decision] for name, decision in decisions.items() if decision in SIGN}
-    if len(set(signs.values())) < 2:
-        return None
-    reversed_ = all(sign == -predicted[name] for name, sign in signs.items())
-    return "refuted_opposite" if reversed_ else "conditional"
 
 
 def verdict(

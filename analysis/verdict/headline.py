@@ -1,4 +1,4 @@
-"""What a study's primary verdicts say about its predictions, in one line each, contradictions first."""
+"""A study's primary verdicts on its predictions, one line each, contradictions first."""
 
 import math
 from collections.abc import Mapping, Sequence

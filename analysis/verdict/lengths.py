@@ -1,4 +1,4 @@
-"""How long the answers were that an estimate comes from: the same effect at 8 and at 500 tokens is not the same finding."""
+"""Response lengths behind an estimate: the same effect at 8 and at 500 tokens is not the same finding."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Studies' outcome folders: what was found, from results/ for every level of evidence it holds, else from quick runs."""
+"""Outcome folders of studies: results/ for every level of evidence it holds, quick runs for the rest."""
 
 import json
 from collections.abc import Collection
@@ -102,13 +102,18 @@ def read(folder: Path) -> Outcome:
 
 def pictures(folder: Path) -> list[Shown]:
     """The figures of a folder in their order, those that are whole."""
-    home = folder / "figures"
-    if not (home / "index.json").is_file():
+    figures_dir = folder / "figures"
+    if not (figures_dir / "index.json").is_file():
         return []
-    with naming(home / "index.json"):
+    with naming(figures_dir / "index.json"):
         listed = [
-            Shown(str(row["name"]), str(row["alt"]), home / f"{row['name']}.svg", home / f"{row['name']}.csv")
-            for row in _json(home / "index.json", list)
+            Shown(
+                str(row["name"]),
+                str(row["alt"]),
+                figures_dir / f"{row['name']}.svg",
+                figures_dir / f"{row['name']}.csv",
+            )
+            for row in _json(figures_dir / "index.json", list)
         ]
     return [figure for figure in listed if figure.svg.is_file() and figure.csv.is_file()]
 
@@ -126,9 +131,9 @@ def tables(outcome: Outcome, results: Path, specs: Collection[str]) -> Tables:
     left, parts = set(specs) - set(own.runs["spec"]), [own]
     for folder in others:
         if folder != outcome.folder and left:
-            lent = load(folder)
-            here = left & set(lent.runs["spec"])
-            parts.append(Tables(*(table[table["spec"].astype(str).isin(here)] for table in lent)))
+            other = load(folder)
+            here = left & set(other.runs["spec"])
+            parts.append(Tables(*(table[table["spec"].astype(str).isin(here)] for table in other)))
             left -= here
     return Tables(*(stacked(tables) for tables in zip(*parts, strict=True)))
 

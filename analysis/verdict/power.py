@@ -1,4 +1,4 @@
-"""What a study of a planned size would decide, from the spread of a pilot."""
+"""Decisions to expect from a study of a planned size, given the spread of a pilot."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

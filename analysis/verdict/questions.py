@@ -1,4 +1,4 @@
-"""What is asked, predicted and held to be large, as a study declares it before its runs."""
+"""A question as declared before its runs: what is asked, predicted, and counted as large."""
 
 from typing import Literal, NamedTuple
 

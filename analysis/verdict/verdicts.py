@@ -1,4 +1,4 @@
-"""Verdicts as JSON: what a results folder keeps and others read."""
+"""Verdicts as JSON, as results folders keep them."""
 
 import json
 import math

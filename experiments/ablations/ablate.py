@@ -121,8 +121,8 @@ def plan(config: AblateConfig, dials: dict[str, Any]) -> AblationPlan:
         raise ValueError(f"baselines: no recipe {unknown[0]!r} (allowed: {', '.join(RECIPES)})")
     design = DESIGNS[config.design]
     if config.vary and not design.varies:
-        takers = ", ".join(name for name, other in DESIGNS.items() if other.varies)
-        raise ValueError(f"vary: design {config.design} varies no setting (allowed with: {takers})")
+        varying = ", ".join(name for name, other in DESIGNS.items() if other.varies)
+        raise ValueError(f"vary: design {config.design} varies no setting (allowed with: {varying})")
     own = TASKS[config.task].dials(**dials)
     factors = factors_of(config.design, config.task, config.vary, config.settings, own)
     cells = with_baselines(design.cells(Request(config.fraction, factors)), config.baselines)
@@ -162,14 +162,14 @@ def _spec(config: AblateConfig, dials: dict[str, Any], cell: Cell, seed: int) ->
 def describe_plan(config: AblateConfig, plan: AblationPlan) -> str:
     """The plan as text: what would run, what it costs, and the smallest effect it can detect."""
     arms, blind = plan.arms, config.design == "fractional-factorial"
-    mine = part_of(plan.specs, config.shard)
-    todo = [spec for spec in mine if not is_finished(spec, config.runs)]
+    selected = part_of(plan.specs, config.shard)
+    todo = [spec for spec in selected if not is_finished(spec, config.runs)]
     return "\n".join(
         [
             f"{config.design} on {config.task} ({config.world}): {len(arms)} arms x {config.seeds} seeds"
             f" = {len(plan.specs)} runs of {config.steps} steps",
-            *([f"part {config.shard} of them: {len(mine)} runs"] if config.shard else []),
-            *planning.cost_lines(todo, config.runs, config.at_once, len(mine) - len(todo)),
+            *([f"part {config.shard} of them: {len(selected)} runs"] if config.shard else []),
+            *planning.cost_lines(todo, config.runs, config.at_once, len(selected) - len(todo)),
             *planning.power_lines(config.design, config.seeds, config.fraction),
             *(planning.alias_lines(config.fraction) if blind else []),
             *planning.arm_lines(plan),
@@ -188,11 +188,11 @@ def ablation_folder(config: AblateConfig, dials: dict[str, Any]) -> Path:
 def _is_plain(config: AblateConfig, dials: dict[str, Any]) -> bool:
     """Whether it is the preset as it stands; anything else gets a folder of its own and overwrites no other outcome."""
     preset = PRESETS[config.world][config.preset]
-    mine = (config.seeds, config.first_seed, config.steps, config.baselines, config.probes)
+    given = (config.seeds, config.first_seed, config.steps, config.baselines, config.probes)
     usual = (config.settings, config.evaluation) == (DEFAULT_SETTINGS[config.world], DEFAULT_EVALUATION[config.world])
     usual = usual and (config.engine, config.base) == ("transformers", Base())
     values = [item[1:] for item in config.vary]
-    return mine == tuple(preset) and usual and not (dials or values or identity())
+    return given == tuple(preset) and usual and not (dials or values or identity())
 
 
 def _content(config: AblateConfig, dials: dict[str, Any]) -> dict[str, Any]:
@@ -218,8 +218,7 @@ def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:
     ensure_writable(out)
     write_whole(out / "config.json", _resolved(config, planned))
     study, specs = out.name, part_of(planned.specs, config.shard)
-    if config.launcher == "local":
-        check_readable(specs, config.runs)
+    check_readable(specs, config.runs, remote=config.launcher == "ray")
     with tracked(config.runs, study, planned.labels, out) as tracking:
         grid = run_grid(config, specs, Job(config.runs, study, tracking), config.world, planned.label)
         if config.shard:

@@ -1,4 +1,4 @@
-"""A design as an ordered list of runs, and what to know before it starts: runs, hours, smallest detectable effect."""
+"""A design as an ordered list of runs, with its cost and the smallest effect it can detect."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

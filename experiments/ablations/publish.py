@@ -1,4 +1,4 @@
-"""What an ablation leaves for people: its tables with arms as its design calls them, figures, the page, a printed table."""
+"""Outputs of an ablation: tables with the design's arm labels, figures, the report, a printed table."""
 
 import io
 import sys

@@ -16,7 +16,7 @@ PARTS: dict[str, str] = {
     "advantages": "GAE in pieces against the loop over time",
     "per_response": "gradients of every response against one gradient of the batch",
     "continuations": "the Monte-Carlo oracle with and without shared prefixes",
-    "walk_runs": "whole walk runs per core-minute; exact moments",
+    "walk_runs": "complete walk runs per core-minute; exact moments",
     "walk_lengths": "walk runs at 10, 145 and 500 tokens by phase, beside the bare passes of their networks; probes",
     "long_walks": "the same for walks long by decisions, with 32 and 128 responses a step",
     "text_lengths": "the same for text at 14, 55 and 105 tokens",

@@ -23,6 +23,6 @@ def _small(case: Case) -> Case:
     """Two steps of few answers, once."""
     few = {"responses_per_step": 32, "group_size": 4, "pool_size": 16, "warmup_steps": 2, "mini_batches": 2}
     settings = Settings(**{**case.spec.settings.model_dump(), **few})
-    exam = Evaluation(every=2, problems=32, k=2, k_problems=8)
-    spec = case.spec.model_copy(update={"settings": settings, "evaluation": exam, "steps": 2})
+    evaluation = Evaluation(every=2, problems=32, k=2, k_problems=8)
+    spec = case.spec.model_copy(update={"settings": settings, "evaluation": evaluation, "steps": 2})
     return case._replace(spec=spec, seeds=case.seeds[:1])

@@ -15,7 +15,7 @@ from vapo_core.settings import Base, Evaluation
 
 NAMES = ("transformers", "vllm")
 SEEDS, STEPS, BASES = 48, 30, 3
-EXAM = Evaluation(every=10, problems=1024, k=2, k_problems=4)
+EVALUATION = Evaluation(every=10, problems=1024, k=2, k_problems=4)
 CASES = ((64, 32), (256, 32), (256, 128))
 
 
@@ -50,7 +50,7 @@ def _speed(answers: int, tokens: int, quick: bool) -> list[TimingRow]:
 def spec_of(engine: str, seed: int, steps: int) -> RunSpec:
     """A run of full VAPO on text_walk; its twin differs in the engine alone."""
     base = Base(model="tiny32", init=seed % BASES)
-    return spec_for("vapo", "lm", seed, steps=steps, engine=engine, base=base, evaluation=EXAM)
+    return spec_for("vapo", "lm", seed, steps=steps, engine=engine, base=base, evaluation=EVALUATION)
 
 
 def compared(runs: Path, seeds: range, steps: int) -> list[TimingRow]:

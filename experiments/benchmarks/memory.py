@@ -27,11 +27,11 @@ def measure(quick: bool) -> list[TimingRow]:
 def _run(steps: int) -> list[TimingRow]:
     small = {"responses_per_step": 32, "group_size": 4, "pool_size": 16, "warmup_steps": 2}
     settings = Settings(**{**DEFAULT_SETTINGS["lm"].model_dump(), **small})
-    exam = Evaluation(every=100, problems=32, k=2, k_problems=8)
+    evaluation = Evaluation(every=100, problems=32, k=2, k_problems=8)
     resident: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         trainer = build_trainer(
-            spec_for("vapo", "lm", 0, settings=settings, steps=steps, evaluation=exam), Path(folder)
+            spec_for("vapo", "lm", 0, settings=settings, steps=steps, evaluation=evaluation), Path(folder)
         )
         trainer.run(lambda step, metrics: resident.append(_resident()))
     growth = np.median(resident[-20:]) - np.median(resident[SETTLED - 10 : SETTLED + 10])

@@ -82,11 +82,11 @@ def train(load: Load, gradient_checkpointing: bool) -> tuple[list[dict[str, floa
         settings = Settings(**load.settings)
         world = build_world("lm", _task(load), "noise", base, settings, seeds_of(0), Path(folder))
         recipe = assemble(RECIPES["vapo"].toggles, settings, {})
-        exam = Evaluation(every=load.steps, problems=2, k=1, k_problems=2)
+        evaluation = Evaluation(every=load.steps, problems=2, k=1, k_problems=2)
         points: list[dict[str, float]] = []
         if device().type == "cuda":
             torch.cuda.reset_peak_memory_stats()
-        trainer = Trainer(world, recipe, settings, exam, 0, load.steps, Path(folder))
+        trainer = Trainer(world, recipe, settings, evaluation, 0, load.steps, Path(folder))
         trainer.run(lambda step, metrics: points.append(dict(metrics)))
     return points[1:], world
 
@@ -138,11 +138,11 @@ def _rows(load: Load, again: bool, points: list[dict[str, float]], world: Any) -
     late = points[1:]  # the first step makes room and warms up
     tokens = np.array([p["response_length/mean"] for p in late]) * load.settings["responses_per_step"]
     rollout, update = (np.array([p[f"timing/{name}_s"] for p in late]) for name in ("rollout", "update"))
-    whole = rollout + update + np.array([p["timing/credit_s"] for p in late])
+    step_s = rollout + update + np.array([p["timing/credit_s"] for p in late])
     rows = [
         number("real model", case, "sampling", tokens / rollout, "answer tokens/s"),
         number("real model", case, "update of policy and critic", tokens / update, "answer tokens/s"),
-        number("real model", case, "RL step", tokens / whole, "answer tokens/s"),
+        number("real model", case, "RL step", tokens / step_s, "answer tokens/s"),
         number("real model", case, "peak memory", np.array([_peak_gigabytes()]), "GB"),
     ]
     peak = next((rate for name, rate in PEAKS.items() if name in _device_name()), None)

@@ -37,7 +37,7 @@ def measure(quick: bool) -> list[TimingRow]:
             ways: dict[str, Callable[[], Any]] = {
                 "floor": partial(step.floor, lean=False),
                 "floor, lean decoding and little padding": partial(step.floor, lean=True),
-                "step": step.whole,
+                "step": step.full_step,
             }
             seconds = take_turns(ways, 3 if quick else 7)
             found += rows("rl step", f"{size}, {case}", seconds, "floor", sum(lengths), "tokens")
@@ -66,8 +66,8 @@ class Step:
             return self.engine.complete(self.prompts, self.lengths[0], 0, GROUP)
         return self.engine.complete([p for p in self.prompts for _ in range(GROUP)], self.lengths, 0)
 
-    def whole(self) -> None:
-        """Sample, grade by a rule that is always at hand, credit, update."""
+    def full_step(self) -> None:
+        """Sample, grade by a simple rule, assign credit, update."""
         rollout = self.sample()
         rewards = torch.tensor([float(text.count("a") > len(text) // 30) for text in rollout.responses])
         batch = self._batch(rollout, rewards)

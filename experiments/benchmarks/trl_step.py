@@ -29,7 +29,7 @@ def measure(quick: bool) -> list[TimingRow]:
         for turn in range(2 if quick else TURNS):
             blocks: dict[str, Callable[[], list[float]]] = {
                 "TRL": theirs.block,
-                "vapo-lab": partial(_block, ours.whole),
+                "vapo-lab": partial(_block, ours.full_step),
                 "floor": partial(_block, partial(ours.floor, lean=False)),
             }
             for name in list(blocks) if turn % 2 else reversed(list(blocks)):

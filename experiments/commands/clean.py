@@ -1,4 +1,4 @@
-"""`vapo clean`: remove what is no result: unfinished runs, and if asked, caches."""
+"""`vapo clean`: remove unfinished runs and, on request, caches."""
 
 import re
 import shutil

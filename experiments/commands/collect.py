@@ -1,4 +1,4 @@
-"""`vapo collect`: finished runs of other folders, such as those of shards, brought into one."""
+"""`vapo collect`: copy finished runs from other folders, such as those of shards, into one."""
 
 import sys
 from collections.abc import Sequence
@@ -38,17 +38,17 @@ def run(words: Sequence[str]) -> int:
         found = listing(folder)
         left += say_damage(found)
         finished = [entry for entry in found if isinstance(entry, RunFolder) and entry.row is not None]
-        whole = [entry for entry in finished if _is_whole(entry)]
-        new = [_bring(entry.spec, entry.run_dir, config.runs) for entry in whole]
-        left += len(finished) - len(whole)
-        brought |= {entry.spec.hash: entry.spec for entry in whole}
+        complete = [entry for entry in finished if _is_complete(entry)]
+        new = [_bring(entry.spec, entry.run_dir, config.runs) for entry in complete]
+        left += len(finished) - len(complete)
+        brought |= {entry.spec.hash: entry.spec for entry in complete}
         print(f"{folder}: collected {sum(new)} runs, {len(new) - sum(new)} were already there")
     if left:
         print(f"warning: {left} runs were not collected; damaged ones must be run again", file=sys.stderr)
     return 1 if say_gone(brought.values(), config.runs) or left else 0
 
 
-def _is_whole(entry: RunFolder) -> bool:
+def _is_complete(entry: RunFolder) -> bool:
     """Whether a finished run's curve is whole; if not, a warning is printed."""
     assert entry.row is not None
     wrong = curve_damage(entry.spec, entry.row, entry.run_dir)

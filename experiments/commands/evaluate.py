@@ -88,9 +88,9 @@ def run(words: Sequence[str]) -> int:
     if config.out.is_dir():
         raise IsADirectoryError(f"out = {config.out}: is a folder, allowed is a file")
     require(config.engine)
-    exam = _examine(config, make_task(config.task, config.dials.model_dump()))
-    _show(config, exam)
-    _write(config, exam)
+    report = _examine(config, make_task(config.task, config.dials.model_dump()))
+    _show(config, report)
+    _write(config, report)
     return 0
 
 
@@ -168,30 +168,30 @@ def _examine(config: Any, task: Any) -> "EvaluationReport":
     return detailed_evaluation(engine, task, problems, config.answers, config.k, child(config.seed, 1))
 
 
-def _show(config: Any, exam: "EvaluationReport") -> None:
+def _show(config: Any, report: "EvaluationReport") -> None:
     from rich.console import Console
     from rich.table import Table
 
     dials = "".join(f", {name} {value}" for name, value in config.dials.model_dump(exclude_defaults=True).items())
-    asked = f"{exam.problems} problems" + (
-        f" ({exam.distinct_problems} distinct)" if exam.distinct_problems < exam.problems else ""
+    asked = f"{report.problems} problems" + (
+        f" ({report.distinct_problems} distinct)" if report.distinct_problems < report.problems else ""
     )
-    table = Table(title=f"{config.checkpoint} on {config.task}{dials}, {config.split}: {asked} x {exam.answers}")
+    table = Table(title=f"{config.checkpoint} on {config.task}{dials}, {config.split}: {asked} x {report.answers}")
     table.add_column("measure")
     table.add_column("value", justify="right")
-    table.add_row(f"pass@1 (avg@{exam.answers})", f"{exam.pass_at_1:.3f} ± {1.96 * exam.pass_at_1_se:.3f}")
-    for k, value in exam.pass_at_k.items():
+    table.add_row(f"pass@1 (avg@{report.answers})", f"{report.pass_at_1:.3f} ± {1.96 * report.pass_at_1_se:.3f}")
+    for k, value in report.pass_at_k.items():
         table.add_row(f"pass@{k}", f"{value:.3f}")
-    table.add_row("could be read", f"{exam.parsed:.3f}")
-    table.add_row("cut off", f"{exam.truncated:.3f}")
-    table.add_row("mean length, tokens", f"{exam.mean_length:.1f}")
-    table.add_row("right by reasoning", f"{exam.reasoned:.3f}")
-    table.add_row("distinct correct answers", f"{exam.distinct_correct:.2f}")
-    for mode, share in exam.modes.items():
+    table.add_row("could be read", f"{report.parsed:.3f}")
+    table.add_row("cut off", f"{report.truncated:.3f}")
+    table.add_row("mean length, tokens", f"{report.mean_length:.1f}")
+    table.add_row("right by reasoning", f"{report.reasoned:.3f}")
+    table.add_row("distinct correct answers", f"{report.distinct_correct:.2f}")
+    for mode, share in report.modes.items():
         table.add_row(f"answers of kind {mode}", f"{share:.3f}")
-    for place in exam.by_length:
+    for place in report.by_length:
         table.add_row(f"accuracy at {_range(place)} tokens (n = {place.responses})", f"{place.accuracy:.3f}")
-    for place in exam.by_difficulty:
+    for place in report.by_difficulty:
         table.add_row(f"accuracy at difficulty {_range(place)} (n = {place.responses})", f"{place.accuracy:.3f}")
     Console(width=100).print(table)
 
@@ -200,16 +200,16 @@ def _range(place: "Bin") -> str:
     return f"{place.low:g}" if place.low == place.high else f"{place.low:g}-{place.high:g}"
 
 
-def _write(config: Any, exam: "EvaluationReport") -> None:
+def _write(config: Any, report: "EvaluationReport") -> None:
     from vapo_core.files import write_whole
 
     content = {
         "checkpoint": str(config.checkpoint), "task": config.task, "dials": config.dials.model_dump(exclude_defaults=True),
         "split": config.split, "engine": config.engine, "temperature": config.temperature,
         "chat": config.chat, "dtype": config.dtype, "seed": config.seed,
-        **exam._asdict(),
-        "by_length": [item._asdict() for item in exam.by_length],
-        "by_difficulty": [item._asdict() for item in exam.by_difficulty],
+        **report._asdict(),
+        "by_length": [item._asdict() for item in report.by_length],
+        "by_difficulty": [item._asdict() for item in report.by_difficulty],
     }  # fmt: skip
     write_whole(config.out, json.dumps(content, indent=2))
     print(f"written: {config.out}")

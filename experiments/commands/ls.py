@@ -1,4 +1,4 @@
-"""`vapo ls`: what has been run."""
+"""`vapo ls`: list runs."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -21,7 +21,7 @@ class PowerConfig(Frozen):
 
 
 def run(words: Sequence[str]) -> int:
-    """A row per question that has a pilot; what is lacking is said."""
+    """A row per question that has a pilot; missing ones are reported."""
     config = parse(PowerConfig, PowerConfig(), words, "power")
     if config.out.is_dir():
         raise IsADirectoryError(f"out = {config.out}: is a folder, allowed is a file")

@@ -1,4 +1,4 @@
-"""`vapo report`: the page of the studies, of ablations and of sweeps, from their tables."""
+"""`vapo report`: rebuild the HTML report of studies, ablations and sweeps from their tables."""
 
 import sys
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""`vapo show RUN`: one run, what it was and what came of it."""
+"""`vapo show RUN`: the configuration and results of one run."""
 
 import sys
 from collections.abc import Sequence

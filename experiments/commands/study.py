@@ -1,4 +1,4 @@
-"""`vapo study`: run, judge and show one study or several."""
+"""`vapo study`: run and judge one study or several, and plot the results."""
 
 from collections.abc import Sequence
 from itertools import takewhile

@@ -1,4 +1,4 @@
-"""`vapo sync`: give MLflow the finished runs it does not have."""
+"""`vapo sync`: upload finished runs that MLflow does not have."""
 
 from collections.abc import Sequence
 from pathlib import Path

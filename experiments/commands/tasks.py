@@ -1,4 +1,4 @@
-"""`vapo tasks`: what each language task offers an experiment, and how good its bases are; the tables in `results/tasks/`."""
+"""`vapo tasks`: properties of the language tasks and their base models; the tables in `results/tasks/`."""
 
 import csv
 import io

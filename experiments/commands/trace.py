@@ -1,4 +1,4 @@
-"""`vapo trace RUN`: where credit goes, token by token, as a table and as a page."""
+"""`vapo trace RUN`: credit assignment, token by token, as a table and as a page."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,10 +51,10 @@ class TraceConfig(Frozen):
 
 def run(words: Sequence[str]) -> int:
     """Parse, find, recover, trace, write."""
-    from experiments.runs.tracing import home_of, recover
+    from experiments.runs.tracing import locate, recover
 
     config = parse(TraceConfig, None, plugin.from_words(words, {}), "trace")
-    entry = find(*home_of(config.run, config.runs))
+    entry = find(*locate(config.run, config.runs))
     plugin.require(entry.trained.plugin, entry.spec.hash)
     _check(config, entry)
     out = config.out or entry.run_dir

@@ -1,4 +1,4 @@
-"""`vapo ui`: MLflow's pages on the local store, for this machine only."""
+"""`vapo ui`: the MLflow interface on the local store, for this machine only."""
 
 import os
 import socket

@@ -1,1 +1,1 @@
-"""What runs take, before they start: time and memory."""
+"""Estimates of time and memory before a run."""

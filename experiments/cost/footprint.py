@@ -95,8 +95,8 @@ def parameters(shape: Shape) -> int:
 def activation_bytes(shape: Shape, checkpointing: bool) -> float:
     """Kept for the backward pass per token, all layers, in bfloat16 passes."""
     h, i, q, k = shape.hidden, shape.intermediate, shape.queries, shape.keys
-    whole = 28 * h + 2 * q + 4 * k + 8 * i + 4 * shape.heads + 8
-    return 4 * h * shape.layers + whole if checkpointing else whole * shape.layers
+    per_layer = 28 * h + 2 * q + 4 * k + 8 * i + 4 * shape.heads + 8
+    return 4 * h * shape.layers + per_layer if checkpointing else per_layer * shape.layers
 
 
 def footprint(
@@ -155,12 +155,12 @@ def of_run(spec: RunSpec, machine: Machine = Machine()) -> Footprint:  # noqa: B
 
 def run_seconds(spec: RunSpec) -> float:
     """Of a whole run on one GPU: value pretraining, RL steps, evaluations."""
-    found, exam = of_run(spec), spec.evaluation
+    found, evaluation = of_run(spec), spec.evaluation
     warm = spec.settings.warmup_steps * (found.rollout_s + found.update_s / 2)
-    answers = exam.problems + 2 * exam.k * exam.k_problems
+    answers = evaluation.problems + 2 * evaluation.k * evaluation.k_problems
     share = max(1.0, answers / spec.settings.responses_per_step)
-    exams = (1 + spec.steps / exam.every) * share * found.rollout_s
-    return warm + spec.steps * (found.rollout_s + found.update_s) + exams
+    evaluation_s = (1 + spec.steps / evaluation.every) * share * found.rollout_s
+    return warm + spec.steps * (found.rollout_s + found.update_s) + evaluation_s
 
 
 def memory_lines(specs: Sequence[Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""One estimate of run time for every command: what finished runs of the same kind took, else a guess."""
+"""Estimates of run time for every command: from finished runs of the same kind, else a guess."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -67,7 +67,7 @@ def cost_line(time: RunTime, workers: int | None, unit: str = "core") -> str:
 
 
 def kind_of(spec: AnySpec) -> Kind:
-    """What its cost goes by."""
+    """The key by which runs of equal cost are grouped."""
     if isinstance(spec, ExactSpec):
         return spec.world, spec.plan.measure, spec.steps, "", ""
     return spec.world, spec.task.name, spec.steps, _checkpoint(spec.base.model), as_text(spec.probes)

@@ -1,4 +1,4 @@
-"""What a study still has to run, and what that costs."""
+"""The remaining runs of a study, and their cost."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How a critic's error reaches the gradient: as bias, if it is frozen and tells situations apart, else as noise (h1b)."""
+"""How a critic's error enters the gradient: as bias if it is frozen and depends on the state, otherwise as noise (h1b)."""
 
 import numpy as np
 
@@ -11,8 +11,8 @@ from experiments.exact_level.plans import Bias
 def measure(plan: Bias, seed: int) -> Measured:
     """Relative bias |E g - grad J| / |grad J| of the gradient by lambda, at every length and scale of the error.
 
-    Tables: `bias` with a row per length, scale and lambda; `problems` with a row per length: the error's spread over the
-    situations of one position at scale 1 of the plan, J, and the mean length.
+    Tables: `bias` with a row per length, scale and lambda; `problems` with a row per length: standard deviation of the
+    error across the states of one position at scale 1 of the plan, J, and the mean length.
     """
     lambdas, parts, problems = np.array(plan.lambdas), [], []
     scale = plan.error.scale

@@ -1,4 +1,4 @@
-"""Where blame lands when a response errs once, at a known place (h7a, R12)."""
+"""Which tokens are blamed when a response makes one error at a known place (h7a, R12)."""
 
 from typing import NamedTuple
 
@@ -11,25 +11,25 @@ from experiments.exact_level.plans import Blame
 from vapo_core.oracles.planted import stratified
 
 EARLY = 0.25
-"""An error in this first share of its response is early."""
+"""An error within this first share of the response counts as early."""
 
 
 class Paths(NamedTuple):
-    """N responses right up to one fatal error, K decisions each."""
+    """N responses that are correct up to one fatal error, K decisions each."""
 
     states: np.ndarray
-    """[N, K] situation before each decision; after the error a dead one."""
+    """[N, K] state before each decision; a dead end after the error."""
     place: np.ndarray
-    """[N] decision that errs."""
+    """[N] index of the erring decision."""
 
 
 def measure(plan: Blame, seed: int) -> Measured:
     """Blame b_t = max(0, -A_t) of planted errors, per length and rule, as `probes.credit` defines its parts.
 
     Table `blame`, a row per length and rule: alpha (0: a constant lambda), lambda, log_share = log of the mean share of
-    blame inside the erring step (nan without any), precision = the lowest advantage stands in it, auroc of the erring
-    token against those outside its step (auroc_early for early errors), log_delay = log of 1 + mean distance in tokens
-    from the error to the lowest advantage, blamed = share of responses with any blame, lost = true value lost.
+    blame inside the erring step (nan without any), precision = share of responses whose lowest advantage lies in it, auroc
+    of the erring token against tokens outside its step (auroc_early for early errors), log_delay = log of 1 + mean distance
+    in tokens from the error to the lowest advantage, blamed = share of responses with any blame, lost = true value lost.
     """
     rows = []
     for length in plan.lengths:
@@ -49,9 +49,9 @@ def _rules(plan: Blame, length: int) -> list[tuple[float, float]]:
 
 
 def planted(found: Member, number: int, rng: np.random.Generator) -> Paths:
-    """Responses of the policy that take no fatal action before their place, and a fatal one there.
+    """Responses of the policy whose first fatal action is at their place.
 
-    Where every action of a situation is fatal the response goes on in situation 0, as if one were not.
+    If every action of a state is fatal, the response continues in state 0, as if one action were safe.
     """
     mdp, dead = found.mdp, found.on_track + 1
     decisions = mdp.shape[0]
@@ -95,7 +95,7 @@ def advantages(delta: np.ndarray, lam: float) -> np.ndarray:
 
 
 def blamed(advantage: np.ndarray, place: np.ndarray, width: int) -> dict[str, float]:
-    """Means over responses of what `probes.credit.blame_of` measures in one.
+    """Means over responses of the quantities that `probes.credit.blame_of` measures for one response.
 
     Args:
         advantage: [N, l], unwhitened. place: [N] erring step. width: tokens of a step.
@@ -104,8 +104,8 @@ def blamed(advantage: np.ndarray, place: np.ndarray, width: int) -> dict[str, fl
     rows, last = np.arange(number), (place + 1) * width - 1
     inside = last[:, None] - np.arange(width)
     blame = np.maximum(-advantage, 0.0)
-    whole = blame.sum(1)
-    share = blame[rows[:, None], inside].sum(1)[whole > 0] / whole[whole > 0]
+    total = blame.sum(1)
+    share = blame[rows[:, None], inside].sum(1)[total > 0] / total[total > 0]
     lowest = advantage.min(1)
     at = advantage == lowest[:, None]
     count = at.sum(1)
@@ -119,7 +119,7 @@ def blamed(advantage: np.ndarray, place: np.ndarray, width: int) -> dict[str, fl
     early = last < EARLY * length
     return {
         "log_share": float(np.log(share.mean())) if share.size and share.mean() > 0 else float("nan"),
-        "blamed": float((whole > 0).mean()),
+        "blamed": float((total > 0).mean()),
         "precision": float(precision.mean()),
         "auroc": float(auroc.mean()),
         "auroc_early": float(auroc[early].mean()) if early.any() else float("nan"),

@@ -1,4 +1,4 @@
-"""Quality of the gradient along a grid of lambdas, in one pass, and in units of the true gradient."""
+"""Gradient quality over a grid of lambdas, computed in one pass and in units of the true gradient."""
 
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ def lambda_curve(mdp: TabularMDP, critic: np.ndarray, lambdas: np.ndarray, noise
         mdp: T decisions, S situations, A actions.
         critic: [T + 1, S] V_hat.
         lambdas: [L] in [0, 1].
-        noise: standard deviation of an error drawn afresh at every visit, on top of `critic`.
+        noise: standard deviation of an i.i.d. error at every visit, added to `critic`.
     """
     horizon, situations, _ = mdp.shape
     lam, delta, truth = np.asarray(lambdas, float)[:, None, None], mdp.td_errors(critic), mdp.gradient
@@ -57,7 +57,7 @@ def lambda_curve(mdp: TabularMDP, critic: np.ndarray, lambdas: np.ndarray, noise
 
 
 def curve_of(moments: list[Moments], truth: np.ndarray) -> Curve:
-    """The same numbers of estimators whose moments are known; truth [T, S, A] is grad J."""
+    """The same numbers for estimators with known moments; truth [T, S, A] is grad J."""
     size = float((truth**2).sum())
     rows = [
         (

@@ -1,4 +1,4 @@
-"""Problems of one kind at any length, so that a quantity can be followed along length on the same kind of problem."""
+"""Families of problems that differ only in length, so that a quantity can be studied as a function of length."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ class Member(NamedTuple):
 
     mdp: TabularMDP
     on_track: int
-    """Situations on track: numbers 0 .. on_track - 1."""
+    """Number of states on track: states 0 .. on_track - 1."""
     error: np.ndarray
     """[T, S] frozen error of a critic, at the size the plan states."""
     stride: int
@@ -27,7 +27,7 @@ class Member(NamedTuple):
         return found
 
     def spread(self) -> float:
-        """Standard deviation of the error over the situations met at one position, reward: the part that can act."""
+        """Standard deviation of the error over the states of one position, in reward: the part that biases the gradient."""
         weight = self.mdp.occupancy / self.mdp.occupancy.sum()
         here = weight.sum(1, keepdims=True)
         centre = np.divide((weight * self.error).sum(1, keepdims=True), here, where=here > 0, out=np.zeros_like(here))
@@ -35,18 +35,18 @@ class Member(NamedTuple):
 
 
 def member(plan: Plan, length: int, seed: int) -> Member:
-    """The problem of that length in the family `seed`; the error is drawn apart, so that kinds of error share problems.
+    """The problem of that length in the family `seed`. The error has its own random stream, so kinds of error share problems.
 
     With L = dials.horizon, the reference length:
-    decisions: more decisions of the same kind. A chance of a fatal error per response stays, hence fatal L/length per
-        token; what happens locally (slip, recovery) stays per token.
-    filler: the L decisions stay, with forced tokens between them; the error persists over them.
-    slow: everything happens at a rate L/length per token; an error whose reach is a percentage of the horizon is then
+    decisions: more decisions of the same kind. The chance of a fatal error per response is kept, so it is fatal L/length per
+        token; local events (slip, recovery) keep their rate per token.
+    filler: still L decisions, with forced tokens between them, over which the error persists.
+    slow: all rates per token are scaled by L/length; an error whose reach is a percentage of the horizon is then
         self-similar.
 
     Args:
         plan: dials, growth, error.
-        length: tokens; where responses may stop early, about their mean, the limit being plan.spare times that.
+        length: tokens; where responses may stop early, approximately their mean length; the limit is plan.spare times that.
         seed: of the spec.
     """
     rng = np.random.default_rng([seed, length, 0])
@@ -62,7 +62,7 @@ def member(plan: Plan, length: int, seed: int) -> Member:
 
 
 def dials_at(plan: Plan, length: int) -> InstanceDials:
-    """Dials of the problem at a length, filler apart."""
+    """Dials of the problem at a length, without filler."""
     base, rate = plan.dials, plan.dials.horizon / length
     if plan.growth == "filler":
         return base
@@ -75,6 +75,6 @@ def dials_at(plan: Plan, length: int) -> InstanceDials:
 
 
 def frozen_error(instance: Instance, error: Error, rng: np.random.Generator) -> np.ndarray:
-    """[T, S] the critic's error, apart from what is drawn afresh."""
+    """[T, S] the critic's frozen error, without i.i.d. noise."""
     critic = critic_with_error(instance, error.kind, error.size, rng, error.reach)
     return critic[:-1] - instance.mdp.values[:-1]

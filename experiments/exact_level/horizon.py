@@ -1,4 +1,4 @@
-"""Which credit horizon is best at which length, and what a rule could know about it (h2a, h2b, R4)."""
+"""The best credit horizon as a function of length, and what a rule can observe about it (h2a, h2b, R4)."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ def measure(plan: Horizon, seed: int) -> Measured:
     """Gradient moments along the horizon h = 1 / (1 - lambda), per length and scale of the error.
 
     Tables: `horizon` with a row per length, scale and h (0 stands for lambda = 1), from which Q at any batch follows;
-    `observed` with a row per length and scale: what `plan.observed` responses show of the critic's error.
+    `observed` with a row per length and scale: estimates of the critic's error from `plan.observed` responses.
     """
     grid = np.geomspace(1.0, plan.longest, plan.points)
     lambdas, shown = np.append(1 - 1 / grid, 1.0), np.append(grid, 0.0)
@@ -33,7 +33,7 @@ def measure(plan: Horizon, seed: int) -> Measured:
 
 
 def _observed(plan: Horizon, found: Member, critic: np.ndarray, seed: int) -> dict[str, float]:
-    """What a batch shows: variance of the returns, and the TD errors' squares beyond it, per token, reward^2.
+    """Estimates from a batch: variance of the returns, and the excess of the squared TD errors over it, per token, reward^2.
 
     Under exact values the squares of a response's TD errors add up to Var(R) on average (R3); an independent error of
     variance s^2 per state adds about 2 s^2 per token.

@@ -1,4 +1,4 @@
-"""What a run of the exact level measures, on which sampled problems and with which critic: frozen and torch-free."""
+"""Plans of exact-level runs: what to measure, on which sampled problems and with which critic. Immutable and torch-free."""
 
 from typing import Annotated, Literal, Self
 
@@ -11,7 +11,7 @@ Growth = Literal["decisions", "filler", "slow"]
 """How a family of problems grows with length; see `family.member`."""
 
 REFERENCE = InstanceDials(horizon=16, fatal=0.06)
-"""16 tokens of which about one in 16 may be fatal; longer problems keep that number per response."""
+"""16 tokens, of which about one may be fatal; longer problems keep that expected number per response."""
 
 
 class Error(Frozen):
@@ -19,20 +19,22 @@ class Error(Frozen):
 
     kind: ErrorKind = Field("state", description="as in `oracles.instances.critic_with_error`")
     size: float = Field(0.1, description="standard deviation, or the constant, reward; or the share shrunk")
-    reach: float = Field(4.0, gt=0, description="tokens, or percent of the horizon, of the kinds that have one")
-    noise: float = Field(0.0, ge=0, description="standard deviation of an error drawn afresh at every visit, reward")
+    reach: float = Field(
+        4.0, gt=0, description="tokens, or percent of the horizon, for kinds of error with a correlation length"
+    )
+    noise: float = Field(0.0, ge=0, description="standard deviation of an i.i.d. error at every visit, reward")
 
     @property
     def scale(self) -> float:
-        """What a plan's `sizes` are multiples of: the frozen error's size, else the fresh one's, else 1."""
+        """The unit of a plan's `sizes`: the frozen error's size, else that of the i.i.d. noise, else 1."""
         return self.size or self.noise or 1.0
 
 
 class Plan(Frozen):
-    """What every measurement needs; `seed` of the spec draws problem and error."""
+    """Fields of every measurement; the spec's `seed` draws problem and error."""
 
     dials: InstanceDials = REFERENCE
-    growth: Growth = Field("decisions", description="what a longer problem has more of")
+    growth: Growth = Field("decisions", description="how longer problems differ from shorter ones")
     variable: bool = Field(False, description="responses may stop early; `lengths` then are means, else exact")
     spare: float = Field(4.0, gt=1, description="length limit over mean length, where responses may stop early")
     error: Error = Error()
@@ -59,7 +61,7 @@ class Bias(Plan):
 
 
 class Sharing(Plan):
-    """The bias where each position has logits of its own and where all share one set, and the error's part of Var(V) (h1b)."""
+    """Gradient bias with separate logits per position and with shared ones, and the error's share of Var(V) (h1b)."""
 
     measure: Literal["sharing"]
     lam: float = Field(0.95, ge=0, le=1)
@@ -72,46 +74,48 @@ class Horizon(Plan):
     lengths: tuple[int, ...] = (64, 256, 1024, 4096, 16384)
     sizes: tuple[float, ...] = Field((0.1,), description="scales of the error, in place of error.size")
     longest: float = Field(1e5, gt=1, description="tokens, end of the grid of horizons")
-    points: int = Field(56, ge=8, description="points of that grid, geometric from 1; lambda = 1 comes on top")
+    points: int = Field(56, ge=8, description="points of that grid, geometric from 1; lambda = 1 is added")
     observed: int = Field(128, ge=2, description="responses from which a rule may estimate the critic's error")
 
 
 class Rules(Plan):
-    """VAPO's lambda from one's own length against the others' mean length and constants (h2b, R11)."""
+    """VAPO's lambda from a response's own length, from the mean length of the others, and constant lambdas (h2b, R11)."""
 
     measure: Literal["rules"]
     variable: bool = True
     lengths: tuple[int, ...] = (16, 64)
     alphas: tuple[float, ...] = (0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
     lambdas: tuple[float, ...] = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 1.0)
-    group: int = Field(16, ge=2, description="G, answers to a prompt; the rule looks at the other G - 1")
+    group: int = Field(16, ge=2, description="G, answers per prompt; the rule uses the other G - 1")
 
 
 class Reductions(Plan):
-    """Token mean against sequence mean: quality and variance (h3b, R5, R6)."""
+    """Token mean and sequence mean: gradient quality and variance (h3b, R5, R6)."""
 
     measure: Literal["reductions"]
     variable: bool = True
     lengths: tuple[int, ...] = (16, 64)
     lambdas: tuple[float, ...] = (0.95, 1.0)
     batch: int = Field(512, ge=2, description="B, responses")
-    shared: bool = Field(False, description="one set of logits for all positions, so that tokens' gradients can agree")
+    shared: bool = Field(
+        False, description="one set of logits for all positions, so that token gradients can be correlated"
+    )
     samples: int = Field(20_000, ge=100, description="responses simulated where logits are shared")
 
 
 class Updates(Plan):
-    """VAPO's update with an infinite batch: what it promises, what it does (h6a, R8)."""
+    """VAPO's update with an infinite batch: predicted and actual improvement (h6a, R8)."""
 
     measure: Literal["updates"]
     dials: InstanceDials = InstanceDials(horizon=16, fatal=0.06, branching=2)
     lengths: tuple[int, ...] = (8,)
-    lam: float | None = Field(None, ge=0, le=1, description="a constant lambda; VAPO's rule if not given")
-    alpha: float = Field(0.5, gt=0, description="of VAPO's rule; as on the walk, where responses are short, too")
+    lam: float | None = Field(None, ge=0, le=1, description="constant lambda; default: VAPO's rule")
+    alpha: float = Field(0.5, gt=0, description="of VAPO's rule; as on the walk, whose responses are also short")
     mu: float = Field(0.1, ge=0, description="weight of the positive-example loss")
     clip_high: float = Field(0.28, ge=0, description="upper clip bound is 1 + clip_high; the lower is 0.8")
     reduction: Literal["token_mean", "sequence_mean"] = "token_mean"
     inner: int = Field(8, ge=1, description="gradient steps on one batch")
-    adam: bool = Field(False, description="Adam, as in the trainer, in place of plain gradient ascent")
+    adam: bool = Field(False, description="Adam, as in the trainer, instead of plain gradient ascent")
     move: float = Field(
         0.05, gt=0, description="change of log-probabilities by the first gradient step (Adam: its rate), nats"
     )
@@ -119,15 +123,15 @@ class Updates(Plan):
 
 
 class Blame(Plan):
-    """Where blame for a planted fatal error lands (h7a, R12)."""
+    """Which tokens are blamed for a planted fatal error (h7a, R12)."""
 
     measure: Literal["blame"]
     lengths: tuple[int, ...] = (512, 2048, 8192, 32768, 131072)
     error: Error = Error(kind="none", size=0.0)
-    width: int = Field(8, ge=1, description="tokens of a step; its last is the decision")
+    width: int = Field(8, ge=1, description="tokens per step; the last one is the decision")
     planted: int = Field(32, ge=4, description="responses with one error each, places stratified over their length")
     delay: int = Field(0, ge=0, description="tokens after the error at which the critic notices it")
-    delay_share: float = Field(0.0, ge=0, lt=1, description="the same as a share of the length, on top")
+    delay_share: float = Field(0.0, ge=0, lt=1, description="the same as a share of the length, added to `delay`")
     blind: bool = Field(False, description="constant critic (V = J)")
     alphas: tuple[float, ...] = (0.05, 0.5)
     lambdas: tuple[float, ...] = (0.0, 0.95, 0.99)
@@ -137,7 +141,7 @@ Result = Literal["r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r
 
 
 class Theory(Frozen):
-    """A result of METHODS.md, section 2: formula beside exact number."""
+    """A result of METHODS.md, section 2: its formula and the exact number."""
 
     measure: Literal["theory"]
     result: Result

@@ -1,4 +1,4 @@
-"""Token mean against sequence mean: which gradient is worth more responses, and why (h3b, R5, R6)."""
+"""Token mean and sequence mean: which has the higher gradient quality, and why (h3b, R5, R6)."""
 
 from dataclasses import replace
 
@@ -11,16 +11,16 @@ from vapo_core.oracles.responses import Responses, sampled
 from vapo_core.oracles.tabular import TabularMDP, by_length
 
 CHUNK = 1000
-"""Simulated responses whose gradients are held at once."""
+"""Simulated responses per chunk, which bounds memory."""
 
 
 def measure(plan: Reductions, seed: int) -> Measured:
     """Quality and relative variance of both reductions, per length and lambda.
 
     Table `reductions`: log_quality = log[Q_token / Q_sequence] at B responses; log_spread = log ratio of tr S / |G|^2,
-    each over its own expected gradient; log_noise = log ratio of tr S over the component along grad J squared;
+    each relative to its own expected gradient; log_noise = log ratio of tr S over the component along grad J squared;
     cos_token, cos_sequence to grad J; rho, correlation of token gradients within a response, 0 where every position has
-    logits of its own; cv, mean length, mean of 1/l; log_formula = log of R6's ratio of variances at that rho.
+    its own logits; cv, mean length, mean of 1/l; log_formula = log of R6's ratio of variances at that rho.
     """
     rows = []
     for length in plan.lengths:
@@ -58,13 +58,13 @@ def _simulated(plan: Reductions, mdp: TabularMDP, critic: np.ndarray, lam: float
     for _ in range(plan.samples // CHUNK):
         responses = sampled(mdp, CHUNK, rng)
         parts.append(response_gradients(mdp, responses, critic, lam))
-    whole, own, length = (np.concatenate(column) for column in zip(*parts, strict=True))
+    summed, own, length = (np.concatenate(column) for column in zip(*parts, strict=True))
     number, expected = len(length), float(length.mean())
-    ratio = whole.mean(0) / expected
-    residual = (whole - ratio * length[:, None]) / expected
-    scaled = whole / length[:, None]
+    ratio = summed.mean(0) / expected
+    residual = (summed - ratio * length[:, None]) / expected
+    scaled = summed / length[:, None]
     spread = tuple(float(((x - x.mean(0)) ** 2).sum(1).mean()) * number / (number - 1) for x in (residual, scaled))
-    pairs = ((whole**2).sum(1) - own).mean() / (length * (length - 1)).mean()
+    pairs = ((summed**2).sum(1) - own).mean() / (length * (length - 1)).mean()
     rho = float(pairs / (own.mean() / expected))
     truth = mdp.gradient.sum(0).ravel()
     chance = np.bincount(length, minlength=mdp.shape[0] + 1)[1:] / number
@@ -89,16 +89,16 @@ def response_gradients(
     here = np.zeros((values.shape[1], situations))
     np.add.at(taken, (row, states, responses.actions), advantage)
     np.add.at(here, (row, states), advantage)
-    whole = (taken - here[:, :, None] * mdp.policy[0]).reshape(len(here), -1)
+    summed = (taken - here[:, :, None] * mdp.policy[0]).reshape(len(here), -1)
     norms = mdp.score_norms[0][states, responses.actions]
-    return whole, (norms * advantage**2).sum(0), responses.length
+    return summed, (norms * advantage**2).sum(0), responses.length
 
 
 def _row(
     means: tuple[np.ndarray, np.ndarray], spread: tuple[float, ...], truth: np.ndarray, batch: int, rho: float,
     chance: np.ndarray, tokens: np.ndarray,
 ) -> dict[str, float]:  # fmt: skip
-    """What both reductions are worth; `spread` is the trace of the covariance of one response's contribution."""
+    """Quality of both reductions; `spread` is the trace of the covariance of one response's contribution."""
     size = float((truth**2).sum())
     power = [float((x**2).sum()) for x in means]
     along = [float((x * truth).sum()) ** 2 / size for x in means]

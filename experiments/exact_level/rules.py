@@ -1,4 +1,4 @@
-"""Where responses differ in length: lambda from one's own length, from the others' mean length, and constants (R11)."""
+"""Rules for lambda at variable length: a response's own length, the mean length of the others, constants (R11)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,11 +15,11 @@ OWN, OTHERS, CONSTANT = 0.0, 1.0, 2.0
 """Codes of column `rule`."""
 
 MOST_KNOTS = 24
-"""Lambdas that stand for the distribution of the others' mean length."""
+"""Maximum number of lambdas that represent the distribution of the others' mean length."""
 
 
 def measure(plan: Rules, seed: int) -> Measured:
-    """Gradient moments under each rule, per length, with `value` its alpha or its constant lambda.
+    """Gradient moments under each rule, per length, with the rule's alpha or constant lambda in column `value`.
 
     Tables: `rules` with a row per length, rule and value; `problems` with a row per length: mean, coefficient of
     variation of length, J, and its correlation with success.
@@ -52,11 +52,11 @@ def _rows(length: int, rule: float, value: np.ndarray, curve: Curve, log_truth: 
 def others_mean(
     mdp: TabularMDP, critic: np.ndarray, alphas: Sequence[float], group: int, noise: float = 0.0
 ) -> list[Moments]:
-    """Moments of VAPO's rule with the mean length of the other group - 1 answers to the prompt in place of one's own.
+    """Moments of VAPO's rule with the mean length of the other group - 1 answers to the prompt in place of the response's own.
 
-    Prompts are the first situations. Given the prompt the others are independent of the response, so each estimator is a
-    mixture of constant-lambda ones; the distribution of their mean is exact (a power of the lengths' transform), then
-    gathered at the lambdas of `MOST_KNOTS` equally likely parts.
+    Prompts are the initial states. Given the prompt the others are independent of the response, so each estimator is a
+    mixture of constant-lambda ones; the distribution of their mean is exact (a power of the Fourier transform of the length
+    distribution), then reduced to `MOST_KNOTS` equally likely parts.
     """
     found = [Moments(np.zeros(mdp.shape), 0.0) for _ in alphas]
     for situation in np.flatnonzero(mdp.start):
@@ -91,10 +91,10 @@ def mixtures(
 
 
 def mean_length_of(probabilities: np.ndarray, answers: int) -> tuple[np.ndarray, np.ndarray]:
-    """Probability and mean length of at most `MOST_KNOTS` parts of the distribution of the mean of so many lengths."""
+    """Probability and mean length of at most `MOST_KNOTS` parts of the distribution of the mean of `answers` lengths."""
     width = 1 << int(np.ceil(np.log2(answers * len(probabilities))))
     total = np.fft.irfft(np.fft.rfft(probabilities, width) ** answers, width).clip(0.0)
-    total = np.where(total < 1e-14, 0.0, total)  # what the transform leaves where nothing is
+    total = np.where(total < 1e-14, 0.0, total)  # rounding errors of the transform
     total /= total.sum()
     part = np.minimum((total.cumsum() - total / 2) * MOST_KNOTS, MOST_KNOTS - 1).astype(int)
     weight = np.bincount(part, total, MOST_KNOTS)

@@ -1,4 +1,4 @@
-"""What the bias of the gradient owes to logits that positions do not share, and how much of Var(V) its error is (h1b)."""
+"""How gradient bias depends on sharing logits across positions, and the error as a share of Var(V) (h1b)."""
 
 import numpy as np
 
@@ -10,10 +10,10 @@ from vapo_core.oracles.tabular import TabularMDP, constant_lambda
 
 
 def measure(plan: Sharing, seed: int) -> Measured:
-    """Relative bias |E g - grad J| / |grad J| at one lambda, both ways.
+    """Relative bias |E g - grad J| / |grad J| at one lambda, with separate and with shared logits.
 
-    Table `sharing`, a row per length: bias and j of the problem as it is drawn, bias_shared and j_shared of the same problem
-    under the first position's policy at all of them; fvu = E e^2 / Var(V) over the tokens of the problem as it is drawn.
+    Table `sharing`, a row per length: bias and j of the sampled problem, bias_shared and j_shared of the same problem with
+    the first position's policy at every position; fvu = E e^2 / Var(V) over the tokens of the sampled problem.
     """
     rows = []
     for length in plan.lengths:
@@ -39,7 +39,7 @@ def bias(mdp: TabularMDP, error: np.ndarray, lam: float, shared: bool) -> float:
 
 
 def fvu(mdp: TabularMDP, error: np.ndarray) -> float:
-    """E e^2 / Var(V), error [T, S], over the tokens of responses: 1 is what a constant critic has, of the best constant."""
+    """E e^2 / Var(V), error [T, S], over the tokens of responses; the best constant critic has 1."""
     weight, values = mdp.occupancy / mdp.occupancy.sum(), mdp.values[:-1]
     centre = (weight * values).sum()
     return float((weight * error**2).sum() / (weight * (values - centre) ** 2).sum())

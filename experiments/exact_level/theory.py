@@ -1,7 +1,7 @@
-"""The results of METHODS.md, section 2, R1 to R13: each formula beside the number it stands for, found in another way.
+"""The results of METHODS.md, section 2, R1 to R13: each formula compared with an independent computation of the same number.
 
-Every table has the columns x, formula and found, and where there are several curves a column `case` that numbers them
-in the order that the docstring of its function lists them. What is sampled is drawn by the seed.
+Every table has the columns x, formula and found. If there are several curves, column `case` numbers them in the order of
+the function's docstring. The seed determines everything that is sampled.
 """
 
 from collections.abc import Callable
@@ -31,6 +31,6 @@ RESULTS: dict[str, Callable[[int], dict[str, np.ndarray]]] = {
 
 
 def measure(plan: Theory, seed: int) -> Measured:
-    """The table of one result, and the widest gap in it."""
+    """The table of one result, and the largest difference in it."""
     table = RESULTS[plan.result](seed)
     return Measured({"exact/gap": float(np.abs(table["found"] - table["formula"]).max())}, {plan.result: table})

@@ -1,4 +1,4 @@
-"""R7, R8, R10, R13: what updates can lose, how far they may go, what sampling can find, and whose gradient it is."""
+"""R7, R8, R10, R13: drift of modes, trust region, coverage of sampling, and GRPO's standard deviation."""
 
 from math import comb
 
@@ -17,7 +17,7 @@ def drift_of_modes(seed: int) -> dict[str, np.ndarray]:
     """R7. x: mu^2 eta^2 steps / B, variance of the log-odds; entropy left of two modes that are always right.
 
     formula: E H(sigmoid(z)) / ln 2, z normal with that variance; found: the positive-example loss's own steps, simulated.
-    The formula holds while the modes' probabilities stay near 1/2; later drift slows where it has gone far.
+    The formula holds while the modes' probabilities stay near 1/2; drift slows far from there.
     """
     rng, rows = np.random.default_rng([seed, 7]), []
     mu, steps, batch, runs = 0.1, 400, 64, 2000
@@ -88,7 +88,7 @@ def coverage(seed: int) -> dict[str, np.ndarray]:
 
 
 def group_standard_deviation(seed: int) -> dict[str, np.ndarray]:
-    """R13. x: success probability p of a problem; what GRPO's expected gradient is worth by its log-odds, over p (1 - p).
+    """R13. x: success probability p of a problem; GRPO's expected gradient in the log-odds of p, divided by p (1 - p).
 
     Column g: answers per problem. formula: 1/sqrt(p (1 - p)), the limit, slope of 2 arcsin(sqrt p); found: every outcome of
     g answers, standard deviation with n - 1 as the trainer's.

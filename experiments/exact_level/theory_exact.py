@@ -1,4 +1,4 @@
-"""R1, R3, R4, R5, R11 on sampled problems: expectations by dynamic programming beside their formulas."""
+"""R1, R3, R4, R5, R11 on sampled problems: expectations by dynamic programming, compared with their formulas."""
 
 import numpy as np
 
@@ -111,8 +111,8 @@ def _gradient_of_inverse(mdp: TabularMDP) -> np.ndarray:
 def own_length(seed: int) -> dict[str, np.ndarray]:
     """R11. x: mean tokens; relative bias of VAPO's rule under an exact critic, by alpha (column alpha).
 
-    formula: sum_k Cov(lambda(l)^k, delta_{t+k} | s_t, a_t), the expectation with one's own length less that with the length
-    of another response of the same state and action; found: of the estimator itself, less grad J. Columns cosine: of that
+    formula: sum_k Cov(lambda(l)^k, delta_{t+k} | s_t, a_t), the expectation with the response's own length less that with the
+    length of another response of the same state and action; found: of the estimator itself, less grad J. Columns cosine: of that
     bias to grad E[l]; tie: correlation of length and reward.
     """
     rows = []

@@ -1,6 +1,6 @@
-"""VAPO's update with an infinite batch: every response of a small problem, each as often as the policy expects (h6a, R8).
+"""VAPO's update with an infinite batch: every response of a small problem, weighted by its probability (h6a, R8).
 
-What is left of an update when nothing is sampled is what the objective itself asks for, so a fall of J is its doing.
+Without sampling an update does only what the objective asks for, so any fall of J is due to the objective.
 """
 
 from dataclasses import dataclass, replace
@@ -15,14 +15,14 @@ from vapo_core.oracles.tabular import TabularMDP, adaptive
 
 CLIP_LOW = 0.2
 EXACTLY = 1e-6
-"""A fall of J that is smaller counts as none, as on the walk."""
+"""Smaller falls of J count as none, as on the walk."""
 
 
 def measure(plan: Updates, seed: int) -> Measured:
-    """Follow the policy over `plan.updates` updates; the critic errs by one frozen error all along.
+    """Train the policy for `plan.updates` updates with a critic that has one frozen error throughout.
 
-    Table `updates`, a row per update: j before it; delta_j; predicted = what the recipe's own clipped objective says it
-    gains, in reward (whitening's scale undone, token weights 1 on average); surrogate = sum of (ratio - 1) A with true
+    Table `updates`, a row per update: j before it; delta_j; predicted = gain of the recipe's own clipped
+    objective, in reward (whitening's scale undone, token weights 1 on average); surrogate = sum of (ratio - 1) A with true
     advantages; shift = delta_j - surrogate; bound = R8 for ratios within those seen; tv, mean over tokens. Metrics:
     the share of updates that lower J, of those before J first exceeds 0.95 and after, and the slope of delta_j on
     predicted.
@@ -42,7 +42,7 @@ def measure(plan: Updates, seed: int) -> Measured:
 
 
 def _summary(table: dict[str, np.ndarray]) -> dict[str, float]:
-    """Shares of falls, and the slope of what happened on what was promised."""
+    """Shares of updates that lower J, and the slope of the actual on the predicted change."""
     fell, late = table["delta_j"] < -EXACTLY, np.maximum.accumulate(table["j"]) > 0.95
     slope = float((table["predicted"] @ table["delta_j"]) / (table["predicted"] @ table["predicted"]))
     found = {"fell": float(fell.mean()), "slope": slope, "last_j": float(table["j"][-1] + table["delta_j"][-1])}
@@ -63,21 +63,21 @@ class EnumeratedBatch:
     advantage: np.ndarray
     """[T, N] whitened."""
     scale: float
-    """What whitening divided by, reward."""
+    """Standard deviation that whitening divided by, in reward."""
     true: np.ndarray
     """[T, N] true advantages Q - V."""
 
 
 @dataclass(frozen=True)
 class EnumeratedProblem:
-    """A problem with all its responses, and the recipe's numbers."""
+    """A problem with all its responses, and the recipe's settings."""
 
     mdp: TabularMDP
     responses: Responses
     token: np.ndarray
-    """[T, N] number of (t, s, a) in the flat logits."""
+    """[T, N] index of (t, s, a) in the flattened logits."""
     start: np.ndarray
-    """[N] probability of each response's first situation."""
+    """[N] probability of each response's initial state."""
     lam: np.ndarray
     """[T + 1] lambda at each length."""
     plan: Updates
@@ -98,7 +98,7 @@ class EnumeratedProblem:
         return np.where(self.responses.mask, table.ravel()[self.token], 0.0)
 
     def batch(self, logits: np.ndarray, error: np.ndarray) -> EnumeratedBatch:
-        """Advantages under V + error of the present policy, whitened over all tokens."""
+        """Advantages under V + error of the current policy, whitened over all tokens."""
         mask, states = self.responses.mask, self.responses.states
         now = replace(self.mdp, policy=_softmax(logits))
         logp, times = self.logp(logits), np.arange(len(mask))[:, None]
@@ -145,7 +145,7 @@ class EnumeratedProblem:
         return taken - taken.sum(2, keepdims=True) * _softmax(logits)
 
     def compare(self, batch: EnumeratedBatch, before: np.ndarray, after: np.ndarray) -> dict[str, float]:
-        """What one update promised and did."""
+        """Predicted and actual effects of one update."""
         logp, mask = self.logp(after), self.responses.mask
         ratio = np.where(mask, np.exp(logp - batch.logp), 1.0)
         policy, positive = self.weights(batch)

@@ -1,16 +1,21 @@
 """Run a grid the way a command does: a progress bar while it runs, then a check that every finished run is still there."""
 
+import sys
+import time
 from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from experiments.launchers.launch import Failure, launch
 from experiments.launchers.launching import Launching
-from experiments.launchers.progress import Progression
+from experiments.launchers.progress import clock
 from experiments.launchers.shortfall import finished, say_gone
 from experiments.launchers.workers import Job
 from experiments.runs.source import is_finished
 from experiments.services.store import Shared
 from experiments.specs.exact import AnySpec
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 
 class GridResult(NamedTuple):
@@ -59,3 +64,46 @@ def shared_rows(shared: Shared | None, specs: Sequence[AnySpec]) -> Collection[s
     if shared is None:
         return ()
     return shared.retry_with_backoff(lambda: shared.database.rows([spec.hash for spec in specs]))
+
+
+class Progression:
+    """A progress bar on a terminal; elsewhere (a log, CI) an occasional line."""
+
+    LINE_SECONDS = 15.0
+
+    def __init__(self, title: str, total: int) -> None:
+        self.total, self.done, self.fresh = total, 0, 0
+        self._start = self._spoke = time.monotonic()
+        self._bar: Progress | None = None
+        if sys.stderr.isatty():
+            from rich import console, progress  # here: a plan or a log draws no bar
+
+            text = progress.TextColumn
+            columns = (text("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn(),
+                       progress.TimeElapsedColumn(), text("{task.fields[left]}"), text("{task.fields[last]}"))  # fmt: skip
+            self._bar = progress.Progress(*columns, console=console.Console(stderr=True))
+            self._task: TaskID = self._bar.add_task(title, total=total, left="", last="")
+            self._bar.start()
+
+    def advance(self, spec: AnySpec, row: dict[str, Any], fresh: bool, arm: str = "") -> None:
+        """One more run is done; `fresh` ones tell the pace, those finished earlier do not; `arm` names it, else its spec."""
+        self.done, self.fresh = self.done + 1, self.fresh + fresh
+        score = f": {row['last']:.3f}" if "last" in row else ""
+        last = f"{arm or spec.arm}, seed {spec.seed}{score}"
+        if self._bar is not None:
+            self._bar.update(self._task, advance=1, left=self.left(), last=last)
+        elif time.monotonic() - self._spoke > self.LINE_SECONDS or self.done == self.total:
+            self._spoke = time.monotonic()
+            print(f"{self.done}/{self.total} runs, {self.left()}  {last}", file=sys.stderr, flush=True)
+
+    def left(self) -> str:
+        """Time left at the present pace."""
+        if not self.fresh:
+            return ""
+        seconds = (time.monotonic() - self._start) / self.fresh * (self.total - self.done)
+        return f"about {clock(seconds)} left"
+
+    def close(self) -> None:
+        """Restore the terminal."""
+        if self._bar is not None:
+            self._bar.stop()

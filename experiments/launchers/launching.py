@@ -1,4 +1,4 @@
-"""Where runs execute and how many at a time: options of every command that runs a grid. They are not part of a run."""
+"""Options of every command that runs a grid: where runs execute and how many at a time. They are not part of a spec."""
 
 import os
 import re
@@ -82,5 +82,5 @@ def part_of(specs: Iterable[Spec], text: str) -> list[Spec]:
     finished, and parts differ by one run at most.
     """
     distinct, shard = list(dict.fromkeys(specs)), shard_of(text)
-    mine = set(sorted(spec.hash for spec in distinct)[shard.number - 1 :: shard.of])
-    return [spec for spec in distinct if spec.hash in mine]
+    selected = set(sorted(spec.hash for spec in distinct)[shard.number - 1 :: shard.of])
+    return [spec for spec in distinct if spec.hash in selected]

@@ -1,53 +1,7 @@
-"""Progress of a grid: runs done, the last result, and the time left."""
+"""Progress as text: an occasional line while trials run, and times left."""
 
 import sys
 import time
-from typing import Any
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-
-from experiments.specs.exact import AnySpec
-
-
-class Progression:
-    """A progress bar on a terminal; elsewhere (a log, CI) an occasional line."""
-
-    LINE_SECONDS = 15.0
-
-    def __init__(self, title: str, total: int) -> None:
-        self.total, self.done, self.fresh = total, 0, 0
-        self._start = self._spoke = time.monotonic()
-        self._bar: Progress | None = None
-        if sys.stderr.isatty():
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                       TextColumn("{task.fields[left]}"), TextColumn("{task.fields[last]}"))  # fmt: skip
-            self._bar = Progress(*columns, console=Console(stderr=True))
-            self._task: TaskID = self._bar.add_task(title, total=total, left="", last="")
-            self._bar.start()
-
-    def advance(self, spec: AnySpec, row: dict[str, Any], fresh: bool, arm: str = "") -> None:
-        """One more run is done; `fresh` ones tell the pace, those finished earlier do not; `arm` names it, else its spec."""
-        self.done, self.fresh = self.done + 1, self.fresh + fresh
-        score = f": {row['last']:.3f}" if "last" in row else ""
-        last = f"{arm or spec.arm}, seed {spec.seed}{score}"
-        if self._bar is not None:
-            self._bar.update(self._task, advance=1, left=self.left(), last=last)
-        elif time.monotonic() - self._spoke > self.LINE_SECONDS or self.done == self.total:
-            self._spoke = time.monotonic()
-            print(f"{self.done}/{self.total} runs, {self.left()}  {last}", file=sys.stderr, flush=True)
-
-    def left(self) -> str:
-        """Time left at the present pace."""
-        if not self.fresh:
-            return ""
-        seconds = (time.monotonic() - self._start) / self.fresh * (self.total - self.done)
-        return f"about {clock(seconds)} left"
-
-    def close(self) -> None:
-        """Restore the terminal."""
-        if self._bar is not None:
-            self._bar.stop()
 
 
 class Watch:
@@ -57,15 +11,15 @@ class Watch:
 
     def __init__(self, total: int) -> None:
         self.total, self.start = total, time.monotonic()
-        self.spoke, self.said, self.earlier = self.start, -1, -1
+        self.last_report, self.reported, self.earlier = self.start, -1, -1
 
     def look(self, done: int) -> None:
         """Print how many trials are done, and the time left at this pace, if it is time to or all are."""
         self.earlier = done if self.earlier < 0 else self.earlier
         now, left = time.monotonic(), self.total - done
-        if done in (self.earlier, self.said) or (now - self.spoke < self.LINE_SECONDS and left):
+        if done in (self.earlier, self.reported) or (now - self.last_report < self.LINE_SECONDS and left):
             return
-        self.spoke, self.said = now, done
+        self.last_report, self.reported = now, done
         pace = (now - self.start) / (done - self.earlier)
         text = f"{done}/{self.total} trials"
         print(f"{text}, about {clock(pace * left)} left" if left else text, file=sys.stderr, flush=True)

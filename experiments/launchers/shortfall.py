@@ -1,4 +1,4 @@
-"""What a command reports at its end: runs that failed, and finished runs whose records are gone."""
+"""What a command reports at its end: runs that failed, and finished runs whose records are missing."""
 
 import sys
 from collections import Counter

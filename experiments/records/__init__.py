@@ -1,1 +1,1 @@
-"""What a run writes as it goes: points and arrays."""
+"""What a run writes while it trains: points and arrays."""

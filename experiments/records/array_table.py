@@ -1,4 +1,4 @@
-"""Arrays that probes leave, as one long table of many runs."""
+"""Arrays recorded by probes, as one long table of many runs."""
 
 from collections.abc import Iterable
 from typing import IO

@@ -1,4 +1,4 @@
-"""Arrays that probes leave: one JSON line per measurement beside a run's points."""
+"""Arrays recorded by probes: one JSON line per measurement, beside a run's points."""
 
 import json
 from collections.abc import Mapping

@@ -78,10 +78,10 @@ def damage(path: Path, parse: Callable[[str], Any] | None = None) -> str:
     """
     if path.exists() and not path.is_file():
         return f"{path}: not a file"
-    lines, whole = _lines(path), len(readable(path, parse or _point))
-    if whole == len(lines) or (whole == len(lines) - 1 and not path.read_bytes().endswith(b"\n")):
+    lines, parsed = _lines(path), len(readable(path, parse or _point))
+    if parsed == len(lines) or (parsed == len(lines) - 1 and not path.read_bytes().endswith(b"\n")):
         return ""
-    return f"{path}: line {whole + 1} of {len(lines)} cannot be read; this line and everything after it are ignored"
+    return f"{path}: line {parsed + 1} of {len(lines)} cannot be read; this line and everything after it are ignored"
 
 
 def _lines(path: Path) -> list[str]:

@@ -44,7 +44,7 @@ def from_records(specs: Iterable[AnySpec], runs: Path) -> list[Finished]:
 
 
 def _arrays(path: Path) -> list[Arrays]:
-    """Measurements of a record; a line that cannot be read is said."""
+    """Measurements of a record; a line that cannot be read is reported."""
     if damaged := damage(path, measurement):
         print(f"warning: {damaged}", file=sys.stderr)
     return read_arrays(path)

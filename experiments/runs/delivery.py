@@ -1,4 +1,4 @@
-"""A finished run's files on their way from one folder of records to another: whole or not at all, the row last."""
+"""Copy a finished run's files from one runs folder to another: all or nothing, the row last."""
 
 import shutil
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a run read from outside, by content: its spec names a base, a critic and data by their paths, which may change."""
+"""Content hashes of a run's inputs: its spec names base, critic and data by paths, whose content may change."""
 
 import json
 import sys
@@ -45,7 +45,7 @@ def record_inputs(spec: AnySpec, runs: Path) -> None:
 
 
 def changes(spec: AnySpec, runs: Path) -> list[Change]:
-    """What has changed since a run read it; what is not there at all any more is left out."""
+    """Inputs that have changed since a run read them; deleted ones are left out."""
     before = _recorded(runs / spec.hash / NAME)
     now = _outside(spec, runs) if before else {}
     pairs = [(key, before[key], files) for key, files in now.items() if key in before]

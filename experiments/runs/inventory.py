@@ -1,4 +1,4 @@
-"""What a folder of records holds: finished and unfinished runs, and what cannot be read, found by (part of) their name."""
+"""The runs in a folder: finished, unfinished and damaged ones, found by (part of) their name."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""When a run first did something: steps read off its curve, nan for what it had not done by its end (censored there)."""
+"""When a run first reached certain events, in RL steps from its curve; nan if it did not by its end (censored)."""
 
 import math
 from collections.abc import Sequence

@@ -6,8 +6,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from experiments.specs.spec import RunSpec
 from vapo_core.files import write_whole
 from vapo_core.settings import BASE_SIZES
@@ -40,6 +38,8 @@ def card(part: str, spec: RunSpec, row: Mapping[str, Any]) -> str:
         spec: the run.
         row: its row, as in `row.json`.
     """
+    import yaml  # here: only checkpoints have a card
+
     front = yaml.safe_dump(front_matter(part, spec, row), sort_keys=False, allow_unicode=True)
     changed = {f"settings.{name}": value for name, value in _changed(spec.settings).items()}
     changed |= {f"base.{name}": value for name, value in _changed(spec.base).items() if name != "model"}

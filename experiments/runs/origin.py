@@ -1,4 +1,4 @@
-"""Where a run was started: what relative paths in its spec are relative to. Kept beside the spec, so that no hash moves."""
+"""Where a run was started, to which relative paths in its spec refer. Stored beside the spec, so that its hash is unchanged."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a crash, a full disk or an edit may have done to a run's records, and what is still usable."""
+"""Check a run's records for damage by a crash, a full disk or an edit, and keep what is usable."""
 
 import json
 import sys
@@ -106,7 +106,7 @@ def _check(row: Mapping[str, Any], name: str) -> None:
 
 
 STATES = ("finished", "diverged")
-"""What can be said of a run that has come to its end."""
+"""States of a run that has ended."""
 
 WHOLE = ("seed", "steps")
 """Whichever of these a row has are whole numbers."""

@@ -1,4 +1,4 @@
-"""Run one spec: records go to `runs/<hash>/`, and `row.json`, written last, is what finished means."""
+"""Run one spec: records go to `runs/<hash>/`; `row.json`, written last, marks the run as finished."""
 
 import json
 import math

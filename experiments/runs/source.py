@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from experiments.services.claims import Busy, claimed
+from experiments.services.retry import say_once
 from experiments.specs.exact import AnySpec
 from vapo_core.sources import ROOT, Source, recorded
 
@@ -75,6 +76,13 @@ def say_other(difference: str, names: list[str], runs: Path) -> None:
     more = f" and {len(names) - 1} more" if len(names) > 1 else ""
     print(f"warning: run {names[0]}{more} in {runs}: computed by other source ({difference}); kept in {SUPERSEDED}/,"
           f" {'they are' if more else 'it is'} made again", file=sys.stderr)  # fmt: skip
+
+
+def say_other_once(run_dir: Path) -> None:
+    """One line for all processes of a command, if other source computed this run, as it may have others of its folder."""
+    if difference := differs(run_dir):
+        line = f"warning: runs in {run_dir.parent} computed by other source ({difference}) are made again"
+        say_once(line, run_dir.parent / ".other-source")
 
 
 def _set_aside_if_free(run_dir: Path) -> None:

@@ -1,4 +1,4 @@
-"""A finished run's policy and critic again: from its checkpoint, or trained once more from its spec."""
+"""Recover a finished run's policy and critic: from its checkpoint, or by training again from its spec."""
 
 import sys
 from collections.abc import Mapping
@@ -80,7 +80,7 @@ def _compare(last: float, row: Mapping[str, Any]) -> None:
         )
 
 
-def home_of(word: str, runs: Path) -> tuple[Path, str]:
+def locate(word: str, runs: Path) -> tuple[Path, str]:
     """(folder of records, beginning of the run's name) that a word stands for: a name, a run's folder or its checkpoint.
 
     Raises:

@@ -1,1 +1,1 @@
-"""What processes share: locks, signs of life, databases, retries."""
+"""Infrastructure shared by processes: locks, heartbeats, databases, retries."""

@@ -1,4 +1,4 @@
-"""Addresses of stores: with the password for the driver that connects, without it for every other eye."""
+"""Database and server addresses: with the password for the driver that connects, redacted everywhere else."""
 
 import importlib.util
 import os
@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 KEPT_SECRET = ("MLFLOW_TRACKING_URI", "OPTUNA_STORAGE", "PGPASSWORD", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN",
                "RAY_AUTH_TOKEN")  # fmt: skip
-"""Variables that hold a password or an address with one."""
+"""Environment variables that hold a password, or an address that contains one."""
 
 _IN_ADDRESS = re.compile(r"((?<![A-Za-z0-9+.\-])[A-Za-z][A-Za-z0-9+.\-]*://[^\s:/@'\"]*):([^\s'\"]+)@")
 _AS_FIELD = re.compile(r"((?:password|passwd|token)\s*=\s*)[^\s&'\",;)]+", re.IGNORECASE)
@@ -18,22 +18,22 @@ _MENTIONED: set[str] = set()
 
 
 def redacted(text: str) -> str:
-    """The text without passwords: those in addresses, those given as password=..., and those known to this process."""
+    """The text with passwords replaced by ***: in addresses, after password=, and any known to this process."""
     for secret in sorted(_MENTIONED | _from_environment(), key=len, reverse=True):
         text = text.replace(secret, "***")
     return _AS_FIELD.sub(r"\1***", _IN_ADDRESS.sub(r"\1:***@", text))
 
 
 def database_address(name: str, address: str) -> str:
-    """A PostgreSQL address for SQLAlchemy, with our driver and a limit on connecting; its password is kept secret.
+    """A PostgreSQL address for SQLAlchemy, with driver and connection timeout; its password is redacted from then on.
 
     Args:
-        name: of the option or variable, for errors.
-        address: postgresql://USER:PASSWORD@HOST:PORT/DATABASE; what is left out libpq takes from PGPASSWORD, ~/.pgpass
-            and the like.
+        name: of the option or environment variable, for error messages.
+        address: postgresql://USER:PASSWORD@HOST:PORT/DATABASE; libpq takes missing parts from PGPASSWORD, ~/.pgpass and
+            its other sources.
 
     Raises:
-        ValueError: if it is none, or the driver is not installed.
+        ValueError: if it is not such an address, or the driver is not installed.
     """
     remember(address)
     form = "expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
@@ -58,12 +58,12 @@ def is_postgres(address: str) -> bool:
 
 
 def remember(address: str) -> None:
-    """Keep the password of an address out of everything `redacted` sees."""
+    """Remember the password of an address, so that `redacted` removes it from now on."""
     _MENTIONED.update(_secrets(address))
 
 
 def redact_uncaught() -> None:
-    """Let tracebacks of this process go without passwords."""
+    """Redact passwords in this process's tracebacks."""
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         print(redacted("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)
@@ -76,7 +76,7 @@ def _from_environment() -> set[str]:
 
 
 def _secrets(text: str) -> set[str]:
-    """The passwords in an address, or the text if it is none; a short one would hide half of any message."""
+    """The passwords in an address, or the text itself if it is not one; short ones are skipped, as they occur in any text."""
     if "://" in text:
         found = [match.group(2) for match in _IN_ADDRESS.finditer(text)]
         found += [value for key, value in parse_qsl(text.partition("?")[2]) if key in ("password", "passwd")]

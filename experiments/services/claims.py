@@ -1,4 +1,4 @@
-"""A run belongs to one process at a time: a lock of the operating system, which falls with its process."""
+"""One process per run: an operating-system lock, released when its process ends."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,27 +7,27 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 LONGEST_WAIT_S = 3600.0
-"""Seconds after which a process that holds a run and shows no progress is waited for no longer."""
+"""Seconds to wait for another process that holds a run."""
 
 
 class Busy(OSError):
-    """Another process is at work on a run."""
+    """Another process is working on the run."""
 
 
 class Elsewhere(Busy):
-    """A process on another machine is, and shows signs of life."""
+    """A live process on another machine is working on the run."""
 
 
 @contextmanager
 def claimed(run_dir: Path, wait_s: float = LONGEST_WAIT_S) -> Iterator[None]:
-    """Hold a run's folder, made if need be, while the block runs.
+    """Hold the lock of a run's folder, created if missing, while the block runs.
 
     Args:
         run_dir: the run's folder.
-        wait_s: seconds to wait for another process that holds it.
+        wait_s: seconds to wait for another process to release it.
 
     Raises:
-        Busy: if it is still held then.
+        Busy: if it is still held after that.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     lock = FileLock(run_dir / "lock")
@@ -42,7 +42,7 @@ def claimed(run_dir: Path, wait_s: float = LONGEST_WAIT_S) -> Iterator[None]:
 
 
 def last_sign_of_life(run_dir: Path) -> float:
-    """When anything in a run's folder last changed, in seconds since the epoch; 0 if there is no such folder."""
+    """Time of the last change in a run's folder, in seconds since the epoch; 0 if the folder does not exist."""
     try:
         return max((path.stat().st_mtime for path in run_dir.iterdir()), default=run_dir.stat().st_mtime)
     except OSError:

@@ -1,6 +1,6 @@
-"""What processes on several machines share through PostgreSQL: a lock, who is at work, and rows of finished runs.
+"""State shared by several machines through PostgreSQL: locks, workers' heartbeats, and rows of finished runs.
 
-A worker that is killed, or whose machine is lost, shows no sign of life any more; what it had begun is then free again.
+A worker that was killed, or whose machine is lost, stops sending heartbeats; the runs it had started are then free again.
 """
 
 import hashlib
@@ -15,20 +15,20 @@ from typing import Any, NamedTuple
 from experiments.services.addresses import redacted, remember
 
 BEAT_S = 5.0
-"""Seconds between a worker's signs of life."""
+"""Seconds between a worker's heartbeats."""
 
 SILENCE_S = 60.0
-"""Seconds without one after which a worker counts as dead. A server that was just started gives everybody as long to
-report again, so an outage kills nobody."""
+"""Seconds without a heartbeat after which a worker counts as dead. After a server restart every worker has that long to
+report again, so an outage makes no worker count as dead."""
 
 TABLES = (
     "create table if not exists vapo_workers (name text primary key, seen timestamptz not null default now())",
     "create table if not exists vapo_runs (spec text primary key, worker text not null, content text)",
 )
-"""A run's content is its row as JSON, null while it is being run."""
+"""`content` is the run's row as JSON, null while the run is in progress."""
 
 POOL: Mapping[str, Any] = {"pool_size": 2, "max_overflow": 2, "pool_pre_ping": True, "pool_recycle": 600}
-"""Of every process's connections to a database, ours and Optuna's: two are kept, two more at most are open."""
+"""Connection pool of each process, also for Optuna: two connections are kept open, at most two more are added."""
 
 ALIVE = (
     "exists (select 1 from vapo_workers w where w.name = {name} and greatest(w.seen, pg_postmaster_start_time())"
@@ -37,7 +37,7 @@ ALIVE = (
 
 
 class Database(NamedTuple):
-    """A PostgreSQL database by its address for SQLAlchemy; connections are pooled by process."""
+    """A PostgreSQL database, given by its SQLAlchemy address; connections are pooled per process."""
 
     address: str
     source: str = ""
@@ -48,7 +48,7 @@ class Database(NamedTuple):
 
     @contextmanager
     def alone(self, what: str) -> Iterator[None]:
-        """Only one process on all machines is within a block of that name; the lock falls with its connection."""
+        """Mutual exclusion across machines by an advisory lock of that name, released when its connection closes."""
         key = int.from_bytes(hashlib.sha256(f"vapo {what}".encode()).digest()[:8], "big", signed=True)
         with engine(self.address).connect() as connection:
             connection.exec_driver_sql(f"select pg_advisory_lock({key})")
@@ -58,16 +58,16 @@ class Database(NamedTuple):
                 connection.exec_driver_sql(f"select pg_advisory_unlock({key})")
 
     def prepare(self) -> None:
-        """Make the tables if they are not there."""
+        """Create the tables if they do not exist."""
         with self.alone("tables"):
             for table in TABLES:
                 self._do(table)
 
-    # --- who is at work ---
+    # --- workers ---
 
     @contextmanager
     def working(self) -> Iterator[str]:
-        """Show signs of life while the block runs; yields this worker's name."""
+        """Send heartbeats while the block runs; yields this worker's name."""
         me, done = uuid.uuid4().hex, threading.Event()
         thread = threading.Thread(target=self._keep_beating, args=(me, done), daemon=True)
         with _ignored():
@@ -80,12 +80,12 @@ class Database(NamedTuple):
             thread.join()
 
     def is_alive(self, worker: str) -> bool:
-        """Whether a worker on any machine has shown a sign of life lately."""
+        """Whether a worker, on any machine, has sent a heartbeat recently."""
         return bool(self._do(f"select {ALIVE.format(name=':worker')}", worker=worker, silence=SILENCE_S)[0][0])
 
     def _keep_beating(self, me: str, done: threading.Event) -> None:
         while not done.wait(BEAT_S):
-            with _ignored():  # the worker itself says that the database is away; the next beat may reach it
+            with _ignored():  # the worker itself reports an unavailable database; the next beat may get through
                 self._beat(me)
         with _ignored():
             self._do("delete from vapo_workers where name = :me", me=me)
@@ -96,7 +96,7 @@ class Database(NamedTuple):
     # --- rows of finished runs ---
 
     def rows(self, specs: Collection[str]) -> dict[str, dict[str, Any]]:
-        """Spec hash -> row, of those that were finished anywhere."""
+        """Spec hash -> row, for those runs that some machine has finished."""
         asked = [*specs, *map(self._key, specs)] if self.source else list(specs)
         found = self._do(
             "select spec, content from vapo_runs where spec = any(:specs) and content is not null", specs=asked
@@ -111,7 +111,7 @@ class Database(NamedTuple):
         return f"{spec}-{self.source}" if self.source else spec
 
     def put(self, spec: str, row: Mapping[str, Any], worker: str = "") -> None:
-        """Publish a finished run; the first one stays."""
+        """Publish a finished run's row, unless one is there already."""
         self._do(
             "insert into vapo_runs (spec, worker, content) values (:spec, :worker, :content) on conflict (spec) do update"
             " set worker = :worker, content = :content where vapo_runs.content is null",
@@ -119,7 +119,7 @@ class Database(NamedTuple):
         )  # fmt: skip
 
     def take(self, spec: str, worker: str) -> bool:
-        """Take a run that nobody has finished and no living worker has; whether it is ours now."""
+        """Claim a run that is not finished and not held by a live worker; returns whether the claim succeeded."""
         taken = self._do(
             "insert into vapo_runs (spec, worker) values (:spec, :worker) on conflict (spec) do update set worker = :worker"
             f" where vapo_runs.content is null and (vapo_runs.worker = :worker or not {ALIVE.format(name='vapo_runs.worker')})"
@@ -129,7 +129,7 @@ class Database(NamedTuple):
         return bool(taken)
 
     def leave(self, spec: str, worker: str) -> None:
-        """Give back a run that was not finished."""
+        """Release the claim on an unfinished run."""
         self._do(
             "delete from vapo_runs where spec = :spec and worker = :worker and content is null",
             spec=self._key(spec),
@@ -146,7 +146,7 @@ class Database(NamedTuple):
 
 @contextmanager
 def _ignored() -> Iterator[None]:
-    """For what need not arrive."""
+    """Ignore errors of a block whose effect is optional."""
     try:
         yield
     except Exception:
@@ -155,7 +155,7 @@ def _ignored() -> Iterator[None]:
 
 @cache
 def engine(address: str) -> Any:
-    """The process's connections to a database, one more than its threads at most."""
+    """The process's SQLAlchemy engine for a database, one per address."""
     from sqlalchemy import create_engine
 
     remember(address)

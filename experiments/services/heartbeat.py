@@ -1,4 +1,4 @@
-"""Who is still at work: a worker holds a file lock of the operating system, which falls with its process."""
+"""Liveness of workers on one machine: each holds a file lock, which the operating system releases when it ends."""
 
 import uuid
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 @contextmanager
 def alive(folder: Path) -> Iterator[str]:
-    """Hold a lock in the folder while the block runs; yields its name."""
+    """Hold a lock file in the folder while the block runs; yields its name."""
     folder.mkdir(parents=True, exist_ok=True)
     me = uuid.uuid4().hex
     try:
@@ -21,7 +21,7 @@ def alive(folder: Path) -> Iterator[str]:
 
 
 def is_alive(folder: Path, worker: str) -> bool:
-    """Whether the lock of that name is held by a process on this machine, this one included."""
+    """Whether a process on this machine (this one included) holds the lock of that name."""
     path = folder / f"{worker}.lock"
     if not path.exists():
         return False

@@ -1,4 +1,4 @@
-"""Wait for an unavailable database: a server restart costs time and one printed line, nothing else."""
+"""Retry with backoff while a database is unavailable, so that a server restart costs only time and one printed line."""
 
 import logging
 import random
@@ -15,27 +15,27 @@ from vapo_core.full_disk import causes
 
 Result = TypeVar("Result")
 
-for name in ("psycopg", "sqlalchemy.pool"):  # they too tell of a connection that is lost; one line is enough
+for name in ("psycopg", "sqlalchemy.pool"):  # they report lost connections, too; one line is enough
     logging.getLogger(name).setLevel(logging.CRITICAL)
 
 SAID_S = 120.0
-"""Seconds in which a trouble that many processes share is reported once."""
+"""Seconds during which an error that many processes share is printed only once."""
 
 LOST = ("OperationalError", "InterfaceError", "AdminShutdown", "DisconnectionError")
-"""Classes of SQLAlchemy and psycopg that a lost connection raises."""
+"""Names of the SQLAlchemy and psycopg exceptions that a lost connection raises."""
 
 FINAL = ("authentication failed", "does not exist", "no password supplied", "permission denied", "no pg_hba.conf entry")
-"""What the same classes say of a trouble that waiting does not mend."""
+"""Messages of the same exceptions for errors that waiting cannot fix."""
 
 
 def retry_with_backoff(action: Callable[[], Result], patience_s: float, marker: Path, what: str) -> Result:
-    """Do it, again and again with growing pauses while the connection to a PostgreSQL database is lost.
+    """Call `action`, retrying with exponential backoff while the connection to a PostgreSQL database is lost.
 
     Args:
-        action: done anew as a whole, so what it writes must stand being written twice.
-        patience_s: seconds after which the error is raised.
-        marker: file shared by the processes among which the trouble is reported once.
-        what: the line's beginning, such as `the sweep's database`.
+        action: repeated from its beginning, so its writes must be idempotent.
+        patience_s: seconds of retrying after which the error is raised.
+        marker: file shared by the processes among which the outage is reported once.
+        what: beginning of the printed line, such as `the sweep's database`.
     """
     pause, end = 0.25, time.monotonic() + patience_s
     while True:
@@ -45,12 +45,12 @@ def retry_with_backoff(action: Callable[[], Result], patience_s: float, marker: 
             if not is_lost(error) or time.monotonic() > end:
                 raise
             say_once(f"{what} is unavailable ({reason_of(error)}); retrying for up to {patience_s:.0f} s", marker)
-            time.sleep(pause * random.uniform(0.5, 1.5))  # so that many do not come back at once
+            time.sleep(pause * random.uniform(0.5, 1.5))  # jitter: processes do not all reconnect at once
             pause = min(2 * pause, 8.0)
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether an error comes of a lost connection to PostgreSQL, however it was wrapped."""
+    """Whether an error, or any of its causes, is a lost connection to PostgreSQL."""
     chain = list(causes(error))
     if not any(type(cause).__module__.startswith("psycopg") for cause in chain):
         return False
@@ -59,7 +59,7 @@ def is_lost(error: BaseException) -> bool:
 
 
 def reason_of(error: BaseException) -> str:
-    """The innermost error that says something, as part of a line, without a password."""
+    """The innermost error message that is not empty, as one redacted line of at most 160 characters."""
     for cause in reversed(list(causes(error))):
         lines = redacted(str(cause)).strip().splitlines()
         if lines and lines[0].strip("() "):
@@ -68,7 +68,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def say_once(line: str, marker: Path) -> None:
-    """Print a line, unless one of the processes that share the marker did so a short while ago."""
+    """Print a line on stderr, unless a process with the same marker did so within `SAID_S` seconds."""
     marker.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{marker}.lock"):
         try:

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP end a command alike: work in progress is closed in order, and one line is printed."""
+"""Ctrl-C, SIGTERM and SIGHUP stop a command in the same way: cleanup runs, and one line is printed."""
 
 import os
 import signal
@@ -12,26 +12,26 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 ECHO_S = 2.0
-"""Seconds in which further signals count as the first one's echo: terminals and wrappers often send several."""
+"""Seconds during which repeated signals are ignored: terminals and wrappers often send several."""
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal told this process to end."""
+    """A signal asked this process to stop."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
         self.code = 128 + number
-        """What a shell expects as exit code."""
+        """Exit code by shell convention: 128 + signal number."""
 
 
 class _Listener:
-    """The first signal is raised where the program is; one that comes well after it ends the process at once."""
+    """Raise `Stopped` on the first signal; exit at once on a later one after `ECHO_S`."""
 
     def __init__(self) -> None:
         self.number, self._when, self._process = 0, 0.0, os.getpid()
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        if os.getpid() != self._process:  # in a fork of ours, which has nothing to close
+        if os.getpid() != self._process:  # in a forked child, which has nothing to clean up
             os._exit(128 + number)
         if not self.number:
             self.number, self._when = number, time.monotonic()
@@ -42,17 +42,17 @@ class _Listener:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let signals end the block as `Stopped`; those that are ignored, as SIGHUP is under nohup, stay ignored.
+    """Turn signals into `Stopped` while the block runs; signals already ignored, as SIGHUP under nohup, stay ignored.
 
     Raises:
-        Stopped: also where a library made another error of it, such as one of a failed import.
+        Stopped: also where a library has turned it into another error, such as a failed import.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     listener = _Listener()
-    heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, listener) for number in heard}
+    handled = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, listener) for number in handled}
     try:
         yield
     except Exception as error:
@@ -65,7 +65,7 @@ def stoppable() -> Iterator[None]:
 
 
 def say_stopped(stop: KeyboardInterrupt, further: str = "re-run the command to resume") -> int:
-    """One line; returns the exit code."""
+    """Print one line on stderr; returns the exit code."""
     start = "\n" if sys.stderr.isatty() else ""  # a terminal has just shown ^C
     print(f"{start}stopped; {further}", file=sys.stderr)
     return stop.code if isinstance(stop, Stopped) else 128 + signal.SIGINT
@@ -73,10 +73,10 @@ def say_stopped(stop: KeyboardInterrupt, further: str = "re-run the command to r
 
 @contextmanager
 def deaf_children() -> Iterator[None]:
-    """Processes started within do not hear Ctrl-C, which a terminal sends to all of them: their parent ends them."""
+    """Start processes that ignore Ctrl-C, which a terminal sends to the whole group; their parent stops them."""
     from multiprocessing import resource_tracker
 
-    resource_tracker.ensure_running()  # its start would undo the mask
+    resource_tracker.ensure_running()  # starting it later would undo the mask
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

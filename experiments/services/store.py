@@ -1,4 +1,4 @@
-"""Where a sweep's trials are kept: a journal beside its outcome, or a PostgreSQL database that several machines share."""
+"""Storage of a sweep's trials: a journal file beside its results, or a PostgreSQL database shared by several machines."""
 
 import os
 from collections.abc import Callable
@@ -12,47 +12,51 @@ from experiments.services.claims import Elsewhere
 from experiments.services.database import Database
 from experiments.services.heartbeat import alive, is_alive
 from experiments.services.retry import retry_with_backoff
+from vapo_core.reading import Unreadable
 
 PATIENCE_S = 600.0
-"""Seconds that a sweep waits for an unavailable database: nothing can continue without it."""
+"""Seconds that a sweep waits for an unavailable database, without which it cannot continue."""
+
+ENTRY = b'{"op_code":'
+"""How Optuna begins every line of a journal, which is ASCII."""
 
 Result = TypeVar("Result")
 
 
 class Store(Protocol):
-    """A place for trials."""
+    """Storage for trials."""
 
     def name(self) -> str:
-        """For a person."""
+        """Name for messages."""
         ...
 
     def opening(self) -> AbstractContextManager[Any]:
-        """Only one process makes a study at a time."""
+        """Lock: one process at a time creates a study."""
         ...
 
     def claiming(self) -> AbstractContextManager[Any]:
-        """Only one process hands out trials at a time."""
+        """Lock: one process at a time assigns trials."""
         ...
 
     def working(self) -> AbstractContextManager[str]:
-        """Be seen at work while the block runs; yields the worker's name."""
+        """Register as a live worker while the block runs; yields the worker's name."""
         ...
 
     def is_alive(self, worker: str) -> bool:
-        """Whether that worker is still at work."""
+        """Whether that worker is still running."""
         ...
 
     def retry_with_backoff(self, action: Callable[[], Result]) -> Result:
-        """Do it, waiting for an unavailable store."""
+        """Call `action`, retrying while the store is unavailable."""
         ...
 
     def rows(self) -> Database | None:
-        """Where rows of finished runs are shared, if they are."""
+        """The database that shares rows of finished runs, if there is one."""
         ...
 
 
 class Journal(NamedTuple):
-    """A file, shared by processes of one machine."""
+    """A journal file, shared by processes on one machine."""
 
     path: Path
 
@@ -70,7 +74,7 @@ class Journal(NamedTuple):
         return FileLock(f"{self.path}.claim.lock")
 
     def working(self) -> AbstractContextManager[str]:
-        """A file lock that falls with its process."""
+        """A file lock, released when its process ends."""
         return alive(self.path.parent / "workers")
 
     def is_alive(self, worker: str) -> bool:
@@ -78,11 +82,11 @@ class Journal(NamedTuple):
         return is_alive(self.path.parent / "workers", worker)
 
     def retry_with_backoff(self, action: Callable[[], Result]) -> Result:
-        """At once: a file does not go away."""
+        """Without retrying: a local file is always available."""
         return action()
 
     def rows(self) -> Database | None:
-        """Records are where the runs are."""
+        """None: records are in the runs folder."""
         return None
 
 
@@ -91,10 +95,10 @@ class Shared(NamedTuple):
 
     database: Database
     marker: Path
-    """Beside this machine's outcome: among processes here an outage is reported once."""
+    """Local file by which the processes on this machine report an outage once."""
 
     def name(self) -> str:
-        """Without user and password."""
+        """Host and database, without user and password."""
         return self.database.address.rpartition("@")[2].partition("?")[0]
 
     def opening(self) -> AbstractContextManager[Any]:
@@ -106,34 +110,34 @@ class Shared(NamedTuple):
         return self.database.alone("trials")
 
     def working(self) -> AbstractContextManager[str]:
-        """Signs of life in the database."""
+        """Heartbeats in the database."""
         return self.database.working()
 
     def is_alive(self, worker: str) -> bool:
-        """Whether it showed one lately."""
+        """Whether it has sent one recently."""
         return self.database.is_alive(worker)
 
     def retry_with_backoff(self, action: Callable[[], Result]) -> Result:
-        """Again and again while the connection is lost."""
+        """Retry while the connection is lost, for up to `PATIENCE_S` seconds."""
         return retry_with_backoff(action, PATIENCE_S, self.marker, f"the database of the sweep ({self.name()})")
 
     def rows(self) -> Database | None:
-        """In the database itself."""
+        """The same database."""
         return self.database
 
     def row(self, spec: str) -> dict[str, Any] | None:
-        """The row of a run that was finished on any machine."""
+        """The row of a run, if any machine has finished it."""
         return self.retry_with_backoff(lambda: self.database.rows([spec])).get(spec)
 
     def put(self, spec: str, row: dict[str, Any], worker: str = "") -> None:
-        """Let the other machines know of a finished run."""
+        """Publish the row of a finished run to the other machines."""
         self.retry_with_backoff(lambda: self.database.put(spec, row, worker))
 
     def in_turn(self, spec: str, compute: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The row of a run, computed here unless it is finished.
+        """The row of a run, computed here unless some machine has finished it.
 
         Raises:
-            Elsewhere: while another machine is at work on it.
+            Elsewhere: while another machine is working on it.
         """
         found = self.row(spec)
         if found is not None:
@@ -151,7 +155,7 @@ class Shared(NamedTuple):
 
 
 Place = Path | Shared
-"""A journal goes by its path."""
+"""A journal is given by its path."""
 
 
 def store_of(place: Place) -> Store:
@@ -160,12 +164,22 @@ def store_of(place: Place) -> Store:
 
 
 def drop_cut_line(journal: Path) -> None:
-    """Remove a last line cut short by a crash, or every later one would be unreadable; hold the journal's lock."""
+    """Remove a last line of Optuna's that a crash cut short, or every later one would be unreadable; hold the journal's lock.
+
+    Raises:
+        Unreadable: if the file ends in anything else without a line end; then nothing is removed.
+    """
     size = journal.stat().st_size
     if not size:
         return
     with journal.open("rb") as handle:
         handle.seek(size - 1)
-        whole = handle.read(1) == b"\n"
-    if not whole:
-        os.truncate(journal, journal.read_bytes().rfind(b"\n") + 1)  # on a full disk, too
+        if handle.read(1) == b"\n":
+            return
+    content = journal.read_bytes()
+    start = content.rfind(b"\n") + 1
+    line = content[start:]
+    if not (line.isascii() and line.startswith(ENTRY[: len(line)])):
+        number = content.count(b"\n") + 1
+        raise Unreadable(f"{journal}: line {number} is neither a journal entry nor the beginning of one")
+    os.truncate(journal, start)  # on a full disk, too

@@ -1,4 +1,4 @@
-"""--config FILE.yaml: options from a file. A value means what the same word means after a flag: `off` is a word, 010 is ten."""
+"""--config FILE.yaml: options from a YAML file. Values mean the same as on the command line: `off` is a string, 010 is ten."""
 
 import re
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ import yaml
 from vapo_core.reading import Unreadable, reading
 
 LARGEST = 2 * 1024 * 1024
-"""Bytes of a file that are read: a plan of thousands of runs has half a megabyte."""
+"""Maximum size of the file in bytes; a plan of thousands of runs takes half a megabyte."""
 
 MOST_VALUES = 100_000
-"""Values a file may stand for, each alias counted as often as it is used."""
+"""Maximum number of values in the file; an alias counts each time it is used."""
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def _kind(options: Any) -> str:
 
 
 def _check(path: Path, top: yaml.Node | None) -> None:
-    """Refuse keys given twice, and aliases that stand for too much or for themselves."""
+    """Refuse duplicate keys, and aliases that expand to too many values or contain themselves."""
     sizes: dict[int, int] = {}
 
     def size(node: yaml.Node) -> int:
@@ -61,7 +61,7 @@ def _check(path: Path, top: yaml.Node | None) -> None:
 
 
 def _parts(path: Path, node: yaml.Node) -> list[yaml.Node]:
-    """What a node is made of."""
+    """The children of a node."""
     if isinstance(node, yaml.SequenceNode):
         return list(node.value)
     if not isinstance(node, yaml.MappingNode):
@@ -76,7 +76,7 @@ def _parts(path: Path, node: yaml.Node) -> list[yaml.Node]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe, and with fewer scalars: what is no number, true, false or null is text."""
+    """A safe loader with fewer scalar types: anything but a number, true, false or null is a string."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - add_implicit_resolver below fills it
 

@@ -1,4 +1,4 @@
-"""Which cells a study compares: a recipe with toggles, and the variants, settings and dials it changes. Seeds are paired."""
+"""Experimental designs: the cells to compare, a recipe with toggles, changed variants, settings and dials. Seeds are paired."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
@@ -19,24 +19,24 @@ class Cell(NamedTuple):
     recipe: str
     toggles: Toggles
     settings: Changes = ()
-    """Settings in which it differs from the study's own."""
+    """Settings that differ from the study's defaults."""
     dials: Changes = ()
-    """Dials of the task in which it differs from the study's own."""
+    """Task dials that differ from the study's defaults."""
     variants: Changes = ()
     """Slots filled by a named variant instead of the recipe's own."""
 
     @property
     def label(self) -> str:
-        """What tables call the arm: `vapo without clip_higher alpha=0.25`."""
+        """The arm's name in tables, such as `vapo without clip_higher alpha=0.25`."""
         changes = [f"{name}={shown(value)}" for name, value in (*self.variants, *self.settings, *self.dials)]
         return " ".join([arm_label(self.recipe, self.toggles), *changes])
 
 
 class Request(NamedTuple):
-    """What a person asks of a design."""
+    """Options of a design."""
 
     fraction: int = 64
-    """Runs of one replicate of a fractional factorial."""
+    """Runs per replicate of a fractional factorial: 64, 32 or 16."""
     factors: tuple[Factor, ...] = ()
     """Settings, dials and slots to vary."""
 
@@ -45,10 +45,10 @@ class Design(NamedTuple):
     """A design by name."""
 
     reference: str
-    """Label of the arm that the others are compared with."""
+    """Label of the reference arm, with which the others are compared."""
     cells: Callable[[Request], list[Cell]]
     varies: bool = False
-    """Whether it takes `--vary`."""
+    """Whether it accepts `--vary`."""
 
 
 GENERATORS: dict[int, tuple[str, ...]] = {
@@ -60,7 +60,7 @@ GENERATORS: dict[int, tuple[str, ...]] = {
 
 
 def own(recipe: str) -> Cell:
-    """A recipe as it is."""
+    """A recipe with its own toggles."""
     return Cell(recipe, RECIPES[recipe].toggles)
 
 
@@ -99,7 +99,7 @@ def fractional_factorial(runs: int = 64) -> list[Cell]:
 
 
 def one_at_a_time(base: Cell, factors: Sequence[Factor]) -> list[Cell]:
-    """The base cell, then one cell for every other value of every factor, all else at the study's own."""
+    """The base cell, then one cell per non-default value of each factor, all other factors at their defaults."""
     return [base, *(_changed(base, {factor: value}) for factor in factors for value in factor.others)]
 
 
@@ -107,14 +107,14 @@ def grid(base: Cell, factors: Sequence[Factor]) -> list[Cell]:
     """Every combination of the factors' values.
 
     Raises:
-        ValueError: for more of them than a command may run.
+        ValueError: if there are more combinations than one command may run.
     """
     bounds.check_product("vary", {f"values of {f.name}": len(f.values) for f in factors}, bounds.RUNS)
     return [_changed(base, dict(zip(factors, values, strict=True))) for values in product(*(f.values for f in factors))]
 
 
 def _changed(base: Cell, values: Mapping[Factor, Any]) -> Cell:
-    """The cell with these values; those that are the study's own are no change."""
+    """The cell with these values; values equal to the study's defaults are left out."""
     new = {f: value for f, value in values.items() if value != f.own}
     slots = {f.name: value for f, value in new.items() if f.place == "slots"}
     off = {name: False for name, value in slots.items() if value == "off"}
@@ -149,10 +149,10 @@ DESIGNS: dict[str, Design] = {
 
 
 def with_baselines(cells: Sequence[Cell], baselines: Sequence[str]) -> list[Cell]:
-    """The same cells and these recipes, each once."""
+    """The cells plus these recipes, without duplicates."""
     return list(dict.fromkeys([*cells, *map(own, baselines)]))
 
 
 def shown(value: Any) -> str:
-    """A value as it stands in a label."""
+    """A value formatted for a label."""
     return f"{value:g}" if isinstance(value, float) else str(value)

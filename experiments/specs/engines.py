@@ -1,4 +1,4 @@
-"""Engines a command offers: what each needs, and what it starts from."""
+"""Rollout engines: what each requires, and its default base model."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,26 +11,26 @@ from vapo_core.settings import Base
 EngineName = Literal["transformers", "vllm"]
 
 DEFAULT_BASE: dict[str, Base] = {"transformers": Base(), "vllm": Base(model="tiny32")}
-"""Base where none is given. On a CPU vLLM has no kernel for the heads of tiny."""
+"""Default base model per engine. vLLM's CPU build has no attention kernel for the head size of `tiny`."""
 
 
 def require(engine: str) -> None:
-    """See that an engine is installed, before anything is begun.
+    """Check that an engine is installed before a run starts.
 
     Raises:
-        ValueError: if it is not, saying how to install it.
+        ValueError: if it is not; the message says how to install it.
     """
     if engine == "vllm" and find_spec("vllm") is None:
         raise ValueError("engine = 'vllm': vLLM is not installed; `make vllm` installs its CPU build")
 
 
 def spelled_out(words: Sequence[str]) -> list[str]:
-    """`--model X` as `--base.model X`."""
+    """Replace the short form `--model X` by `--base.model X`."""
     return [re.sub(r"^--model(?=$|=)", "--base.model", word) for word in words]
 
 
 def model_asked_for(words: Sequence[str], over: Mapping[str, Any], engine: str) -> str:
-    """The base model that other defaults follow from, before everything is parsed."""
+    """The base model, read before parsing since other defaults depend on it."""
     base = over.get("base")
     below = base.get("model", DEFAULT_BASE[engine].model) if isinstance(base, Mapping) else DEFAULT_BASE[engine].model
     return peek(words, "base.model", str(below))

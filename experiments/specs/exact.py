@@ -18,8 +18,8 @@ class ExactSpec(Frozen):
     world: Literal["exact"]
     plan: AnyPlan
     seed: int = Field(ge=0, description="draws problem and critic error: the unit of replication")
-    protocol: int = Field(0, description="the level's present protocol where none is given")
-    steps: Literal[0] = Field(0, description="nothing is trained: everything is written at step 0")
+    protocol: int = Field(0, description="defaults to the level's current protocol")
+    steps: Literal[0] = Field(0, description="nothing is trained; metrics are logged at step 0")
 
     @model_validator(mode="before")
     @classmethod
@@ -31,12 +31,12 @@ class ExactSpec(Frozen):
 
     @property
     def hash(self) -> str:
-        """As that of a trained run: first 16 hex digits of the SHA-256 of the canonical JSON without defaults."""
+        """As for a trained run: first 16 hex digits of the SHA-256 of the canonical JSON without defaults."""
         return content_hash(self)
 
     @property
     def arm(self) -> str:
-        """What it measures on what, such as `horizon: state error, decisions`."""
+        """The measurement and its kind of problem, such as `horizon: state error, decisions, fixed length`."""
         plan = self.plan
         if not isinstance(plan, Plan):
             return f"{plan.measure}: {plan.result}"
@@ -50,14 +50,14 @@ def exact_spec(plan: AnyPlan, seed: int) -> ExactSpec:
 
 
 AnySpec = RunSpec | ExactSpec
-"""What can be run: named by its hash, with world, seed, steps and arm."""
+"""Any run's spec; both kinds have hash, world, seed, steps and arm."""
 
 
 def read_spec(text: str) -> AnySpec:
-    """A spec from its JSON; what only a plugin knows that is not there is not checked.
+    """Parse a spec from JSON; names that only an absent plugin knows are not checked.
 
     Raises:
-        ValueError: if it is none of this version of the code.
+        ValueError: if it is not a spec of this version of the code.
     """
     content = json.loads(text)
     if isinstance(content, dict) and content.get("world") == "exact":

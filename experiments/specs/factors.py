@@ -16,12 +16,12 @@ class Factor(NamedTuple):
     """settings, dials or slots."""
     name: str
     own: Any
-    """The study's own value: the reference."""
+    """The study's default value, which is the reference."""
     values: tuple[Any, ...]
 
     @property
     def others(self) -> tuple[Any, ...]:
-        """Values that are not the study's own."""
+        """Values other than the default."""
         return tuple(value for value in self.values if value != self.own)
 
 
@@ -40,7 +40,7 @@ LENGTHS: dict[str, tuple[str, ...]] = {
 def factors_of(
     design: str, task: str, asked: Sequence[Sequence[str]], settings: Settings, dials: BaseModel
 ) -> tuple[Factor, ...]:
-    """The factors a design varies: those asked for, and for the named grids the defaults of the others.
+    """The factors a design varies: those requested, and for named grids the default factors for the rest.
 
     Args:
         asked: one (name, value, ...) per factor; a dial's name begins with "dials."; values of a component are on, off and
@@ -61,7 +61,7 @@ def factors_of(
 
 
 def _defaults(design: str, task: str, asked: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """What a named grid varies where nothing else is asked."""
+    """The factors a named grid varies by default."""
     if design == "lambda-by-lambda":
         return list(LAMBDAS)
     if design != "alpha-by-length":

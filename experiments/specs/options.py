@@ -1,4 +1,4 @@
-"""From words on a command line to a typed, frozen configuration: a YAML file under, dotted flags (tyro) over it."""
+"""From command-line words to a typed, frozen configuration: values from a YAML file, overridden by dotted flags (tyro)."""
 
 import contextlib
 import difflib
@@ -16,7 +16,6 @@ import tyro
 from pydantic import BaseModel, ValidationError, create_model
 from tyro.conf import UseAppendAction
 
-from experiments.specs.config_file import read_yaml
 from vapo_core.settings import TRUNCATIONS, Frozen, no_truncation
 from vapo_core.suggest import nearest
 
@@ -24,23 +23,23 @@ Config = TypeVar("Config", bound=BaseModel)
 
 
 def parse(model: type[Config], default: Config | None, words: Sequence[str], command: str) -> Config:
-    """Typed flags over a default instance.
+    """Parse flags on top of a default instance.
 
     Raises:
-        ValueError: for an unknown flag (the nearest one is named), one given twice, or a value that cannot be.
+        ValueError: for an unknown flag (the message suggests the nearest), a repeated flag, or an invalid value.
         SystemExit: 0 after --help.
     """
     refuse_repeated(words, single_flags(model))
     _refuse_empty(words, path_names(model))
-    spoken = io.StringIO()
+    output = io.StringIO()
     try:
-        with contextlib.redirect_stderr(spoken), _unbroken(words):
+        with contextlib.redirect_stderr(output), _unbroken(words):
             given: dict[str, Any] = {} if default is None else {"default": default}
             parsed = tyro.cli(model, args=list(words), prog=f"vapo {command}", return_unknown_args=True, **given)
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        raise ValueError(_one_line(spoken.getvalue(), model.__name__)) from None
+        raise ValueError(_one_line(output.getvalue(), model.__name__)) from None
     config, unknown = parsed
     if unknown:
         raise ValueError(f"{_unknown(unknown[0], model)}; `vapo {command} --help` lists all")
@@ -49,7 +48,7 @@ def parse(model: type[Config], default: Config | None, words: Sequence[str], com
 
 @contextlib.contextmanager
 def _unbroken(words: Sequence[str]) -> Iterator[None]:
-    """Let tyro break its messages nowhere, but help to the width of the terminal."""
+    """Keep tyro from wrapping error messages; help text still wraps at the terminal's width."""
     kept = os.environ.get("COLUMNS")
     if {"-h", "--help"}.isdisjoint(words):
         os.environ["COLUMNS"] = str(WIDE)
@@ -61,11 +60,11 @@ def _unbroken(words: Sequence[str]) -> Iterator[None]:
 
 
 WIDE = 1_000_000
-"""Columns; more than any message has."""
+"""Columns, wider than any message."""
 
 
 def _unknown(word: str, model: type[BaseModel]) -> str:
-    """What to say of a word no option takes; the nearest option is named."""
+    """The error message for an unrecognised word, with the nearest option."""
     if not word.startswith("-"):
         return f"unexpected {word!r}"
     flag = word.split("=")[0].lstrip("-").replace("-", "_")
@@ -89,12 +88,12 @@ def flag_names(model: type[BaseModel], prefix: str = "") -> list[str]:
 
 
 def path_names(model: type[BaseModel]) -> list[str]:
-    """Names of the options that take one path."""
+    """Names of the options whose value is a path."""
     return [name for name, info in model.model_fields.items() if info.annotation in (Path, Path | None)]
 
 
 def _refuse_empty(words: Sequence[str], paths: Collection[str]) -> None:
-    """An empty path, such as that of a variable that is not set, would quietly be the current folder."""
+    """Refuse empty paths: an unset shell variable would otherwise silently mean the current folder."""
     for i, word in enumerate(words):
         name, sign, value = word.partition("=")
         if _flag(word, paths) and (value if sign else words[i + 1 : i + 2]) in ("", [""]):
@@ -102,7 +101,7 @@ def _refuse_empty(words: Sequence[str], paths: Collection[str]) -> None:
 
 
 def single_flags(model: type[BaseModel]) -> list[str]:
-    """Names of the flags that may be given once: all but those that tyro appends."""
+    """Names of the flags that may appear only once: all but those whose values accumulate."""
     many = [name for name, info in model.model_fields.items() if UseAppendAction in info.metadata]
     return [name for name in flag_names(model) if name not in many]
 
@@ -130,14 +129,14 @@ _PYDANTIC = re.compile(
     r"^(\S+): \d+ validation errors? for \w+ (?:([a-z_0-9.]+) )?(?:Value error, )?(.*?)"
     r" \[type=\w+, input_value=(.*?), input_type"
 )
-"""A pydantic error inside tyro's: where, field (none for a whole-model check), message, value."""
+"""A pydantic error inside tyro's: where, field (absent for a check of the whole model), message, value."""
 
 
 def known(field: str, value: str, allowed: Collection[str]) -> str:
-    """The value, if it is allowed.
+    """Return the value if it is allowed.
 
     Raises:
-        ValueError: naming the nearest allowed value.
+        ValueError: if not; the message suggests the nearest allowed value.
     """
     if value not in allowed:
         raise ValueError(f"{field}: no {field} {value!r}{nearest(value, filter(None, allowed))}")
@@ -145,11 +144,11 @@ def known(field: str, value: str, allowed: Collection[str]) -> str:
 
 
 def config_file(words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
-    """The words less --config, and the options of the file it names.
+    """Split off --config: the remaining words, and the options read from its file.
 
     Raises:
         OSError: if the file is missing.
-        ValueError: if it is named twice or not at all, or cannot be read.
+        ValueError: if --config is repeated, has no value, or its file cannot be read.
     """
     if not any(re.match(r"--config(=|$)", word) for word in words):
         return list(words), {}
@@ -157,11 +156,13 @@ def config_file(words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
     file = peek(words, "config", "")
     if not file.strip():
         raise ValueError(f"config = {file!r}: allowed is the name of a YAML file")
+    from experiments.specs.config_file import read_yaml  # here: most commands read no file
+
     return without(words, "config"), read_yaml(Path(file))
 
 
 def refuse_repeated(words: Sequence[str], flags: Collection[str]) -> None:
-    """See that each of these flags is given once at most, however it is spelled: --log-every, --log_every, --no-resume.
+    """Check that each of these flags is given at most once, in any spelling: --log-every, --log_every, --no-resume.
 
     Raises:
         ValueError: naming the flag.
@@ -173,7 +174,7 @@ def refuse_repeated(words: Sequence[str], flags: Collection[str]) -> None:
 
 
 def _flag(word: str, flags: Collection[str]) -> str | None:
-    """The flag that a word names, None for any other word."""
+    """The flag that a word names, None if it names none."""
     if not word.startswith("--"):
         return None
     name = word[2:].partition("=")[0].replace("-", "_")
@@ -182,7 +183,7 @@ def _flag(word: str, flags: Collection[str]) -> str | None:
 
 
 def peek(words: Sequence[str], flag: str, otherwise: str) -> str:
-    """The value of a flag that other defaults depend on, read before everything is parsed.
+    """Read the value of one flag before parsing, since other defaults depend on it.
 
     Raises:
         ValueError: if no value follows the flag.
@@ -198,7 +199,7 @@ def peek(words: Sequence[str], flag: str, otherwise: str) -> str:
 
 
 def without(words: Sequence[str], flag: str) -> list[str]:
-    """The words less one flag and its value."""
+    """The words without one flag and its value."""
     kept, skip = [], False
     for word in words:
         if skip:
@@ -211,10 +212,10 @@ def without(words: Sequence[str], flag: str) -> list[str]:
 
 
 def overlay(default: Config, over: Mapping[str, Any]) -> Config:
-    """The default with a nested mapping laid over it, checked.
+    """Update the default with a nested mapping, and validate the result.
 
     Raises:
-        ValidationError: for unknown keys or impossible values.
+        ValidationError: for unknown keys or invalid values.
         ValueError: for an empty path.
     """
     _refuse_empty([f"--{name}={value}" for name, value in over.items()], path_names(type(default)))
@@ -230,7 +231,7 @@ def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def validation_line(error: ValidationError, model: type[BaseModel] | None = None) -> str:
-    """A pydantic error as one line; for an unknown key the nearest valid one."""
+    """A pydantic error as one line; for an unknown key it suggests the nearest valid one."""
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
@@ -244,7 +245,7 @@ def validation_line(error: ValidationError, model: type[BaseModel] | None = None
 
 
 def shown(value: Any) -> str:
-    """A value in a few words, however long or deep it is."""
+    """A short repr, truncated for long or deeply nested values."""
     short = reprlib.Repr()
     short.maxlevel, short.maxstring, short.maxother = 2, 80, 80
     return short.repr(value)
@@ -254,7 +255,7 @@ _MODELS: dict[str, type[BaseModel]] = {}
 
 
 def _named(title: str) -> type[BaseModel] | None:
-    """The configuration of that name."""
+    """The configuration class of that name."""
     kinds = list(Frozen.__subclasses__())
     for kind in kinds:
         kinds += kind.__subclasses__()
@@ -262,14 +263,14 @@ def _named(title: str) -> type[BaseModel] | None:
 
 
 def with_task_dials(model: type[Config], dials: type[BaseModel]) -> Any:
-    """The model with one more field, `dials`, of the chosen task's own type."""
+    """The model with an extra field `dials` of the task's own type."""
     extended = create_model(model.__name__, __base__=model, __doc__=model.__doc__, dials=(dials, dials()))
     _MODELS[model.__name__] = extended
     return extended
 
 
 def _siblings(place: Sequence[Any], model: type[BaseModel] | None) -> list[str]:
-    """Field names beside an unknown key."""
+    """Valid field names at the level of an unknown key."""
     for part in place[:-1]:
         info = model.model_fields.get(str(part)) if model else None
         inner = info.annotation if info else None

@@ -1,4 +1,4 @@
-"""Whether two machines would compute the same: what is compared before a run is begun elsewhere."""
+"""Check that two machines run the same code, before a run starts on another machine."""
 
 import hashlib
 import platform
@@ -7,14 +7,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 LIBRARIES = ("torch", "transformers", "numpy")
-"""Other versions of these give other numbers."""
+"""Libraries whose version can change the numbers."""
 
 ROOT = Path(__file__).parents[2]
 
 
 @cache
 def fingerprint() -> dict[str, str]:
-    """Name -> version of all that numbers depend on; our own code goes by the hash of its source."""
+    """Name -> version of everything the numbers depend on; this project's code is identified by a hash of its source."""
     own = hashlib.sha256()
     for path in sorted([*(ROOT / "vapo_core").rglob("*.py"), *(ROOT / "experiments").rglob("*.py")]):
         own.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
@@ -26,11 +26,11 @@ def fingerprint() -> dict[str, str]:
 
 
 def difference(here: dict[str, str], there: dict[str, str]) -> str:
-    """What differs, such as `torch 2.12.0 there, 2.13.0 here`; "" if nothing does."""
+    """The differences, such as `torch 2.12.0 there, 2.13.0 here`; "" if there are none."""
     return ", ".join(
-        f"{name} {there.get(name, 'missing')} there, {mine} here"
-        for name, mine in here.items()
-        if there.get(name) != mine
+        f"{name} {there.get(name, 'missing')} there, {ours} here"
+        for name, ours in here.items()
+        if there.get(name) != ours
     )
 
 

@@ -1,4 +1,4 @@
-"""A run is its spec: frozen, torch-free, named by the hash of its content."""
+"""The specification of a run: immutable, torch-free, identified by the hash of its content."""
 
 import hashlib
 import json
@@ -26,21 +26,21 @@ from vapo_core.suggest import nearest
 from vapo_core.tasks import TASKS, check_base
 
 PROTOCOLS: dict[str, int] = {"exact": 1, "walk": 2, "lm": 1}
-"""Raised when a golden trajectory of that world moves, so that old and new rows never mix."""
+"""Protocol number per world, raised when a golden trajectory changes, so that old and new rows never mix."""
 
 DEFAULT_TASK: dict[str, str] = {"walk": "walk", "lm": "text_walk"}
 DEFAULT_STEPS: dict[str, int] = {"walk": 30, "lm": 30}
 LOG_EVERY: dict[str, int] = {"walk": 3, "lm": 1}
-"""RL steps between logged points of a run among many: a walk run of two seconds logs where it is evaluated, so that
-tracking stays below a tenth of it."""
+"""RL steps between logged points in a study: a two-second walk run logs only where it is evaluated, so that tracking takes
+less than a tenth of its time."""
 MOST_POINTS = 60
-"""Logged points per metric of a run among many."""
+"""Maximum number of logged points per metric of a run in a study."""
 BASES = 3
-"""Base initialisations of the language world while it is developed: seeds below `CONFIRMATORY` share them."""
+"""Base initialisations of the language world in development runs: seeds below `CONFIRMATORY` share them."""
 CONFIRMATORY = 1000
-"""First seed of preset full. From here on every text seed has a base of its own, which no seed below it has."""
+"""First seed of preset full. From here on each text seed has its own base, which no development seed uses."""
 SCORES: dict[str, str] = {"walk": "val/exact_j", "lm": "val/pass_at_1"}
-"""The evaluation metric a world is scored by."""
+"""The evaluation metric by which a world's runs are scored."""
 
 
 def content_hash(model: Frozen) -> str:
@@ -91,7 +91,7 @@ class RunSpec(Frozen):
     steps: int = Field(ge=1, le=bounds.STEPS, description="RL steps")
     log_every: int = Field(1, ge=1, le=bounds.STEPS, description="RL steps between logged points")
     plugin: str = Field("", description="hash of the plugin that the command named")
-    protocol: int = Field(0, description="the world's present protocol where none is given")
+    protocol: int = Field(0, description="defaults to the world's current protocol")
 
     @model_validator(mode="before")
     @classmethod
@@ -138,10 +138,10 @@ class RunSpec(Frozen):
 
 
 def paired_base(base: Base, world: str, seed: int) -> Base:
-    """The base of a seed: its initialisation follows the seed; text seeds below `CONFIRMATORY` share `BASES` of them.
+    """The base model of a seed: its initialisation follows the seed; text seeds below `CONFIRMATORY` share `BASES` of them.
 
-    Seeds on one base are no independent replicates: at an intraclass correlation of 0.3, three bases under 32 seeds make an
-    interval of nominal 99.7 % miss 14 %. A checkpoint has one initialisation and stays as it is.
+    Seeds that share a base are not independent replicates: at an intraclass correlation of 0.3, 32 seeds on three bases make
+    a nominal 99.7 % interval miss the truth 14 % of the time. A checkpoint has one initialisation and is left unchanged.
     """
     if base.model not in BASE_SIZES:
         return base
@@ -150,25 +150,25 @@ def paired_base(base: Base, world: str, seed: int) -> Base:
 
 
 def log_every(world: str, steps: int) -> int:
-    """RL steps between logged points of a run among many."""
+    """RL steps between logged points of a run in a study."""
     return max(LOG_EVERY[world], -(-steps // MOST_POINTS))
 
 
 def arm_label(recipe: str, toggles: Toggles) -> str:
-    """A recipe's name and what its toggles differ in, such as `vapo without clip_higher`."""
-    own, mine = RECIPES[recipe].toggles.model_dump(), toggles.model_dump()
-    removed = [f"without {name}" for name in COMPONENTS if own[name] and not mine[name]]
-    added = [f"with {name}" for name in COMPONENTS if mine[name] and not own[name]]
+    """A recipe's name and the toggles that differ from its own, such as `vapo without clip_higher`."""
+    default, actual = RECIPES[recipe].toggles.model_dump(), toggles.model_dump()
+    removed = [f"without {name}" for name in COMPONENTS if default[name] and not actual[name]]
+    added = [f"with {name}" for name in COMPONENTS if actual[name] and not default[name]]
     return " ".join([recipe, *removed, *added])
 
 
 def spec_for(
     recipe: str, world: str, seed: int, task: TaskSpec | None = None, settings: Settings | None = None, **more: Any
 ) -> RunSpec:
-    """A spec with the recipe's own toggles and variants and the world's defaults; `more` overrides fields.
+    """Build a spec from the recipe's toggles and variants and the world's defaults; `more` overrides fields.
 
     Raises:
-        ValueError: for an unknown recipe, or as pydantic's ValidationError for an impossible field.
+        ValueError: for an unknown recipe, or as pydantic's ValidationError for an invalid field.
     """
     if recipe not in RECIPES:
         raise ValueError(f"recipe: no recipe {recipe!r}{nearest(recipe, RECIPES)}")

@@ -1,4 +1,4 @@
-"""One file per limitation: what is asked, what is predicted, and the runs that decide it. `find` reads one by its name."""
+"""One room per limitation: its questions, predictions, and the runs that decide them. `find` loads one by name."""
 
 import importlib
 from collections.abc import Mapping

@@ -11,7 +11,7 @@ from experiments.studies import core
 from vapo_core.settings import Evaluation
 
 SEEDS: dict[str, int] = {"smoke": 1, "quick": 1, "full": 4}
-EXAM = Evaluation(every=10, problems=64, k_problems=8)
+EVALUATION = Evaluation(every=10, problems=64, k_problems=8)
 """A map asks for the end alone."""
 
 
@@ -44,7 +44,7 @@ def grid(
     return tuple(
         core.run(
             "walk", preset, seed, dials={**base, **dict.fromkeys(x.dial, a), **dict.fromkeys(y.dial, b)},
-            probes=probes, steps=None if preset == "smoke" else steps, evaluation=EXAM,
+            probes=probes, steps=None if preset == "smoke" else steps, evaluation=EVALUATION,
         )
         for seed in core.SEEDS["walk"][preset][: SEEDS[preset]]
         for b in y.of(preset)

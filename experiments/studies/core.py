@@ -54,7 +54,7 @@ SMALL: dict[str, float] = {
 }  # fmt: skip
 """Settings of preset smoke in place of the world's."""
 
-EXAM: dict[str, Evaluation] = {
+EVALUATION: dict[str, Evaluation] = {
     "smoke": Evaluation(every=2, problems=64, k_problems=8),
     "real": CHECKPOINT_EVALUATION,
 }
@@ -145,7 +145,7 @@ def run(
         settings=numbers(world, preset, settings or {}),
         variants={**bundle.variants, **(variants or {})},
         base=paired_base(MODEL if preset == "real" else Base(), world, seed),
-        evaluation=evaluation or EXAM.get(preset, DEFAULT_EVALUATION[world]),
+        evaluation=evaluation or EVALUATION.get(preset, DEFAULT_EVALUATION[world]),
         seed=seed,
         steps=length,
         probes=dict(measured),

@@ -1,4 +1,4 @@
-"""What the studies' runs of the exact level have in common: sampled families of problems, one run each per thing measured.
+"""Common parts of the studies' exact-level runs: sampled families of problems, one run per measurement.
 
 Measured on one core: smoke takes 10 s, quick 3 minutes, full an hour, all studies together.
 """

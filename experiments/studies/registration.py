@@ -1,4 +1,4 @@
-"""Predictions stand before the runs that test them: the commit of every row already declared its question as it stands now."""
+"""Check of pre-registration: at the commit of every row, its question was declared as it stands now."""
 
 import ast
 import subprocess

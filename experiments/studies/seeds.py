@@ -1,4 +1,4 @@
-"""Seeds of studies that need their own numbers of them: the first of a preset's, and those of gates."""
+"""Seeds of a study: the first seeds of a preset, and those of gates."""
 
 from analysis.verdict import gates
 

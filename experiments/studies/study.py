@@ -23,6 +23,7 @@ from experiments.launchers.shortfall import say_failures
 from experiments.launchers.workers import Job
 from experiments.runs import committed
 from experiments.runs.outcome_folder import study_folder
+from experiments.runs.readable import check_readable
 from experiments.runs.source import git_commit
 from experiments.specs.engines import require
 from experiments.specs.exact import AnySpec
@@ -112,6 +113,8 @@ def run_study(stem: str, config: StudyConfig) -> int:
     if config.shard and config.judge:
         raise ValueError("shard: --judge needs all parts; use it without --shard")
     _refuse_another_target(stem, config, out)
+    if not config.judge:
+        check_readable(missing, config.runs, remote=config.launcher == "ray")
     ensure_writable(out)
     grid = GridResult(0, [], 0) if config.judge else _run(stem, missing, config, out)
     if config.shard:
@@ -196,14 +199,14 @@ def _tables(stem: str, specs: Sequence[AnySpec], config: StudyConfig, out: Path)
         committed.select(committed.load_whole(folder), committed.finished_specs(folder) & wanted) for folder in others
     ]
     shared = {name for tables in elsewhere for name in tables.runs["spec"]}
-    mine = (
+    kept_tables = (
         [committed.select(committed.load_whole(out), committed.finished_specs(out) & wanted)]
         if committed.finished_specs(out)
         else []
     )
-    kept = {name for tables in mine for name in tables.runs["spec"]}
+    kept = {name for tables in kept_tables for name in tables.runs["spec"]}
     fresh = committed.from_runs([spec for spec in specs if spec.hash not in shared | kept], config.runs)
-    own = committed.concat([*mine, fresh])
+    own = committed.concat([*kept_tables, fresh])
     if not len(own.runs) and not shared:
         return own
     committed.write(own, out)

@@ -1,4 +1,4 @@
-"""The page in a study's outcome folder: where its rows come from, what was decided, every figure."""
+"""The README in a study's outcome folder: origin of its rows, decisions, all figures."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

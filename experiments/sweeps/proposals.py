@@ -1,4 +1,4 @@
-"""What a sweep tries next: samplers and pruners by name, and settings as Optuna's parameters."""
+"""How a sweep proposes trials: samplers and pruners by name, and settings as Optuna's parameters."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -43,7 +43,7 @@ def distribution(dimension: Dimension) -> tuple[str, BaseDistribution]:
         ends = 1 / (1 - dimension.low), 1 / (1 - dimension.high)
         return f"horizon of {dimension.field}", FloatDistribution(*ends, log=True)
     log = dimension.scale == "log"
-    if dimension.whole:
+    if dimension.integer:
         return dimension.field, IntDistribution(int(dimension.low), int(dimension.high), log=log)
     return dimension.field, FloatDistribution(dimension.low, dimension.high, log=log)
 
@@ -54,7 +54,7 @@ def values_of(params: dict[str, Any], space: Sequence[Dimension]) -> dict[str, f
     for dimension in space:
         raw = params[distribution(dimension)[0]]
         plain = 1 - 1 / raw if dimension.scale == "horizon" else raw
-        values[dimension.field] = int(plain) if dimension.whole else float(f"{plain:.6g}")
+        values[dimension.field] = int(plain) if dimension.integer else float(f"{plain:.6g}")
     return values
 
 

@@ -1,4 +1,4 @@
-"""What a sweep varies: settings by name, each with its range, its scale, and the toggle without which it does nothing."""
+"""The search space of a sweep: settings with range, scale, and the toggle each one requires."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -47,7 +47,7 @@ class Dimension(NamedTuple):
     low: float
     """Ends of the range, in the setting's own unit."""
     high: float
-    whole: bool
+    integer: bool
     """Integers only."""
 
 
@@ -108,7 +108,7 @@ def dimensions(
 def _check_end(base: Settings, dimension: Dimension, end: float) -> None:
     """Refuse an end that the setting cannot have, with the others as they are."""
     try:
-        Settings.model_validate({**base.model_dump(), dimension.field: int(end) if dimension.whole else end})
+        Settings.model_validate({**base.model_dump(), dimension.field: int(end) if dimension.integer else end})
     except ValidationError as error:
         raise ValueError(f"range: {dimension.field} = {end:g}: {error.errors()[0]['msg']}") from None
 
@@ -174,12 +174,12 @@ def _dimension(name: str, field: str, given: dict[str, tuple[float, float]]) -> 
         raise ValueError(f"range: {name} from {low:g} to {high:g} is empty")
     if field in LAMBDAS and high >= 1:
         raise ValueError(f"range: {name} is swept by its horizon 1 / (1 - lambda), so it has to end below 1")
-    whole = Settings.model_fields[field].annotation is int
-    if whole and (low != int(low) or high != int(high)):
+    integer = Settings.model_fields[field].annotation is int
+    if integer and (low != int(low) or high != int(high)):
         raise ValueError(f"range: {name} takes whole numbers, not {low:g} to {high:g}")
     wide = low > 0 and high / low >= 10
     scale: Scale = "horizon" if field in LAMBDAS else "log" if wide else "linear"
-    return Dimension(field, scale, low, high, whole)
+    return Dimension(field, scale, low, high, integer)
 
 
 def _check_active(fields: Sequence[str], recipe: str) -> None:

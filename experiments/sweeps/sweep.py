@@ -1,4 +1,4 @@
-"""Search a recipe's settings: trials chosen by half of the seeds, the best scored on the other half, a constant beside it."""
+"""Search of settings: half of the seeds selects trials, the other half scores the best, compared with a constant lambda."""
 
 import hashlib
 import os
@@ -173,16 +173,14 @@ def _study(config: SweepConfig, role: str, space: tuple[Dimension, ...], place: 
     fields = tuple(dimension.field for dimension in space)
     toggles = RECIPES[config.recipe].toggles.model_copy(update=toggles_for(fields))
     off = {name for name, on in toggles.model_dump().items() if not on}  # as in the control of a sweep over alpha
+    variants = {slot: name for slot, name in config.variants.items() if slot not in off}
     template = RunSpec(
         world=config.world,
         task=TaskSpec(name=config.task, dials=dials),
         recipe=config.recipe,
         toggles=toggles,
         settings=config.settings,
-        variants={
-            **RECIPES[config.recipe].variants,
-            **{slot: name for slot, name in config.variants.items() if slot not in off},
-        },
+        variants={**RECIPES[config.recipe].variants, **variants},
         base=config.base,
         engine=config.engine,
         evaluation=config.evaluation,
@@ -246,8 +244,8 @@ def _differences(config: SweepConfig, dials: dict[str, Any]) -> dict[str, Any]:
         world=world, seeds=preset.seeds, first_seed=preset.first_seed, steps=preset.steps, settings=DEFAULT_SETTINGS[world],
         evaluation=DEFAULT_EVALUATION[world],
     )  # fmt: skip
-    mine, theirs = (other.model_dump(mode="json", exclude=SAME) for other in (config, usual))
-    differs = {name: value for name, value in mine.items() if value != theirs[name]}
+    given, default = (other.model_dump(mode="json", exclude=SAME) for other in (config, usual))
+    differs = {name: value for name, value in given.items() if value != default[name]}
     return {**differs, **({"dials": dials} if dials else {}), **({"plugin": identity()} if identity() else {})}
 
 
@@ -280,16 +278,27 @@ def sweep(config: SweepConfig, dials: dict[str, Any]) -> int:
     if config.dry_run:
         return 0
     require(config.engine)
-    if not out.exists():  # one that was begun may only lack its tables
-        check_readable([study.template for study in studies], config.runs)
+    templates, begun = [study.template for study in studies], out.exists()
+    if not begun:
+        check_readable(templates, config.runs)
     from experiments.sweeps.publish_sweep import publish
-    from experiments.sweeps.trials import Cells, choosing_runs, given_up, has_result, run_held_back, run_trials
+    from experiments.sweeps.trials import (
+        Cells,
+        choosing_runs,
+        given_up,
+        has_result,
+        is_finished,
+        run_held_back,
+        run_trials,
+    )
     from experiments.sweeps.tune import set_damaged_aside
 
     place = place_of(config, out)
     ensure_writable(out)
     if isinstance(place, Path):
         set_damaged_aside(place)
+    if begun and not is_finished(studies, place, config.runs):  # a finished one may only lack its tables
+        check_readable(templates, config.runs)
     write_whole(out / "config.json", config.model_dump_json(indent=2, exclude={"workers", "runs", "dry_run"}))
     shared = place if isinstance(place, Shared) else None
     with tracked(config.runs, out.name, artifacts=out) as tracking:

@@ -19,9 +19,8 @@ from experiments.launchers.progress import Watch
 from experiments.launchers.workers import Job, no_storage, one_thread, storage_trouble
 from experiments.runs.repair import read_row
 from experiments.runs.run import finished_row, run_one
-from experiments.runs.source import differs
+from experiments.runs.source import say_other_once
 from experiments.services.addresses import redacted
-from experiments.services.retry import say_once
 from experiments.services.stopping import deaf_children
 from experiments.services.store import Place, Shared, store_of
 from experiments.specs.plugin import Plugin, install, installed
@@ -84,9 +83,7 @@ class Cells:
         """Area under the curve of the seed at that index."""
         spec = cell(self.study.template, values, self.study.choosing[index])
         fresh = finished_row(spec, self.runs) is None
-        if other := differs(self.runs / spec.hash):
-            line = f"warning: runs of this sweep in {self.runs} computed by other source ({other}) are made again"
-            say_once(line, self.runs / ".other-source")
+        say_other_once(self.runs / spec.hash)
         there = self.shared.row(spec.hash) if self.shared else None
         if there is not None:
             return float(there["auc"])
@@ -124,7 +121,7 @@ def run_trials(jobs: Mapping[Search, Cells], place: Place, workers: int) -> None
         OSError: if the workers ended without completing a trial, or records cannot be written.
     """
     context, retry_with_backoff = multiprocessing.get_context("spawn"), store_of(place).retry_with_backoff
-    troubles, runs = context.SimpleQueue(), next(iter(jobs.values())).runs
+    storage_failures, runs = context.SimpleQueue(), next(iter(jobs.values())).runs
     studies = {study.plan: open_study(place, study.plan) for study in jobs}
     for plan, found in studies.items():
         retry_with_backoff(lambda: requeue_failed(found, plan, place))  # noqa: B023  called at once
@@ -133,16 +130,17 @@ def run_trials(jobs: Mapping[Search, Cells], place: Place, workers: int) -> None
     while not retry_with_backoff(lambda: _all_done(studies)):
         before = retry_with_backoff(lambda: _begun(studies))
         processes = [
-            context.Process(target=_worker, args=(tasks, place, runs, troubles, installed())) for _ in range(workers)
+            context.Process(target=_worker, args=(tasks, place, runs, storage_failures, installed()))
+            for _ in range(workers)
         ]
-        _see_out(processes, troubles, lambda: watch.look(retry_with_backoff(lambda: _done(studies))))
+        _see_out(processes, storage_failures, lambda: watch.look(retry_with_backoff(lambda: _done(studies))))
         if retry_with_backoff(lambda: _begun(studies)) == before and not retry_with_backoff(lambda: _all_done(studies)):
             raise OSError(
                 f"the workers of {store_of(place).name()} ended without completing a trial; see their error above"
             )
 
 
-def _see_out(processes: Sequence[Any], troubles: Any, look: Callable[[], None]) -> None:
+def _see_out(processes: Sequence[Any], storage_failures: Any, look: Callable[[], None]) -> None:
     """Start the workers and wait for their end, looking at what is done now and then.
 
     Raises:
@@ -152,11 +150,11 @@ def _see_out(processes: Sequence[Any], troubles: Any, look: Callable[[], None]) 
         with deaf_children():
             for process in processes:
                 process.start()
-        while any(process.is_alive() for process in processes) and troubles.empty():
+        while any(process.is_alive() for process in processes) and storage_failures.empty():
             time.sleep(0.3)
             look()
-        if not troubles.empty():
-            raise no_storage(*troubles.get())
+        if not storage_failures.empty():
+            raise no_storage(*storage_failures.get())
     finally:
         for process in processes:
             if process.pid is not None:
@@ -257,6 +255,16 @@ def importance_table(studies: Sequence[Search], place: Place) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["place", "role", "setting", "importance", "evaluator"])
 
 
+def is_finished(studies: Sequence[Search], place: Place, runs: Path) -> bool:
+    """Whether every trial is done, and every held-back run of a complete one, here or on another machine."""
+    if not _all_done({study.plan: open_study(place, study.plan) for study in studies}):
+        return False
+    held = [spec for study in studies for spec in _complete(study, place, study.held_back)]
+    shared = store_of(place).rows()
+    there = shared.rows([spec.hash for spec in held]) if shared else {}
+    return all(spec.hash in there or finished_row(spec, runs) is not None for spec in held)
+
+
 def has_result(studies: Sequence[Search], place: Place) -> bool:
     """Whether any trial is complete."""
     return any(r.state == "complete" for s in studies for r in records(open_study(place, s.plan), s.plan))
@@ -279,7 +287,9 @@ def given_up(studies: Sequence[Search], place: Place) -> list[str]:
 # --- workers ---
 
 
-def _worker(jobs: Mapping[SearchPlan, Cells], place: Place, runs: Path, troubles: Any, plugin: Plugin | None) -> None:
+def _worker(
+    jobs: Mapping[SearchPlan, Cells], place: Place, runs: Path, storage_failures: Any, plugin: Plugin | None
+) -> None:
     """One process, one thread; the parent decides about Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     one_thread()
@@ -287,9 +297,9 @@ def _worker(jobs: Mapping[SearchPlan, Cells], place: Place, runs: Path, troubles
         install(plugin)
         work(jobs, place)
     except Exception as error:  # the parent says what becomes of it; a traceback could hold an address
-        trouble = storage_trouble(error, runs)
-        if trouble is not None:
-            troubles.put(trouble)
+        failure = storage_trouble(error, runs)
+        if failure is not None:
+            storage_failures.put(failure)
             return
         text = " ".join(redacted(str(error)).split())
         print(f"a sweep worker failed: {type(error).__name__}: {text[:300]}", file=sys.stderr)

@@ -264,7 +264,7 @@ def _free_slot(study: optuna.Study, plan: SearchPlan) -> int | None:
 
 
 def _failures(study: optuna.Study) -> dict[int, list[FrozenTrial]]:
-    """Slot -> its failed attempts that had begun, since the last pardon."""
+    """Slot -> its failed attempts that had begun, since they were last requeued."""
     lost: dict[int, list[FrozenTrial]] = {}
     since = int(study.user_attrs.get("pardoned", 0))
     for trial in _trials(study, TrialState.FAIL):
@@ -288,9 +288,17 @@ class _JournalLock(JournalFileOpenLock):
         self._journal, self._lock = journal, FileLock(f"{journal}.lock")
 
     def acquire(self) -> bool:
-        """Wait for the lock; a last line cut short by a crash is dropped, or every later one would be unreadable."""
+        """Wait for the lock, and drop a last line cut short by a crash.
+
+        Raises:
+            Unreadable: if the journal ends in something else.
+        """
         self._lock.acquire()
-        drop_cut_line(self._journal)
+        try:
+            drop_cut_line(self._journal)
+        except BaseException:
+            self._lock.release()
+            raise
         return True
 
     def release(self) -> None:

@@ -1,1 +1,1 @@
-"""MLflow brought in line with the records, at both ends of a command and by `vapo sync`."""
+"""Reconciliation of MLflow with the records, at both ends of a command and by `vapo sync`."""

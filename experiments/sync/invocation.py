@@ -1,4 +1,4 @@
-"""A command's own run in MLflow, parent of what it runs; at its beginning and its end MLflow is brought in line."""
+"""A command's own MLflow run, the parent of its runs; MLflow is reconciled at its beginning and end."""
 
 import sys
 import time

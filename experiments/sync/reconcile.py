@@ -27,8 +27,8 @@ COMMANDS = ".commands"
 def settle(tracking: Tracking, runs: Path) -> None:
     """End what MLflow believes to be running, of this folder of records and of any study, where no process is at it."""
     mlflow = client(tracking.uri)
-    mine = f" and tags.folder = '{tracking.folder}'" if tracking.folder else ""
-    for run in list(_search(mlflow, _experiments(mlflow), f"attributes.status = 'RUNNING'{mine}")):
+    in_folder = f" and tags.folder = '{tracking.folder}'" if tracking.folder else ""
+    for run in list(_search(mlflow, _experiments(mlflow), f"attributes.status = 'RUNNING'{in_folder}")):
         tags = run.data.tags
         if tags.get("kind") == "invocation":
             if not is_alive(runs / COMMANDS, tags.get("command", "")):

@@ -1,4 +1,4 @@
-"""A finished run from its records into MLflow."""
+"""Upload a finished run's records to MLflow."""
 
 import json
 from pathlib import Path

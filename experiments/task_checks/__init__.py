@@ -1,1 +1,1 @@
-"""What the language tasks offer an experiment, and how good their base models are."""
+"""Properties of the language tasks, and quality of their base models."""

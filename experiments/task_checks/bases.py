@@ -1,4 +1,4 @@
-"""How good base models are before RL: every size, architecture and initialisation of a task."""
+"""Accuracy of base models before RL: every size, architecture and initialisation of a task."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -72,9 +72,9 @@ def measure(cell: BaseCell, runs: Path) -> dict[str, str]:
     tokenizer, model = read_policy("base", str(folder))
     engine = TransformersEngine(model, tokenizer, 1.0, task.max_tokens)
     problems = task.sample(np.random.default_rng(0), PROBLEMS, "held_out")
-    exam = detailed_evaluation(engine, task, problems, 1, (), 0)
+    report = detailed_evaluation(engine, task, problems, 1, (), 0)
     row = {
-        **cell._asdict(), "accuracy": exam.pass_at_1, "parsed": exam.parsed, "mean_length": exam.mean_length,
+        **cell._asdict(), "accuracy": report.pass_at_1, "parsed": report.parsed, "mean_length": report.mean_length,
         "parameters": sum(p.numel() for p in model.parameters()), "steps": identity["steps"],
         "seconds": "" if cached else round(seconds, 1), "base": name,
     }  # fmt: skip

@@ -1,1 +1,1 @@
-"""MLflow: its store, what a run writes there as it goes, and what can be read from it."""
+"""MLflow: its store, live logging of a run, and reading runs back."""

@@ -1,6 +1,6 @@
-"""MLflow: the same points as the records, live, under one experiment per study. The only importer of mlflow.
+"""Live logging to MLflow: the same points as the local records, one experiment per study. The only importer of mlflow.
 
-An unavailable store costs one line of warning and nothing else; `vapo sync` uploads later.
+If the store is unavailable, one warning is printed and the run goes on; `vapo sync` uploads later.
 """
 
 import json
@@ -22,33 +22,33 @@ from vapo_core.files import write_whole
 
 
 class Tracking(NamedTuple):
-    """Where an invocation's runs go in MLflow."""
+    """Where one command's runs are logged in MLflow."""
 
     uri: str
     experiment_id: str
     parent_run_id: str
     labels: Mapping[str, str] = {}
-    """Spec hash -> what the design calls that cell, where it is more than the arm."""
+    """Spec hash -> label of the design's cell, where it differs from the arm's."""
     folder: str = ""
-    """In a store that several folders of records share, the name of this one: runs of the others are left alone."""
+    """Name of this runs folder, where several folders share one store; runs of the others are left alone."""
 
     def __repr__(self) -> str:
         return f"Tracking({redacted(self.uri)!r}, {self.experiment_id!r}, {self.parent_run_id!r})"
 
 
 PATIENCE_S = 90.0
-"""Seconds that a run waits for an unavailable database; then it continues without."""
+"""Seconds that a run waits for an unavailable database before it goes on without tracking."""
 
 
 AWAY, DATABASE = ".database-is-away", "MLflow's database"
-"""File beside the runs by which their processes say it once, and what they report as unavailable."""
+"""Marker file by which processes report an outage once, and the name used in that report."""
 
 
 def tracking_uri(runs: Path) -> str:
     """MLFLOW_TRACKING_URI, else an SQLite file beside the runs.
 
     Raises:
-        ValueError: if it is meant for PostgreSQL and cannot be.
+        ValueError: if it is an invalid PostgreSQL address.
     """
     given = os.environ.get("MLFLOW_TRACKING_URI", "")
     if is_postgres(given):
@@ -58,28 +58,28 @@ def tracking_uri(runs: Path) -> str:
 
 
 def sqlite_uri(path: Path) -> str:
-    """The address of an SQLite file, whatever signs are in its name."""
+    """The address of an SQLite file, with special characters in its name escaped."""
     return f"sqlite:///{str(path.resolve()).replace('%', '%25').replace('?', '%3F')}"
 
 
 def is_served(uri: str) -> bool:
-    """Whether a server stands before the store, so that any machine can write to it."""
+    """Whether the store is behind a server, so that any machine can write to it."""
     return uri.startswith(("http://", "https://", "databricks"))
 
 
 BUSY_MS = 5000
-"""Milliseconds to wait for an SQLite file that another process holds; MLflow's own 20 seconds would be spent per run."""
+"""Milliseconds to wait for a locked SQLite file; MLflow's default of 20 seconds would be spent in every run."""
 
 POOL = {f"MLFLOW_SQLALCHEMYSTORE_{name}": value for name, value in
         {"POOL_SIZE": "1", "MAX_OVERFLOW": "2", "POOL_RECYCLE": "600"}.items()}  # fmt: skip
-"""Of connections to a database server, for one process with one thread."""
+"""Connection pool for a database server, for one process with one thread."""
 
 NO_POOL = {"MLFLOW_SQLALCHEMYSTORE_POOLCLASS": "NullPool"}
-"""Of connections to an SQLite file: none that is kept would notice that the file is gone and another stands there."""
+"""No pool for an SQLite file: a pooled connection would not notice that the file has been replaced."""
 
 
 def client(uri: str) -> Any:
-    """An MLflow client that gives up soon on an unavailable store. Imports mlflow, which takes seconds."""
+    """An MLflow client with short timeouts. Imports mlflow, which takes seconds."""
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -92,8 +92,8 @@ def client(uri: str) -> Any:
     warnings.filterwarnings("ignore", module="mlflow")
     from mlflow.tracking import MlflowClient
 
-    for name in ("alembic", "mlflow.store.db.utils"):  # after the import, which sets levels of its own
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # a lost database: we say it, in one line
+    for name in ("alembic", "mlflow.store.db.utils"):  # after the import, which sets log levels itself
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # a lost database is reported here, in one line
     if not is_served(uri):
         _wait_briefly()
     return MlflowClient(tracking_uri=uri)
@@ -101,7 +101,7 @@ def client(uri: str) -> Any:
 
 @cache
 def _wait_briefly() -> None:
-    """How long to wait for a database is ours to say, and its folder ours to make: MLflow takes %3F in a name as it is."""
+    """Shorten MLflow's waits for a database, and keep it from creating folders: it does not decode %3F in a file's name."""
     from mlflow.store.db import utils
     from sqlalchemy import Engine, event
 
@@ -116,7 +116,7 @@ def _wait_briefly() -> None:
 
 
 def warn_away(error: Exception, runs: Path | None = None) -> None:
-    """One line: tracking failed, the records go on. With a folder of runs, one line for all its processes."""
+    """Warn that tracking failed while recording continues; given a runs folder, once for all its processes."""
     line = f"warning: MLflow is unavailable ({reason_of(error)}); recording locally; upload later with `vapo sync`"
     if runs is None:
         print(line, file=sys.stderr)
@@ -125,7 +125,7 @@ def warn_away(error: Exception, runs: Path | None = None) -> None:
 
 
 class MLflowRun:
-    """A child run, written live in batches; a server that goes away is noted once and left alone."""
+    """A child run, logged live in batches; if the store becomes unavailable, logging stops after one warning."""
 
     FLUSH_SECONDS = 5.0
     BATCH = 900
@@ -133,7 +133,7 @@ class MLflowRun:
     def __init__(
         self, tracking: Tracking, spec: AnySpec, tags: Mapping[str, str], run_dir: Path, again: bool = False
     ) -> None:
-        """Args: again, whether an earlier attempt may have left something in the store, which then goes."""
+        """Args: again, whether an earlier attempt may have left a run in the store, which is then deleted."""
         self._tracking, self._run_dir = tracking, run_dir
         self._again = again
         self._pending: list[Any] = []
@@ -150,7 +150,7 @@ class MLflowRun:
             _drop_earlier(mlflow, self._tracking, spec.hash)
             self._again = False
         cell = self._tracking.labels.get(spec.hash, spec.arm)
-        # a lost connection does not tell whether the run was made: then it is found again by its ticket
+        # a lost connection leaves open whether the run was created: it is found again by its ticket
         found = mlflow.search_runs([experiment], f"tags.ticket = '{self._ticket}'") if self._tried else []
         self._tried = True
         known = {"cell": cell, "mlflow.parentRunId": self._tracking.parent_run_id, "state": "running",
@@ -175,12 +175,12 @@ class MLflowRun:
             self._guard(self._flush)
 
     def finish(self, row: Mapping[str, Any]) -> None:
-        """Send the rest and the row, end the run, and note in its folder that this store has all of it."""
+        """Send remaining points and the row, end the run, and mark it as synced in its folder."""
         self._guard(self._flush)
         self._guard(lambda: self._end(row))
 
     def abandon(self) -> None:
-        """The run did not get to its end."""
+        """Mark the run as killed: it did not finish."""
         self._guard(lambda: self._client.set_terminated(self._run_id, "KILLED"))
 
     def _flush(self) -> None:
@@ -190,7 +190,7 @@ class MLflowRun:
         self._last = time.monotonic()
 
     def _end(self, row: Mapping[str, Any]) -> None:
-        self._client.log_dict(self._run_id, {"row": json.dumps(row)}, "row.json")  # as text: NaN and all
+        self._client.log_dict(self._run_id, {"row": json.dumps(row)}, "row.json")  # as text, since it may hold NaN
         if (self._run_dir / "probes.jsonl").exists():
             self._client.log_artifact(self._run_id, str(self._run_dir / "probes.jsonl"))
         self._client.set_tag(self._run_id, "state", row["state"])
@@ -198,7 +198,7 @@ class MLflowRun:
         mark_synced(self._run_dir, self._tracking.uri, self._run_id)
 
     def _guard(self, action: Callable[[], None]) -> None:
-        """Do it, waiting for a database that is started anew; on any failure warn once and stop talking to the store."""
+        """Call `action`, waiting for a database that restarts; on failure warn once and stop logging."""
         if self._run_id and self._client is None:
             return
         try:
@@ -209,24 +209,24 @@ class MLflowRun:
 
 
 def _drop_earlier(mlflow: Any, tracking: Tracking, spec: str) -> None:
-    """Remove what earlier attempts at a run left, those that were interrupted and those whose row is gone."""
+    """Delete runs left by earlier attempts: interrupted ones, and ones whose row was deleted."""
     for run in mlflow.search_runs([tracking.experiment_id], f"tags.spec = '{spec}'"):
         if is_ours(run, tracking):
             mlflow.delete_run(run.info.run_id)
 
 
 def folder_tag(tracking: Tracking) -> dict[str, str]:
-    """What tells runs of this folder of records from those of others in the same store."""
+    """The tag that distinguishes runs of this folder from those of other folders in the same store."""
     return {"folder": tracking.folder} if tracking.folder else {}
 
 
 def is_ours(run: Any, tracking: Tracking) -> bool:
-    """Whether a run belongs to this folder of records."""
+    """Whether an MLflow run belongs to this runs folder."""
     return bool(run.data.tags.get("folder", "") == tracking.folder)
 
 
 def flat_params(spec: AnySpec) -> dict[str, Any]:
-    """Spec fields under MLflow's names; a component's toggle goes by its one name."""
+    """Spec fields as flat MLflow parameters; a component's toggle is named as the component."""
     content = spec.model_dump(mode="json")
     named = {"arm": spec.arm, "spec": spec.hash, **content.pop("toggles", {})}
     for key, value in content.items():
@@ -238,12 +238,12 @@ def flat_params(spec: AnySpec) -> dict[str, Any]:
 
 
 def mark_synced(run_dir: Path, uri: str, run_id: str) -> None:
-    """Remember that this store holds the whole run."""
+    """Record that this store holds the complete run."""
     write_whole(run_dir / "mlflow.json", json.dumps({"uri": redacted(uri), "run_id": run_id}))
 
 
 def synced_as(run_dir: Path, uri: str) -> str | None:
-    """The run by which this store held the whole of it, as far as the records know."""
+    """Id of the MLflow run that holds the complete run in this store, None if none is recorded."""
     try:
         found = json.loads((run_dir / "mlflow.json").read_text(encoding="utf-8"))
         return str(found["run_id"]) if found["uri"] == redacted(uri) else None
@@ -252,5 +252,5 @@ def synced_as(run_dir: Path, uri: str) -> str | None:
 
 
 def is_synced(run_dir: Path, uri: str) -> bool:
-    """Whether this store is known to hold the whole run."""
+    """Whether this store is known to hold the complete run."""
     return synced_as(run_dir, uri) is not None

@@ -1,7 +1,7 @@
-"""MLflow's SQLite file: made aside and renamed into place, so that a kill leaves none half made; mended if one is there.
+"""MLflow's SQLite file: created under a temporary name and renamed, so that a kill leaves no half-made file; repaired if damaged.
 
-MLflow makes its tables in some fifty migrations, which SQLite commits one by one: a file left in their middle cannot be
-opened any more ("table ... already exists").
+MLflow creates its tables in about fifty migrations, which SQLite commits one by one; a file from an interrupted migration can no
+longer be opened ("table ... already exists").
 """
 
 import os
@@ -18,17 +18,17 @@ from experiments.tracking.mlflow_run import client, sqlite_uri
 from vapo_core.files import clear_scratch, set_aside
 
 DAMAGE = ("already exists", "no such table", "no such column", "duplicate column name", "not a database", "malformed")
-"""What SQLite says of a file that no waiting mends."""
+"""SQLite's messages for a damaged file."""
 
 OTHER_VERSION = ("out-of-date database schema", "Can't locate revision")
-"""What MLflow says of a file that another version made, or that a kill left between two migrations."""
+"""MLflow's messages for a file of another version, or one interrupted between two migrations."""
 
 SIDES = ("-journal", "-wal", "-shm")
-"""Files that SQLite keeps beside a database. One of a file that is gone would be played into the next one."""
+"""SQLite's side files. One left by a deleted database would be replayed into the next database of that name."""
 
 
 class BadAddress(ValueError):
-    """MLFLOW_TRACKING_URI names no kind of store there is."""
+    """MLFLOW_TRACKING_URI names an unsupported kind of store."""
 
 
 def sqlite_file(uri: str) -> Path | None:
@@ -38,12 +38,12 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def ready_store(uri: str, own: bool) -> Any:
-    """A client on a store that answers. Call it while no other process opens the store.
+    """A client for a store that has been opened successfully. Call it while no other process opens the store.
 
     Args:
         uri: its address.
-        own: whether it is the file beside the runs: then whatever stands there is set aside if it cannot be opened.
-            Elsewhere only MLflow's own tables without a run in them are.
+        own: whether it is the file in the runs folder, which is set aside if it cannot be opened; any other file is set
+            aside only if it is an MLflow database without runs.
     """
     path = sqlite_file(uri)
     if path is None:
@@ -76,7 +76,7 @@ def _opened(uri: str) -> Any:
 
 
 def _make(path: Path) -> None:
-    """All migrations on a scratch file, which then takes its name."""
+    """Run all migrations on a temporary file, then rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     clear_scratch(path.parent, f"{path.name}.")
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
@@ -95,7 +95,7 @@ def _is_damaged(path: Path, error: Exception, own: bool) -> bool:
 
 
 def _runs_in(path: Path) -> int | None:
-    """How many runs an MLflow database holds; None if it is none."""
+    """Number of runs in an MLflow database; None if the file is not one."""
     with suppress(sqlite3.Error), closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as database:
         return int(database.execute("select count(*) from runs").fetchone()[0])
     return None

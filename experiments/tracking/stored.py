@@ -1,4 +1,4 @@
-"""Finished runs as an MLflow store holds them: the same rows, points and arrays as the local records."""
+"""Read finished runs from an MLflow store: the same rows, points and arrays as in the local records."""
 
 import json
 import tempfile
@@ -14,7 +14,7 @@ from experiments.tracking.mlflow_run import client
 
 
 def stored_runs(uri: str, study: str) -> Iterator[tuple[dict[str, Any], Points, Callable[[], list[Arrays]]]]:
-    """Row, points and (when called for) probes' arrays of every whole run of a study in a store.
+    """Row, points and (loaded on demand) probe arrays of every finished run of a study in a store.
 
     Raises:
         ValueError: if the store has no such study.
@@ -33,14 +33,14 @@ def stored_runs(uri: str, study: str) -> Iterator[tuple[dict[str, Any], Points, 
 
 
 def _row(mlflow: Any, run_id: str) -> dict[str, Any]:
-    """The row a finished run was closed with."""
+    """The final row of a finished run."""
     with tempfile.TemporaryDirectory() as scratch:
         text = Path(mlflow.download_artifacts(run_id, "row.json", scratch)).read_text(encoding="utf-8")
     return json.loads(json.loads(text)["row"])
 
 
 def _arrays(mlflow: Any, run_id: str) -> list[Arrays]:
-    """What probes left, if there were any."""
+    """Arrays recorded by probes; empty if there are none."""
     if all(item.path != "probes.jsonl" for item in mlflow.list_artifacts(run_id)):
         return []
     with tempfile.TemporaryDirectory() as scratch:

@@ -34,15 +34,15 @@ UNEVEN = {
 }  # fmt: skip
 """5 prompts and mini-batches of 6 or 7 rows for two ranks, each in slices of unequal number and length. The rate is low since
 Adam's first steps are a rate long in whatever direction, also where a gradient is rounding and little else."""
-EXAM = {"every": 2, "problems": 5, "k": 1, "k_problems": 1}
+EVALUATION = {"every": 2, "problems": 5, "k": 1, "k_problems": 1}
 
 SHARED = {
-    **{f"lm-{recipe}": small_spec("lm", recipe, steps=2, numbers=UNEVEN, evaluation=EXAM) for recipe in RECIPES},
+    **{f"lm-{recipe}": small_spec("lm", recipe, steps=2, numbers=UNEVEN, evaluation=EVALUATION) for recipe in RECIPES},
     "walk-vapo": small_spec("walk", "vapo", numbers=UNEVEN),
 }
 if find_spec("peft"):
     ADAPTED = Base(lora=Lora(on=True, rank=4))
-    SHARED["lm-adapters"] = small_spec("lm", "vapo", steps=2, numbers=UNEVEN, evaluation=EXAM, base=ADAPTED)
+    SHARED["lm-adapters"] = small_spec("lm", "vapo", steps=2, numbers=UNEVEN, evaluation=EVALUATION, base=ADAPTED)
 RECORDED = small_spec("walk", "dapo", steps=3, numbers=UNEVEN)
 DIVERGING = small_spec("walk", steps=5, numbers={"policy_lr": 1e38, "warmup_steps": 0})
 

@@ -7,7 +7,7 @@ from experiments.runs.run import build_trainer
 from experiments.specs.spec import RunSpec, TaskSpec, spec_for
 from vapo_core.settings import DEFAULT_SETTINGS, Evaluation, Settings
 
-SMALL_EXAM = Evaluation(every=2, problems=32, k=2, k_problems=8)
+SMALL_EVALUATION = Evaluation(every=2, problems=32, k=2, k_problems=8)
 
 
 def small_settings(world: str, **numbers: Any) -> Settings:
@@ -22,7 +22,7 @@ def small_spec(world: str = "walk", recipe: str = "vapo", seed: int = 0, steps: 
     dials = {"walk": {"size": 8, "horizon": 12}, "lm": {}}[world]
     task = TaskSpec(name={"walk": "walk", "lm": "text_walk"}[world], dials=fields.pop("dials", dials))
     settings = small_settings(world, **numbers)
-    return spec_for(recipe, world, seed, task, settings, steps=steps, **{"evaluation": SMALL_EXAM, **fields})
+    return spec_for(recipe, world, seed, task, settings, steps=steps, **{"evaluation": SMALL_EVALUATION, **fields})
 
 
 def trainer_of(spec: RunSpec, cache: Path) -> Any:

@@ -1,4 +1,4 @@
-"""The final answer in a response, and what can be said of it without a computer algebra system."""
+"""The final answer in a response, and its comparison as far as no computer algebra system is needed."""
 
 import re
 from typing import Literal, NamedTuple
@@ -18,7 +18,7 @@ DEEPEST = 16
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])")
 _PHRASE = re.compile(r"(?i)\banswer\b")
-_SAID = re.compile(r"(?:[ \t]+is\b[ \t]*+[:：]?|[ \t]*+\**+[ \t]*+[:：])[ \t]*+")
+_CLAIM = re.compile(r"(?:[ \t]+is\b[ \t]*+[:：]?|[ \t]*+\**+[ \t]*+[:：])[ \t]*+")
 _WORDS = re.compile(r"[^\W\d_]{2,}(?:[ '-][^\W\d_]+)*+\.?")
 _LETTER = re.compile(r"\(?([A-Za-z])\)?")
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?(?:[ T]\d\d?:\d\d(?::\d\d)?)?|\d\d?:\d\d(?::\d\d)?")
@@ -54,7 +54,7 @@ class Reading(NamedTuple):
     name: str
     """The variable whose value it says it is, empty without one."""
     number: Number | None
-    said: str | None
+    wording: str | None
     """The same for the same words, letter of a choice, date or time of day; None for mathematics."""
 
 
@@ -93,9 +93,9 @@ def compare_readings(wanted: Reading, given: Reading) -> Outcome | None:
         return "wrong"
     if wanted.number is not None and given.number is not None:
         return "right" if same(wanted.number, given.number) else "wrong"
-    if wanted.said is not None and (given.said is not None or given.number is not None):
-        return "right" if wanted.said == given.said else "wrong"
-    if (given.said is not None and wanted.number is not None) or _is_date(wanted, given):
+    if wanted.wording is not None and (given.wording is not None or given.number is not None):
+        return "right" if wanted.wording == given.wording else "wrong"
+    if (given.wording is not None and wanted.number is not None) or _is_date(wanted, given):
         return "wrong"
     bases = _bases(wanted.body), _bases(given.body)
     if any(bases) and (outcome := _numerals(wanted.body, given.body, *bases)) is not None:
@@ -104,11 +104,11 @@ def compare_readings(wanted: Reading, given: Reading) -> Outcome | None:
 
 
 def decidable(reference: str) -> bool:
-    """Whether answers like it are told right without math-verify: numbers, words and other prose, dates, bases."""
+    """Whether such answers are compared without math-verify: numbers, words, text, dates, bases."""
     wanted = read(reference)
     return (
         wanted.number is not None
-        or wanted.said is not None
+        or wanted.wording is not None
         or bool(_bases(wanted.body) or _PROSE.fullmatch(wanted.body))
     )
 
@@ -120,7 +120,7 @@ def read(answer: str) -> Reading:
     name, value = _ASSIGNED.fullmatch(body).groups()  # type: ignore[union-attr]
     found = number(value)
     if found is None:
-        return Reading(text, body, unit, name or "", None, _said(body))
+        return Reading(text, body, unit, name or "", None, _wording(body))
     return Reading(text, _POWER_OF_TEN.sub(r"\\times10^{\1}", body), unit, name or "", found, None)
 
 
@@ -137,7 +137,7 @@ def plain(answer: str) -> str:
     return _SPELLED.sub(r"_{\1}", text) if text[:1].isdigit() else text
 
 
-def _said(text: str) -> str | None:
+def _wording(text: str) -> str | None:
     """An answer in words, a letter of a choice such as (A), a date or a time, in lower case; None for anything else."""
     letter = _LETTER.fullmatch(text)
     if letter is not None:
@@ -207,9 +207,9 @@ def _phrased(response: str) -> str | None:
     found = None
     for line in response.split("\n"):
         for answer in _PHRASE.finditer(line):
-            said = _SAID.match(line, answer.end())
-            if said is not None and said.end() < len(line):
-                found = line[said.end() :]
+            claim = _CLAIM.match(line, answer.end())
+            if claim is not None and claim.end() < len(line):
+                found = line[claim.end() :]
                 break
     return None if found is None else found.strip().strip("*").removesuffix(".")
 

@@ -76,7 +76,7 @@ class Pieces:
 def _alike(beginning: str, text: str) -> int:
     """How many characters two texts begin with alike."""
     pairs = enumerate(zip(beginning, text, strict=False))
-    return next((at for at, (mine, own) in pairs if mine != own), min(len(beginning), len(text)))
+    return next((at for at, (one, other) in pairs if one != other), min(len(beginning), len(text)))
 
 
 def _joined(row: Sequence[Added]) -> list[str]:

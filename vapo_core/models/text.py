@@ -1,4 +1,4 @@
-"""How a checkpoint's text becomes tokens and back: prompts, stop tokens, padding."""
+"""Conversion between a checkpoint's text and tokens: prompts, stop tokens, padding."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -137,8 +137,8 @@ def stops_of(model: Any, tokenizer: Any) -> list[int]:
     meant for another vocabulary.
     """
     named = as_list(getattr(getattr(model, "generation_config", None), "eos_token_id", None))
-    told = as_list(getattr(getattr(model, "config", None), "eos_token_id", None))
-    return [*named, *(token for token in told if token in _control_tokens(tokenizer))]
+    configured = as_list(getattr(getattr(model, "config", None), "eos_token_id", None))
+    return [*named, *(token for token in configured if token in _control_tokens(tokenizer))]
 
 
 def as_list(tokens: int | Sequence[int] | None) -> list[int]:

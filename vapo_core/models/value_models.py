@@ -92,7 +92,7 @@ def read_values(name: str, bias: float) -> Any:
     valued = kind.endswith("ForTokenClassification") or (Path(name) / HEAD).exists()
     ranked = kind.endswith("ForSequenceClassification")
     if (valued or ranked) and config.num_labels != 1:
-        raise ValueError(f"base.critic: {name!r} has {config.num_labels} outputs, a value is one")
+        raise ValueError(f"base.critic: {name!r} has {config.num_labels} outputs, a value model has one")
     check_size("base.critic", name, value_model)
     with naming("base.critic", name, "weights"):
         if valued:

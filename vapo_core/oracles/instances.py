@@ -14,14 +14,14 @@ class InstanceDials(Frozen):
 
     horizon: int = Field(16, ge=1, description="most tokens in a response")
     branching: int = Field(3, ge=2, description="actions per decision")
-    situations: int = Field(4, ge=1, description="situations on track, besides the erring and the dead one")
+    situations: int = Field(4, ge=1, description="states on track, in addition to the erring and the dead one")
     slip: float = Field(0.15, ge=0, le=1, description="share of actions on track that lead into a recoverable error")
     fatal: float = Field(0.10, ge=0, le=1, description="share of actions that lead into a fatal error")
     recover: float = Field(0.4, ge=0, le=1, description="share of actions in error that lead back on track")
     filler: int = Field(0, ge=0, description="forced tokens after every decision")
     sparsity: float = Field(0.5, ge=0, lt=1, description="share of endings on track that are not rewarded")
     stop: float = Field(0.0, ge=0, lt=1, description="mean probability of stopping at a decision; 0 = fixed length")
-    linger: float = Field(0.0, ge=0, lt=1, description="share of actions on track that keep the situation")
+    linger: float = Field(0.0, ge=0, lt=1, description="share of actions on track that keep the state")
     notice: int = Field(0, ge=0, description="decisions after a fatal error until a late_notice critic sees it")
     sharpness: float = Field(1.0, ge=0, description="standard deviation of the policy's logits in nats")
 
@@ -101,7 +101,7 @@ ErrorKind = Literal[
 def critic_with_error(
     instance: Instance, kind: ErrorKind, size: float, rng: np.random.Generator, reach: float = 4.0
 ) -> np.ndarray:
-    """[T + 1, S] V_hat = V + e with a frozen error e (an error drawn afresh is the `noise` of the moments).
+    """[T + 1, S] V_hat = V + e with a frozen error e (i.i.d. noise is an argument of the moments).
 
     Args:
         kind: none; constant (e = size); position (depends on t alone); state (independent over (t, s)); autocorrelated

@@ -1,4 +1,4 @@
-"""Intervals for what the oracle measures: places share responses and prompts, so prompts are the units that count."""
+"""Intervals for oracle measurements: places share responses and prompts, so the independent units are prompts."""
 
 from collections.abc import Callable
 from typing import NamedTuple

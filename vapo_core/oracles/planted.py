@@ -1,4 +1,4 @@
-"""Responses with one error of known place in otherwise right ones: what blame is held against."""
+"""Responses with one error at a known place in an otherwise correct answer: the reference for blame."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -87,6 +87,6 @@ def standing(x: np.ndarray, group: np.ndarray) -> np.ndarray:
     found = np.empty(len(x))
     for label in np.unique(group):
         inside = group == label
-        mine, others = x[inside][:, None], x[inside][None, :]
-        found[inside] = (others < mine).mean(1) + (others == mine).mean(1) / 2
+        own, others = x[inside][:, None], x[inside][None, :]
+        found[inside] = (others < own).mean(1) + (others == own).mean(1) / 2
     return found

@@ -140,7 +140,7 @@ def constant_lambda(
     Args:
         critic: [T + 1, S] V_hat.
         lam: in [0, 1].
-        noise: standard deviation of an error drawn afresh at every visit, on top of `critic`.
+        noise: standard deviation of an i.i.d. error at every visit, added to `critic`.
         weight: the reduction's weight per token, such as 1 / E[l] for the token mean of a large batch.
     """
     horizon, situations, _ = mdp.shape

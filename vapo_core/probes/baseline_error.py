@@ -23,9 +23,9 @@ METRICS: dict[str, tuple[str, str]] = {
         for split in SPLITS
         for name, meaning in (
             ("fvu", "critic's squared error to true V, noise taken out"),
-            ("fvu_group_mean", "the same of the mean result of G - 1 other answers, its sampling noise included"),
-            ("fvu_prompt", "the same of the prompt's own value: such a mean of endlessly many answers"),
-            ("fvu_position", "what the best position-only value leaves"),
+            ("fvu_group_mean", "the same for the mean reward of G - 1 other answers, including its sampling noise"),
+            ("fvu_prompt", "the same for the prompt's true value, the limit of that mean for many answers"),
+            ("fvu_position", "the same for the best value that depends on position alone"),
             ("behind", "fvu - fvu_group_mean on the same places: above 0, the group mean is the better baseline"),
             ("behind_low", "lower end of its 95 % jackknife interval over prompts"),
             ("behind_high", "upper end of its 95 % jackknife interval over prompts"),

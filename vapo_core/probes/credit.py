@@ -19,7 +19,7 @@ WALKS, TEXTS = 256, 128
 """Held-out problems in which an error is planted."""
 
 FEWEST = 16
-"""Planted errors below which nothing is said."""
+"""Minimum number of planted errors."""
 
 RESPONSES, PLACES, CONTINUATIONS = 128, 96, 12
 """Sampled responses for the TD errors at boundaries; tokens and continuations where the true one is not exact."""
@@ -135,7 +135,7 @@ def _plant(view: View) -> Planted:
     problems = [view.held_out[i % len(view.held_out)] for i in range(WALKS if walks else TEXTS)]
     planted = (slipped_walks if walks else corrupted_texts)(view.world, problems, view.seed("credit/planted"))
     if planted is None:
-        raise CannotRun("credit: no error could be planted, for want of steps or of right demonstrations")
+        raise CannotRun("credit: no error could be planted, for lack of steps or of correct demonstrations")
     return planted
 
 

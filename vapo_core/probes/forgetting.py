@@ -30,14 +30,14 @@ METRICS: dict[str, tuple[str, str]] = {
                 "share of Var(V)",
                 "critic's squared error to V under the present policy, over Var(V) of all places",
             ),
-            ("fvu_position", "share of Var(V)", "what the best position-only critic would leave there"),
-            ("visits", "ratio", "how often the present policy comes there, over how often the starting one did"),
+            ("fvu_position", "share of Var(V)", "the same for the best critic that depends on position alone"),
+            ("visits", "ratio", "how often the current policy visits them, relative to the starting policy"),
         )
     },
     "forgetting/fvu_rare_kept": ("share of Var(V)", "the same on rare places of prompts that no twin run rehearses"),
     "forgetting/excess": ("share of Var(V)", "fvu_rare - fvu_frequent; forgetting is its growth, not its level"),
     "forgetting/var_v": ("reward^2", "variance over all places of V under the present policy"),
-    "forgetting/shift": ("nats/response", "KL(starting policy || present one)"),
+    "forgetting/shift": ("nats/response", "KL(starting policy || current policy)"),
 }
 
 

@@ -48,7 +48,7 @@ METRICS: dict[str, tuple[str, str]] = {
                 "norm^2",
                 "tr S, variance of the gradient per response at the recipe's answers per prompt; unbiased",
             ),
-            ("square", "norm^2", "|E g|^2 of the expected gradient, unbiased, so negative now and then"),
+            ("square", "norm^2", "|E g|^2 of the expected gradient; unbiased, so it can be negative"),
             ("useful", "norm^2", "Q |grad J|^2 at an optimiser step's responses; unbiased numerator"),
             (
                 "quality",

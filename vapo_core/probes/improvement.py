@@ -27,7 +27,7 @@ RESPONSES = 1024
 METRICS: dict[str, tuple[str, str]] = {
     "improvement/predicted": (
         "reward",
-        "what the recipe's own objective says one update gains, on fresh responses, per response",
+        "gain of one update according to the recipe's own objective, on fresh responses, per response",
     ),
     "improvement/predicted_se": ("reward", "standard error of that"),
     "improvement/delta_j": (
@@ -46,8 +46,8 @@ METRICS: dict[str, tuple[str, str]] = {
     ),
     "improvement/shift": ("reward", "delta_j - surrogate: the new policy visits other states"),
     "improvement/tv": ("share", "total variation between new and old policy, mean over tokens"),
-    "improvement/bound_clip": ("reward", "most the shift can be if every ratio stays within the clip (R8)"),
-    "improvement/bound_seen": ("reward", "most the shift can be if every ratio stays within those seen (R8)"),
+    "improvement/bound_clip": ("reward", "upper bound on |shift| if every ratio stays within the clip (R8)"),
+    "improvement/bound_seen": ("reward", "upper bound on |shift| for ratios in the observed range (R8)"),
 }
 
 

@@ -52,7 +52,7 @@ METRICS: dict[str, tuple[str, str]] = {
             (
                 "kappa",
                 "nats/reward^2",
-                "KL per squared first-order gain of J; absent unless the direction surely ascends",
+                "KL per squared first-order gain of J; absent unless the direction ascends beyond doubt",
             ),
             ("ascends", "share", "1 if the expected gradient surely has a positive product with grad J, else 0"),
             (
@@ -120,12 +120,13 @@ def compare(view: View, blocks: Mapping[str, Tensor], truth: Tensor, tokens: Tok
     inner = {name: products(rows, truth) for name, rows in blocks.items()}
     found = {f"ascends_{name}": float(surely_positive(x)) for name, x in inner.items()}
     upward = {name: rows / rows.mean(0).norm() for name, rows in blocks.items() if found[f"ascends_{name}"]}
+    change = view.world.exact_changes(view.pool) if upward else None
     spent = dict(zip(upward, fisher(view.world.policy, tokens, list(upward.values())), strict=True))
     for name, rows in upward.items():
         cost, gained = product(spent[name]), squared_product(products(rows, truth))
         if cost > 0 and gained > 0:
             found[f"kappa_{name}"] = cost / (2 * gained)
-        equal = at_equal_gain(view, rows.mean(0), tokens)
+        equal = None if change is None else at_equal_gain(view.world.policy, change, rows.mean(0), tokens)
         if equal is not None:
             found[f"equal_{name}"] = equal
     return found
@@ -146,15 +147,23 @@ def fisher(policy: nn.Module, tokens: Tokens, blocks: Sequence[Tensor]) -> list[
     return found
 
 
-def at_equal_gain(view: View, direction: Tensor, tokens: Tokens) -> float | None:
-    """KL(old || new) per response of the step along a direction that raises the exact J by `GAIN`; None if none does."""
-    policy = view.world.policy
+def at_equal_gain(
+    policy: nn.Module, change: Callable[[nn.Module], float], direction: Tensor, tokens: Tokens
+) -> float | None:
+    """KL(old || new) per response of the step along a direction that raises the exact J by `GAIN`; None if none does.
+
+    Args:
+        policy: the present one.
+        change: of `exact_changes`.
+        direction: [D].
+        tokens: of responses of the present policy.
+    """
     here = nn.utils.parameters_to_vector(policy.parameters()).detach()
     moved, unit = copy.deepcopy(policy), direction / direction.norm()
 
-    def gain(step: float) -> float | None:
+    def gain(step: float) -> float:
         nn.utils.vector_to_parameters(here + step * unit, moved.parameters())
-        return view.world.exact_change(moved, view.pool)
+        return change(moved)
 
     step = reaching(gain, GAIN)
     if step is None:
@@ -165,26 +174,24 @@ def at_equal_gain(view: View, direction: Tensor, tokens: Tokens) -> float | None
     return float((tokens.share * (torch.expm1(log_ratio) - log_ratio)).sum())
 
 
-def reaching(gain: Callable[[float], float | None], wanted: float) -> float | None:
+def reaching(gain: Callable[[float], float], wanted: float) -> float | None:
     """The step at which a gain that rises from 0 first is `wanted`, by doubling, then by Brent's method.
 
     Each gain takes a backward induction over the walk, and a smooth one is met in a third of what bisection needs. None
-    where the gain is not known, or falls before it gets there.
+    where the gain falls before it gets there.
     """
     from scipy.optimize import brentq
 
     tried = {0.0: 0.0}
     low, high = 0.0, FIRST_STEP
-    while (found := gain(high)) is not None and found < wanted:
+    while (found := gain(high)) < wanted:
         if found < tried[low]:
             return None
         tried[high] = found
         low, high = high, 2 * high
-    if found is None:
-        return None
     tried[high] = found
 
     def lacking(step: float) -> float:
-        return (tried[step] if step in tried else gain(step) or 0.0) - wanted
+        return (tried[step] if step in tried else gain(step)) - wanted
 
     return float(brentq(lacking, low, high, xtol=PRECISION * FIRST_STEP, rtol=PRECISION))

@@ -86,7 +86,7 @@ def measure(view: View) -> Measurement:
     continuations whose noise variance is taken off. It counts the -e_t that is harmless as a baseline (METHODS.md R1).
     Quality: Q = (E g . grad J)^2 / (|grad J|^2 E|g|^2) of g = (1/B) sum_i sum_t A_hat_t psi_t, unwhitened, with B the
     recipe's responses per step; prompts are drawn from the pool with replacement, so that groups are independent. It
-    is left out where no rule's gradient can be told from 0 along grad J, as near the end of training.
+    is left out where no rule's gradient along grad J is distinguishable from 0, as near the end of training.
 
     Raises:
         CannotRun: without a critic no lambda acts; or all responses are one token long.

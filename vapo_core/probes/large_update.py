@@ -28,7 +28,7 @@ DRAWS = 8
 
 _LARGE = (
     ("delta_j", "reward", "exact change of J over the training problems"),
-    ("predicted", "reward", "what the recipe's objective says it gains, per response"),
+    ("predicted", "reward", "its gain according to the recipe's objective, per response"),
     ("predicted_se", "reward", "standard error of that"),
     ("surrogate", "reward", "sum over a response of (ratio - 1) times the true advantage"),
     ("objective_gap", "reward", "surrogate - predicted: critic bias, lambda, reduction, clip and extra losses"),
@@ -59,15 +59,14 @@ def measure(view: View) -> Measurement:
     Raises:
         CannotRun: where J is not known exactly: a sign read off a noisy J is wrong too often to be counted.
     """
-    if view.world.exact_change(view.world.policy, view.pool) is None:
+    change = view.world.exact_changes(view.pool)
+    if change is None:
         raise CannotRun("large_update: signs of changes of J are counted only where J is exact")
     after = large_update(view)
     split = compare(view, after, "large_update").metrics
     metrics = {name: split[f"improvement/{name}"] for name, *_ in _LARGE if f"improvement/{name}" in split}
-    metrics["delta_j"] = _change(view, after)
-    changes = np.array(
-        [_change(view, updated_policy(view, "large_update/sampled", draw)) for draw in draws_of(view.step)]
-    )
+    metrics["delta_j"] = change(after)
+    changes = np.array([change(updated_policy(view, "large_update/sampled", draw)) for draw in draws_of(view.step)])
     metrics |= {
         "signal": float(changes.mean()),
         "noise": float(changes.std(ddof=1)),
@@ -119,9 +118,3 @@ def prime(policy: Learner, gradient: Tensor) -> None:
             begun = 1 - beta ** float(state["step"])
             state["exp_avg"].copy_(begun * clipped[place : place + size].view_as(parameter))
         place += size
-
-
-def _change(view: View, after: nn.Module) -> float:
-    found = view.world.exact_change(after, view.pool)
-    assert found is not None
-    return found

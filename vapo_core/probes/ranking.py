@@ -33,7 +33,7 @@ METRICS: dict[str, tuple[str, str]] = {
     "ranking/gap_captured_high": ("share", "upper end of its 95 % jackknife interval over prompts"),
     "ranking/gap_captured_monte_carlo": (
         "share",
-        "the same by the preference of 32 continuations, where values are not exact; a perfect critic reads more",
+        "the same for the preference of 32 continuations, where values are not exact; a perfect critic scores higher",
     ),
     "ranking/gap": ("reward", "mean absolute difference of true V between alternative next steps"),
     "ranking/pairs": ("count", "pairs of alternatives compared"),

@@ -34,11 +34,11 @@ METRICS: dict[str, tuple[str, str]] = {
             ("fvu", "share of Var(V)", "critic's squared error to true V, noise taken out"),
             ("fvu_low", "share of Var(V)", "lower end of its 95 % jackknife interval over prompts"),
             ("fvu_high", "share of Var(V)", "upper end of its 95 % jackknife interval over prompts"),
-            ("fvu_position", "share of Var(V)", "what the best position-only critic leaves unexplained"),
+            ("fvu_position", "share of Var(V)", "the same for the best critic that depends on position alone"),
             (
                 "fvu_monte_carlo",
                 "share of Var(V)",
-                "what the mean of 16 continuations leaves, its noise; absent where values are exact",
+                "the same for the mean of 16 continuations, which is its noise; absent where values are exact",
             ),
             ("bias", "reward", "mean of V_hat - V"),
             ("slope", "ratio", "calibration: slope of true V on V_hat, 1 is right; absent if V_hat does not vary"),

@@ -39,7 +39,7 @@ METRICS: dict[str, tuple[str, str]] = {
         ("fvu", "share of Var(V)", "critic's squared error out of distribution on matched places, noise taken out"),
         ("fvu_inside", "share of Var(V)", "the same on held-out problems in distribution, matched with this split"),
         ("excess", "share of Var(V)", "the first minus the second"),
-        ("excess_unmatched", "share of Var(V)", "the same with every place counting alike, each over its own Var(V)"),
+        ("excess_unmatched", "share of Var(V)", "the same unweighted, each over its own Var(V)"),
         ("bias", "reward", "mean of V_hat - V on matched places out of distribution, minus that on held-out ones"),
         ("effective", "share", "places that matching leaves, (sum w)^2 / (n sum w^2), the smaller of both splits"),
         ("value", "reward", "mean of true V over places, unmatched"),

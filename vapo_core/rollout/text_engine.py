@@ -1,4 +1,4 @@
-"""What engines on text share, however they sample: reading prompts, room for answers, tokens put side by side."""
+"""Common parts of engines on text: reading prompts, room for answers, assembling token batches."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -38,8 +38,8 @@ def mean_of_others(x: Tensor, group: Tensor) -> Tensor:
     """[B] mean of x [B] over the others of each one's group [B] int; over all others, then over itself, where it has none."""
     count = torch.bincount(group)[group]
     total = torch.zeros(int(group.max()) + 1).to(x).index_add(0, group, x)[group]
-    everyone = (x.sum() - x) / max(len(x) - 1, 1) if len(x) > 1 else x
-    return torch.where(count > 1, (total - x) / (count - 1).clamp(min=1), everyone)
+    overall = (x.sum() - x) / max(len(x) - 1, 1) if len(x) > 1 else x
+    return torch.where(count > 1, (total - x) / (count - 1).clamp(min=1), overall)
 
 
 def error_aware(rule: Rule, batch: Batch, values: Tensor) -> Tensor:

@@ -67,9 +67,9 @@ def explained_variance(values: Tensor, rewards: Tensor, mask: Tensor) -> Tensor:
         values: [B, T]. rewards: [B], the return from every token on. mask: [B, T] bool.
     """
     returns = rewards[:, None].expand_as(values)[mask]
-    whole = returns.var(correction=0)
+    variance = returns.var(correction=0)
     left = (returns - values[mask]).var(correction=0)
-    return torch.where(whole > 0, 1 - left / whole, torch.zeros_like(whole))
+    return torch.where(variance > 0, 1 - left / variance, torch.zeros_like(variance))
 
 
 def gated(world: Any, batch: Batch, problems: Sequence[Problem], settings: Settings, seed: int) -> ValueEstimates:

@@ -1,4 +1,4 @@
-"""AIME 2024: the thirty problems of both papers, answers 0 to 999, as `Maxwell-Jia/AIME_2024` has them. To be examined on.
+"""AIME 2024: the thirty problems of both papers, answers 0 to 999, as `Maxwell-Jia/AIME_2024` has them. Evaluation only.
 
 Columns ID, Problem, Solution, Answer; the hub calls its only split train, and nothing here is trained on it: task
 `dapo_math_17k` has the problems to train on.

@@ -1,6 +1,6 @@
 """GSM8K: 7,473 + 1,319 word problems of grade school (Cobbe et al., arXiv:2110.14168), as `openai/gsm8k` has them.
 
-Columns `question` and `answer`; the answer is a worked solution that ends in `#### 42`. Trained on split train, examined on
+Columns `question` and `answer`; the answer is a worked solution that ends in `#### 42`. Trained on split train, evaluated on
 split test.
 """
 

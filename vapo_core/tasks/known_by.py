@@ -1,4 +1,4 @@
-"""What a task is known by in the names of caches: its dials where it is one of ours, its code where it is a user's own."""
+"""Identity of a task in cache keys: its dials for built-in tasks, its code for a user's own."""
 
 import functools
 import hashlib

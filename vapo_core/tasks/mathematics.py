@@ -121,7 +121,9 @@ class Mathematics:
             self._splits = apart(self._rows("train"), self._rows("held_out"))
             self._check_gradable()
             train, held_out, repeats, shared = self._splits
-            if all(getattr(self._splits, split) for split in self.splits):  # else what is lacking is said alone
+            if all(
+                getattr(self._splits, split) for split in self.splits
+            ):  # otherwise only the missing split is reported
                 say_once(
                     f"task {self.name}: {len(train)} problems to train on, {len(held_out)} held out"
                     f" (left out: {repeats} repeats, {shared} that are held out)"
@@ -201,10 +203,10 @@ def say_once(line: str) -> None:
 
 def apart(train: tuple[list[Problem], int], held_out: tuple[list[Problem], int]) -> Splits:
     """Splits that share no text, each in the order of a hash of its texts: the same whatever file they came from."""
-    kept, exam = by_hash(train[0]), by_hash(held_out[0])
-    repeats = train[1] + held_out[1] + len(train[0]) - len(kept) + len(held_out[0]) - len(exam)
-    pool = {key: problem for key, problem in kept.items() if key not in exam}
-    return Splits(list(pool.values()), list(exam.values()), repeats, len(kept) - len(pool))
+    kept, evaluation = by_hash(train[0]), by_hash(held_out[0])
+    repeats = train[1] + held_out[1] + len(train[0]) - len(kept) + len(held_out[0]) - len(evaluation)
+    pool = {key: problem for key, problem in kept.items() if key not in evaluation}
+    return Splits(list(pool.values()), list(evaluation.values()), repeats, len(kept) - len(pool))
 
 
 def by_hash(problems: Iterable[Problem]) -> dict[str, Problem]:

@@ -162,16 +162,16 @@ def import_datasets() -> Any:
 def _quiet() -> Iterator[None]:
     """Without progress bars and without a line per attempt to reach the hub."""
     hub = import_datasets()
-    talkers = [logging.getLogger(name) for name in ("huggingface_hub", "datasets")]
-    before = [(talker, talker.level) for talker in talkers]
+    loggers = [logging.getLogger(name) for name in ("huggingface_hub", "datasets")]
+    before = [(logger, logger.level) for logger in loggers]
     barred = hub.are_progress_bars_disabled()
     hub.disable_progress_bars()
-    for talker in talkers:
-        talker.setLevel(logging.CRITICAL)
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
-        for talker, level in before:
-            talker.setLevel(level)
+        for logger, level in before:
+            logger.setLevel(level)
         if not barred:
             hub.enable_progress_bars()

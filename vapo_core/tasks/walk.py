@@ -41,14 +41,14 @@ class WalkDials(Frozen):
         0, ge=0, le=bounds.TOKENS, description="forced tokens after every move: length without decisions"
     )
     fixed_length: bool = Field(
-        False, description="stopping is staying: all responses take `horizon` decisions and are judged where they end"
+        False, description="every response takes `horizon` decisions and is judged where it ends"
     )
     sparsity: int = Field(0, ge=0, le=8, description="waypoints that must be passed, in order, before a goal counts")
     modes: int = Field(1, ge=1, le=256, description="goals, evenly spaced, any of which is a correct answer")
     trap_prior: float = Field(0.0, ge=-1000, le=1000, description="nats added to stopping early by the base policy")
     trap_reward: float = Field(0.0, ge=0, le=1, description="probability that stopping early is rewarded by luck")
     random_reward: float = Field(
-        0.0, ge=0, le=1, description="probability that a fair coin takes the place of the verifier's word (a control)"
+        0.0, ge=0, le=1, description="probability that a coin flip replaces the verifier's reward (a control)"
     )
     skill: float = Field(1.0, ge=-1000, le=1000, description="nats added to moves on a correct path by the base policy")
 

@@ -79,8 +79,8 @@ def gather(world: World, recipe: Recipe, settings: Settings, stream: Prompts, fi
         kept.append(round_.only(keep))
         spare.append(round_.only(~keep))
         rounds += 1
-    whole = _join(kept + spare, plan.prompts)
-    return Graded(whole.batch, whole.problems, whole.grades, whole.truncated, tokens, used)
+    joined = _join(kept + spare, plan.prompts)
+    return Graded(joined.batch, joined.problems, joined.grades, joined.truncated, tokens, used)
 
 
 def with_reference(batch: Batch, reference: Reference | None, ranks: Ranks) -> Batch:

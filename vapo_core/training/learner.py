@@ -39,7 +39,7 @@ class Learner:
 
     @cached_property
     def forward(self) -> nn.Module:
-        """What to call for gradients: the module, which may have to be told of the other ranks once its start is loaded."""
+        """The module to call for gradients, wrapped for distributed training once its initial weights are loaded."""
         return self.ranks.prepare(self.module, self.optimizer)
 
     @property

@@ -15,7 +15,7 @@ from vapo_core.types import AdvantageBatch, Batch
 METRICS: dict[str, tuple[str, str]] = {
     "reward/mean": ("reward", "mean terminal reward of the step's responses, shaping included"),
     "reward/accuracy": ("share", "responses with verifier reward 1"),
-    "reward/reasoned": ("share", "responses that are right, neither by a guess nor with steps skipped"),
+    "reward/reasoned": ("share", "correct responses that neither guess nor skip steps"),
     "reward/parsed": ("share", "responses the verifier could read"),
     "actor/entropy": ("nats/token", "mean entropy of the policy's distribution on sampled tokens, before the update"),
     "actor/ppo_kl": ("nats/token", "KL(old || new) on sampled tokens by k3, over the update"),

@@ -73,6 +73,10 @@ class World(Protocol):
         """J of another policy minus J of this world's, over these problems; None if it is not known exactly."""
         ...
 
+    def exact_changes(self, problems: Sequence[Problem]) -> Callable[[Any], float] | None:
+        """`exact_change` for many policies, as a function of the policy; J of this world's policy is computed once."""
+        ...
+
     def exact_outcomes(self, problems: Sequence[Problem]) -> np.ndarray | None:
         """[N, modes + 1] probability of a right answer in each mode, and of a guess; None where they are not known."""
         ...

@@ -129,6 +129,9 @@ class LanguageWorld:
     def exact_change(self, policy: nn.Module, problems: Sequence[Problem]) -> None:
         """Not known."""
 
+    def exact_changes(self, problems: Sequence[Problem]) -> None:
+        """Not known."""
+
     def exact_outcomes(self, problems: Sequence[Problem]) -> None:
         """Not known."""
 

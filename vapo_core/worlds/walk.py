@@ -1,7 +1,7 @@
 """The walk world, with exact values by backward induction."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -78,11 +78,11 @@ class WalkWorld:
 
     @torch.no_grad()
     def exact_metrics(self) -> dict[str, float]:
-        """What is known without sampling: J over the held-out problems (`examined`)."""
-        return {"val/exact_j": float(self.exact_return(self.examined))}
+        """What is known without sampling: J over the held-out problems (`evaluated`)."""
+        return {"val/exact_j": float(self.exact_return(self.evaluated))}
 
     @cached_property
-    def examined(self) -> list[Problem]:
+    def evaluated(self) -> list[Problem]:
         """The held-out problems; on a large ring those of evenly spaced gaps between goal and hazard, the same in every run.
 
         Walks from all of them would come to every state of the walk, at every decision.
@@ -103,10 +103,20 @@ class WalkWorld:
         found = torch.autograd.grad(self.exact_return(problems), parameters)
         return torch.cat([g.reshape(-1) for g in found])
 
-    @torch.no_grad()
     def exact_change(self, policy: WalkPolicy, problems: Sequence[Problem]) -> float:
         """J of another policy minus J of this world's."""
-        return float(self.exact_return(problems, policy) - self.exact_return(problems))
+        return self.exact_changes(problems)(policy)
+
+    @torch.no_grad()
+    def exact_changes(self, problems: Sequence[Problem]) -> Callable[[WalkPolicy], float]:
+        """Function of another policy: its J minus J of this world's, which is computed here, once."""
+        before = self.exact_return(problems)
+
+        @torch.no_grad()
+        def change(policy: WalkPolicy) -> float:
+            return float(self.exact_return(problems, policy) - before)
+
+        return change
 
     def demonstrated(self, problems: Sequence[Problem], seed: int) -> Batch:
         """The task's demonstrations as responses."""

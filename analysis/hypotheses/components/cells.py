@@ -1,4 +1,4 @@
-"""Rows of runs.csv by regime and arm, sorted out once: a study of thousands of runs is asked for hundreds of pairs."""
+"""Rows of runs.csv indexed by regime and arm, since a study of thousands of runs is queried for hundreds of pairs."""
 
 from collections.abc import Iterable
 

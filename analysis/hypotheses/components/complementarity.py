@@ -1,4 +1,4 @@
-"""Do the components need each other? The losses of the seven removals, added up, over the gain of VAPO over PPO."""
+"""Do the components need each other? The sum of the losses of the seven removals over the gain of VAPO over PPO."""
 
 from collections.abc import Sequence
 

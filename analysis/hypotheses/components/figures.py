@@ -1,4 +1,4 @@
-"""Pictures of the component table: effects beside the paper's, and whether the orders agree."""
+"""Figures of the component table: effects beside the paper's, and rank agreement."""
 
 import numpy as np
 import pandas as pd

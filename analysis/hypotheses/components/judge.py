@@ -45,20 +45,22 @@ def effect(cells: Cells, question: Question, preset: str) -> list[Verdict]:
             continue
         row = verdict(question, LEVEL_OF[world], here.gain, preset, estimand=question.estimand)
         amount, floor = activity(here, question.id), question.floor
-        said = {"effect": amount, "least": floor.least, "measure": floor.measure}
+        measured = {"effect": amount, "least": floor.least, "measure": floor.measure}
         decision: Decision | None = None if amount >= floor.least else "not_tested"
-        found += with_lengths([row._replace(decision=decision, strata={"activity": said}, activity=amount)], here.runs)
+        found += with_lengths(
+            [row._replace(decision=decision, strata={"activity": measured}, activity=amount)], here.runs
+        )
         found += _beside(cells, question, world, regimes, here, preset)
     return found
 
 
 def _beside(
-    cells: Cells, question: Question, world: str, regimes: Sequence[Regime], whole: Pairs, preset: str
+    cells: Cells, question: Question, world: str, regimes: Sequence[Regime], removals: Pairs, preset: str
 ) -> list[Verdict]:
     """Secondary rows at one level."""
     level, name = LEVEL_OF[world], question.id
     what = Estimand(f"runs that end below J = 0.1: without {name} minus full VAPO", "share of runs", 0.1)
-    found = with_lengths(secondary_row(question, level, whole.collapse, preset, what), whole.runs)
+    found = with_lengths(secondary_row(question, level, removals.collapse, preset, what), removals.runs)
     for tokens in dict.fromkeys(regime.length.tokens for regime in regimes):
         here = pairs(cells, [regime for regime in regimes if regime.length.tokens == tokens], name)
         unit = "decisions" if world == "walk" else "tokens"
@@ -69,7 +71,7 @@ def _beside(
     found += with_lengths(secondary_row(question, level, alone.gain, preset, text), alone.runs)
     if world == "walk":
         found += _failing(cells, question, preset)
-        found += _controls(cells, question, regimes, whole, preset)
+        found += _controls(cells, question, regimes, removals, preset)
     return found
 
 
@@ -83,7 +85,9 @@ def _failing(cells: Cells, question: Question, preset: str) -> list[Verdict]:
     return found
 
 
-def _controls(cells: Cells, question: Question, regimes: Sequence[Regime], whole: Pairs, preset: str) -> list[Verdict]:
+def _controls(
+    cells: Cells, question: Question, regimes: Sequence[Regime], removals: Pairs, preset: str
+) -> list[Verdict]:
     """What else might make the effect: a constant lambda, the number of distinct prompts."""
     controls = {
         "length_adaptive_gae": [
@@ -97,7 +101,7 @@ def _controls(cells: Cells, question: Question, regimes: Sequence[Regime], whole
         ],
     }.get(question.id, [])  # fmt: skip
     made = [row for text, theta in controls for row in secondary_row(question, "walk", theta, preset, text)]
-    return with_lengths(made, whole.runs)
+    return with_lengths(made, removals.runs)
 
 
 def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing]:
@@ -105,7 +109,7 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
     cells = Cells(tables.runs)
     drawings, worth = {}, picture.worth(cells)
     if len(worth):
-        drawings["length"] = picture.drawn(worth)
+        drawings["length"] = picture.chart(worth)
     found = table(cells, questions)
     if len(found):
         drawings["effects"] = component_figures.effects(found)
@@ -116,7 +120,7 @@ def figures(tables: Tables, questions: dict[str, Question]) -> dict[str, Drawing
     if len(agreed):
         drawings["ranks"] = component_figures.ranks(agreed)
     for called, tokens in (("shortest", SHORTEST), ("longest", LONGEST)):
-        whole = factorial(tables.runs, tokens)
-        if whole is not None and len(whole.seeds):
-            drawings[f"factorial_{called}"] = effects_figure(effects(whole))
+        design = factorial(tables.runs, tokens)
+        if design is not None and len(design.seeds):
+            drawings[f"factorial_{called}"] = effects_figure(effects(design))
     return drawings

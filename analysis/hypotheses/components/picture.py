@@ -1,4 +1,4 @@
-"""The picture of the suite: what each component is worth against the length of answers, taken away and added alone."""
+"""The main figure: the effect of each component against response length, removed from VAPO and added to PPO."""
 
 import numpy as np
 import pandas as pd
@@ -66,7 +66,7 @@ def _ratio(cells: Cells, regimes: list[Regime], kind: str) -> list[tuple]:
     return [(*row[:9], len(seeds), note)]
 
 
-def drawn(table: pd.DataFrame) -> Drawing:
+def chart(table: pd.DataFrame) -> Drawing:
     """A panel per component and one for the ratio; hollow marks are regimes in which PPO alone fails."""
     with canvas(7.4, 4.4) as figure:
         panels = figure.subplots(2, 4, sharex=True).ravel()

@@ -1,4 +1,4 @@
-"""The component table: what full VAPO gains by each component, beside the VAPO paper's Table 1."""
+"""The component table: the effect of each component, beside the VAPO paper's Table 1."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What full VAPO gains by each component, by seed and regime: effect, collapse, activity, and the VAPO paper's order."""
+"""Effects of each component by seed and regime: AUC, collapse, activity, and the VAPO paper's order."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple

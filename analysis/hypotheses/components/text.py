@@ -1,4 +1,4 @@
-"""What a page says of the component study beside its numbers."""
+"""Report text for the component study: title, theory, and what would change the conclusions."""
 
 from analysis.hypotheses.study_text import StudyText
 

@@ -1,4 +1,4 @@
-"""h1b at the exact level: how much of a critic's error becomes bias of the policy gradient, by lambda, length and error."""
+"""h1b at the exact level: the bias of the policy gradient due to a critic's error, by lambda, length and kind of error."""
 
 import numpy as np
 import pandas as pd
@@ -57,8 +57,8 @@ def h1b(tables: Tables, question: Question, preset: str) -> list[Verdict]:
 def growth_note(state: pd.DataFrame) -> dict[str, str]:
     """The remark beside the verdict: how the bias grows with length; {} for a single length."""
     means = {int(length): slope(state, length=int(length)).mean() for length in sorted(set(state["length"]))}
-    said = ", ".join(f"{bias:.2f} at {length:,} tokens" for length, bias in means.items())
-    return {NOTE: f"grows with length: where all answers have one length, {said}"} if len(means) > 1 else {}
+    by_length = ", ".join(f"{bias:.2f} at {length:,} tokens" for length, bias in means.items())
+    return {NOTE: f"grows with length: where all answers have one length, {by_length}"} if len(means) > 1 else {}
 
 
 def biases(tables: Tables, kind: str, varies: bool) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Pictures of limitation 1: error by place in the response, what planted errors cost, and rare places against frequent ones."""
+"""Figures of limitation 1: error by position in the response, cost of planted errors, rare and frequent places."""
 
 import numpy as np
 import pandas as pd

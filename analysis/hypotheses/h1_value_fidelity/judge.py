@@ -1,4 +1,4 @@
-"""Limitation 1, value fidelity: how wrong the critic is and where, what its errors do, and whether it forgets."""
+"""Limitation 1, value fidelity: size and place of the critic's errors, their effect, and forgetting."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -63,7 +63,7 @@ WHERE: dict[str, Weights] = {
     "what the last doubling of answers took off that floor (settled below 0.02)": {"approximation_floor/fall": 1},
     "FVU of the mean of 16 continuations (its noise)": {"value_error/fvu_monte_carlo_held_out": 1},
 }  # fmt: skip
-"""What else is said of h1a; the best constant has FVU 1."""
+"""Secondary rows of h1a; the best constant has FVU 1."""
 
 RATE: dict[str, float] = {"walk": 2e-3, "lm": 4e-4}
 """The policy's own rate in each world."""

@@ -1,4 +1,4 @@
-"""What the questions about critics read: errors at both ends of runs, AUC by planted error, growth beyond a twin's."""
+"""Tables for the questions about critics: errors at both ends of runs, AUC by planted error, growth beyond a twin's."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a page says of limitation 1, value fidelity beside its numbers."""
+"""Report text for limitation 1, value fidelity: title, theory, and what would change the conclusions."""
 
 from analysis.hypotheses.study_text import StudyText
 

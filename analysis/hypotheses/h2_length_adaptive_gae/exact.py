@@ -1,4 +1,4 @@
-"""h2a and h2b at the exact level: the best horizon along length, what each form of it costs, and what hangs on alpha."""
+"""h2a and h2b at the exact level: the best horizon by length, the cost of each form of the rule, sensitivity to alpha."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -146,9 +146,9 @@ def _stack(table: pd.DataFrame, seen: pd.DataFrame) -> Curves | None:
     columns = ["along", "power", "log_noise", "log_truth"]
     wide = table.pivot(index=["seed", "length"], columns="h", values=columns)
     lengths = np.sort(table["length"].unique())
-    whole = wide.groupby("seed").size() == len(lengths)
-    wide = wide.loc[whole[whole].index].sort_index()
-    shape = (int(whole.sum()), len(lengths), table["h"].nunique())
+    complete = wide.groupby("seed").size() == len(lengths)
+    wide = wide.loc[complete[complete].index].sort_index()
+    shape = (int(complete.sum()), len(lengths), table["h"].nunique())
     along, power, noise, truth = (wide[name].to_numpy(float).reshape(shape) for name in columns)
     shown = seen.set_index(["seed", "length"]).reindex(wide.index)
     variance = np.maximum(shown["return_variance"].to_numpy(float), 1e-6)
@@ -209,13 +209,13 @@ def _regrets(question: Question, parts: list[Curves], what: str, preset: str) ->
     found = {name: _tuned(np.mean([regret_of(form, part) for part in parts], axis=0)) for name, form in FORMS.items()}
     rows = []
     for name, regret in found.items():
-        said_of = f"share of the samples that {name} wastes, level tuned on other families, {what}"
-        rows += secondary_row(question, "exact", regret, preset, Estimand(said_of, "share of samples", SAMPLES))
+        description = f"share of the samples that {name} wastes, level tuned on other families, {what}"
+        rows += secondary_row(question, "exact", regret, preset, Estimand(description, "share of samples", SAMPLES))
     vapo, *others = found
     for name in others:
-        said_of = f"what VAPO's rule wastes beyond {name}, {what}"
+        description = f"what VAPO's rule wastes beyond {name}, {what}"
         rows += secondary_row(
-            question, "exact", found[vapo] - found[name], preset, Estimand(said_of, "share of samples", SAMPLES)
+            question, "exact", found[vapo] - found[name], preset, Estimand(description, "share of samples", SAMPLES)
         )
     return rows
 
@@ -301,8 +301,8 @@ def _pooled(moments: Moments, truth: Array) -> Moments:
     along = (share**2 * moments.along * size).sum(1)
     power = (share**2 * moments.power * size).sum(1)
     square = (share * (moments.power + moments.noise) * size).sum(1)
-    whole = (share**2 * size).sum(1)
-    return Moments(along / whole, power / whole, (square - power) / whole)
+    total = (share**2 * size).sum(1)
+    return Moments(along / total, power / total, (square - power) / total)
 
 
 def width(regret: Array) -> Array:

@@ -98,8 +98,8 @@ def best_table(tables: Tables, found: Curves) -> pd.DataFrame:
 
 def cost_table(tables: Tables, found: Curves) -> pd.DataFrame:
     """What each form wastes, of the judge's own rows."""
-    nobody = Question("h2a", "", "", "", "", 1.0, "exact", (), Floor("", 0.0))
-    rows = [row for row in regrets(tables, found, nobody, "") if row.estimand.startswith("share")]
+    placeholder = Question("h2a", "", "", "", "", 1.0, "exact", (), Floor("", 0.0))
+    rows = [row for row in regrets(tables, found, placeholder, "") if row.estimand.startswith("share")]
     form = [next(name for name in FORMS if name in row.estimand) for row in rows]
     many = ["errors of" in row.estimand for row in rows]
     return pd.DataFrame(

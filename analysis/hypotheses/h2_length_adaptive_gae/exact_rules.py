@@ -1,4 +1,4 @@
-"""R11 at the exact level: lambda from one's own length, from the others' mean length, and a constant, where lengths vary."""
+"""R11 at the exact level: lambda from a response's own length, from the others' mean length, and constant lambdas."""
 
 import itertools
 
@@ -56,13 +56,13 @@ def _wasted(question: Question, part: pd.DataFrame, what: str, preset: str) -> l
         regret = wasted(_moments(at(part, rule=code)).quality(BATCH), best, BATCH)
         tuned[name] = -cross_fitted(-regret, np.random.default_rng(0)).scores
     own, others, _ = tuned
-    said_of = f"share of samples that alpha l wastes by {own} beyond {others}, {what}"
+    description = f"share of samples that alpha l wastes by {own} beyond {others}, {what}"
     rows = secondary_row(
-        question, "exact", tuned[own] - tuned[others], preset, Estimand(said_of, "share of samples", SAMPLES)
+        question, "exact", tuned[own] - tuned[others], preset, Estimand(description, "share of samples", SAMPLES)
     )
     for name, regret in tuned.items():
-        said_of = f"share of samples wasted by {name}, level tuned on other families, {what}"
-        rows += secondary_row(question, "exact", regret, preset, Estimand(said_of, "share of samples", SAMPLES))
+        description = f"share of samples wasted by {name}, level tuned on other families, {what}"
+        rows += secondary_row(question, "exact", regret, preset, Estimand(description, "share of samples", SAMPLES))
     return rows
 
 

@@ -1,4 +1,4 @@
-"""Pictures of limitation 2: score against horizon by regime, and rules side by side."""
+"""Figures of limitation 2: score against horizon by regime, and a comparison of rules."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Limitation 2, lambda = 1 - 1/(alpha l): what the form costs against a tuned constant, and how much hangs on alpha."""
+"""Limitation 2, lambda = 1 - 1/(alpha l): the cost of its form against a tuned constant, and sensitivity to alpha."""
 
 from functools import partial
 
@@ -180,8 +180,8 @@ def _derived(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         plain = having(runs, {"dials.filler": 0, "settings.fixed_lambda": 0.95 ** (1 + filler)})
         scores = [part.groupby("seed")["auc"].first() for part in (filled, plain)]
         theta = (scores[0] - scores[1]).dropna().to_numpy(float)
-        said = f"derived, lambda per decision being 0.95^{1 + filler} in both: AUC with {filler} filler tokens minus without"
-        what = Estimand(said, equivalence=True)
+        claim = f"derived, lambda per decision being 0.95^{1 + filler} in both: AUC with {filler} filler tokens minus without"
+        what = Estimand(claim, equivalence=True)
         rows += with_lengths(secondary_row(question, "walk", theta, preset, what), filled)
     return rows
 

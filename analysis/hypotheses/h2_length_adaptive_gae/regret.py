@@ -1,4 +1,4 @@
-"""What a rule for lambda is worth in samples: from curves of gradient moments along the credit horizon."""
+"""Cost of a rule for lambda in samples, from curves of gradient moments over the credit horizon."""
 
 from typing import NamedTuple
 

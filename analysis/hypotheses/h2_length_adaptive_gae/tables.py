@@ -1,4 +1,4 @@
-"""Grids of alphas and of constant lambdas on paired seeds, and what their curves say."""
+"""Grids of alphas and of constant lambdas on paired seeds, and statistics of their curves."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What a page says of limitation 2, length-adaptive GAE beside its numbers."""
+"""Report text for limitation 2, length-adaptive GAE: title, theory, and what would change the conclusions."""
 
 from analysis.hypotheses.study_text import StudyText
 

@@ -1,4 +1,4 @@
-"""h3b at the exact level: which reduction's gradient is worth more responses, by batch, and what R6 says of its noise."""
+"""h3b at the exact level: the gradient quality of both reductions by batch size, and R6's prediction of their noise."""
 
 import numpy as np
 import pandas as pd

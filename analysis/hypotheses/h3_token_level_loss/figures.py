@@ -1,4 +1,4 @@
-"""Pictures of limitation 3: token mean beside sequence mean at the same weights."""
+"""Figures of limitation 3: token mean and sequence mean compared at the same weights."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Limitation 3, the token-level loss: curvature, noise of gradients, and KL per gain, token mean beside sequence mean."""
+"""Limitation 3, the token-level loss: curvature, gradient noise, and KL per gain under token mean and sequence mean."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

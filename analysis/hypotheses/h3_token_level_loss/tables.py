@@ -1,4 +1,4 @@
-"""What was measured of token mean beside sequence mean: which runs, and their ratios along training, by seed."""
+"""Measurements under token mean and sequence mean: which runs have them, and their ratios during training, by seed."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -88,8 +88,8 @@ def at_places(tables: Tables, runs: Mapping[str, pd.DataFrame], *names: str) -> 
             wide = series(tables, part["spec"], name).reindex(columns=list(PLACES))
             parts.append(pd.DataFrame(wide.to_numpy(float), part["seed"].to_numpy(), [f"{task} {x}" for x in PLACES]))
         found.append(pd.concat(parts, axis=1, join="inner"))
-    whole = np.logical_and.reduce([wide.notna().all(axis=1).to_numpy() for wide in found])
-    return [wide.to_numpy(float)[whole] for wide in found]
+    complete = np.logical_and.reduce([wide.notna().all(axis=1).to_numpy() for wide in found])
+    return [wide.to_numpy(float)[complete] for wide in found]
 
 
 def log_of_means(above: Sequence[np.ndarray], below: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a page says of limitation 3, the token-level loss beside its numbers."""
+"""Report text for limitation 3, the token-level loss: title, theory, and what would change the conclusions."""
 
 from analysis.hypotheses.study_text import StudyText
 

@@ -66,10 +66,10 @@ def h4a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
         rows += _shift(
             question, "walk", alone, off, preset, True, f"the same shift, {name} alone on minus all three off"
         )
-    for said, changed in PATHWAYS.values():
+    for label, changed in PATHWAYS.values():
         other = having(runs, {**ALL, **changed})
         rows += _shift(
-            question, "walk", other, on, preset, True, f"pathway: the same shift, full VAPO with {said}, minus without"
+            question, "walk", other, on, preset, True, f"pathway: the same shift, full VAPO with {label}, minus without"
         )
     text = trapped_text(tables)
     what = "the same shift on task trap, depth: log-odds of guessing among demonstrations, escape: accuracy 0.5"

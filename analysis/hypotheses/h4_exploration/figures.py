@@ -1,4 +1,4 @@
-"""Pictures of limitation 4: escape by depth, and modes left by J."""
+"""Figures of limitation 4: escape by depth of the trap, and entropy over modes by J."""
 
 from collections.abc import Mapping
 from typing import Any

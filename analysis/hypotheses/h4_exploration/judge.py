@@ -1,4 +1,4 @@
-"""Limitation 4, exploration: escape from traps (`escape.py`), and which modes are left at equal J."""
+"""Limitation 4, exploration: escape from traps (`escape.py`), and diversity of modes at equal J."""
 
 from collections.abc import Callable
 from functools import partial
@@ -109,19 +109,19 @@ def fork_arms(runs: pd.DataFrame, epochs: int) -> tuple[pd.DataFrame, pd.DataFra
 
 
 def _beside(
-    question: Question, paths: "Paths", arms: tuple[pd.DataFrame, ...], epochs: int, said: str, preset: str
+    question: Question, paths: "Paths", arms: tuple[pd.DataFrame, ...], epochs: int, label: str, preset: str
 ) -> list[Verdict]:
     """Secondary rows of the walk at a number of epochs."""
     loss, plain, fast = arms
     rows = []
     if epochs != EPOCHS[0]:
-        what = Estimand(f"the same, {said}", equivalence=True)
+        what = Estimand(f"the same, {label}", equivalence=True)
         rows += secondary_row(question, "walk", paths.apart(loss, plain, late(loss)), preset, what)
-    what = Estimand(f"the same, {said}, the arm without the loss 1.2 times as fast", equivalence=True)
+    what = Estimand(f"the same, {label}, the arm without the loss 1.2 times as fast", equivalence=True)
     rows += secondary_row(question, "walk", paths.apart(loss, fast, late(loss)), preset, what)
     for height in (MATCHED, 0.5):
         what = Estimand(
-            f"entropy at the moment of J = {height:g} with the loss minus without, {said}", equivalence=True
+            f"entropy at the moment of J = {height:g} with the loss minus without, {label}", equivalence=True
         )
         rows += secondary_row(question, "walk", paths.apart(loss, plain, at(height)), preset, what)
     return rows

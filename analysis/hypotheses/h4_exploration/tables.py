@@ -58,8 +58,8 @@ def figure(table: pd.DataFrame) -> Drawing:
     """Accuracy after training by the dial, a mark per run; the lines are the two thresholds and what a guess earns."""
     shares = sorted(table["guess_share"].unique())
     place = {share: i for i, share in enumerate(shares)}
-    with canvas(5.6, 3.2) as drawn:
-        axes = drawn.subplots()
+    with canvas(5.6, 3.2) as picture:
+        axes = picture.subplots()
         for height, style in ((ESCAPE, "--"), (CAPTURE, "--"), (float(table["guess_right"].iloc[0]), ":")):
             axes.axhline(height, color=INK, linewidth=0.8, linestyle=style)
         for name, (mark, colour) in _MARKS.items():
@@ -74,7 +74,7 @@ def figure(table: pd.DataFrame) -> Drawing:
         )
         axes.legend(frameon=False, loc="upper right")
     alt = "Accuracy after training against the trap's dial, one mark per run: escape, open or capture."
-    return Drawing(drawn, table, alt)
+    return Drawing(picture, table, alt)
 
 
 def main(words: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""What a page says of limitation 4, exploration beside its numbers."""
+"""Report text for limitation 4, exploration: title, theory, and what would change the conclusions."""
 
 from analysis.hypotheses.study_text import StudyText
 

@@ -1,4 +1,4 @@
-"""Pictures of limitation 5: what the critic loses out of distribution, and accuracy there at equal skill."""
+"""Figures of limitation 5: the critic's error out of distribution, and accuracy there at equal held-out accuracy."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Limitation 5, generalisation: the critic on unlike problems at matched length and V, and accuracies at equal skill."""
+"""Limitation 5, generalisation: the critic out of distribution at matched length and V, and accuracies at equal skill."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""What a page says of limitation 5, generalisation beside its numbers."""
+"""Report text for limitation 5, generalisation: title, theory, and what would change the conclusions."""
 
 from analysis.hypotheses.study_text import StudyText
 

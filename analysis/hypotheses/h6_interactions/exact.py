@@ -1,4 +1,4 @@
-"""h6a at the exact level: what VAPO's update does to J when nothing is sampled."""
+"""h6a at the exact level: the change of J by VAPO's update without sampling noise."""
 
 import numpy as np
 import pandas as pd
@@ -111,7 +111,7 @@ def figures(tables: Tables) -> dict[str, Drawing]:
     runs = having(runs, FULL)
     if not len(runs):
         return {}
-    return {"h6a_exact": drawn(tables, runs[runs["lam"].isna()])}
+    return {"h6a_exact": chart(tables, runs[runs["lam"].isna()])}
 
 
 def share_table(tables: Tables, runs: pd.DataFrame) -> pd.DataFrame:
@@ -125,7 +125,7 @@ def share_table(tables: Tables, runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["error", "adam", "lengths_vary", "late", "share", "low", "high", "families"])
 
 
-def drawn(tables: Tables, runs: pd.DataFrame) -> Drawing:
+def chart(tables: Tables, runs: pd.DataFrame) -> Drawing:
     """Left: share of updates that lower J. Right: |shift| and R8's bound by how far an update moved."""
     share = share_table(tables, runs)
     moved = arrays(tables, having(runs, {"error.size": 0.1}), "updates")

@@ -1,4 +1,4 @@
-"""Pictures of limitation 6: updates against their promise, combinations that fail, shares of the components."""
+"""Figures of limitation 6: actual and predicted changes by updates, failing combinations, shares of the components."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Limitation 6: what updates give back of their gain, and which components interact."""
+"""Limitation 6: how much of their gain updates lose again, and which components interact."""
 
 from functools import partial
 
@@ -64,9 +64,9 @@ def h6a(tables: Tables, question: Question, preset: str) -> list[Verdict]:
     updates, found = large_updates(tables, runs), []
     if len(updates.seed):
         seeds, moved = len(set(updates.seed)), float(updates.tv.mean())
-        whole = partial(given_back_interval, updates, BANDS)
+        statistic = partial(given_back_interval, updates, BANDS)
         found += with_activity(
-            [by_interval(question, "walk", whole, seeds, preset, moved >= question.floor.least)], moved
+            [by_interval(question, "walk", statistic, seeds, preset, moved >= question.floor.least)], moved
         )
         for band in BANDS:
             what = Estimand(f"the same for updates from J between {band[0]:g} and {band[1]:g} alone")
@@ -170,8 +170,8 @@ def corners(cells: Cells, regimes: tuple[Regime, ...], a: str, b: str) -> pd.Dat
         for regime in regimes
         for number, label in enumerate(labels)
     }
-    whole = [regime.name for regime in regimes if all(len(wide[regime.name, number]) for number in range(4))]
-    kept = {key: column for key, column in wide.items() if key[0] in whole}
+    complete = [regime.name for regime in regimes if all(len(wide[regime.name, number]) for number in range(4))]
+    kept = {key: column for key, column in wide.items() if key[0] in complete}
     return pd.concat(kept, axis=1).dropna() if kept else pd.DataFrame()
 
 
@@ -215,8 +215,8 @@ def _ratio(tables: Tables, cells: Cells, question: Question, preset: str) -> lis
         "losses of the seven removals, added up, over VAPO's gain over PPO: 1 additive, below 1 they stand in for each"
         f" other, above 1 they need each other (VAPO paper: {complementarity.PAPER:.2f}); all regimes of the walk", "ratio", 0.5,
     )  # fmt: skip
-    whole, seeds = partial(complementarity.ratio, cells, regimes), len(complementarity.parts(cells, regimes))
-    row = by_interval(question, "walk", whole, seeds, preset, estimand=what)
+    statistic, seeds = partial(complementarity.ratio, cells, regimes), len(complementarity.parts(cells, regimes))
+    row = by_interval(question, "walk", statistic, seeds, preset, estimand=what)
     return with_lengths([row], pd.concat([rows(tables.runs, regime) for regime in regimes]))
 
 
@@ -225,13 +225,13 @@ def _fractions(tables: Tables, question: Question, preset: str) -> list[Verdict]
     and the share of combinations below half of full VAPO."""
     found = []
     for tokens in (SHORTEST, LONGEST):
-        whole = factorial(tables.runs, tokens)
-        if whole is None or len(whole.seeds) < 2:
+        design = factorial(tables.runs, tokens)
+        if design is None or len(design.seeds) < 2:
             continue
         text = f"the same over all settings of the other five, about {tokens} decisions"
-        made = secondary_row(question, "walk", -per_seed(whole.scores, whole.points, "AC"), preset, text)
-        full = whole.scores[:, (whole.points > 0).all(1)]
-        failed = (whole.scores < HALF * np.maximum(full, EDGE)).mean(1)
+        made = secondary_row(question, "walk", -per_seed(design.scores, design.points, "AC"), preset, text)
+        full = design.scores[:, (design.points > 0).all(1)]
+        failed = (design.scores < HALF * np.maximum(full, EDGE)).mean(1)
         what = f"share of combinations below half of full VAPO's area, about {tokens} decisions"
         made += secondary_row(question, "walk", failed, preset, Estimand(what, "share of combinations", 0.05))
         found += with_lengths(made, rows(tables.runs, of_length(tokens)[1]))

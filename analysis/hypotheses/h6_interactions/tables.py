@@ -1,4 +1,4 @@
-"""What single updates did to J, with and without sampling noise: by run and RL step."""
+"""Changes of J by single updates, with and without sampling noise, by run and RL step."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -116,12 +116,12 @@ def given_back_interval(updates: Updates, bands: Sequence[tuple[float, float]], 
     """
     inside = np.logical_or.reduce([(updates.j >= low) & (updates.j < high) for low, high in bands])
     fell = updates.delta_j[inside] < FALLS
-    whole = given_back(updates, bands)
-    found = jackknife(lambda chosen: given_back(updates, bands, chosen), updates.seed, level, whole)
+    estimate = given_back(updates, bands)
+    found = jackknife(lambda chosen: given_back(updates, bands, chosen), updates.seed, level, estimate)
     if fell.any() or not np.isfinite(found.low):
-        return Interval(whole, max(found.low, 0.0) if np.isfinite(found.low) else found.low, found.high)
+        return Interval(estimate, max(found.low, 0.0) if np.isfinite(found.low) else found.low, found.high)
     most = float(stats.binomtest(0, len(fell)).proportion_ci(level).high)
-    return Interval(whole, 0.0, most / (1 - most))
+    return Interval(estimate, 0.0, most / (1 - most))
 
 
 def shortfall(updates: Updates, of: np.ndarray, error: np.ndarray | float = 0.0) -> pd.Series:

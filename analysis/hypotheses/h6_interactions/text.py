@@ -1,4 +1,4 @@
-"""What a page says of limitation 6, interactions beside its numbers."""
+"""Report text for limitation 6, interactions: title, theory, and what would change the conclusions."""
 
 from analysis.hypotheses.study_text import StudyText
 

@@ -1,4 +1,4 @@
-"""h7a at the exact level: how much of the blame for an error stays in its step, along length, under which rule and critic."""
+"""h7a at the exact level: the share of blame that falls on the erring step, by length, rule and critic."""
 
 import numpy as np
 import pandas as pd
@@ -86,8 +86,8 @@ def formula(lengths: np.ndarray, alpha: float = ALPHA) -> float:
 
 def _against_one(row: Verdict) -> Verdict:
     """Says so if the share at lambda = 0, predicted to be 1, is not."""
-    said_so = f"{CONTRADICTED}: 1 was predicted of it; other tokens lose value, too"
-    return row._replace(strata={NOTE: said_so, **row.strata}) if row.high < 1 else row
+    note = f"{CONTRADICTED}: 1 was predicted of it; other tokens lose value, too"
+    return row._replace(strata={NOTE: note, **row.strata}) if row.high < 1 else row
 
 
 def blame(tables: Tables, critic: str) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""Pictures of limitation 7: samples to a level of J by decisions, and where blame for a planted error lands."""
+"""Figures of limitation 7: samples to reach a level of J by number of decisions, and the place of blame for a planted error."""
 
 from collections.abc import Callable
 
@@ -71,9 +71,14 @@ def blame(errors: pd.DataFrame, binned: Callable[[np.ndarray, np.ndarray], np.nd
                 continue
             mark, colour = STYLES[number]
             points = [binned(p["length"].to_numpy(float), p[column].to_numpy(float)) for _, p in errors.groupby("seed")]
-            whole = [x for x in points if len(x) == max(map(len, points))]
+            complete = [x for x in points if len(x) == max(map(len, points))]
             found = [
-                (name, float(np.mean([x[b, 0] for x in whole])), *student([x[b, 1] for x in whole]), len(whole))
+                (
+                    name,
+                    float(np.mean([x[b, 0] for x in complete])),
+                    *student([x[b, 1] for x in complete]),
+                    len(complete),
+                )
                 for b in range(max(map(len, points)))
             ]
             rows += found

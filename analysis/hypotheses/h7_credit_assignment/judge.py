@@ -1,4 +1,4 @@
-"""Limitation 7, credit assignment: how blame thins out with length, and what credit by segments saves over credit by tokens."""
+"""Limitation 7, credit assignment: dilution of blame with length, and samples saved by crediting segments."""
 
 from functools import partial
 
@@ -133,8 +133,8 @@ def arm(runs: pd.DataFrame, error: float, lam: float, by_segment: bool, filler: 
 
 def _gate(tables: Tables) -> gates.Reading:
     """Exponent by token at lambda 0 minus that at lambda 1."""
-    blind, whole = shared([arm(tables.runs, 0.1, lam, False) for lam in GATE_LAMBDAS], DECISIONS)
-    return gates.read(partial(_difference, tables, blind, whole), blind["seed"].nunique())
+    one_step, full_return = shared([arm(tables.runs, 0.1, lam, False) for lam in GATE_LAMBDAS], DECISIONS)
+    return gates.read(partial(_difference, tables, one_step, full_return), one_step["seed"].nunique())
 
 
 def _difference(tables: Tables, arm: pd.DataFrame, reference: pd.DataFrame, level: float) -> Interval:
@@ -149,8 +149,8 @@ def _there(tables: Tables, runs: pd.DataFrame) -> Times:
     """Samples until J is reached; runs that lose it again by their end are censored there."""
     found = times(tables, runs, "val/exact_j", SOLVED)
     kept = found.seen & (runs["last"].to_numpy(float) >= COLLAPSED)
-    whole = (runs["steps"] * runs["settings.responses_per_step"]).to_numpy(float)
-    return Times(np.where(kept, found.samples, whole), kept)
+    budget = (runs["steps"] * runs["settings.responses_per_step"]).to_numpy(float)
+    return Times(np.where(kept, found.samples, budget), kept)
 
 
 def _exponent(

@@ -1,4 +1,4 @@
-"""Planted errors, as probe `credit` leaves them in probes.parquet, and how their blame thins out with length."""
+"""Planted errors, as probe `credit` records them in probes.parquet, and the decrease of their blame with length."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What a page says of limitation 7, credit assignment beside its numbers."""
+"""Report text for limitation 7, credit assignment: title, theory, and what would change the conclusions."""
 
 from analysis.hypotheses.study_text import StudyText
 

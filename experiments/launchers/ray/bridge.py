@@ -41,7 +41,7 @@ LOOK_S = 2.0
 
 
 def serve(line: Connection, job: Job, how: Launching) -> None:
-    """Specs come in; Room, Came and Refusal go out, until the line ends or the cluster is lost."""
+    """Specs come in; Capacity, RunResult and Refusal go out, until the line ends or the cluster is lost."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
     seen = _quiet(job.runs / "ray.log")

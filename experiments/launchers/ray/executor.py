@@ -1,4 +1,4 @@
-"""Runs on a Ray cluster: what the command keeps, so that it outlives the cluster."""
+"""The command's side of a Ray cluster: the state it keeps in order to survive the loss of the cluster."""
 
 import importlib.util
 import multiprocessing

@@ -1,4 +1,4 @@
-"""What a node of a cluster does with a run. It keeps bases, warm critics and unfinished runs in a folder of its own."""
+"""One run on a node of a cluster. The node keeps base models, warm critics and unfinished runs in its own folder."""
 
 import os
 import shutil

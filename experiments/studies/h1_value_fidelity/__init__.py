@@ -1,4 +1,4 @@
-"""The study of limitation 1, value fidelity: what is asked, and the runs that answer it."""
+"""The study of limitation 1, value fidelity: its questions and its runs."""
 
 from experiments.studies.h1_value_fidelity.questions import QUESTIONS
 from experiments.studies.h1_value_fidelity.runs import REPLICATES, specs

@@ -1,4 +1,4 @@
-"""The study of limitation 2, length-adaptive GAE: what is asked, and the runs that answer it."""
+"""The study of limitation 2, length-adaptive GAE: its questions and its runs."""
 
 from experiments.studies.h2_length_adaptive_gae.questions import QUESTIONS
 from experiments.studies.h2_length_adaptive_gae.runs import REPLICATES, specs

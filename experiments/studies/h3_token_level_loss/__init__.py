@@ -1,4 +1,4 @@
-"""The study of limitation 3, the token-level loss: what is asked, and the runs that answer it."""
+"""The study of limitation 3, the token-level loss: its questions and its runs."""
 
 from experiments.studies.h3_token_level_loss.questions import QUESTIONS
 from experiments.studies.h3_token_level_loss.runs import REPLICATES, specs

@@ -1,4 +1,4 @@
-"""The study of limitation 4, exploration: what is asked, and the runs that answer it."""
+"""The study of limitation 4, exploration: its questions and its runs."""
 
 from experiments.studies.h4_exploration.questions import QUESTIONS
 from experiments.studies.h4_exploration.runs import REPLICATES, specs

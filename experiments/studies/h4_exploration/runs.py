@@ -94,7 +94,7 @@ def trapped(
         dials={**TRAPPED, "nearest": DECISIONS, "farthest": DECISIONS, "trap_prior": depth},
         probes={"exploration": TRAP_STEPS},
         steps=None if preset == "smoke" else TRAP_STEPS,
-        evaluation=boundaries.EXAM,
+        evaluation=boundaries.EVALUATION,
     )
 
 

@@ -1,4 +1,4 @@
-"""The study of limitation 5, generalisation: what is asked, and the runs that answer it."""
+"""The study of limitation 5, generalisation: its questions and its runs."""
 
 from experiments.studies.h5_generalization.questions import QUESTIONS
 from experiments.studies.h5_generalization.runs import REPLICATES, specs

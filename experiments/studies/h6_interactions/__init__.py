@@ -1,4 +1,4 @@
-"""The study of limitation 6, interactions: what is asked, and the runs that answer it."""
+"""The study of limitation 6, interactions: its questions and its runs."""
 
 from experiments.studies.h6_interactions.questions import QUESTIONS
 from experiments.studies.h6_interactions.runs import REPLICATES, specs

@@ -1,4 +1,4 @@
-"""The study of limitation 7, credit assignment: what is asked, and the runs that answer it."""
+"""The study of limitation 7, credit assignment: its questions and its runs."""
 
 from experiments.studies.h7_credit_assignment.questions import QUESTIONS
 from experiments.studies.h7_credit_assignment.runs import REPLICATES, specs

@@ -201,7 +201,7 @@ def test_seeds_in_part_are_left_out_and_counted():
     runs = tables.runs.drop(tables.runs.index[-10:])
     found = detect(runs)
     assert (found.seeds, found.left_out) == ((0, 1, 2), (3,))
-    assert "3 whole replicates, 1 more incomplete" in note(found, effects(found))
+    assert "3 complete replicates, 1 more incomplete" in note(found, effects(found))
 
 
 def test_other_designs_are_no_factorial(synthetic):
@@ -254,7 +254,7 @@ def test_page_of_128_arms_stays_readable(folder, tmp_path):
     assert page.count("<tr") < 60
     assert "value_pretraining × decoupled_gae" in page
     assert "AB/2 contrast" in page
-    assert "3 whole replicates" in page
+    assert "3 complete replicates" in page
     words = page.split("<h2")[1].split("base64")[0]
     assert words.count("without") < 40
     assert len(bands(tables, METRIC, ["vapo"])) == 2

@@ -1,5 +1,7 @@
 """Judges and figures of the exact level on what the smoke preset measures."""
 
+from itertools import chain
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,8 +25,8 @@ from analysis.hypotheses.h7_credit_assignment import exact as exact_h7
 from analysis.tables.schema import Tables
 from analysis.verdict.decisions import NOTE
 from experiments.exact_level.plans import Theory
-from experiments.launchers.launch import local_map
 from experiments.runs.committed import from_runs
+from experiments.runs.run import run_one
 from experiments.specs.exact import exact_spec
 from experiments.studies.h1_value_fidelity import questions as h1_value_fidelity_questions
 from experiments.studies.h2_length_adaptive_gae import questions as h2_length_adaptive_gae_questions
@@ -37,13 +39,13 @@ from tests.support.exact_runs import ALL
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
+def smoke(smoke_runs):
     """Every run of the smoke preset, R7's long one left out."""
-    home = tmp_path_factory.mktemp("exact")
     specs = {stem: [s for s in found("smoke") if s.plan != Theory(measure="theory", result="r7")]
              for stem, found in ALL.items()}  # fmt: skip
-    local_map([s for part in specs.values() for s in part], home, "smoke", 1, None, lambda spec, row: None)
-    return {stem: from_runs(part, home) for stem, part in specs.items() if part}
+    for spec in chain(*specs.values()):
+        run_one(spec, smoke_runs, "smoke")
+    return {stem: from_runs(part, smoke_runs) for stem, part in specs.items() if part}
 
 
 def test_h7a_says_what_its_formula_gives_and_that_a_share_of_1_was_not_found(smoke):
@@ -131,5 +133,5 @@ def test_identities_show_as_marks_on_their_lines(smoke):
 
 def test_results_are_drawn_for_one_family_alone(tmp_path):
     specs = [exact_spec(Theory(measure="theory", result="r12"), 0)]
-    local_map(specs, tmp_path, "one", 1, None, lambda spec, row: None)
+    run_one(specs[0], tmp_path, "one")
     assert set(theory.figures(from_runs(specs, tmp_path))) == {"theory_r12"}

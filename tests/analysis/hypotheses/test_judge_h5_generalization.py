@@ -10,6 +10,7 @@ from experiments.studies.h5_generalization.questions import QUESTIONS
 from tests.calibration import h5_generalization as planted
 from tests.calibration.planting import frame, plant, tables
 from tests.calibration.run import check
+from tests.support.verdict_rows import primary, row_of
 
 RNG = np.random.default_rng
 CHAIN = {"world": "lm", "task": "chain", "dials.glimpse": 0.15, "dials.filler": 0, "dials.longest": 7, "steps": 30}
@@ -23,18 +24,6 @@ def h5a(given):
 
 def h5b(given):
     return judge.h5b(given, QUESTIONS["h5b"], "full")
-
-
-def primary(found):
-    only = [row for row in found if row.primary]
-    assert len(only) == 1
-    return only[0]
-
-
-def said(found, words: str, level: str = ""):
-    only = [row for row in found if words in row.estimand and level in ("", row.level)]
-    assert len(only) == 1, [row.estimand for row in found]
-    return only[0]
 
 
 # --- h5a ---
@@ -66,12 +55,12 @@ def test_h5a_by_hand():
     found = h5a(tables(runs, {}, given))
     row = primary(found)
     assert (row.effect, row.low, row.high) == pytest.approx(student(0.1 * np.arange(4) + 0.1, CORRECTED))
-    assert said(found, "the same before").effect == pytest.approx(0.15)
-    assert said(found, "the same after").effect == pytest.approx(0.35)
-    assert said(found, "without matching").effect == pytest.approx(0.8)
-    assert said(found, "held-out problems minus out").effect == pytest.approx(0.2)
-    assert said(found, "ranking degrades less").effect == pytest.approx(0.05)
-    assert said(found, "ranking degrades less").unit == "share"
+    assert row_of(found, "the same before").effect == pytest.approx(0.15)
+    assert row_of(found, "the same after").effect == pytest.approx(0.35)
+    assert row_of(found, "without matching").effect == pytest.approx(0.8)
+    assert row_of(found, "held-out problems minus out").effect == pytest.approx(0.2)
+    assert row_of(found, "ranking degrades less").effect == pytest.approx(0.05)
+    assert row_of(found, "ranking degrades less").unit == "share"
 
 
 def test_h5a_is_not_tested_where_too_little_is_alike():
@@ -109,9 +98,9 @@ def test_h5a_other_dials_are_other_rows():
     }
     found = h5a(tables(runs, {}, given))
     assert primary(found).effect == pytest.approx(0.2)
-    assert said(found, "length and composition").effect == pytest.approx(0.5)
-    assert said(found, "length alone").effect == pytest.approx(0.1)
-    assert said(found, "four steps").effect == pytest.approx(0.6)
+    assert row_of(found, "length and composition").effect == pytest.approx(0.5)
+    assert row_of(found, "length alone").effect == pytest.approx(0.1)
+    assert row_of(found, "four steps").effect == pytest.approx(0.6)
 
 
 def test_h5a_on_the_walk_is_secondary_and_one_seed_undecided():
@@ -161,7 +150,7 @@ def test_h5b_two_arms_of_unequal_skill_on_one_curve_do_not_differ():
     assert primary(found).effect == pytest.approx(0, abs=2e-3)
     assert primary(found).decision == "supported"
     assert "0.70" in primary(found).strata["note"]
-    assert said(found, "after the last step").effect == pytest.approx(0, abs=1e-9)
+    assert row_of(found, "after the last step").effect == pytest.approx(0, abs=1e-9)
 
 
 def test_h5b_by_hand_at_the_first_crossing():
@@ -175,9 +164,9 @@ def test_h5b_by_hand_at_the_first_crossing():
     ]
     found = h5b(plant(rows))
     assert primary(found).effect == pytest.approx(0.05)
-    assert said(found, "at the same place").effect == pytest.approx(0.1)
-    assert said(found, "after the last step").effect == pytest.approx(0.3)
-    assert said(found, "the same at held-out accuracy 0.60").effect == pytest.approx(0.2 - (0.1 + 0.1 * 0.3 / 0.35))
+    assert row_of(found, "at the same place").effect == pytest.approx(0.1)
+    assert row_of(found, "after the last step").effect == pytest.approx(0.3)
+    assert row_of(found, "the same at held-out accuracy 0.60").effect == pytest.approx(0.2 - (0.1 + 0.1 * 0.3 / 0.35))
 
 
 def test_h5b_is_compared_at_the_highest_accuracy_that_four_in_five_pairs_reach():
@@ -241,7 +230,7 @@ def test_h5b_the_walk_is_secondary():
     found = h5b(plant(rows))
     assert {row.level for row in found} == {"walk"}
     assert found[0].effect == pytest.approx(0.1)
-    assert said(found, "at held-out accuracy 0.80").effect == pytest.approx(0.05)
+    assert row_of(found, "at held-out accuracy 0.80").effect == pytest.approx(0.05)
     assert found[0].decision is None
 
 

@@ -6,7 +6,7 @@ from scipy import stats
 
 from analysis.statistics.detectable import smallest_detectable
 from analysis.statistics.intervals import Interval, NoEstimate, student
-from analysis.verdict.decisions import CORRECTED, NOTE, Verdict, decide, from_interval, of_strata, verdict
+from analysis.verdict.decisions import CORRECTED, NOTE, Verdict, decide, from_interval, verdict
 from analysis.verdict.estimates import by_interval
 from analysis.verdict.questions import Floor, Question
 
@@ -87,29 +87,6 @@ def test_a_wrong_decision_needs_an_interval_that_misses():
 def test_the_level_is_one_minus_five_percent_over_sixteen():
     assert pytest.approx(0.996875) == CORRECTED
     assert stats.norm.ppf((1 + CORRECTED) / 2) == pytest.approx(2.955, abs=0.001)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "predicted", "found"),
-    [
-        ("supported", "refuted_opposite", (1, -1), "conditional"),
-        ("refuted_opposite", "supported", (1, -1), "refuted_opposite"),
-        ("refuted_opposite", "supported", (-1, 1), "conditional"),
-        ("supported", "refuted_opposite", (1, 1), "conditional"),
-        ("refuted_opposite", "supported", (1, 1), "conditional"),
-        ("supported", "refuted_negligible", (1, -1), None),
-        ("supported", "undecided", (1, -1), None),
-        ("refuted_opposite", "not_tested", (1, -1), None),
-        ("supported", "supported", (1, -1), None),
-        ("refuted_opposite", "refuted_opposite", (1, -1), None),
-    ],
-)
-def test_strata_are_conditional_only_if_opposite_and_not_the_reverse_of_the_prediction(one, other, predicted, found):
-    assert of_strata({"above": one, "below": other}, dict(zip(("above", "below"), predicted, strict=True))) == found
-
-
-def test_no_strata_are_not_conditional():
-    assert of_strata({}, {}) is None
 
 
 # --- verdicts ---

@@ -46,16 +46,16 @@ def base(cache):
 
 
 def test_table_and_json_of_the_task_the_run_was_about(checkpoint, tmp_path, capsys):
-    out = tmp_path / "exam.json"
+    out = tmp_path / "evaluation.json"
     assert main(["evaluate", str(checkpoint), *FEW, "--out", str(out)]) == 0
-    exam = json.loads(out.read_text())
-    assert (exam["task"], exam["dials"]["noise"]) == ("text_walk", 0.9)
-    assert 0 <= exam["pass_at_1"] <= exam["pass_at_k"]["2"] <= exam["pass_at_k"]["4"] <= 1
-    assert sum(exam["modes"].values()) == pytest.approx(1)
+    report = json.loads(out.read_text())
+    assert (report["task"], report["dials"]["noise"]) == ("text_walk", 0.9)
+    assert 0 <= report["pass_at_1"] <= report["pass_at_k"]["2"] <= report["pass_at_k"]["4"] <= 1
+    assert sum(report["modes"].values()) == pytest.approx(1)
     for table in ("by_length", "by_difficulty"):
-        assert sum(item["responses"] for item in exam[table]) == 160
-        right = sum(item["responses"] * item["accuracy"] for item in exam[table])
-        assert right / 160 == pytest.approx(exam["pass_at_1"])
+        assert sum(item["responses"] for item in report[table]) == 160
+        right = sum(item["responses"] * item["accuracy"] for item in report[table])
+        assert right / 160 == pytest.approx(report["pass_at_1"])
     said = capsys.readouterr().out
     assert "pass@1 (avg@8)" in said
     assert "noise 0.9" in said
@@ -114,7 +114,7 @@ def test_few_difficulties_have_a_line_each_and_many_share_them():
 
 
 def evaluation_of(prompts, rewards):
-    """An exam with two answers to each of some prompts."""
+    """An evaluation with two answers to each of some prompts."""
     problems = [Problem(prompt, None) for prompt in prompts]
     grades = [Grade(reward) for pair in rewards for reward in pair]
     return _count(problems, grades, np.ones(len(grades)), np.zeros(len(grades)), ())
@@ -133,10 +133,10 @@ def test_kinds_tell_what_cannot_be_read_from_what_has_no_name_and_reasoning_from
     problems = [Problem(str(i), None) for i in range(3)]
     grades = [Grade(0.0, parsed=False), Grade(1.0), Grade(1.0, mode="guess"), Grade(1.0, mode="skipped"),
               Grade(1.0, mode="reasoned"), Grade(0.0, mode="reasoned")]  # fmt: skip
-    exam = _count(problems, grades, np.ones(6), np.zeros(6), ())
-    assert set(exam.modes) == {"unreadable", "unnamed", "guess", "skipped", "reasoned"}
-    assert exam.reasoned == pytest.approx(2 / 6)
-    assert exam.pass_at_1 == pytest.approx(4 / 6)
+    report = _count(problems, grades, np.ones(6), np.zeros(6), ())
+    assert set(report.modes) == {"unreadable", "unnamed", "guess", "skipped", "reasoned"}
+    assert report.reasoned == pytest.approx(2 / 6)
+    assert report.pass_at_1 == pytest.approx(4 / 6)
 
 
 def test_exam_refuses_k_beyond_half_the_answers():

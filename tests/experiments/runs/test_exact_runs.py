@@ -79,7 +79,7 @@ def test_columns_say_what_was_measured():
 
 def test_exact_and_trained_runs_share_a_command_and_a_table(tmp_path):
     specs = [small(), small_spec(), small(seed=1)]
-    assert local_map(specs, tmp_path, "h1", 2, None, lambda spec, row: None) == []
+    assert local_map(specs, tmp_path, "h1", 1, None, lambda spec, row: None) == []
     assert collect(specs, tmp_path, tmp_path / "out") == 3
     tables = load(tmp_path / "out")
     assert tables.runs["world"].to_list() == ["exact", "walk", "exact"]
@@ -120,13 +120,13 @@ def test_presets(stem):
         ALL[stem]("real")
 
 
-def test_every_measurement_of_the_smoke_preset_runs(tmp_path):
+def test_every_measurement_of_the_smoke_preset_runs(smoke_runs):
     firsts = {spec.plan.measure: spec for runs in ALL.values() for spec in reversed(runs("smoke"))}
     specs = [spec for measure, spec in firsts.items() if measure != "theory"]
-    rows = [run_one(spec, tmp_path, "smoke") for spec in specs]
+    rows = [run_one(spec, smoke_runs, "smoke") for spec in specs]
     assert {row["task"] for row in rows} == set(MEASURES) - {"theory"}
-    assert all(read_points(tmp_path / spec.hash / "metrics.jsonl")[0][1] for spec in specs)  # else it counts as none
-    assert all(json.loads((tmp_path / spec.hash / "row.json").read_text())["state"] == "finished" for spec in specs)
+    assert all(read_points(smoke_runs / spec.hash / "metrics.jsonl")[0][1] for spec in specs)  # else it counts as none
+    assert all(json.loads((smoke_runs / spec.hash / "row.json").read_text())["state"] == "finished" for spec in specs)
 
 
 def test_specs_import_no_torch():

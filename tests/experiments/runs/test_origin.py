@@ -27,7 +27,7 @@ def write_data(path, shift=0):
 def spec_of(**base):
     numbers = {"responses_per_step": 8, "group_size": 4, "pool_size": 4, "mini_batches": 1, "temperature": 0.7}
     task = TaskSpec(name="jsonl", dials={"path": "data/sums.jsonl", "max_tokens": 8})
-    exam = Evaluation(every=1, problems=2, k=1, k_problems=2)
+    evaluation = Evaluation(every=1, problems=2, k=1, k_problems=2)
     return spec_for(
         "grpo",
         "lm",
@@ -35,7 +35,7 @@ def spec_of(**base):
         task,
         small_settings("lm", **numbers),
         steps=1,
-        evaluation=exam,
+        evaluation=evaluation,
         base=Base(model="base", **base),
     )
 
@@ -69,11 +69,11 @@ def checkpoint_of(started):
 
 def test_evaluate_finds_the_data_from_elsewhere_and_asks_as_in_training(started, elsewhere, capsys):
     checkpoint = checkpoint_of(started)
-    assert main(["evaluate", checkpoint, *FEW, "--out", "exam.json"]) == 0, capsys.readouterr().err
-    exam = json.loads((elsewhere / "exam.json").read_text())
-    assert (exam["chat"], exam["temperature"], exam["dtype"]) == ("off", 0.7, "bfloat16")
-    assert exam["engine"] == "transformers"
-    assert exam["dials"]["path"] == str(started[0] / "data" / "sums.jsonl")
+    assert main(["evaluate", checkpoint, *FEW, "--out", "evaluation.json"]) == 0, capsys.readouterr().err
+    report = json.loads((elsewhere / "evaluation.json").read_text())
+    assert (report["chat"], report["temperature"], report["dtype"]) == ("off", 0.7, "bfloat16")
+    assert report["engine"] == "transformers"
+    assert report["dials"]["path"] == str(started[0] / "data" / "sums.jsonl")
 
 
 def test_flags_are_stronger_than_the_run(started, elsewhere):

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from experiments.cli import main
-from experiments.services import addresses
-from experiments.services import retry as patience
+from experiments.services import addresses, retry
 from experiments.services.addresses import database_address, is_postgres, redacted, remember
 from experiments.services.database import Database
 from experiments.sweeps.sweep import SweepConfig
@@ -116,7 +115,7 @@ OperationalError.__module__ = "psycopg"
 
 
 def test_a_lost_connection_is_waited_for_and_said_once(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(patience.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(retry.time, "sleep", lambda seconds: None)
     tries = []
 
     def action():
@@ -125,10 +124,10 @@ def test_a_lost_connection_is_waited_for_and_said_once(tmp_path, monkeypatch, ca
             raise RuntimeError("the store") from OperationalError("connection refused")
         return "done"
 
-    assert patience.retry_with_backoff(action, 60, tmp_path / "away", "the database") == "done"
-    assert patience.retry_with_backoff(lambda: "again", 60, tmp_path / "away", "the database") == "again"
+    assert retry.retry_with_backoff(action, 60, tmp_path / "away", "the database") == "done"
+    assert retry.retry_with_backoff(lambda: "again", 60, tmp_path / "away", "the database") == "again"
     tries.clear()
-    assert patience.retry_with_backoff(action, 60, tmp_path / "away", "the database") == "done"
+    assert retry.retry_with_backoff(action, 60, tmp_path / "away", "the database") == "done"
     said = capsys.readouterr().err
     assert said == "the database is unavailable (connection refused); retrying for up to 60 s\n"
 
@@ -142,7 +141,7 @@ def test_what_waiting_does_not_mend_is_not_waited_for(error, tmp_path, capsys):
         raise error
 
     with pytest.raises(type(error)):
-        patience.retry_with_backoff(action, 60, tmp_path / "away", "the database")
+        retry.retry_with_backoff(action, 60, tmp_path / "away", "the database")
     assert capsys.readouterr().err == ""
 
 
@@ -152,7 +151,7 @@ def test_patience_ends(tmp_path, capsys):
 
     started = time.monotonic()
     with pytest.raises(OperationalError):
-        patience.retry_with_backoff(action, 0.2, tmp_path / "away", "the database")
+        retry.retry_with_backoff(action, 0.2, tmp_path / "away", "the database")
     assert time.monotonic() - started < 60
     assert capsys.readouterr().err.count("\n") == 1
 

@@ -7,19 +7,19 @@ import pytest
 
 from analysis.verdict.verdicts import as_json
 from experiments.cli import main
-from experiments.specs.exact import ExactSpec
 from experiments.specs.spec import CONFIRMATORY
 from experiments.studies import STEMS, find
 from experiments.studies.pilots import COUNTS, FIRST, pilots_of
 from tests.analysis.verdict.test_power import QUESTION
+from tests.support.listed import names_of, runs_of, trained_of
 
 LEARNED = ("h1a", "h1c", "h2b", "h3a", "h3b", "h3c", "h4a", "h4b", "h5a", "h5b", "h6a", "h6b", "h7b")
 
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_a_pilot_is_preset_full_on_other_seeds(stem):
-    full = [spec for spec in find(stem).specs("full") if not isinstance(spec, ExactSpec)]
-    pilots = pilots_of(find(stem).specs("full"))
+    full = trained_of(stem, "full")
+    pilots = pilots_of(runs_of(stem, "full"))
     expected = [spec for spec in full if CONFIRMATORY <= spec.seed < CONFIRMATORY + COUNTS[spec.world]]
     assert len(pilots) == len(expected) == len(set(pilots))
     for pilot, spec in zip(pilots, expected, strict=True):
@@ -27,7 +27,7 @@ def test_a_pilot_is_preset_full_on_other_seeds(stem):
         same = {"seed": spec.seed, "base": spec.base}
         assert pilot.model_copy(update=same) == spec
         assert pilot.base.init == (pilot.seed if spec.world == "walk" else pilot.seed % 3)
-    assert not {spec.hash for spec in pilots} & {spec.hash for spec in full}
+    assert not {spec.hash for spec in pilots} & set(names_of(stem, "full"))
 
 
 def test_every_learned_question_says_how_many_seeds_it_is_to_have():
@@ -37,7 +37,7 @@ def test_every_learned_question_says_how_many_seeds_it_is_to_have():
         study = find(stem)
         for name, number in getattr(study, "REPLICATES", {}).items():
             world = "walk" if study.QUESTIONS[name].primary == "walk" else "lm"
-            seeds = {spec.seed for spec in study.specs("full") if spec.world == world and spec.seed >= CONFIRMATORY}
+            seeds = {spec.seed for spec in runs_of(stem, "full") if spec.world == world and spec.seed >= CONFIRMATORY}
             assert number <= len(seeds), name
 
 

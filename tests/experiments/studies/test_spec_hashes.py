@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.studies import STEMS, find
+from experiments.studies import STEMS
+from tests.support.listed import names_of
 
 LIST = Path(__file__).parents[2] / "golden" / "spec_hashes.txt"
 PRESETS = ("smoke", "quick", "full", "real")
@@ -17,7 +18,7 @@ PLANS = [(stem, preset) for stem in STEMS for preset in PRESETS]
 
 def line(stem: str, preset: str) -> str:
     """Study, preset, number of runs, SHA-256 over their hashes in the order in which they start."""
-    hashes = [spec.hash for spec in find(stem).specs(preset)]
+    hashes = names_of(stem, preset)
     return f"{stem} {preset} {len(hashes)} {hashlib.sha256(chr(10).join(hashes).encode()).hexdigest()}"
 
 

@@ -7,6 +7,7 @@ import pytest
 from analysis.verdict import gates
 from experiments.studies import STEMS, core, find
 from experiments.studies import seeds as numbers
+from tests.support.listed import names_of, runs_of, trained_of
 
 DEVELOPMENT = range(700, 800)
 """Seeds that lengths and thresholds were chosen on."""
@@ -21,7 +22,7 @@ def test_seeds_of_every_cell_are_the_first_of_its_world(stem, preset):
     """
     cells = defaultdict(set)
     apart = {"seed": True, "base": {"init": True}, "probes": True, "log_every": True, "evaluation": True}
-    for spec in find(stem).specs(preset):
+    for spec in runs_of(stem, preset):
         if spec.world != "exact" and spec.seed in gates.SEEDS:
             continue
         cells[spec.world, spec.model_dump_json(exclude=apart)].add(spec.seed)
@@ -37,7 +38,7 @@ def test_seeds_of_every_cell_are_the_first_of_its_world(stem, preset):
 def test_gates_have_seeds_of_their_own_and_come_first(stem, preset):
     """No judged run uses them, nor those of development; questions with a gate have runs for it, others none."""
     study = find(stem)
-    trained = [spec for spec in study.specs(preset) if spec.world != "exact"]
+    trained = trained_of(stem, preset)
     own = [spec.seed in gates.SEEDS for spec in trained]
     assert own == sorted(own, reverse=True)
     assert any(own) == any(question.gate for question in study.QUESTIONS.values())
@@ -55,7 +56,7 @@ def test_seeds_of_gates_by_hand():
 
 def test_a_run_that_two_studies_list_is_one_run():
     """Studies that read the core tables name their cells by the same content."""
-    listed = {stem: {spec.hash for spec in find(stem).specs("quick")} for stem in STEMS}
+    listed = {stem: set(names_of(stem, "quick")) for stem in STEMS}
     shared = {stem: len(hashes & listed["components"]) for stem, hashes in listed.items() if stem != "components"}
     assert listed["components"] >= {spec.hash for spec in (*core.walk("quick"), *core.lm("quick"))}
     assert {stem for stem, count in shared.items() if count} >= {

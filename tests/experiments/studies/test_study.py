@@ -10,9 +10,9 @@ import pytest
 from analysis.tables.schema import load
 from analysis.verdict.verdicts import as_json, read
 from experiments.cli import main
-from experiments.launchers.launch import local_map
 from experiments.runs import committed
 from experiments.runs.outcome_folder import study_folder
+from experiments.runs.run import run_one
 from experiments.studies import STEMS, core, find, stem_of, study
 from experiments.studies.study import StudyConfig, run_study, studies_named
 
@@ -30,17 +30,40 @@ SPECS = tuple(
 def trained(tmp_path_factory):
     """Records of the four runs, of two steps each."""
     runs = tmp_path_factory.mktemp("trained")
-    assert local_map(SPECS, runs, STEM, 1, None, lambda spec, row: None) == []
+    for spec in SPECS:
+        run_one(spec, runs, STEM)
     return runs
+
+
+FAKE = SimpleNamespace(QUESTIONS=find(STEM).QUESTIONS, specs=lambda preset: SPECS)
+"""The study of exploration with those four runs."""
+
+
+@pytest.fixture(scope="module")
+def judged(trained, tmp_path_factory):
+    """Their records, and what preset full made of them: judging takes most of the time of these tests."""
+    home = tmp_path_factory.mktemp("judged")
+    shutil.copytree(trained, home / "runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "find", lambda stem: FAKE)
+        assert run_study(STEM, config(home, preset="full")) == 0
+    return home
 
 
 @pytest.fixture
 def small(monkeypatch, tmp_path, trained):
-    """The study of exploration with those four runs, all of them finished."""
-    fake = SimpleNamespace(QUESTIONS=find(STEM).QUESTIONS, specs=lambda preset: SPECS)
-    monkeypatch.setattr(study, "find", lambda stem: fake)
+    """The study with its four runs, all of them finished."""
+    monkeypatch.setattr(study, "find", lambda stem: FAKE)
     shutil.copytree(trained, tmp_path / "runs")
     return SPECS
+
+
+@pytest.fixture
+def outcome(monkeypatch, tmp_path, judged):
+    """The folder of that outcome, its runs' records where the command looks for them."""
+    monkeypatch.setattr(study, "find", lambda stem: FAKE)
+    shutil.copytree(judged, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "results" / STEM
 
 
 def files(folder):
@@ -88,56 +111,50 @@ def test_an_outcome_is_made_once_and_again(tmp_path, small, capsys):
     assert "4 runs (4 walk), 4 finished" in capsys.readouterr().out
 
 
-def test_rows_in_results_count_as_finished_on_another_machine(tmp_path, small):
+def test_rows_in_results_count_as_finished_on_another_machine(tmp_path, outcome):
     """With the results folder alone, no record: the same tables, verdicts and figures, and nothing is run."""
-    assert run_study(STEM, config(tmp_path, preset="full")) == 0
-    out = tmp_path / "results" / STEM
-    first = files(out)
+    first = files(outcome)
     (tmp_path / "runs").rename(tmp_path / "gone")
     assert run_study(STEM, config(tmp_path, preset="full")) == 0
-    assert files(out) == first
+    assert files(outcome) == first
     assert not list((tmp_path / "runs").glob("*/row.json"))
 
 
-def test_a_row_that_another_folder_holds_is_read_there(tmp_path, small):
+def test_a_row_that_another_folder_holds_is_read_there(tmp_path, outcome):
     """It serves the study, and is not kept twice."""
-    assert run_study(STEM, config(tmp_path, preset="full")) == 0
-    out = tmp_path / "results" / STEM
-    whole, shared = load(out), {small[0].hash, small[2].hash}
+    whole, shared = load(outcome), {SPECS[0].hash, SPECS[2].hash}
     committed.write(committed.select(whole, shared), tmp_path / "results" / "components")
-    for path in out.glob("*"):
+    for path in outcome.glob("*"):
         if path.is_file():
             path.unlink()
     (tmp_path / "runs").rename(tmp_path / "gone")
     assert run_study(STEM, config(tmp_path, preset="full", judge=True)) == 0
-    assert len(load(out).runs) == 0
+    assert len(load(outcome).runs) == 0
     (tmp_path / "gone").rename(tmp_path / "there")
     again = StudyConfig(runs=tmp_path / "there", results=tmp_path / "results", workers=1, preset="full")
     assert run_study(STEM, again) == 0
-    assert set(load(out).runs["spec"]) == {small[1].hash, small[3].hash}
+    assert set(load(outcome).runs["spec"]) == {SPECS[1].hash, SPECS[3].hash}
 
 
-def test_rows_are_added_in_parts_while_a_study_runs_and_joined_when_it_is_judged(tmp_path, small, capsys):
+def test_rows_are_added_in_parts_while_a_study_runs_and_joined_when_it_is_judged(tmp_path, outcome, capsys):
     """Each part holds what the earlier ones lack; none is changed; judging gives the same files as without parts."""
-    assert run_study(STEM, config(tmp_path, preset="full")) == 0
-    out = tmp_path / "results" / STEM
-    whole = files(out)
-    shutil.rmtree(out)
-    gone = tmp_path / "runs" / small[0].hash
+    whole = files(outcome)
+    shutil.rmtree(outcome)
+    gone = tmp_path / "runs" / SPECS[0].hash
     gone.rename(tmp_path / "later")
     assert run_study(STEM, config(tmp_path, preset="full", collect=True)) == 0
     assert "3 runs added" in capsys.readouterr().out
-    first = files(out)
+    first = files(outcome)
     (tmp_path / "later").rename(gone)
     assert run_study(STEM, config(tmp_path, preset="full", collect=True)) == 0
     assert run_study(STEM, config(tmp_path, preset="full", collect=True)) == 0
     assert "0 runs added, 0 to come" in capsys.readouterr().out
-    assert {name: text for name, text in files(out).items() if "0001" in str(name)} == first
-    assert [path.name for path in committed.parts(out)] == ["0001", "0002"]
-    assert committed.folders(tmp_path / "results") == [out]
+    assert {name: text for name, text in files(outcome).items() if "0001" in str(name)} == first
+    assert [path.name for path in committed.parts(outcome)] == ["0001", "0002"]
+    assert committed.folders(tmp_path / "results") == [outcome]
     (tmp_path / "runs").rename(tmp_path / "gone")
     assert run_study(STEM, config(tmp_path, preset="full", judge=True)) == 0
-    assert files(out) == whole
+    assert files(outcome) == whole
 
 
 def test_parts_are_of_preset_full_alone(tmp_path):
@@ -153,26 +170,22 @@ def test_judges_say_nothing_where_there_is_nothing(stem):
     assert judge.figures(committed.nothing(), questions) == {}
 
 
-def test_a_row_without_its_curve_is_not_held(tmp_path, small):
-    assert run_study(STEM, config(tmp_path, preset="full")) == 0
-    out = tmp_path / "results" / STEM
-    curves = pd.read_parquet(out / "curves.parquet")
-    curves[curves["spec"] != small[0].hash].to_parquet(out / "curves.parquet", index=False)
-    assert committed.finished_specs(out) == {spec.hash for spec in small[1:]}
+def test_a_row_without_its_curve_is_not_held(tmp_path, outcome):
+    curves = pd.read_parquet(outcome / "curves.parquet")
+    curves[curves["spec"] != SPECS[0].hash].to_parquet(outcome / "curves.parquet", index=False)
+    assert committed.finished_specs(outcome) == {spec.hash for spec in SPECS[1:]}
     assert committed.finished_specs(tmp_path) == set()
 
 
-def test_slim_tables_keep_what_judges_read(tmp_path, small):
-    assert run_study(STEM, config(tmp_path, preset="smoke")) == 0
-    curves = load(study_folder(STEM, "smoke", tmp_path / "runs", tmp_path / "results")).curves
+def test_slim_tables_keep_what_judges_read(outcome):
+    curves = load(outcome).curves
     kept = set(curves["metric"].astype(str))
     assert {"val/exact_j", "exploration/prefix_entropy", "response_length/mean"} <= kept
     assert not any(name.startswith(("timing/", "critic/")) for name in kept)
 
 
-def test_verdicts_survive_their_file(tmp_path, small):
-    assert run_study(STEM, config(tmp_path, preset="smoke")) == 0
-    path = study_folder(STEM, "smoke", tmp_path / "runs", tmp_path / "results") / "verdicts.json"
+def test_verdicts_survive_their_file(tmp_path, outcome):
+    path = outcome / "verdicts.json"
     assert as_json(read(path)) == path.read_text()
     (tmp_path / "x.json").write_text('[{"a": 1}]')
     with pytest.raises(ValueError, match=r"x.json: cannot be read .*unexpected keyword argument 'a'"):

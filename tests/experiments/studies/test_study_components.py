@@ -17,16 +17,17 @@ from experiments.studies import core
 from experiments.studies.components import questions as questions
 from experiments.studies.components import runs as study
 from tests.calibration.planting import frame_of
+from tests.support.listed import names_of, runs_of
 from vapo_core.settings import COMPONENTS, RECIPES
 
 ARMS = {"vapo", "ppo", "grpo", "dapo", *(f"vapo without {name}" for name in COMPONENTS)}
-FULL = study.specs("full")
+FULL = runs_of("components", "full")
 
 
 @pytest.mark.parametrize("preset", core.PRESETS)
 def test_each_run_is_listed_once_and_full_has_its_own_seeds(preset):
-    specs = FULL if preset == "full" else study.specs(preset)
-    assert len({spec.hash for spec in specs}) == len(specs)
+    specs = runs_of("components", preset)
+    assert len(set(names_of("components", preset))) == len(specs)
     assert all((spec.seed >= 1000) == (preset == "full") for spec in specs)
     assert {spec.steps for spec in specs} == {2 if preset == "smoke" else 30}
 

@@ -13,15 +13,16 @@ from experiments.studies import core
 from experiments.studies.h1_value_fidelity import questions as questions
 from experiments.studies.h1_value_fidelity import runs as study
 from tests.calibration.planting import frame_of, tables
+from tests.support.listed import names_of, runs_of, trained_of
 from vapo_core.settings import DEFAULT_SETTINGS
 
-TRAINED = {preset: [s for s in study.specs(preset) if s.world != "exact"] for preset in core.PRESETS}
+TRAINED = {preset: trained_of("h1_value_fidelity", preset) for preset in core.PRESETS}
 
 
 @pytest.mark.parametrize("preset", core.PRESETS)
 def test_each_run_is_listed_once_and_full_has_its_own_seeds(preset):
-    specs = study.specs(preset)
-    assert len({spec.hash for spec in specs}) == len(specs)
+    specs = runs_of("h1_value_fidelity", preset)
+    assert len(set(names_of("h1_value_fidelity", preset))) == len(specs)
     assert all((spec.seed >= 1000) == (preset == "full") for spec in specs)
     assert {spec.world for spec in specs} == {"exact", "walk", "lm"}
 
@@ -82,12 +83,12 @@ def test_errors_differ_from_their_plain_run_in_the_error_alone():
     assert study.value_noise("lm", "full", 1000, study.TEXT_ERRORS[0]).hash in shared
 
 
-def test_smoke_runs_are_judged(tmp_path):
+def test_smoke_runs_are_judged(tmp_path, smoke_runs):
     """From specs to verdicts on the walk; a seed and two steps decide nothing."""
     chosen = [spec for spec in TRAINED["smoke"] if spec.world == "walk" and spec.seed == 0]
     for spec in chosen:
-        run_one(spec, tmp_path / "runs", "smoke")
-    collect(chosen, tmp_path / "runs", tmp_path / "tables")
+        run_one(spec, smoke_runs, "smoke")
+    collect(chosen, smoke_runs, tmp_path / "tables")
     given = load(tmp_path / "tables")
     found = judge.score(given, questions.QUESTIONS, "smoke")
     assert {row.question for row in found} == {"h1a", "h1b", "h1c"}

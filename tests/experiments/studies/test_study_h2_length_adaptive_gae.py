@@ -15,11 +15,8 @@ from experiments.studies import core
 from experiments.studies.h2_length_adaptive_gae import questions as questions
 from experiments.studies.h2_length_adaptive_gae import runs as study
 from tests.calibration.planting import frame_of, tables
+from tests.support.listed import names_of, trained_of
 from vapo_core.tasks import make_task
-
-
-def trained(preset):
-    return [spec for spec in study.specs(preset) if spec.world != "exact"]
 
 
 def tables_of(specs):
@@ -29,8 +26,8 @@ def tables_of(specs):
 
 @pytest.mark.parametrize("preset", core.PRESETS)
 def test_each_run_is_listed_once(preset):
-    specs = trained(preset)
-    assert len({spec.hash for spec in specs}) == len(specs)
+    names = names_of("h2_length_adaptive_gae", preset)
+    assert len(set(names)) == len(names)
 
 
 def test_alphas_and_constants_have_equal_horizons():
@@ -44,7 +41,7 @@ def test_alphas_and_constants_have_equal_horizons():
 
 
 def test_judge_finds_every_declared_cell():
-    judged, gate = gates.split(tables_of(trained("full")))
+    judged, gate = gates.split(tables_of(trained_of("h2_length_adaptive_gae", "full")))
     runs = judged.runs
     for regime, seeds in (("mixed", study.SEEDS["full"]["mixed"]), ("short", 24), ("long", 24)):
         table = grids(having(runs, {**judge.RING, **judge.between(regime)}))
@@ -80,12 +77,12 @@ def test_core_cells_are_shared_on_text():
     assert len([spec for spec in core.lm("full") if spec.hash in own]) == 2 * study.SEEDS["full"]["text"]
 
 
-def test_smoke_runs_are_judged(tmp_path):
+def test_smoke_runs_are_judged(tmp_path, smoke_runs):
     chosen = [spec for spec in study.walk("smoke") if spec.task.dials["nearest"] == 8]
     chosen = [spec for spec in chosen if spec.task.dials["farthest"] == 64 and not spec.variants]
     for spec in chosen:
-        run_one(spec, tmp_path, "h2_length_adaptive_gae")
-    collect(chosen, tmp_path, tmp_path / "tables")
+        run_one(spec, smoke_runs, "h2_length_adaptive_gae")
+    collect(chosen, smoke_runs, tmp_path / "tables")
     made = load(tmp_path / "tables")
     found = [v for v in judge.score(made, questions.QUESTIONS, "smoke") if v.primary and v.level == "walk"]
     assert len(found) == 1

@@ -23,13 +23,14 @@ from experiments.studies import core
 from experiments.studies.h3_token_level_loss import questions as questions
 from experiments.studies.h3_token_level_loss import runs as study
 from tests.calibration.planting import frame_of, tables
+from tests.support.listed import names_of, runs_of
 from vapo_core.probes import METRICS
 
 
 @pytest.mark.parametrize("preset", core.PRESETS)
 def test_each_run_is_listed_once_and_full_has_its_own_seeds(preset):
-    specs = study.specs(preset)
-    assert len({spec.hash for spec in specs}) == len(specs)
+    specs = runs_of("h3_token_level_loss", preset)
+    assert len(set(names_of("h3_token_level_loss", preset))) == len(specs)
     assert all((spec.seed >= 1000) == (preset == "full") for spec in specs)
 
 
@@ -80,12 +81,12 @@ def test_seeds_of_both_cells_are_paired():
     assert priced == set(range(1000, 1000 + study.PRICED["full"]))
 
 
-def test_smoke_runs_are_judged(tmp_path):
+def test_smoke_runs_are_judged(tmp_path, smoke_runs):
     """From specs to verdicts: one seed of both cells has an estimate and no bounds."""
     chosen = [spec for spec in study.walk("smoke") if spec.seed == 0]
     for spec in chosen:
-        run_one(spec, tmp_path, "h3")
-    assert collect(chosen, tmp_path, tmp_path / "out") == 2
+        run_one(spec, smoke_runs, "h3")
+    assert collect(chosen, smoke_runs, tmp_path / "out") == 2
     found = judge.score(load(tmp_path / "out"), questions.QUESTIONS, "smoke")
     primary = {row.question: row for row in found if row.primary}
     assert set(primary) <= {"h3a", "h3c"}

@@ -12,17 +12,18 @@ from experiments.studies import boundaries, core
 from experiments.studies.h4_exploration import questions as questions
 from experiments.studies.h4_exploration import runs as study
 from tests.calibration.planting import frame_of, tables
+from tests.support.listed import names_of, trained_of
 
 
 @pytest.mark.parametrize("preset", core.PRESETS)
 def test_each_run_is_listed_once(preset):
-    specs = study.specs(preset)
-    assert len({spec.hash for spec in specs}) == len(specs)
+    names = names_of("h4_exploration", preset)
+    assert len(set(names)) == len(names)
 
 
 def test_judge_finds_every_declared_cell():
     """Edge depths with all three on and all off on 100 seeds, fewer beyond; each alone and other pathways; arms at the fork."""
-    judged, gate = gates.split(tables(frame_of([spec for spec in study.specs("full") if spec.world != "exact"])))
+    judged, gate = gates.split(tables(frame_of(trained_of("h4_exploration", "full"))))
     runs = judged.runs
     trap = having(runs, escape.TRAP)
     pathways = [{**escape.ALL, **changed} for _, changed in escape.PATHWAYS.values()]
@@ -61,7 +62,7 @@ def test_arms_sample_equally_and_differ_in_three_components():
     assert sorted(differing) == sorted(study.TRIO)
 
 
-def test_smoke_runs_are_judged(tmp_path):
+def test_smoke_runs_are_judged(tmp_path, smoke_runs):
     """From specs to verdicts on the walk; two seeds and two steps decide nothing."""
     chosen = [
         *study.trap("smoke")[:4],
@@ -70,8 +71,8 @@ def test_smoke_runs_are_judged(tmp_path):
         *study.gate("smoke"),
     ]
     for spec in chosen:
-        run_one(spec, tmp_path, "h4_exploration")
-    collect(chosen, tmp_path, tmp_path / "tables")
+        run_one(spec, smoke_runs, "h4_exploration")
+    collect(chosen, smoke_runs, tmp_path / "tables")
     found = judge.score(load(tmp_path / "tables"), questions.QUESTIONS, "smoke")
     assert {v.question for v in found} >= {"h4a"}
     assert {v.decision for v in found if v.primary} <= {"undecided", "not_tested"}

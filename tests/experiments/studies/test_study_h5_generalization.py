@@ -13,15 +13,16 @@ from experiments.studies.h1_value_fidelity import runs as h1_value_fidelity
 from experiments.studies.h5_generalization import questions as study_questions
 from experiments.studies.h5_generalization import runs as study
 from tests.calibration.planting import frame_of
+from tests.support.listed import names_of, runs_of, trained_of
 from vapo_core.tasks import make_task
 
-TRAINED = {preset: [s for s in study.specs(preset) if s.world != "exact"] for preset in core.PRESETS}
+TRAINED = {preset: trained_of("h5_generalization", preset) for preset in core.PRESETS}
 
 
 @pytest.mark.parametrize("preset", core.PRESETS)
 def test_each_run_is_listed_once_and_full_has_its_own_seeds(preset):
-    specs = study.specs(preset)
-    assert len({spec.hash for spec in specs}) == len(specs)
+    specs = runs_of("h5_generalization", preset)
+    assert len(set(names_of("h5_generalization", preset))) == len(specs)
     assert all((spec.seed >= 1000) == (preset == "full") for spec in specs)
 
 
@@ -66,11 +67,11 @@ def test_tasks_offer_the_splits_that_are_judged():
         assert set().union(*(wanted[probe] for probe in spec.probes if probe in wanted)) <= splits
 
 
-def test_smoke_runs_are_judged(tmp_path):
+def test_smoke_runs_are_judged(tmp_path, smoke_runs):
     """From specs to verdicts on the walk; two seeds and two steps decide nothing."""
     for spec in TRAINED["smoke"]:
-        run_one(spec, tmp_path / "runs", "smoke")
-    collect(TRAINED["smoke"], tmp_path / "runs", tmp_path / "tables")
+        run_one(spec, smoke_runs, "smoke")
+    collect(TRAINED["smoke"], smoke_runs, tmp_path / "tables")
     given = load(tmp_path / "tables")
     found = judge.score(given, study_questions.QUESTIONS, "smoke")
     assert {row.question for row in found} == {"h5a", "h5b"}

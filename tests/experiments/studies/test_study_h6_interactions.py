@@ -14,14 +14,15 @@ from experiments.studies.components import runs as components
 from experiments.studies.h6_interactions import questions as questions
 from experiments.studies.h6_interactions import runs as study
 from tests.calibration.planting import frame_of
+from tests.support.listed import names_of, runs_of
 from vapo_core.probes import METRICS
 from vapo_core.settings import COMPONENTS
 
 
 @pytest.mark.parametrize("preset", core.PRESETS)
 def test_each_run_is_listed_once_and_full_has_its_own_seeds(preset):
-    specs = study.specs(preset)
-    assert len({spec.hash for spec in specs}) == len(specs)
+    specs = runs_of("h6_interactions", preset)
+    assert len(set(names_of("h6_interactions", preset))) == len(specs)
     assert all((spec.seed >= 1000) == (preset == "full") for spec in specs)
 
 
@@ -47,7 +48,7 @@ def test_the_pair_has_its_corners_at_the_longest_answers():
 def test_the_studys_runs_are_the_component_studys():
     """Nothing of h6b is run twice."""
     own = {spec.hash for spec in study.combinations("quick")}
-    assert own <= {spec.hash for spec in components.specs("quick")}
+    assert own <= set(names_of("components", "quick"))
 
 
 def test_judge_reads_what_probes_log():

@@ -14,16 +14,13 @@ from experiments.studies.h2_length_adaptive_gae import runs as adaptation
 from experiments.studies.h7_credit_assignment import questions as study_questions
 from experiments.studies.h7_credit_assignment import runs as study
 from tests.calibration.planting import frame_of, tables
-
-
-def trained(preset):
-    return [spec for spec in study.specs(preset) if spec.world != "exact"]
+from tests.support.listed import names_of, trained_of
 
 
 @pytest.mark.parametrize("preset", core.PRESETS)
 def test_each_run_is_listed_once(preset):
-    specs = trained(preset)
-    assert len({spec.hash for spec in specs}) == len(specs)
+    names = names_of("h7_credit_assignment", preset)
+    assert len(set(names)) == len(names)
 
 
 def test_horizons_are_matched():
@@ -38,7 +35,7 @@ def test_horizons_are_matched():
 
 
 def test_judge_finds_every_declared_cell():
-    judged, gate = gates.split(tables(frame_of(trained("full"))))
+    judged, gate = gates.split(tables(frame_of(trained_of("h7_credit_assignment", "full"))))
     runs, counts = judged.runs, study.SEEDS["full"]
     for error, seeds in ((study.ERROR_SD, counts["credit"]), (0.0, counts["others"])):
         for lam, by_segment in ((judge.TOKEN_LAMBDA, False), (judge.SEGMENT_LAMBDA, True)):
@@ -62,12 +59,12 @@ def test_judge_finds_every_declared_cell():
 
 
 def test_cells_of_other_studies_are_shared():
-    own, counts = {spec.hash for spec in trained("full")}, study.SEEDS["full"]
+    own, counts = set(names_of("h7_credit_assignment", "full")), study.SEEDS["full"]
     assert len([spec for spec in adaptation.walk("full") if spec.hash in own]) == 2 * counts["blame"]
     assert len([spec for spec in core.lm("full") if spec.hash in own]) == (2 + 1) * counts["text"]
 
 
-def test_smoke_runs_are_judged(tmp_path):
+def test_smoke_runs_are_judged(tmp_path, smoke_runs):
     """From specs to verdicts and pictures on the walk, arrays included."""
     chosen = [
         *study.gate("smoke"),
@@ -75,8 +72,8 @@ def test_smoke_runs_are_judged(tmp_path):
         *(spec for spec in study.blame("smoke") if spec.world == "walk"),
     ]
     for spec in chosen:
-        run_one(spec, tmp_path, "h7_credit_assignment")
-    collect(chosen, tmp_path, tmp_path / "tables")
+        run_one(spec, smoke_runs, "h7_credit_assignment")
+    collect(chosen, smoke_runs, tmp_path / "tables")
     made = load(tmp_path / "tables")
     found = judge.score(made, study_questions.QUESTIONS, "smoke")
     primary = [v for v in found if v.primary and v.level == "walk"]

@@ -197,7 +197,7 @@ def test_a_checkpoint_has_settings_of_its_own_in_train_and_ablate():
     words = spelled_out(["--model", "Qwen/Qwen2.5-0.5B", "--task", "gsm8k", "--settings.alpha", "0.4"])
     _, spec = train.configure(words, {})
     assert spec.settings == core.numbers("lm", "real", {"alpha": 0.4})
-    assert spec.evaluation == core.EXAM["real"]
+    assert spec.evaluation == core.EVALUATION["real"]
     config, _ = ablate.configure([*words, "--world", "lm"], {"base": {"dtype": "bfloat16"}})
     assert (config.settings, config.base) == (spec.settings, core.MODEL)
     _, small = train.configure([], {})

@@ -7,6 +7,7 @@ import pytest
 from experiments.services.store import store_of
 from experiments.sweeps.space import Dimension, SearchPlan
 from experiments.sweeps.tune import open_study, records, set_damaged_aside, work
+from vapo_core.reading import Unreadable
 
 PLAN = SearchPlan("a study", (Dimension("alpha", "log", 0.02, 20.0, False),), 3, 1, "grid-free", 0, "none")
 
@@ -22,6 +23,12 @@ DAMAGED = {
     "operation": (b'{"op_code": 99, "worker_id": "x"}\n', ""),
     "latin1": ('{"op_code": "ö"}\n'.encode("latin-1"), "line 1"),
     "blank": (b"\n\n\n", "line 1"),
+    "binary without a line end": (bytes(range(256)) * 2, "line 3"),
+    "one line of bytes": (bytes(range(128, 256)), "line 1"),
+    "words without a line end": (b"no journal", "line 1"),
+    "another program's JSON, cut": (b'{"step": 1, "metr', "line 1"),
+    "entry, then bytes": (b'{"op_code":0,"worker_id":"x","study_name":"s","directions":[2]}\n\xff\xfe', "line 2"),
+    "entry that ends in bytes": (b'{"op_code":0,"wor\xff\x00', "line 1"),
 }
 """Kind -> (content, what the message names)."""
 
@@ -69,7 +76,7 @@ def test_a_line_damaged_between_others_is_found_by_its_number(tmp_path, capsys):
     assert "line 3" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("content", [b"", b'{"op_code": 0, "wor'], ids=["empty", "cut"])
+@pytest.mark.parametrize("content", [b"", b'{"op', b'{"op_code": 0, "wor'], ids=["empty", "cut early", "cut"])
 def test_a_journal_of_a_killed_sweep_is_no_damage(content, tmp_path, capsys):
     """What a kill leaves: nothing yet, or half a last line, which is dropped."""
     journal = tmp_path / "journal.log"
@@ -97,3 +104,15 @@ def test_the_journal_of_a_sweep_at_work_is_left_alone(tmp_path):
         with pytest.raises(ValueError, match=r"journal\.log: line 1.*another command is using it"):
             set_damaged_aside(journal)
     assert journal.read_bytes() == b"no journal\n"
+
+
+def test_bytes_that_appear_at_the_end_of_a_journal_stop_its_reader_and_stay(tmp_path):
+    """Damage while a sweep is at work: nothing is cut off, and the lock is free for the next reader."""
+    journal = tmp_path / "journal.log"
+    at_work_again(journal)
+    damaged = journal.read_bytes() + b"\xff\xfe"
+    journal.write_bytes(damaged)
+    for _ in range(2):
+        with pytest.raises(Unreadable, match=r"journal\.log: line \d+ is neither"):
+            open_study(journal, PLAN)
+    assert journal.read_bytes() == damaged

@@ -23,6 +23,7 @@ from experiments.sync.invocation import close_tracking, open_tracking
 from experiments.tracking.mlflow_run import is_synced, tracking_uri
 from tests.experiments.test_cli import TINY
 from tests.support.servers.postgres import PASSWORD, Server, binaries
+from tests.support.sizes import WORKERS
 from tests.support.worlds import small_spec
 
 pytestmark = [
@@ -34,8 +35,6 @@ pytestmark = [
 ]
 ROOT = Path(__file__).parents[3]
 ALPHA = Dimension("alpha", "log", 0.02, 20.0, False)
-WORKERS = int(os.environ.get("VAPO_TEST_WORKERS", "4"))
-"""Processes at one store while it is stopped; `make soak` has 16."""
 
 
 @pytest.fixture(scope="module")

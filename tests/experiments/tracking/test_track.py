@@ -1,5 +1,6 @@
 """MLflow gets the same points as the records; an unavailable server costs a warning and nothing else."""
 
+import shutil
 import socket
 
 import pandas as pd
@@ -13,13 +14,15 @@ from experiments.runs.collect import from_mlflow, from_records, write_tables
 from experiments.runs.run import run_one
 from experiments.sync.invocation import close_tracking, open_tracking
 from experiments.tracking.mlflow_run import MLflowRun, flat_params, is_synced, tracking_uri
+from tests.support.sizes import WORKERS
 from tests.support.worlds import small_spec
 from vapo_core.settings import COMPONENTS
 
 
 @pytest.fixture
-def local(tmp_path, monkeypatch):
+def local(tmp_path, monkeypatch, empty_store):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(empty_store, tmp_path)
     return tmp_path
 
 
@@ -148,15 +151,16 @@ def test_params_of_a_component_go_by_its_one_name():
 
 
 @pytest.mark.slow
-def test_sixteen_workers_on_fresh_stores_lose_no_metric(local, capsys):
+def test_workers_on_fresh_stores_lose_no_metric(local, capsys):
     """All of them write to one new SQLite file at once; MLflow and the records still hold the same points."""
-    specs = [small_spec(seed=seed, steps=2, probes={"exploration": 1}) for seed in range(32)]
+    (local / "mlflow.db").unlink()
+    specs = [small_spec(seed=seed, steps=2, probes={"exploration": 1}) for seed in range(2 * WORKERS)]
     tracking = open_tracking(local, "study")
-    assert local_map(specs, local, "study", 16, tracking, lambda spec, row: None) == []
+    assert local_map(specs, local, "study", WORKERS, tracking, lambda spec, row: None) == []
     close_tracking(tracking)
     recorded = from_records(specs, local)
     stored = from_mlflow(tracking_uri(local), "study", [spec.hash for spec in specs])
-    assert len(recorded) == len(stored) == 32
+    assert len(recorded) == len(stored) == len(specs)
     for mine, theirs in zip(recorded, stored, strict=True):
         assert [step for step, _ in mine.points] == [step for step, _ in theirs.points]
         for (_, here), (_, there) in zip(mine.points, theirs.points, strict=True):

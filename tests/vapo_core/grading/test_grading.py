@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.sizes import STRINGS
 from vapo_core.grading import pool as pools
 from vapo_core.grading.answers import LONGEST, compare_readings, decidable, final_answer, plain, read
 from vapo_core.grading.numerals import number
@@ -206,9 +207,11 @@ FUZZ = st.lists(st.sampled_from(PIECES), max_size=12).map("".join) | st.text(max
 ROUNDS = itertools.count()
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.data_too_large, HealthCheck.too_slow])
+@settings(
+    max_examples=STRINGS // 50, deadline=None, suppress_health_check=[HealthCheck.data_too_large, HealthCheck.too_slow]
+)
 @given(texts=st.lists(FUZZ, min_size=50, max_size=50))
-def test_ten_thousand_answers_get_an_outcome_and_the_pool_survives(pool, texts):
+def test_thousands_of_answers_get_an_outcome_and_the_pool_survives(pool, texts):
     """After each fifty the processes still tell a right answer that they have not seen before."""
     found = compare_all(pool, ["\\frac{1}{x}"] * len(texts), texts)
     assert set(found) <= {"right", "wrong", "unparsable"}

@@ -131,7 +131,7 @@ def test_critics_that_cannot_be_are_refused_in_words(tmp_path):
     (tmp_path / "grpo").mkdir()
     (tmp_path / "grpo" / "spec.json").write_text(json.dumps({}))
     refused = {
-        reward_model(tmp_path / "three", labels=3): "has 3 outputs, a value is one",
+        reward_model(tmp_path / "three", labels=3): "has 3 outputs, a value model has one",
         reward_model(tmp_path / "judge"): "vocabulary size 320, policy 329",
         "0123456789abcdef": "no run 0123456789abcdef",
         "grpo": "has no checkpoint of a critic",

@@ -11,7 +11,7 @@ from experiments.runs.run import run_one
 from tests.support.checkpoints import causal
 from tests.support.worlds import small_spec, trainer_of
 from tests.vapo_core.models.test_checkpoints import TASK, world_of
-from tests.vapo_core.training.test_real_training import EXAM, settings_of
+from tests.vapo_core.training.test_real_training import EVALUATION, settings_of
 from vapo_core.files import dispensable
 from vapo_core.full_disk import fullness
 from vapo_core.recipe import RECIPES, assemble
@@ -46,7 +46,7 @@ def task_of(*prompts: str, max_tokens: int = 12) -> FunctionTask:
 def real_trainer(checkpoint: str, cache: Path, task: FunctionTask = TASK) -> Trainer:
     settings, bundle = settings_of(), RECIPES["vapo"]
     world = world_of(checkpoint, cache, task, numbers=settings.model_dump())
-    return Trainer(world, assemble(bundle.toggles, settings, bundle.variants), settings, EXAM, 0, 2, cache)
+    return Trainer(world, assemble(bundle.toggles, settings, bundle.variants), settings, EVALUATION, 0, 2, cache)
 
 
 @pytest.mark.parametrize(

@@ -46,16 +46,16 @@ def test_adapters_are_handed_over_merged(cache):
     assert max(m["rollout/mismatch_max"] for _, m in points if "rollout/mismatch_max" in m) < 1e-3
 
 
-def test_a_checkpoint_is_examined_with_either_engine(cache, tmp_path):
+def test_a_checkpoint_is_evaluated_with_either_engine(cache, tmp_path):
     """Each engine has random numbers of its own: the same measure, but for chance."""
     trainer = trainer_of(small_spec("lm", base=Base(model="tiny32")), cache)
     trainer.world.save(tmp_path / "checkpoint")
-    exams = {}
+    reports = {}
     for engine in ("transformers", "vllm"):
         words = ["--problems", "128", "--answers", "8", "--k", "4", "--engine", engine, "--out", str(tmp_path / engine)]
         assert main(["evaluate", str(tmp_path / "checkpoint" / "policy"), *words]) == 0
-        exams[engine] = json.loads((tmp_path / engine).read_text())
-    one, other = exams["transformers"], exams["vllm"]
+        reports[engine] = json.loads((tmp_path / engine).read_text())
+    one, other = reports["transformers"], reports["vllm"]
     assert other["engine"] == "vllm"
     assert 0 < one["pass_at_1"] < 1
     assert abs(one["pass_at_1"] - other["pass_at_1"]) < 4 * (one["pass_at_1_se"] + other["pass_at_1_se"])

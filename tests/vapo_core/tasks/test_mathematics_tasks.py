@@ -128,7 +128,7 @@ def test_the_same_samples_from_any_format_and_order(form, tmp_path):
     rows, sampled = gsm8k(range(30)), []
     for number, order in enumerate((rows, rows[::-1])):
         write(tmp_path / str(number) / form, order)
-        test = write(tmp_path / "exam.jsonl", gsm8k(range(40, 42)))
+        test = write(tmp_path / "held_out.jsonl", gsm8k(range(40, 42)))
         task = make_task("gsm8k", {"path": str(tmp_path / str(number)), "held_out_path": str(test)})
         sampled.append(task.sample(np.random.default_rng(5), 40, "train"))
     assert sampled[0] == sampled[1]

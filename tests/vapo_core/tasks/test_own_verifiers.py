@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.support.worlds import SMALL_EXAM, small_settings
+from tests.support.worlds import SMALL_EVALUATION, small_settings
 from vapo_core import FunctionTask, Problem, train
 from vapo_core.tasks.base import Grade, verify_all
 from vapo_core.time_limit import OutOfTime, call_within
@@ -281,4 +281,4 @@ def cache(tmp_path_factory):
 def test_training_on_such_a_verifier_says_so_at_the_first_verdict(verdict, cache):
     task = task_of(saying(verdict), sample=lambda rng, n, split: [Problem(f"{i % 2}=", "1") for i in range(n)])
     with pytest.raises(ValueError, match=r"^verifier my_verify returned"):
-        train(task, settings=small_settings("lm"), evaluation=SMALL_EXAM, steps=1, cache=cache)
+        train(task, settings=small_settings("lm"), evaluation=SMALL_EVALUATION, steps=1, cache=cache)

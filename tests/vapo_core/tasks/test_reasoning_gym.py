@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.sizes import STRINGS
 from vapo_core.tasks import make_task
 from vapo_core.tasks.reasoning_gym import (
     COMPARED,
@@ -112,7 +113,7 @@ def one(task) -> Problem:
     return task.sample(np.random.default_rng(3), 1, "train")[0]
 
 
-@settings(max_examples=10_000, deadline=None)
+@settings(max_examples=STRINGS, deadline=None)
 @given(text=st.text(max_size=60))
 def test_any_string_gets_a_grade_and_the_same_one_again(task, one, text):
     first = task.verify(one, text)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.sizes import STRINGS
 from vapo_core import FunctionTask
 from vapo_core.tasks import TASKS, make_task
 from vapo_core.tasks.base import SPLITS
@@ -122,7 +123,7 @@ def pieces(task: Any, problem: Problem) -> list[str]:
 READABLE = st.one_of([st.lists(st.sampled_from(pieces(*pair)), max_size=12).map("".join) for pair in FUZZED])
 
 
-@settings(max_examples=10_000, deadline=None)
+@settings(max_examples=STRINGS, deadline=None)
 @given(st.one_of(st.text(alphabet=LETTERS, max_size=60), st.text(max_size=60), READABLE))
 @example("9" * 5000)
 @example(">3٣<५४=５")  # digits of other scripts are no digits

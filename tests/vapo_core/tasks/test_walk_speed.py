@@ -168,14 +168,14 @@ def test_correct_actions_are_those_of_going_step_by_step(dials):
         assert walk.correct_actions[whole, action].tolist() == expected
 
 
-def test_a_large_ring_is_examined_on_evenly_spaced_gaps():
+def test_a_large_ring_is_evaluated_on_evenly_spaced_gaps():
     small, large = make({"size": 16}), make({"size": 128, "horizon": 200})
-    assert small.examined == small.task.problems["held_out"]
-    gaps = sorted({(p.answer.hazard - p.answer.goal) % 128 for p in large.examined})
+    assert small.evaluated == small.task.problems["held_out"]
+    gaps = sorted({(p.answer.hazard - p.answer.goal) % 128 for p in large.evaluated})
     assert len(gaps) == 4096 // 128
     assert max(np.diff([0, *gaps, 128])) <= 8
     whole = [p for p in large.task.problems["held_out"] if (p.answer.hazard - p.answer.goal) % 128 in gaps]
-    assert large.examined == whole
+    assert large.evaluated == whole
 
 
 def test_all_rows_in_order_are_not_copied_and_others_are():

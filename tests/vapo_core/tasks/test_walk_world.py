@@ -1,5 +1,6 @@
 """The walk's exact answers: against enumeration by sampling, finite differences and the mean of sampled gradients."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -296,3 +297,24 @@ def test_several_goals_have_novel_hazards_alike():
     offsets = {(p.answer.hazard - p.answer.goal) % 8 for p in walk.problems["ood_hazard"]}
     assert len(offsets) == 2
     assert not offsets & {(p.answer.hazard - p.answer.goal) % 8 for p in walk.problems["train"]}
+
+
+def test_changes_of_j_are_those_of_two_backward_inductions_and_take_one_each(monkeypatch):
+    """To the bit: J of the present policy is computed once, whatever the number of policies it is compared with."""
+    world = make({"size": 8, "horizon": 12})
+    problems, moved = world.task.problems["held_out"], []
+    for number in range(3):
+        policy = copy.deepcopy(world.policy)
+        with torch.no_grad():
+            for parameter in policy.parameters():
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number)))
+        moved.append(policy)
+    with torch.no_grad():
+        expected = [float(world.exact_return(problems, policy) - world.exact_return(problems)) for policy in moved]
+    calls, own = [], type(world).exact_return
+    monkeypatch.setattr(type(world), "exact_return", lambda *given: calls.append(given) or own(*given))
+    change = world.exact_changes(problems)
+    assert [change(policy) for policy in moved] == expected
+    assert len(set(expected)) == 3
+    assert len(calls) == 4
+    assert world.exact_change(moved[0], problems) == expected[0]

@@ -25,7 +25,7 @@ from vapo_core.types import Batch
 SMALL = {
     "responses_per_step": 16, "group_size": 4, "pool_size": 8, "warmup_steps": 1, "mini_batches": 2, "kl_coef": 0.01,
 }  # fmt: skip
-EXAM = Evaluation(every=2, problems=4, k=2, k_problems=2)
+EVALUATION = Evaluation(every=2, problems=4, k=2, k_problems=2)
 
 
 def settings_of(**numbers) -> Settings:
@@ -36,7 +36,7 @@ def trainer_of(checkpoint, cache, recipe="vapo", steps=2, numbers=None, **base):
     settings = settings_of(**(numbers or {}))
     bundle = RECIPES[recipe]
     world = world_of(checkpoint, cache, numbers=settings.model_dump(), **base)
-    return Trainer(world, assemble(bundle.toggles, settings, bundle.variants), settings, EXAM, 0, steps, cache)
+    return Trainer(world, assemble(bundle.toggles, settings, bundle.variants), settings, EVALUATION, 0, steps, cache)
 
 
 def ran(trainer):
@@ -75,7 +75,7 @@ def test_recipes_train_on_checkpoints_from_elsewhere(recipe, architecture, base,
 
 def test_one_call_trains_a_checkpoint(tmp_path):
     base = Base(model=causal(tmp_path / "base"))
-    result = train(TASK, "grpo", base=base, settings=settings_of(), evaluation=EXAM, steps=1, cache=tmp_path)
+    result = train(TASK, "grpo", base=base, settings=settings_of(), evaluation=EVALUATION, steps=1, cache=tmp_path)
     assert [step for step, _ in result.points] == [0, 1]
 
 

@@ -1,4 +1,4 @@
-"""The floor of the critic's error: what its network leaves when it is fitted to as many answers as still help."""
+"""The floor of the critic's error: the error left by its network when fitted to as many answers as still help."""
 
 from vapo_core.probes.approximation_floor.floor import METRICS, measure
 

@@ -42,8 +42,8 @@ class Lessons(NamedTuple):
 def unmet(view: View) -> list[Problem]:
     """Training problems, none with the prompt of a held-out one."""
     rng, asked = np.random.default_rng(view.seed("approximation_floor/problems")), {p.prompt for p in view.held_out}
-    drawn = view.world.task.sample(rng, PROBLEMS, "train")
-    return [problem for problem in drawn if problem.prompt not in asked]
+    sampled = view.world.task.sample(rng, PROBLEMS, "train")
+    return [problem for problem in sampled if problem.prompt not in asked]
 
 
 def lessons(view: View, problems: list[Problem], part: int) -> Lessons:

@@ -40,9 +40,9 @@ METRICS: dict[str, tuple[str, str]] = {
     ),
     "approximation_floor/fall": (
         "share of Var(V)",
-        f"what the last doubling of answers took off; below {STILL}: settled",
+        f"decrease at the last doubling of the answers; below {STILL}: converged",
     ),
-    "approximation_floor/responses": ("answers", "that the copy was fitted on in the end"),
+    "approximation_floor/responses": ("answers", "on which the copy was finally fitted"),
     **{
         f"approximation_floor/{name}_q{q}": ("share of Var(V)", f"{meaning}, quarter {q} of held-out responses")
         for q in range(1, 5)

@@ -1,4 +1,4 @@
-"""Judges of limitation 1 on planted data: both signs, floors, missing rows, and the controls that METHODS.md names."""
+"""Judges of h1a and h1b on planted data: both signs, floors, missing rows, and the controls that METHODS.md names."""
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from experiments.studies.h1_value_fidelity.questions import QUESTIONS
 from tests.calibration import h1_value_fidelity as planted
 from tests.calibration.planting import frame, tables
 from tests.calibration.run import check
+from tests.support.verdict_rows import primary, row_of
 from vapo_core.oracles.truth import Truth, unexplained
 
 RNG = np.random.default_rng
@@ -21,22 +22,6 @@ def h1a(given):
 
 def h1b(given):
     return judge.h1b(given, QUESTIONS["h1b"], "full")
-
-
-def h1c(given):
-    return judge.h1c(given, QUESTIONS["h1c"], "full")
-
-
-def primary(found):
-    only = [row for row in found if row.primary]
-    assert len(only) == 1
-    return only[0]
-
-
-def said(found, words: str, level: str = ""):
-    only = [row for row in found if words in row.estimand and level in ("", row.level)]
-    assert len(only) == 1, [row.estimand for row in found]
-    return only[0]
 
 
 # --- h1a ---
@@ -51,7 +36,7 @@ def test_h1a_reads_what_was_planted(theta, expected):
     row = primary(found)
     assert (row.decision, row.level, row.seeds) == (expected, "tiny_lm", 32)
     assert row.effect == pytest.approx(theta, abs=0.1)
-    by_task = [said(found, f"the same on {task} alone, after").effect for task in CELLS]
+    by_task = [row_of(found, f"the same on {task} alone, after").effect for task in CELLS]
     assert np.mean(by_task) == pytest.approx(row.effect)
     assert all(not other.primary and other.decision is None for other in found if other is not row)
 
@@ -79,8 +64,8 @@ def test_h1a_by_hand():
     found = h1a(tables(runs, {}, metrics))
     expected = student(0.1 * np.arange(4) + 0.14, CORRECTED)
     assert (primary(found).effect, primary(found).low, primary(found).high) == pytest.approx(expected)
-    assert said(found, "the same before").effect == pytest.approx(0.25)
-    assert said(found, "chain alone, before").effect == pytest.approx(0.35)
+    assert row_of(found, "the same before").effect == pytest.approx(0.25)
+    assert row_of(found, "chain alone, before").effect == pytest.approx(0.35)
 
 
 def test_h1a_takes_seeds_that_have_both_tasks_and_both_ends():
@@ -122,7 +107,7 @@ def test_h1a_longer_walks_and_other_chains_are_other_rows():
     behind = np.where(other, 5.0, 0.2) + 0.01 * runs["seed"]
     found = h1a(tables(runs, {}, {"baseline_error/behind_train": {0: behind, 30: behind}}))
     assert primary(found).effect == pytest.approx(0.215)
-    assert said(found, "long text walk alone, after").effect == pytest.approx(5.015)
+    assert row_of(found, "long text walk alone, after").effect == pytest.approx(5.015)
 
 
 def test_h1a_one_seed_is_undecided_and_no_rows_give_none():
@@ -144,9 +129,9 @@ def test_h1a_on_the_walk_alone_decides_nothing():
     found = h1a(given)
     assert {row.level for row in found} == {"walk"}
     assert not any(row.primary for row in found)
-    assert said(found, "values exact, after").effect == pytest.approx(0.3)
-    assert said(found, "in the first quarter").effect == pytest.approx(0.1)
-    assert said(found, "in the last quarter").effect == pytest.approx(-0.2)
+    assert row_of(found, "values exact, after").effect == pytest.approx(0.3)
+    assert row_of(found, "in the first quarter").effect == pytest.approx(0.1)
+    assert row_of(found, "in the last quarter").effect == pytest.approx(-0.2)
 
 
 def test_h1a_refuses_two_runs_of_a_seed():
@@ -166,9 +151,8 @@ def test_h1a_controls_of_the_estimate_itself():
         assert unexplained(Truth(label, label, label + 1, critic, seen, noise)) == pytest.approx(expected, abs=0.01)
 
 
-@pytest.mark.parametrize("question", ["h1a", "h1c"])
-def test_calibration(question):
-    check("h1_value_fidelity", question, simulations=8)
+def test_calibration():
+    check("h1_value_fidelity", "h1a", simulations=8)
 
 
 # --- h1b, learned levels ---
@@ -194,10 +178,10 @@ def test_h1b_reads_slopes_by_world_lambda_and_length():
         *doses("lm", lambda sd: 0.1 * sd, (0.0, 0.2)),
     ]
     found = h1b(tables(frame(rows)))
-    assert said(found, "lambda 0.95, responses of lengths that vary", "walk").effect == pytest.approx(0.05)
-    assert said(found, "lambda 0.95, responses of one length", "walk").effect == pytest.approx(0.02)
-    assert said(found, "lambda 1,", "walk").effect == pytest.approx(0.0, abs=1e-9)
-    assert said(found, "a frozen error by state", "tiny_lm").effect == pytest.approx(0.01)
+    assert row_of(found, "lambda 0.95, responses of lengths that vary", "walk").effect == pytest.approx(0.05)
+    assert row_of(found, "lambda 0.95, responses of one length", "walk").effect == pytest.approx(0.02)
+    assert row_of(found, "lambda 1,", "walk").effect == pytest.approx(0.0, abs=1e-9)
+    assert row_of(found, "a frozen error by state", "tiny_lm").effect == pytest.approx(0.01)
     assert {(row.unit, row.threshold, row.primary, row.decision) for row in found} == {("AUC", 0.02, False, None)}
 
 
@@ -212,153 +196,30 @@ def test_h1b_compares_with_the_plain_run_of_the_same_lambda_length_and_kind_alon
     ]
     found = h1b(tables(frame(rows)))
     assert len(found) == 2
-    assert said(found, "frozen error by state").effect == pytest.approx(0.03)
-    assert said(found, "drawn afresh").effect == pytest.approx(0.01)
+    assert row_of(found, "frozen error by state").effect == pytest.approx(0.03)
+    assert row_of(found, "drawn afresh").effect == pytest.approx(0.01)
 
 
 def test_h1b_takes_seeds_that_have_every_dose():
     rows = doses("lm", lambda sd: 0.1 * sd)
     found = h1b(tables(frame(row for row in rows if not (row["seed"] == 0 and row["settings.value_error_sd"] == 0.1))))
-    assert said(found, "state", "tiny_lm").seeds == 5
+    assert row_of(found, "state", "tiny_lm").seeds == 5
     assert h1b(tables(frame(row for row in rows if not row["variants"]))) == []
-
-
-# --- h1c ---
-
-
-@pytest.mark.parametrize(
-    ("theta", "expected"),
-    [(0.3, "supported"), (0.0, "refuted_negligible"), (-0.3, "refuted_opposite"), (0.1, "undecided")],
-)
-def test_h1c_reads_what_was_planted(theta, expected):
-    found = h1c(planted.h1c(theta, RNG(0)))
-    row = primary(found)
-    assert (row.decision, row.level, row.seeds) == (expected, "walk", 64)
-    assert row.effect == pytest.approx(theta, abs=0.06)
-    assert said(found, "frozen policy").effect == pytest.approx(0, abs=0.02)
-
-
-def twins(plain: float, twin: float, frequent: float = 0.2, start: float = 0.4, shift: float = 3.0, known: float = 0.2,
-          seeds: int = 6, rehearsed_frequent: float = 0.2, variance: float = 0.1):  # fmt: skip
-    """E_rare from `start` to `plain` or, rehearsed, `twin`, give or take a seed's own 0.01; Var(V) from 0.1 to `variance`."""
-    runs = frame(
-        {"seed": s, "steps": 60, "variants": variants} for s in range(seeds) for variants in ("", "rehearsal=rare")
-    )
-    jitter = 0.01 * (runs["seed"] - 2.5) * (runs["variants"] == "")
-    after = np.where(runs["variants"] == "", plain, twin) + jitter
-    return tables(
-        runs,
-        {},
-        {
-            "forgetting/fvu_rare_kept": {0: start, 60: after},
-            "forgetting/fvu_frequent": {0: 0.2, 60: np.where(runs["variants"] == "", frequent, rehearsed_frequent)},
-            "forgetting/fvu_rare": {0: start},
-            "forgetting/fvu_position_rare": {0: start + known},
-            "forgetting/var_v": {0: 0.1, 60: variance},
-            "forgetting/shift": {0: 0.0, 60: shift},
-        },
-    )
-
-
-def test_h1c_overwritten_places_are_forgetting():
-    """METHODS.md h1c's positive control: the twin keeps 0.4, the plain critic ends at 0.7."""
-    found = h1c(twins(plain=0.7, twin=0.4))
-    assert primary(found).decision == "supported"
-    assert primary(found).effect == pytest.approx(0.3)
-    assert said(found, "no twin taken off").effect == pytest.approx(0.3)
-    assert said(found, "own E_rare").effect == pytest.approx(0.3)
-
-
-def test_h1c_a_twin_that_learns_more_is_not_forgetting():
-    """Rare error falls from 0.70 to 0.45 while the twin's falls to 0.20: nothing known was lost."""
-    found = h1c(twins(plain=0.45, twin=0.20, start=0.70))
-    assert said(found, "beyond the twin's").effect == pytest.approx(0.25)
-    assert primary(found).effect == pytest.approx(-0.25)
-    assert primary(found).decision == "refuted_opposite"
-
-
-def test_h1c_a_twin_that_loses_as_much_is_not_interference():
-    """Rare error doubles whether or not rare places are rehearsed; or grows by more in the twin."""
-    assert primary(h1c(twins(plain=0.8, twin=0.8))).decision == "refuted_negligible"
-    assert primary(h1c(twins(plain=0.7, twin=1.0))).decision == "refuted_opposite"
-
-
-def test_h1c_an_error_that_stands_still_while_values_draw_together_is_not_forgotten():
-    """Var(V) halves, so the same squared error is twice the share of it; the twin's falls: 0.3 beyond it, none of its own."""
-    found = h1c(twins(plain=0.8, twin=0.5, variance=0.05))
-    assert said(found, "beyond the twin's").effect == pytest.approx(0.3)
-    assert said(found, "own E_rare").effect == pytest.approx(0.0, abs=1e-9)
-    assert primary(found).decision == "refuted_negligible"
-
-
-def test_h1c_bounds_are_the_smallest_of_both_parts():
-    """By hand: the lower at 1 - 0.05/16, the upper at half that error, since either part may miss it."""
-    one, other = np.array([0.3, 0.5, 0.4, 0.6]), np.array([0.1, 0.9, 0.5, 0.7])
-    found = judge.smaller_of([one, other], CORRECTED)
-    assert found.estimate == pytest.approx(0.45)
-    assert found.low == pytest.approx(student(other, CORRECTED).low)
-    assert found.high == pytest.approx(student(one, 1 - 0.025 / 16).high)
-
-
-def test_h1c_a_critic_bad_from_the_start_has_forgotten_nothing():
-    """METHODS.md h1c's negative control: E_rare stays where it was, 1.0, in both."""
-    row = primary(h1c(twins(plain=1.0, twin=1.0, start=1.0)))
-    assert row.decision == "refuted_negligible"
-    assert row.effect == pytest.approx(0.0)
-
-
-def test_h1c_errors_that_rise_everywhere_are_not_forgetting():
-    """The plain critic gets worse by 0.5 everywhere, the twin nowhere; or both do, as when the scale of V drifts."""
-    for twin, rehearsed_frequent in ((0.4, 0.2), (0.9, 0.7)):
-        given = twins(plain=0.9, twin=twin, frequent=0.7, rehearsed_frequent=rehearsed_frequent)
-        assert primary(h1c(given)).decision == "refuted_negligible"
-
-
-@pytest.mark.parametrize("more", [{"shift": 0.1}, {"known": -0.1}])
-def test_h1c_floor(more):
-    """A policy that hardly moved, or rare places that were never known, test nothing."""
-    assert primary(h1c(twins(plain=0.7, twin=0.4, **more))).decision == "not_tested"
-
-
-def test_h1c_needs_twins():
-    given = twins(plain=0.7, twin=0.4)
-    alone = given._replace(runs=given.runs[given.runs["variants"] == ""])
-    assert h1c(alone) == []
-    one = given._replace(runs=given.runs[given.runs["seed"] == 0])
-    assert primary(h1c(one)).decision == "undecided"
-
-
-def test_h1c_slope_per_nat():
-    """D = 0.05 per nat at every rate: the slope is that, the verdict's D that of the policy's own rate."""
-    given = planted.h1c(0.3, RNG(3))
-    found = h1c(given)
-    assert said(found, "slope of the growth").effect > 0.03
-    assert said(found, "slope of the growth").unit == "share/nat"
 
 
 # --- pictures ---
 
 
-def test_figures_show_what_there_are_rows_for():
-    given = planted.h1c(0.2, RNG(0))
-    drawn = judge.figures(given, QUESTIONS)
-    assert set(drawn) == {"forgetting"}
-    shown = drawn["forgetting"].data
-    assert set(shown["what"]) == {"rare", "frequent", "rare, rehearsed", "frequent, rehearsed", "D"}
-    own = shown[(shown["what"] == "D") & (shown["rate"] == 1)]
-    assert float(own["mean"].iloc[0]) == pytest.approx(said(h1c(given), "E_frequent beyond the twin's").effect)
-
-
 def test_figure_of_doses_and_of_quarters():
     rows = doses("walk", lambda sd: 0.5 * sd, **{"dials.fixed_length": False, "dials.horizon": 20})
-    drawn = judge.figures(tables(frame(rows)), QUESTIONS)
-    shown = drawn["planted_errors"].data.set_index("sd")["mean"]
+    drawings = judge.figures(tables(frame(rows)), QUESTIONS)
+    shown = drawings["planted_errors"].data.set_index("sd")["mean"]
     assert shown.loc[0.2] == pytest.approx(-0.1)
     runs = frame({"seed": s, "steps": 30} for s in range(4))
     metrics = ("baseline_error/fvu", "baseline_error/fvu_group_mean", "approximation_floor/fvu")
     quarters = {f"{n}_q{q}": {0: 0.1 * q * i, 30: 0.1 * q * i} for q in range(1, 5) for i, n in enumerate(metrics, 1)}
-    drawn = judge.figures(tables(runs, {}, quarters), QUESTIONS)["error_by_quarter"]
+    drawings = judge.figures(tables(runs, {}, quarters), QUESTIONS)["error_by_quarter"]
     for factor, what in enumerate(("critic", "mean of other answers", "approximation floor"), 1):
-        shown = drawn.data[drawn.data["what"] == what].set_index("quarter")["mean"]
+        shown = drawings.data[drawings.data["what"] == what].set_index("quarter")["mean"]
         assert shown.tolist() == pytest.approx([0.1 * factor * q for q in range(1, 5)])
-    assert len(drawn.alt) > 40
+    assert len(drawings.alt) > 40
