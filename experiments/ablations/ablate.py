@@ -12,9 +12,8 @@ from tyro.conf import UseAppendAction
 from experiments.ablations import planning
 from experiments.ablations.planning import AblationPlan
 from experiments.ablations.publish import publish
-from experiments.launchers.grid import run_grid
+from experiments.launchers.grid import run_grid, say_failures
 from experiments.launchers.launching import PLACES, Launching, part_of
-from experiments.launchers.shortfall import say_failures
 from experiments.launchers.workers import Job
 from experiments.runs.outcome_folder import marked_folder
 from experiments.runs.readable import check_readable

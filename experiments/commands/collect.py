@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from experiments.launchers.shortfall import say_gone
+from experiments.launchers.grid import say_gone
 from experiments.runs.delivery import Arrival, pieces
 from experiments.runs.inventory import RunFolder, listing, say_damage
 from experiments.runs.repair import curve_damage, mend_spec, whole_row

@@ -12,9 +12,8 @@ from analysis.regimes.page import readme
 from analysis.regimes.rule import findings, to_confirm
 from analysis.tables.schema import load
 from experiments.cost.study_plan import study_cost
-from experiments.launchers.grid import run_grid
+from experiments.launchers.grid import run_grid, say_failures
 from experiments.launchers.launching import Launching
-from experiments.launchers.shortfall import say_failures
 from experiments.launchers.workers import Job
 from experiments.regimes.grid import CONFIRMATION_SEEDS, SEARCH_SEEDS, Planned, Regime, planned, regimes
 from experiments.runs import committed

@@ -17,9 +17,8 @@ from analysis.verdict import gates
 from analysis.verdict.decisions import Verdict
 from analysis.verdict.verdicts import as_json
 from experiments.cost.study_plan import study_cost
-from experiments.launchers.grid import GridResult, run_grid
+from experiments.launchers.grid import GridResult, run_grid, say_failures
 from experiments.launchers.launching import Launching, part_of
-from experiments.launchers.shortfall import say_failures
 from experiments.launchers.workers import Job
 from experiments.runs import committed
 from experiments.runs.outcome_folder import study_folder

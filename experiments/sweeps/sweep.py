@@ -11,8 +11,7 @@ from pydantic import Field, field_validator
 from tyro.conf import Positional, UseAppendAction
 
 from experiments.cost.run_time import cost_line, estimate
-from experiments.launchers.grid import shared_rows
-from experiments.launchers.shortfall import say_failures, say_gone
+from experiments.launchers.grid import say_failures, say_gone, shared_rows
 from experiments.runs.outcome_folder import marked_folder
 from experiments.runs.readable import check_readable
 from experiments.runs.source import ROWS

@@ -6,8 +6,8 @@ import pytest
 
 from experiments.cli import main
 from experiments.launchers import grid
+from experiments.launchers.grid import say_gone
 from experiments.launchers.launch import Failure, launch
-from experiments.launchers.shortfall import say_gone
 from experiments.runs.collect import from_records
 from experiments.runs.run import run_one
 from tests.experiments.test_cli import TINY
