@@ -14,16 +14,24 @@ NONE = "–"
 
 
 def number(x: float, digits: int = 3, sign: bool = False) -> str:
-    """A number with fixed decimals, signed on request; `NONE` for nan."""
-    return NONE if math.isnan(x) else f"{x:{'+' if sign else ''}.{digits}f}"
+    """A number with fixed decimals, signed on request, but for what rounds to 0; `NONE` for nan."""
+    if math.isnan(x):
+        return NONE
+    plain = f"{abs(x):.{digits}f}"
+    return plain if not float(plain) else f"{x:{'+' if sign else ''}.{digits}f}"
 
 
 def interval(row: pd.Series, name: str, sign: bool = False) -> str:
-    """`-0.021 [-0.030, -0.012]` from columns name, name_low, name_high; the estimate alone if the bounds are nan."""
-    estimate = number(row[name], sign=sign)
-    if math.isnan(row[f"{name}_low"]):
-        return estimate
-    return f"{estimate} [{number(row[f'{name}_low'], sign=sign)}, {number(row[f'{name}_high'], sign=sign)}]"
+    """`-0.021 [-0.030, -0.012]` from columns name, name_low, name_high; the estimate alone if the bounds are nan.
+
+    Three decimals, or as many more as it takes to see that an interval excludes 0.
+    """
+    estimate, low, high = (float(row[key]) for key in (name, f"{name}_low", f"{name}_high"))
+    if math.isnan(low):
+        return number(estimate, sign=sign)
+    nearest = min(abs(low), abs(high)) if low * high > 0 else 1.0
+    digits = next((n for n in range(3, 6) if round(nearest, n) > 0), 6)
+    return f"{number(estimate, digits, sign)} [{number(low, digits, sign)}, {number(high, digits, sign)}]"
 
 
 HEADS = ("seeds", "AUC", "Δ AUC", "Δ last", "activity", "tokens", "length", "Δ paper")

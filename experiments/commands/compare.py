@@ -1,8 +1,9 @@
-"""`vapo compare A B`: compare two runs side by side."""
+"""`vapo compare A B ...`: runs side by side, or two ablations arm by arm, paired by seed."""
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field
 from tyro.conf import Positional
@@ -15,31 +16,77 @@ from vapo_core.settings import Frozen
 
 
 class CompareConfig(Frozen):
-    """Show how the configurations of two runs differ, and their last values. One pair is not evidence: use ablate."""
+    """Compare runs (their configurations and last values), or two ablations (differences with intervals).
 
-    a: Positional[str] = Field(description="prefix of one run's name")
-    b: Positional[str] = Field(description="prefix of the other run's name")
-    runs: Path = Field(Path("runs"), description="folder of records")
+    Ablations are paired by seed, arm by arm. NAME@COMMIT is an ablation as that commit computed it: after an edit of the code,
+    `vapo compare NAME@OLD NAME` shows what the edit changed. A few runs side by side are not evidence; ablations are.
+    """
+
+    names: Positional[tuple[str, ...]] = Field(
+        (), description="two or more runs (prefixes of their names), or two ablations (folders or names, see `vapo ls`)"
+    )
+    score: Literal["auc", "last"] = Field("auc", description="of ablations: auc or last, the final score")
+    runs: Path = Field(Path("runs"), description="folder of records and ablations")
+    results: Path = Field(Path("results"), description="folder of full studies")
 
 
 def run(words: Sequence[str]) -> int:
-    """Parse, compare."""
-    config = parse(CompareConfig, None, words, "compare")
-    a, b = find(config.runs, config.a), find(config.runs, config.b)
-    _print("", (f"{e.spec.arm}, seed {e.spec.seed}" for e in (a, b)))
-    left, right = (flat(e.spec.model_dump(mode="json")) for e in (a, b))
-    for name in dict.fromkeys([*left, *right]):
-        if left.get(name) != right.get(name):
-            _print(name, (left.get(name), right.get(name)))
-    print()
-    if a.row and b.row:
-        for name in ("state", "first", "last", "auc", "tokens", "mean_length", "seconds"):
-            _print(name, (a.row.get(name), b.row.get(name)))
-        print()
-    ends = [_last(e) for e in (a, b)]
-    for name in sorted({*ends[0], *ends[1]}):
-        _print(name, (end.get(name) for end in ends))
+    """Parse, see what is named, compare."""
+    config = parse(CompareConfig, CompareConfig(), words, "compare")
+    if len(config.names) < 2:
+        raise ValueError(f"names: {len(config.names)} given; two runs or two ablations are needed, see `vapo ls`")
+    ablations = [_is_ablation(name, config) for name in config.names]
+    if not any(ablations):
+        return _compare_runs([find(config.runs, name) for name in config.names])
+    if not all(ablations):
+        raise ValueError(f"{config.names[ablations.index(False)]!r} is no ablation: compare runs with runs")
+    if len(config.names) > 2:
+        raise ValueError(f"names: {len(config.names)} ablations given, allowed are two")
+    return _compare_ablations(config)
+
+
+def _is_ablation(name: str, config: CompareConfig) -> bool:
+    from experiments.runs.named_outcomes import outcome_folder
+
+    plain = name.rpartition("@")[0] if "@" in name else name
+    return any(outcome_folder(each, config.runs, config.results) for each in (name, plain))
+
+
+def _compare_ablations(config: CompareConfig) -> int:
+    """Print the differences and their intervals."""
+    from analysis.ablations.compared import compared, compared_sheet
+    from analysis.ablations.joined import SCORES
+    from analysis.tables.sheets import printed
+    from experiments.runs.named_outcomes import ablation
+
+    a, b = (ablation(name, config.runs, config.results) for name in config.names)
+    printed(compared_sheet(compared(a, b, config.score), a.name, b.name, SCORES[config.score]))
     return 0
+
+
+def _compare_runs(entries: Sequence[RunFolder]) -> int:
+    """Configurations where they differ, rows, and the last value of every metric."""
+    _print("", [f"{e.spec.arm}, seed {e.spec.seed}" for e in entries])
+    specs = [flat(e.spec.model_dump(mode="json")) for e in entries]
+    _print_where(specs, lambda values: any(value != values[0] for value in values[1:]))
+    print()
+    rows = [e.row or {} for e in entries]
+    if any(rows):
+        for name in ("state", "first", "last", "auc", "tokens", "mean_length", "seconds"):
+            _print(name, [row.get(name) for row in rows])
+        print()
+    ends = [_last(e) for e in entries]
+    for name in sorted({name for end in ends for name in end}):
+        _print(name, [end.get(name) for end in ends])
+    return 0
+
+
+def _print_where(columns: Sequence[dict[str, Any]], wanted: Any) -> None:
+    """A line per name whose values are wanted, in the order of their first sight."""
+    for name in dict.fromkeys(name for column in columns for name in column):
+        values = [column.get(name) for column in columns]
+        if wanted(values):
+            _print(name, values)
 
 
 def _last(entry: RunFolder) -> dict[str, float]:
@@ -53,7 +100,7 @@ def _last(entry: RunFolder) -> dict[str, float]:
     return last
 
 
-def _print(name: str, values: object) -> None:
-    """One line: a name and two values."""
-    cells = [f"{v:.5g}" if isinstance(v, float) else "–" if v is None else str(v) for v in values]  # type: ignore[attr-defined]
-    print(f"{name:<40} {cells[0]:>28} {cells[1]:>28}")
+def _print(name: str, values: Sequence[object]) -> None:
+    """One line: a name and a value per run."""
+    cells = [f"{v:.5g}" if isinstance(v, float) else "–" if v is None else str(v) for v in values]
+    print(f"{name:<40} " + " ".join(f"{cell:>28}" for cell in cells))

@@ -1,4 +1,4 @@
-"""`vapo ls`: list runs."""
+"""`vapo ls`: list runs, and the ablations and studies that have tables."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ STATES = ("finished", "diverged", "unfinished", "damaged", "newer")
 
 
 class LsConfig(Frozen):
-    """List runs, the latest first."""
+    """List runs, the latest first, and the names of ablations and quick studies, for `vapo table` and `vapo compare`."""
 
     runs: Path = Field(Path("runs"), description="folder of records")
     study: str = Field("", description="list only runs of this study")
@@ -44,6 +44,9 @@ def run(words: Sequence[str]) -> int:
         table.add_row(*_cells(entry))
     Console(width=None if len(found) == 0 else 120).print(table)
     print(f"{len(found)} runs" + (f", {config.limit} shown" if len(found) > config.limit else ""))
+    named = sorted(path.parent.name for path in config.runs.glob("*/runs.csv"))
+    if named:
+        print(f"with tables: {', '.join(named)}")
     return 0
 
 
