@@ -1,4 +1,4 @@
-"""One self-contained HTML page: verdicts of the studies, then ablations and sweeps with their settings and uncertainty."""
+"""One self-contained HTML page: ablations and sweeps with their settings and uncertainty, then the verdicts of the studies."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis.ablations import factorial_view, grid, measured
+from analysis.ablations.aggregates import AggregateRow, aggregate_rows, aggregates_table, profiles
 from analysis.ablations.effects import ablation_table
 from analysis.ablations.factorial import detect, effects
 from analysis.ablations.figures import component_curves, effects_forest, learning_curves
@@ -14,6 +15,7 @@ from analysis.hypotheses.components.rows import heads
 from analysis.plots.drawing import write_whole
 from analysis.report.embedding import Picture, of_drawing
 from analysis.report.pages import methods_link, page
+from analysis.report.sentences import component_sentences
 from analysis.report.study_page import Studies
 from analysis.report.sweep_page import SweepSection
 from analysis.report.wording import ArmRow, effect_rows, facts, seeds_note, summary
@@ -29,10 +31,21 @@ class Comparison(NamedTuple):
 
     reference: str
     note: str
+    sentences: list[str]
+    """One per changed component."""
     summary: str
     rows: list[ArmRow]
     pictures: list[Picture]
+    """The first is that of the effects, if any effect has a number."""
+    aggregates: "Aggregates | None"
     measured: "Measured | None"
+
+
+class Aggregates(NamedTuple):
+    """Interquartile means, probabilities of improvement and performance profiles."""
+
+    rows: list[AggregateRow]
+    picture: Picture
 
 
 class Measured(NamedTuple):
@@ -80,7 +93,7 @@ def write_report(
 ) -> Path:
     """Write the page about one table folder, or several as (title, folder), and return its path.
 
-    What studies found, of `study_page.studies`, comes first; what sweeps found, of `sweep_page.sections`, last.
+    Ablations come first, then what sweeps found, of `sweep_page.sections`, then what studies found, of `study_page.studies`.
 
     The file holds everything it shows and loads nothing; it appears whole or not at all. A folder that cannot be read is
     left out with a line in `objections`, if there is such a list.
@@ -161,10 +174,28 @@ def _factorial(runs: pd.DataFrame) -> FactorialPart | None:
 
 def _comparison(tables: Tables, reference: str) -> Comparison:
     table = ablation_table(tables.runs, reference)
+    sentences = component_sentences(table)
+    others = table[table["component"] == ""] if sentences else table  # each arm is in one sentence
     return Comparison(
-        reference, seeds_note(table), summary(table), effect_rows(table), _pictures(tables, table, reference),
+        reference, seeds_note(table), sentences, summary(others) if len(others) > 1 or not sentences else "", effect_rows(table),
+        _pictures(tables, table, reference), _aggregates(tables, list(table["arm"]), reference),
         _measured(tables, reference),
     )  # fmt: skip
+
+
+def _aggregates(tables: Tables, arms: list[str], reference: str) -> Aggregates | None:
+    """What rliable would say, if the reference and another arm have enough seeds for it."""
+    table = aggregates_table(tables.runs, arms, reference)
+    shown = list(table["arm"])
+    if reference not in shown or len(shown) < 2:
+        return None
+    picture = of_drawing(
+        profiles(tables.runs, shown, reference),
+        "profiles",
+        f"Performance profiles: the share of an arm's runs (blue) whose AUC is above a threshold; {reference} in grey. A curve "
+        "further to the right is better; where curves cross, the arms differ in spread and not only in mean.",
+    )
+    return Aggregates(aggregate_rows(table), picture)
 
 
 def _measured(tables: Tables, reference: str) -> Measured | None:

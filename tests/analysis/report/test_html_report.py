@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from analysis.ablations.effects import ablation_table
+from analysis.ablations.figures import effects_forest
 from analysis.report.report import write_report
+from analysis.report.sentences import component_sentences
 from analysis.report.wording import summary
 from analysis.tables.schema import CURVE_COLUMNS, RUN_COLUMNS, Tables
 from analysis.tables.terminal import interval
@@ -33,7 +35,9 @@ def test_one_file_that_loads_nothing(diverged, folder, tmp_path):
 def test_every_figure_comes_with_its_numbers(diverged, folder, tmp_path):
     page = Page(write_report(folder(diverged), tmp_path / "page.html").read_text())
     links = [a for a in page.all("a") if "download" in a]
-    assert [a["download"] for a in links] == ["effects.csv", "learning_curves.csv", "component_curves.csv"]
+    assert [a["download"] for a in links] == [
+        "effects.csv", "learning_curves.csv", "component_curves.csv", "profiles.csv",
+    ]  # fmt: skip
     table = base64.b64decode(links[0]["href"].split(",", 1)[1]).decode()
     assert table.splitlines()[0].startswith("arm,pairs,auc_diff")
 
@@ -41,7 +45,7 @@ def test_every_figure_comes_with_its_numbers(diverged, folder, tmp_path):
 def test_it_is_accessible(diverged, folder, tmp_path):
     page = Page(write_report(folder(diverged), tmp_path / "page.html").read_text())
     images = [a for tag, a in page.found if tag == "img"]
-    assert len(images) == 3
+    assert len(images) == 4
     assert all(len(a["alt"] or "") > 20 for a in images)
     assert all(a.get("scope") in ("col", "row") for tag, a in page.found if tag == "th")
     assert ("html", {"lang": "en"}) in page.found
@@ -123,3 +127,42 @@ def test_without_curves_and_without_reference(synthetic, folder, tmp_path):
     assert write_report(folder(bare, "a"), tmp_path / "page.html").read_text().count("<img") == 1
     lone = Tables(tables.runs.assign(arm="strange", seed=range(len(tables.runs))), tables.curves)
     assert "no reference arm" in write_report(folder(lone, "b"), tmp_path / "page.html").read_text()
+
+
+def test_the_page_leads_with_what_was_run(diverged, folder, tmp_path):
+    """Ablation, a sentence per component, its figure; tables and what was run follow."""
+    text = write_report(folder(diverged), tmp_path / "page.html").read_text()
+    order = ["<h1>VAPO ablation report", '<h2 id="s1">', "<li>Removing clip_higher costs", 'alt="Paired difference',
+             "Table of effects against", "Interquartile mean and", "<h3>What was run"]  # fmt: skip
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
+    assert "not run" not in text.lower()
+    assert "No verdicts" not in text
+
+
+def test_a_sentence_has_the_number_of_table_and_figure(diverged, folder, tmp_path):
+    table = ablation_table(diverged.runs, "vapo").set_index("arm", drop=False)
+    row = table.loc["vapo without clip_higher"]
+    low, high = -row["auc_diff_high"], -row["auc_diff_low"]
+    said = f"Removing clip_higher costs {-row['auc_diff']:.3f} [{low:.3f}, {high:.3f}] of AUC (6 of 6 seeds)."
+    assert component_sentences(table) == [said]
+    drawn = effects_forest(table.reset_index(drop=True), "vapo").data.set_index("arm")
+    assert drawn.loc["vapo without clip_higher", "auc_diff"] == row["auc_diff"]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ((0.02, 0.01, 0.03, 5, 0.25), "Removing clip_higher gains 0.020 [0.010, 0.030] of AUC (5 of 6 seeds)."),
+        ((-0.02, -0.05, 0.01, 6, 0.25), "Removing clip_higher changes AUC by -0.020 [-0.050, +0.010], not distinguishable"
+                                        " from zero (6 of 6 seeds)."),
+        ((-0.02, -0.03, -0.01, 6, 0.0), "clip_higher had nothing to do in these runs: its activity is 0 (6 of 6 seeds)."),
+        ((-0.02, float("nan"), float("nan"), 1, 0.25), "Removing clip_higher changed AUC by -0.020 in one seed; one seed has"
+                                                       " no interval."),
+        ((float("nan"),) * 3 + (0, 0.25), "Removing clip_higher: no seed was run both with and without it."),
+    ],
+)  # fmt: skip
+def test_sentences_of_both_signs_none_and_idle(numbers, said):
+    names = ("auc_diff", "auc_diff_low", "auc_diff_high", "pairs", "activity")
+    row = {"change": "removal", "component": "clip_higher", "seeds": 6, **dict(zip(names, numbers, strict=True))}
+    assert component_sentences(pd.DataFrame([row])) == [said]

@@ -143,12 +143,12 @@ def test_closed_forms_in_the_order_of_their_numbers_each_once(tmp_path):
     assert [p.name for p in studies(DECLARED, tmp_path, tmp_path).theory] == ["theory_r2", "theory_r10", "theory_r12"]
 
 
-def test_studies_come_before_ablations(planted, tmp_path, synthetic, folder):
+def test_ablations_come_before_studies(planted, tmp_path, synthetic, folder):
     found = studies(DECLARED, *planted)
     text = write_report([("mine", folder(synthetic(3)))], tmp_path / "both.html", found).read_text()
     assert_self_contained(text)
     assert (
-        text.index('<h2 id="verdicts">') < text.index('<h2 id="h7_credit_assignment">') < text.index('<h2 id="s1">mine')
+        text.index('<h2 id="s1">mine') < text.index('<h2 id="verdicts">') < text.index('<h2 id="h7_credit_assignment">')
     )
 
 
