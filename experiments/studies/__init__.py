@@ -32,6 +32,11 @@ class Study(Protocol):
         """Every run the study needs, shared ones included, in the order in which they start."""
         ...
 
+    @staticmethod
+    def primary(preset: str) -> tuple[Any, ...]:
+        """Those of them from which the primary estimates are made: what a pilot tries out."""
+        ...
+
 
 def stem_of(name: str) -> str:
     """A study's full name from that or its short form, such as h3.

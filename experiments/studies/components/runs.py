@@ -170,6 +170,12 @@ def pathways(preset: str) -> Iterator[RunSpec]:
                     yield in_regime(regime, preset, seed, pathway.cell, pathway.variants)
 
 
+def primary(preset: str) -> tuple[RunSpec, ...]:
+    """The runs from which the primary estimates are made: what a pilot tries out."""
+    arms = [cell for cell in cells() if cell.label in ("vapo", "ppo", "grpo")]
+    return tuple(of_cells("grid", preset, NOISY, arms))
+
+
 def specs(preset: str) -> tuple[RunSpec, ...]:
     """Every run of the study, each once."""
     if preset == "real":
