@@ -22,7 +22,7 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "`vapo COMMAND --help` explains a command's options.",
+            "`vapo COMMAND --help` explains a command's options; `vapo --version` prints the version.",
         ]
     )
 
@@ -65,6 +65,7 @@ def _speak_anyhow() -> None:
 
 def _main(words: list[str]) -> int:
     import importlib
+    import importlib.metadata
 
     from experiments.services.addresses import redact_uncaught
     from vapo_core.reading import whole_number
@@ -72,6 +73,9 @@ def _main(words: list[str]) -> int:
 
     if not words or words[0] in ("-h", "--help"):
         print(usage())
+        return 0
+    if words == ["--version"]:
+        print(f"vapo-lab {importlib.metadata.version('vapo-lab')}")
         return 0
     if words[0] not in COMMANDS:
         raise ValueError(f"no command {words[0]!r}{nearest(words[0], COMMANDS)}")

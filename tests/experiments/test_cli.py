@@ -126,3 +126,10 @@ def test_train_says_what_came_of_it_and_where(capsys, tmp_path):
     said = capsys.readouterr().out
     assert "val/exact_j" in said
     assert str(tmp_path) in said
+
+
+def test_version_is_the_installed_one(capsys):
+    from importlib.metadata import version
+
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"vapo-lab {version('vapo-lab')}\n"
