@@ -8,6 +8,7 @@ import pandas as pd
 from analysis.plots.drawing import ACCENT, GREY, Drawing, canvas
 from analysis.statistics.aggregate import iqm, performance_profile, probability_of_improvement
 from analysis.statistics.bootstrap import cluster_bootstrap
+from analysis.statistics.intervals import Interval
 from analysis.tables.arms import short
 from analysis.tables.terminal import NONE, interval
 
@@ -29,13 +30,19 @@ def aggregates_table(runs: pd.DataFrame, arms: list[str], reference: str, level:
     rows = []
     for arm, own in scores.items():
         if len(own) >= LEAST_SEEDS:
-            mean = cluster_bootstrap(lambda chosen, x=own: iqm(x[chosen]), np.arange(len(own)), np.random.default_rng(0),
-                                     level=level)  # fmt: skip
+            mean = _iqm(own, level)
             better = (np.nan,) * 3
             if arm != reference and len(scores[reference]):
                 better = probability_of_improvement(own, scores[reference], level)
             rows.append((arm, len(own), *mean, *better))
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _iqm(scores: np.ndarray, level: float) -> Interval:
+    """Interquartile mean of scores [S] with the bootstrap interval over seeds."""
+    return cluster_bootstrap(
+        lambda chosen: iqm(scores[chosen]), np.arange(len(scores)), np.random.default_rng(0), level=level
+    )
 
 
 class AggregateRow(NamedTuple):
