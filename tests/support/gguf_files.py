@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from tokenizers import pre_tokenizers
 from transformers import AutoModelForCausalLM
 
 from tests.support.checkpoints import bpe, config_of
@@ -26,6 +27,9 @@ MEMBER = "small_model/small.gguf"
 def small_llama() -> tuple[Any, Any]:
     """A random Llama of 2 layers with tied embeddings and a tokenizer with a chat template, whose turns end in its eos."""
     tokenizer = bpe(template=True, pad=False)
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
     tokenizer.eos_token = tokenizer.pad_token = "<|im_end|>"
     tokenizer.bos_token, tokenizer.unk_token = "<|im_start|>", "<|endoftext|>"
     torch.manual_seed(0)
@@ -33,8 +37,10 @@ def small_llama() -> tuple[Any, Any]:
     return AutoModelForCausalLM.from_config(config).eval(), tokenizer
 
 
-def write_gguf(path: Path, model: Any, tokenizer: Any, quantised: bool = False, left_out: str = "") -> None:
-    """Write them; matrices in Q4_1 if `quantised`, all weights but the one named `left_out`."""
+def write_gguf(
+    path: Path, model: Any, tokenizer: Any, quantised: bool = False, left_out: str = "", pre: str = "smollm"
+) -> None:
+    """Write them; matrices in Q4_1 if `quantised`, all weights but the one named `left_out`; `pre` says how text is split."""
     import gguf
 
     writer, config = gguf.GGUFWriter(str(path), "llama"), model.config
@@ -49,7 +55,7 @@ def write_gguf(path: Path, model: Any, tokenizer: Any, quantised: bool = False, 
     writer.add_rope_dimension_count(config.head_dim)
     writer.add_rope_freq_base(10_000.0)
     writer.add_vocab_size(config.vocab_size)
-    _write_tokenizer(writer, gguf, tokenizer)
+    _write_tokenizer(writer, gguf, tokenizer, pre)
     for name, weight in _weights(model).items():
         if name == left_out:
             continue
@@ -64,13 +70,13 @@ def write_gguf(path: Path, model: Any, tokenizer: Any, quantised: bool = False, 
     writer.close()
 
 
-def _write_tokenizer(writer: Any, gguf: Any, tokenizer: Any) -> None:
+def _write_tokenizer(writer: Any, gguf: Any, tokenizer: Any, pre: str) -> None:
     tokens = [token for token, _ in sorted(tokenizer.get_vocab().items(), key=lambda item: item[1])]
     special = set(tokenizer.added_tokens_decoder)
     kinds = [gguf.TokenType.CONTROL if i in special else gguf.TokenType.NORMAL for i in range(len(tokens))]
     merges = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["merges"]
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("smollm")
+    writer.add_tokenizer_pre(pre)
     writer.add_token_list(tokens)
     writer.add_token_types(kinds)
     writer.add_token_merges([" ".join(pair) for pair in merges])

