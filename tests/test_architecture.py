@@ -15,7 +15,7 @@ FILES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob(
 
 BASE = frozenset({
     "bounds", "combinations", "contents", "devices", "files", "frozen", "full_disk", "reading", "seeds", "settings",
-    "suggest", "time_limit", "types",
+    "sources", "suggest", "time_limit", "types",
 })  # fmt: skip
 """Files of vapo_core that every room may use."""
 
@@ -179,5 +179,5 @@ def test_git_holds_the_given_folders_and_nothing_a_run_left_behind():
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:
         pytest.skip("no git checkout")
-    given = {"vapo_core", "experiments", "analysis", "notebooks", "results", "tests", ".ci"}
+    given = {"vapo_core", "experiments", "analysis", "docs", "notebooks", "results", "tests", ".ci"}
     assert {line.split("/")[0] for line in listed.stdout.splitlines() if "/" in line} == given

@@ -1,8 +1,11 @@
-"""A compact VAPO trainer. `from vapo_core import train` is the whole API; imports stay light until it is used."""
+"""A compact VAPO trainer. docs/api.md shows its API; imports stay light until something is used."""
 
 from typing import Any
 
-__all__ = ["RECIPES", "Base", "Evaluation", "FunctionTask", "Problem", "Settings", "Toggles", "train"]
+__all__ = [
+    "DEFAULT_SETTINGS", "RECIPES", "TASKS", "Base", "Evaluation", "FunctionTask", "Grade", "Problem", "Settings", "Toggles",
+    "train",
+]  # fmt: skip
 
 _HOMES = {
     "train": "vapo_core.api",
@@ -13,6 +16,9 @@ _HOMES = {
     "Settings": "vapo_core.settings",
     "Toggles": "vapo_core.settings",
     "RECIPES": "vapo_core.settings",
+    "DEFAULT_SETTINGS": "vapo_core.settings",
+    "Grade": "vapo_core.tasks.base",
+    "TASKS": "vapo_core.tasks",
 }
 
 

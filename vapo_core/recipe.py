@@ -62,10 +62,11 @@ SLOTS: dict[str, ModuleType] = {
 }
 """The other slots by name: each module has a `default(settings)` and VARIANTS, as a component has `on` and `off`."""
 
-VARIANTS: dict[str, Mapping[str, Callable[[Settings], Any]]] = {
-    **{name: module.VARIANTS for name, module in (COMPONENTS | SLOTS).items()},
+VARIANTS: dict[str, dict[str, Callable[[Settings], Any]]] = {
+    **{name: dict(module.VARIANTS) for name, module in (COMPONENTS | SLOTS).items()},
     "values": {**values.VARIANTS, **value_noise.VARIANTS, **mixed_values.VARIANTS},
 }
+"""Slot -> variant -> function of the settings; a plugin may add its own."""
 
 
 @dataclass(frozen=True)

@@ -220,12 +220,12 @@ class Base(Frozen):
     lora: Lora = Lora()
 
 
-PROBES: tuple[str, ...] = (
+PROBES: list[str] = [
     "value_error", "value_transfer", "baseline_error", "approximation_floor", "ranking", "forgetting",
     "gradient_variance", "exploration", "generalization", "policy_shift", "lambda_profile", "credit",
     "curvature", "improvement", "gradient_quality", "kl_per_gain", "large_update",
-)  # fmt: skip
-"""Probes by name; the files are in `vapo_core/probes/`."""
+]  # fmt: skip
+"""Probes by name; the files are in `vapo_core/probes/`. A plugin may add its own."""
 
 
 class RecipeSpec(NamedTuple):

@@ -1,5 +1,7 @@
 """The page of the search: the rule, everything that was searched, what was confirmed."""
 
+from collections.abc import Sequence
+
 import pandas as pd
 
 from analysis.regimes.rule import COLLAPSED, LEARNABLE, OFTEN, SHORT
@@ -7,13 +9,16 @@ from analysis.regimes.rule import COLLAPSED, LEARNABLE, OFTEN, SHORT
 NAMES = {"ppo_lambda_1": "PPO, λ = 1", "grpo": "GRPO"}
 
 
-def readme(found: pd.DataFrame, confirmed: pd.DataFrame, core_hours: float, to_come: int, alt: str) -> str:
+def readme(
+    found: pd.DataFrame, confirmed: pd.DataFrame, core_hours: float, to_come: int, unreached: Sequence[str], alt: str
+) -> str:
     """Markdown of `results/regimes/README.md`.
 
     Args:
         found: `rule.findings` of the search. confirmed: of the confirmation, may be empty.
         core_hours: of all runs.
         to_come: runs of the search that are not finished.
+        unreached: regimes that were declared and that the budget did not reach.
         alt: what the figure shows.
     """
     return "\n\n".join([
@@ -21,9 +26,11 @@ def readme(found: pd.DataFrame, confirmed: pd.DataFrame, core_hours: float, to_c
         _rule(),
         *([f"**Not complete: {to_come:,} runs of the search are to come, so nothing below is final.**"] if to_come else []),
         _outcome(found, confirmed, core_hours),
+        *([_budget(unreached)] if unreached else []),
         f"![{alt}](figures/regimes.png)\n\n*{alt}*",
         "## On other seeds\n\n" + (_table(confirmed) if len(confirmed) else "No regime was put to this test."),
         "## Everything that was searched\n\n" + _table(found),
+        *(["## Declared, not searched\n\n" + "\n".join(f"- {name}" for name in unreached)] if unreached else []),
     ]) + "\n"  # fmt: skip
 
 
@@ -46,6 +53,13 @@ def _outcome(found: pd.DataFrame, confirmed: pd.DataFrame, core_hours: float) ->
         f"PPO fails in {failing} of {len(found)} regimes searched, and again in {again} of the {len(confirmed)} put to the test."
     )  # fmt: skip
     return f"**{verdict}** {core_hours:.1f} core-hours. Runs: `runs.csv`; made by `vapo regimes`."
+
+
+def _budget(unreached: Sequence[str]) -> str:
+    return (
+        f"The budget of 4 core-hours, declared with the grid, was used up before the last {len(unreached)} regimes, the dearest"
+        " ones; they stand at the end of this page, and nothing is said of them."
+    )
 
 
 def _table(found: pd.DataFrame) -> str:

@@ -45,6 +45,9 @@ TRAINED = ("first", "last", "auc", "mean_length", "tokens", *COMPONENTS, *(f"act
 LATER_TEXT = ("variants", "probes")
 """Text columns that older tables lack: `slot=name` and `probe=every`, one space between; "" there."""
 
+HASHES = ("source", "plugin")
+"""Text columns that a table may have and nothing here reads; digits alone would be read as a number."""
+
 CURVE_COLUMNS: tuple[str, ...] = ("spec", "step", "metric", "value")
 """Columns of curves.parquet: one row per run, RL step and metric."""
 
@@ -82,7 +85,7 @@ def load(folder: Path, probes: Collection[str] | None = None) -> Tables:
             raise FileNotFoundError(
                 f"{Path(folder) / name} is missing: a table folder holds runs.csv and curves.parquet"
             )
-    text = dict.fromkeys((*RUN_TEXT, *LATER_TEXT), "str")
+    text = dict.fromkeys((*RUN_TEXT, *LATER_TEXT, *HASHES), "str")
     with naming(Path(folder) / "runs.csv"):
         runs = pd.read_csv(Path(folder) / "runs.csv", dtype=text, keep_default_na=True)
     with naming(Path(folder) / "curves.parquet"):

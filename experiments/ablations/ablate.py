@@ -17,9 +17,11 @@ from experiments.launchers.launching import PLACES, Launching, part_of
 from experiments.launchers.workers import Job
 from experiments.runs.outcome_folder import marked_folder
 from experiments.runs.readable import check_readable
+from experiments.runs.source import is_finished
 from experiments.specs.designs import DESIGNS, Cell, Request, with_baselines
 from experiments.specs.engines import EngineName, require
 from experiments.specs.factors import factors_of
+from experiments.specs.plugin import identity
 from experiments.specs.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every, paired_base
 from experiments.sync.invocation import tracked
 from vapo_core import bounds
@@ -71,11 +73,13 @@ class AblateConfig(Launching):
         "walk", description="walk: small networks, exact answers; lm: tiny transformers"
     )
     design: DesignName = Field(
-        "leave-one-out", description="which arms; grid and one-at-a-time vary the settings that --vary names"
+        "leave-one-out",
+        description="which arms; grid and one-at-a-time vary what --vary names; one-at-a-time if --vary stands alone",
     )
     fraction: Literal[64, 32, 16] = Field(64, description="runs per seed of the fractional factorial")
     vary: UseAppendAction[tuple[tuple[str, ...], ...]] = Field(
-        (), description="NAME VALUE...: a setting, or dials.NAME, and its values; may be given several times"
+        (),
+        description="NAME VALUE...: a setting, dials.NAME or a slot (on, off, default, its variants); may be given several times",
     )
     order_seed: int = Field(0, ge=0, le=bounds.SEED, description="seed of the order of runs within each seed")
     preset: Literal["smoke", "quick", "full"] = Field(
@@ -87,6 +91,7 @@ class AblateConfig(Launching):
     baselines: tuple[str, ...] = Field((), description="recipes to run beside the design's arms")
     runs: Path = Field(Path("runs"), description="folder for records, caches and outcomes")
     dry_run: bool = Field(False, description="show the plan and its cost without running it")
+    plugin: str = Field("", description="FILE.py or FILE.py:NAME with your own variants, tasks and probes")
     task: str = Field("walk", description="task name")
     engine: EngineName = Field("transformers", description="engine that samples answers in world lm")
     base: Base = Field(Base(), description="`init` follows the seed unless a checkpoint is given")
@@ -141,7 +146,7 @@ def _spec(config: AblateConfig, dials: dict[str, Any], cell: Cell, seed: int) ->
         recipe=cell.recipe,
         toggles=cell.toggles,
         settings=Settings(**{**config.settings.model_dump(), **dict(cell.settings)}),
-        variants=dict(RECIPES[cell.recipe].variants),
+        variants={**RECIPES[cell.recipe].variants, **dict(cell.variants)},
         base=paired_base(config.base, config.world, seed),
         engine=config.engine,
         evaluation=config.evaluation,
@@ -149,6 +154,7 @@ def _spec(config: AblateConfig, dials: dict[str, Any], cell: Cell, seed: int) ->
         steps=config.steps,
         probes=config.probes,
         log_every=log_every(config.world, config.steps),
+        plugin=identity(),
     )
 
 
@@ -156,7 +162,7 @@ def describe_plan(config: AblateConfig, plan: AblationPlan) -> str:
     """The plan as text: what would run, what it costs, and the smallest effect it can detect."""
     arms, blind = plan.arms, config.design == "fractional-factorial"
     selected = part_of(plan.specs, config.shard)
-    todo = [spec for spec in selected if not (config.runs / spec.hash / "row.json").exists()]
+    todo = [spec for spec in selected if not is_finished(spec, config.runs)]
     return "\n".join(
         [
             f"{config.design} on {config.task} ({config.world}): {len(arms)} arms x {config.seeds} seeds"
@@ -185,13 +191,16 @@ def _is_plain(config: AblateConfig, dials: dict[str, Any]) -> bool:
     usual = (config.settings, config.evaluation) == (DEFAULT_SETTINGS[config.world], DEFAULT_EVALUATION[config.world])
     usual = usual and (config.engine, config.base) == ("transformers", Base())
     values = [item[1:] for item in config.vary]
-    return given == tuple(preset) and usual and not (dials or values)
+    return given == tuple(preset) and usual and not (dials or values or identity())
 
 
 def _content(config: AblateConfig, dials: dict[str, Any]) -> dict[str, Any]:
     """What the outcome depends on and is not a default."""
-    content = config.model_dump(mode="json", exclude={*PLACES, "runs", "dry_run", "order_seed"}, exclude_defaults=True)
-    return {**content, "dials": dials}
+    content = config.model_dump(
+        mode="json", exclude={*PLACES, "runs", "dry_run", "order_seed", "plugin"}, exclude_defaults=True
+    )
+    plugin = {"plugin": identity()} if identity() else {}
+    return {**content, "dials": dials, **plugin}
 
 
 def ablate(config: AblateConfig, dials: dict[str, Any]) -> int:

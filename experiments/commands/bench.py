@@ -73,7 +73,7 @@ def machine() -> str:
     """What the numbers were measured on."""
     import torch
 
-    from experiments.runs.run import git_commit
+    from experiments.runs.source import git_commit
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return (

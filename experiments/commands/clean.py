@@ -9,6 +9,7 @@ from filelock import FileLock, Timeout
 from pydantic import Field
 
 from experiments.runs.inventory import NAME
+from experiments.runs.source import SUPERSEDED
 from experiments.specs.options import parse
 from vapo_core.settings import Frozen
 
@@ -23,7 +24,10 @@ class CleanConfig(Frozen):
     yes: bool = Field(False, description="remove them, without asking; otherwise they are only listed")
 
 
-FILES = r"(attempts|lock|(spec|row|failure|mlflow)\.json|(metrics|probes)\.jsonl|checkpoint|trace\.(html|parquet))"
+FILES = (
+    r"(attempts|lock|(spec|row|failure|mlflow|origin|inputs)\.json|(metrics|probes)\.jsonl|checkpoint"
+    r"|source\.txt|plugin\.py|trace\.(html|parquet))"
+)
 WRITTEN = re.compile(rf"{FILES}(\.damaged\d+)?|\.{FILES}\..+|\.arriving")
 """Names of what a run leaves in its folder, also what it set aside, and what a killed one left half written."""
 
@@ -46,6 +50,9 @@ def _unfinished(runs: Path) -> Iterator[tuple[Path, Path]]:
     """(folder, lock) of every run that was begun and has no row; a folder that holds anything else is left alone."""
     for entry in sorted(runs.iterdir()):
         if not _is_entry(entry, entry.name) or not (entry / "attempts").is_file() or (entry / "row.json").exists():
+            continue
+        if (entry / SUPERSEDED).exists():
+            print(f"{entry} holds results of earlier source in {SUPERSEDED}/; skipped")
             continue
         foreign = [path.name for path in entry.iterdir() if not WRITTEN.fullmatch(path.name) or path.is_symlink()]
         if foreign:

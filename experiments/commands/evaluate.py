@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from tyro.conf import Positional, arg
 
 from experiments.runs.origin import check_found, located_dials
+from experiments.specs import plugin
+from experiments.specs.asked import dial_flags
 from experiments.specs.engines import EngineName, require
 from experiments.specs.exact import read_spec
 from experiments.specs.options import known, parse, peek, with_task_dials
@@ -21,9 +23,6 @@ from vapo_core.tasks import TASKS, make_task
 if TYPE_CHECKING:
     from vapo_core.training.evaluation_report import Bin, EvaluationReport
 
-TEXT_TASKS = tuple(name for name, entry in TASKS.items() if entry.world == "lm")
-"""Tasks whose answers a checkpoint writes."""
-
 
 class Trained(NamedTuple):
     """What a checkpoint learned from, and how it was asked."""
@@ -35,6 +34,8 @@ class Trained(NamedTuple):
     """Options of `EvaluateConfig` that are the run's own."""
     run_dir: Path | None = None
     """The run's folder."""
+    plugin: str = ""
+    """Hash of the plugin it was made with."""
 
 
 def _own(otherwise: str) -> Any:
@@ -66,6 +67,9 @@ class EvaluateConfig(Frozen):
     )
     dtype: Annotated[Literal["float32", "bfloat16"], _own("float32")] = Field("float32", description="compute dtype")
     seed: int = Field(0, ge=0, le=bounds.SEED, description="seed for problems and answers")
+    plugin: str = Field(
+        "", description="FILE.py or FILE.py:NAME with your own task; one with which the run was made is needed"
+    )
     out: Path = Field(Path("runs/evaluation.json"), description="JSON file to write")
 
     @model_validator(mode="after")
@@ -96,12 +100,16 @@ def configure(words: Sequence[str]) -> Any:
     Raises:
         ValueError: for a task that is not on text, or a word that cannot be.
     """
+    words = plugin.from_words(words, {})
     trained = next((found for word in words if (found := trained_on(Path(word)))), Trained())
-    task = known("task", peek(words, "task", trained.task), TEXT_TASKS)
+    if trained.plugin:
+        plugin.require(trained.plugin, trained.run_dir.name if trained.run_dir else "")
+    on_text = [name for name, entry in TASKS.items() if entry.world == "lm"]
+    task = known("task", peek(words, "task", trained.task), on_text)
     dials = TASKS[task].dials(**(trained.dials if trained.task == task else {}))
     model = with_task_dials(EvaluateConfig, TASKS[task].dials)
     default = model(checkpoint=Path(), task=task, dials=dials, **trained.asked)
-    config: Any = parse(model, default, words, "evaluate")
+    config: Any = parse(model, default, dial_flags(words, EvaluateConfig, TASKS[task].dials), "evaluate")
     if trained.run_dir is not None and trained.task == task:
         check_found(config.dials.model_dump(), trained.run_dir)
     return config
@@ -132,7 +140,7 @@ def trained_on(checkpoint: Path) -> Trained | None:
 
 def _trained_in(spec: RunSpec, run_dir: Path) -> Trained:
     asked = {"chat": spec.base.chat, "dtype": spec.base.dtype, "temperature": spec.settings.temperature}
-    return Trained(spec.task.name, located_dials(spec.task.dials, run_dir), asked, run_dir)
+    return Trained(spec.task.name, located_dials(spec.task.dials, run_dir), asked, run_dir, spec.plugin)
 
 
 def _examine(config: Any, task: Any) -> "EvaluationReport":

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from tyro.conf import Positional
 
 from experiments.runs.inventory import RunFolder, find
+from experiments.specs import plugin
 from experiments.specs.options import parse
 from vapo_core import bounds
 from vapo_core.files import ensure_writable
@@ -36,6 +37,7 @@ class TraceConfig(Frozen):
         description="answers whose true values are measured, by 16 continuations per token; in world walk all have exact ones",
     )
     seed: int = Field(0, ge=0, le=bounds.SEED, description="seed for problems and answers")
+    plugin: str = Field("", description="FILE.py: the plugin with which the run was made, if any")
     runs: Path = Field(Path("runs"), description="folder of records")
     out: Path | None = Field(None, description="folder for trace.parquet and trace.html; the run's own by default")
 
@@ -51,8 +53,9 @@ def run(words: Sequence[str]) -> int:
     """Parse, find, recover, trace, write."""
     from experiments.runs.tracing import locate, recover
 
-    config = parse(TraceConfig, None, words, "trace")
+    config = parse(TraceConfig, None, plugin.from_words(words, {}), "trace")
     entry = find(*locate(config.run, config.runs))
+    plugin.require(entry.trained.plugin, entry.spec.hash)
     _check(config, entry)
     out = config.out or entry.run_dir
     ensure_writable(out)

@@ -8,23 +8,14 @@ from typing import Any, Literal
 from pydantic import Field
 
 from experiments.services.stopping import say_stopped
-from experiments.specs.engines import DEFAULT_BASE, model_asked_for, require, spelled_out
-from experiments.specs.options import config_file, known, overlay, parse, peek, with_task_dials
-from experiments.specs.spec import DEFAULT_STEPS, DEFAULT_TASK, RunSpec, TaskSpec
+from experiments.specs.asked import asked_for, parsed
+from experiments.specs.engines import require
+from experiments.specs.options import config_file
+from experiments.specs.plugin import identity
+from experiments.specs.spec import DEFAULT_STEPS, RunSpec, TaskSpec
 from vapo_core import bounds
 from vapo_core.files import ensure_writable
-from vapo_core.settings import (
-    DEFAULT_SETTINGS,
-    RECIPES,
-    Base,
-    Evaluation,
-    Frozen,
-    Settings,
-    Toggles,
-    evaluation_of,
-    settings_of,
-)
-from vapo_core.tasks import TASKS
+from vapo_core.settings import RECIPES, Base, Evaluation, Frozen, Settings, Toggles
 from vapo_core.tasks.sizes import check_fits
 
 
@@ -48,10 +39,13 @@ class TrainConfig(Frozen):
     runs: Path = Field(Path("runs"), description="folder for records, caches and outcomes")
     resume: bool = Field(False, description="continue an interrupted run from its checkpoint")
     dry_run: bool = Field(False, description="print the resolved configuration without running it")
+    plugin: str = Field("", description="FILE.py or FILE.py:NAME with your own variants, tasks and probes")
     base: Base = Base()
     toggles: Toggles = Toggles()
     probes: dict[str, int] = Field({}, description="NAME EVERY pairs: probe, and RL steps between its measurements")
-    variants: dict[str, str] = Field({}, description="SLOT NAME pairs: named variants of slots")
+    variants: dict[str, str] = Field(
+        {}, description="SLOT NAME pairs: named variants of slots, beside the recipe's own"
+    )
     settings: Settings = Settings()
     evaluation: Evaluation = Evaluation()
 
@@ -59,7 +53,7 @@ class TrainConfig(Frozen):
 def run(words: Sequence[str]) -> int:
     """Parse, check, train, say what came of it."""
     words, over = config_file(words)
-    config, spec = configure(spelled_out(words), over)
+    config, spec = configure(words, over)
     from vapo_core.recipe import assemble
 
     assemble(spec.toggles, spec.settings, spec.variants)  # names an unknown variant before anything starts
@@ -74,44 +68,22 @@ def run(words: Sequence[str]) -> int:
         return say_stopped(stop, "re-run with --resume to continue")
 
 
+SHARED = ("world", "recipe", "engine", "seed", "steps", "log_every", "base", "toggles", "variants", "probes", "settings",
+          "evaluation")  # fmt: skip
+"""Options that are fields of the spec."""
+
+
 def configure(words: Sequence[str], over: dict[str, Any]) -> tuple[TrainConfig, RunSpec]:
     """The configuration, with the defaults of its world, task and recipe, and the spec it stands for."""
-    world = known("world", peek(words, "world", str(over.get("world", "lm"))), DEFAULT_SETTINGS)
-    recipe = known("recipe", peek(words, "recipe", str(over.get("recipe", "vapo"))), RECIPES)
-    task = known("task", peek(words, "task", str(over.get("task", DEFAULT_TASK[world]))), TASKS)
-    engine = known("engine", peek(words, "engine", str(over.get("engine", "transformers"))), DEFAULT_BASE)
-    model, dials = model_asked_for(words, over, engine), TASKS[task].dials
-    with_dials = with_task_dials(TrainConfig, dials)
-    default = with_dials(
-        world=world,
-        recipe=recipe,
-        task=task,
-        engine=engine,
-        base=DEFAULT_BASE[engine],
-        steps=DEFAULT_STEPS[world],
-        toggles=RECIPES[recipe].toggles,
+    asked = asked_for(words, over, "lm")
+    recipe = asked.choice("recipe", "vapo", RECIPES)
+    config = parsed(
+        TrainConfig, asked, "train", recipe=recipe, steps=DEFAULT_STEPS[asked.world], toggles=RECIPES[recipe].toggles,
         variants=dict(RECIPES[recipe].variants),
-        settings=settings_of(world, model),
-        evaluation=evaluation_of(world, model),
-    )
-    config = parse(with_dials, overlay(default, over), words, "train")
+    )  # fmt: skip
     chosen = config.dials.model_dump(exclude_defaults=True)
-    shared = (
-        "world",
-        "recipe",
-        "engine",
-        "seed",
-        "steps",
-        "log_every",
-        "base",
-        "toggles",
-        "variants",
-        "probes",
-        "settings",
-        "evaluation",
-    )
-    fields = {name: getattr(config, name) for name in shared}
-    return config, RunSpec(task=TaskSpec(name=task, dials=chosen), **fields)
+    fields = {name: getattr(config, name) for name in SHARED}
+    return config, RunSpec(task=TaskSpec(name=asked.task, dials=chosen), plugin=identity(), **fields)
 
 
 def _train(config: TrainConfig, spec: RunSpec) -> int:
@@ -130,10 +102,12 @@ def _train(config: TrainConfig, spec: RunSpec) -> int:
 
 def _lead(config: TrainConfig, spec: RunSpec, ranks: Any) -> None:
     from experiments.runs.run import finished_row, run_one
+    from experiments.runs.source import replace_other
     from experiments.sync.invocation import tracked
 
     ensure_writable(config.runs)
     run_dir = config.runs / spec.hash
+    replace_other([spec], config.runs)
     done = finished_row(spec, config.runs)
     if done:
         print(f"already finished, at commit {done['git_commit'] or 'unknown'}: {run_dir}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from experiments.cost.footprint import memory_lines
 from experiments.cost.probe_cost import probe_lines
 from experiments.cost.run_time import cost_line, estimate
+from experiments.runs.source import is_finished
 from experiments.specs.exact import AnySpec
 
 
@@ -21,7 +22,7 @@ def study_cost(
         runs: folder of records; finished runs there tell how long one takes.
         workers: runs at a time, None if the cluster decides.
     """
-    todo = [spec for spec in missing if not (runs / spec.hash / "row.json").exists()]
+    todo = [spec for spec in missing if not is_finished(spec, runs)]
     by_world = ", ".join(f"{number} {world}" for world, number in Counter(spec.world for spec in specs).items())
     return [
         f"{stem}, preset {preset}: {len(specs)} runs ({by_world}), {len(specs) - len(todo)} finished",

@@ -15,6 +15,7 @@ from experiments.launchers.launching import Launching
 from experiments.launchers.progress import clock
 from experiments.launchers.workers import Job
 from experiments.runs.repair import curve_damage, read_row
+from experiments.runs.source import is_finished
 from experiments.services.store import Shared
 from experiments.specs.exact import AnySpec
 
@@ -54,7 +55,7 @@ def run_grid(
         title: of the progress bar.
         label: what the command calls a run.
     """
-    earlier = {spec for spec in specs if (job.runs / spec.hash / "row.json").exists()}
+    earlier = {spec for spec in specs if is_finished(spec, job.runs)}
     bar = Progression(title, len(specs))
     try:
         failures = launch(

@@ -13,6 +13,7 @@ from experiments.launchers.launching import PLACES, Launching, cores
 from experiments.launchers.workers import AttemptResult, Job, Worker, no_storage
 from experiments.runs.inputs import say_changes
 from experiments.runs.repair import mend_spec, whole_row
+from experiments.runs.source import ROWS, replace_other
 from experiments.services.claims import LONGEST_WAIT_S, last_sign_of_life
 from experiments.services.store import Shared
 from experiments.specs.exact import AnySpec
@@ -104,7 +105,8 @@ def run_all(
     """Run every unfinished spec.
 
     A run that diverges is a result. A run whose process dies or raises is retried, three attempts in all; the reason
-    stays in its folder as failure.json. A run that another command holds is left for last, not run twice.
+    stays in its folder as failure.json. A run that another command holds is left for last, not run twice. What other source
+    computed is set aside and made again.
 
     Args:
         specs: in the order in which they are begun.
@@ -118,6 +120,7 @@ def run_all(
         OSError: if the disk is full or the folder cannot be written; finished runs are kept; re-run the command.
     """
     work, finished = _Work(runs, on_done), []
+    replace_other(specs, runs)
     for spec in dict.fromkeys(specs):
         row = whole_row(spec, runs / spec.hash)
         if row is None:
@@ -128,6 +131,7 @@ def run_all(
             on_done(spec, row)
     say_changes(finished, runs)
     if work.queue:
+        ROWS.keep(runs)  # here, once, not in every worker
         executor = executor_for(len(work.queue))
         try:
             while work.queue or executor.busy():

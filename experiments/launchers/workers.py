@@ -18,6 +18,7 @@ from experiments.services.claims import Busy, Elsewhere
 from experiments.services.stopping import deaf_children
 from experiments.services.store import Shared
 from experiments.specs.exact import AnySpec
+from experiments.specs.plugin import Plugin, install, installed
 from experiments.tracking.mlflow_run import Tracking
 from vapo_core.full_disk import causes, fullness
 
@@ -53,7 +54,7 @@ class Worker:
     def __init__(self, job: Job) -> None:
         context = multiprocessing.get_context("spawn")
         self.line, there = context.Pipe()
-        self.process = context.Process(target=serve, args=(there, job))
+        self.process = context.Process(target=serve, args=(there, job, installed()))
         self.spec: AnySpec | None = None
         try:
             with deaf_children():
@@ -90,10 +91,11 @@ class Worker:
             self.process.join()
 
 
-def serve(line: Connection, job: Job) -> None:
-    """A worker's loop: receive specs, send results, until the connection closes."""
+def serve(line: Connection, job: Job, plugin: Plugin | None = None) -> None:
+    """A worker's loop: receive specs, send results, until the connection closes. It has the command's plugin."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     one_thread()
+    install(plugin)
     while True:
         try:
             spec = line.recv()

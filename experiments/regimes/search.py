@@ -15,7 +15,16 @@ from experiments.cost.study_plan import study_cost
 from experiments.launchers.grid import run_grid, say_failures
 from experiments.launchers.launching import Launching
 from experiments.launchers.workers import Job
-from experiments.regimes.grid import CONFIRMATION_SEEDS, SEARCH_SEEDS, Planned, Regime, planned, regimes
+from experiments.regimes.grid import (
+    CONFIRMATION_SEEDS,
+    SEARCH_SEEDS,
+    Planned,
+    Regime,
+    beyond_budget,
+    declared,
+    planned,
+    regimes,
+)
 from experiments.runs import committed
 from experiments.specs.spec import RunSpec
 from vapo_core.files import ensure_writable, write_whole
@@ -118,8 +127,9 @@ def _publish(stage: Sequence[Planned], found: pd.DataFrame, config: RegimesConfi
     drawing = map_of_regimes(found, confirmed)
     save(drawing, config.out / "figures", "regimes")
     to_come = len(_plan([run for run in stage if run.seed in SEARCH_SEEDS], config.out)[1])
+    unreached = [regime.name for regime in declared() if beyond_budget(regime)]
     seconds = float(load(config.out).runs["seconds"].sum())
-    write_whole(config.out / "README.md", readme(found, confirmed, seconds / 3600, to_come, drawing.alt))
+    write_whole(config.out / "README.md", readme(found, confirmed, seconds / 3600, to_come, unreached, drawing.alt))
     print(f"searched {len(found)} regimes, {int(found['failing'].sum())} failing; confirmed {int(confirmed['failing'].sum())} of"
           f" {len(confirmed)}: {config.out}")  # fmt: skip
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from experiments.runs.source import SUPERSEDED
 from vapo_core.files import naming
 
 CHUNK = 16 * 2**20
@@ -23,7 +24,7 @@ class Piece(NamedTuple):
 
 
 def pieces(run_dir: Path) -> Iterator[Piece]:
-    """Every file of a run's folder; scratch files and what was set aside as damaged stay."""
+    """Every file of a run's folder; scratch files and what was set aside stay."""
     for path in sorted(run_dir.rglob("*")):
         name = path.relative_to(run_dir)
         if not path.is_file() or name.name in STAYS or any(_is_scrap(part) for part in name.parts):
@@ -35,7 +36,7 @@ def pieces(run_dir: Path) -> Iterator[Piece]:
 
 
 def _is_scrap(name: str) -> bool:
-    return name.startswith(".") or ".damaged" in name
+    return name.startswith(".") or ".damaged" in name or name == SUPERSEDED
 
 
 class Arrival:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.runs.origin import PATH_DIALS
+from experiments.runs.source import is_finished
 from experiments.specs.exact import AnySpec
 from experiments.specs.spec import RunSpec
 from vapo_core.settings import BASE_SIZES
@@ -40,8 +41,7 @@ def _has_data(spec: RunSpec) -> bool:
 
 def _is_outside(spec: RunSpec, runs: Path) -> bool:
     """Whether a run is still to start, from a checkpoint that is not pretrained here."""
-    finished = (runs / spec.hash / "row.json").exists()
-    return spec.world == "lm" and spec.base.model not in BASE_SIZES and not finished
+    return spec.world == "lm" and spec.base.model not in BASE_SIZES and not is_finished(spec, runs)
 
 
 def _check_template(spec: RunSpec) -> None:

@@ -2,15 +2,11 @@
 
 import json
 import math
-import subprocess
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from experiments.records.arrays import ProbeLines
 from experiments.records.points import JsonLines, Logger, Memory, read_points
@@ -20,13 +16,15 @@ from experiments.runs.milestones import milestones
 from experiments.runs.model_card import write_cards
 from experiments.runs.origin import keep_origin, located
 from experiments.runs.repair import clear_damage, curve_damage, mend_spec, points_damage, read_row, whole_row
+from experiments.runs.scoring import activities, mean, score
+from experiments.runs.source import ROWS, differs, git_commit, set_other_aside
 from experiments.services.claims import LONGEST_WAIT_S, claimed
 from experiments.specs.exact import AnySpec, ExactSpec
+from experiments.specs.plugin import installed, require
 from experiments.specs.spec import SCORES, RunSpec
 from experiments.tracking.mlflow_run import MLflowRun, Tracking
 from vapo_core.files import clear_scratch, dispensable, set_aside, write_whole
 from vapo_core.reading import reason_of
-from vapo_core.settings import COMPONENTS
 from vapo_core.tasks import TASKS, make_task
 
 
@@ -44,8 +42,8 @@ class Tee:
 
 
 def finished_row(spec: AnySpec, runs: Path) -> dict[str, Any] | None:
-    """The row of a finished run, or None if there is none that can be read."""
-    return read_row(runs / spec.hash)
+    """The row of a finished run, or None if there is none that can be read, or another source computed it."""
+    return None if differs(runs / spec.hash) else read_row(runs / spec.hash)
 
 
 def run_one(
@@ -58,7 +56,8 @@ def run_one(
 ) -> dict[str, Any]:
     """Run a spec unless it is finished, continuing from its checkpoint if there is one.
 
-    Damaged files of an earlier attempt are set aside with one warning and made again.
+    Damaged files of an earlier attempt are set aside with one warning and made again. What another source computed is set
+    aside, too; callers say so for all their runs together.
 
     Args:
         spec: what to run.
@@ -77,6 +76,7 @@ def run_one(
     run_dir = runs / spec.hash
     with claimed(run_dir, wait_s):
         clear_scratch(run_dir)
+        set_other_aside(run_dir)
         clear_damage(spec, run_dir)
         row = whole_row(spec, run_dir)
         if row is not None:
@@ -87,6 +87,9 @@ def run_one(
         attempts = _count_attempt(run_dir)
         write_whole(run_dir / "spec.json", spec.model_dump_json(indent=2))
         keep_origin(run_dir)
+        ROWS.record(run_dir, runs)
+        if plugin := installed():
+            write_whole(run_dir / "plugin.py", plugin.text)  # for a reader; it is never run from there
         mlflow = None if tracking is None else MLflowRun(tracking, spec, tags_of(spec, study), run_dir, attempts > 1)
         try:
             outcome = _outcome(spec, runs, run_dir, mlflow, ranks)
@@ -94,7 +97,13 @@ def run_one(
             if mlflow is not None:
                 mlflow.abandon()
             raise
-        row = {**describe(spec, study), **outcome, "attempts": attempts, "git_commit": git_commit()}
+        row = {
+            **describe(spec, study),
+            **outcome,
+            "attempts": attempts,
+            "git_commit": git_commit(),
+            "source": ROWS.hash,
+        }
         if lost := curve_damage(spec, row, run_dir):
             raise FileNotFoundError(f"{run_dir / 'metrics.jsonl'} {lost}: it disappeared during the run")
         if isinstance(spec, RunSpec):
@@ -170,7 +179,7 @@ def _train(spec: RunSpec, runs: Path, run_dir: Path, mlflow: MLflowRun | None, r
         **score(spec, memory.points, state),
         **activities(memory.points),
         **milestones(memory.points),
-        "mean_length": _mean(memory.points, "response_length/mean"),
+        "mean_length": mean(memory.points, "response_length/mean"),
         "tokens": last.get("tokens/generated", 0.0),
         **warm_columns(trainer),
         "seconds": time.perf_counter() - started,
@@ -210,6 +219,7 @@ def build_trainer(spec: RunSpec, runs: Path, ranks: Any = None) -> Any:
     from vapo_core.trainer import Trainer
     from vapo_core.worlds import build_world
 
+    require(spec.plugin, spec.hash)
     torch.set_num_threads(1)
     spec = located(spec, runs / spec.hash)
     task = make_task(spec.task.name, spec.task.dials)
@@ -243,6 +253,7 @@ def describe(spec: AnySpec, study: str) -> dict[str, Any]:
         **{f"settings.{k}": v for k, v in spec.settings.model_dump(mode="python").items()},
         "variants": as_text(spec.variants),
         "probes": as_text(spec.probes),
+        **({"plugin": spec.plugin} if spec.plugin else {}),
         "metric": SCORES[spec.world],
     }
 
@@ -258,40 +269,10 @@ def tags_of(spec: AnySpec, study: str) -> dict[str, str]:
     return {"study": study, **what, "seed": str(spec.seed), "spec": spec.hash, "git_commit": git_commit()}
 
 
-def score(spec: RunSpec, points: list[tuple[int, dict[str, float]]], state: str) -> dict[str, float]:
-    """First, last and normalised area under the evaluation curve over RL steps; 0 from a divergence on."""
-    name = SCORES[spec.world]
-    curve = [(step, metrics[name]) for step, metrics in points if name in metrics]
-    if state == "diverged":
-        fall = max((step for step, _ in points), default=0)
-        curve += [(min(fall + 1, spec.steps), 0.0), (spec.steps, 0.0)]
-    if not curve:
-        return {"first": 0.0, "last": 0.0, "auc": 0.0}
-    steps, values = np.array(curve).T
-    return {"first": values[0], "last": values[-1], "auc": float(np.trapezoid(values, steps) / spec.steps)}
-
-
-def activities(points: list[tuple[int, dict[str, float]]]) -> dict[str, float]:
-    """One activity per component: the mean over logged points, for value_pretraining the first."""
-    named = {f"activity_{name}": _mean(points, f"activity/{name}") for name in COMPONENTS}
-    first = next(
-        (m["activity/value_pretraining"] for _, m in points if "activity/value_pretraining" in m), float("nan")
-    )
-    return {**named, "activity_value_pretraining": first}
-
-
 def warm_columns(trainer: Any) -> dict[str, Any]:
     """What the critic's start cost, once the trainer has got that far."""
     warm = trainer.warm
     return {"warm_key": warm.key, "warm_tokens": warm.tokens}
-
-
-@cache
-def git_commit() -> str:
-    """The commit of the code in use when this process first asked, empty outside a repository."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 CHECKPOINT_EVERY = {"walk": 0, "lm": 10}
@@ -305,8 +286,3 @@ def _count_attempt(run_dir: Path) -> int:
     number = int(text) + 1 if text.isdecimal() else 1
     write_whole(path, str(number))
     return number
-
-
-def _mean(points: list[tuple[int, dict[str, float]]], name: str) -> float:
-    values = [metrics[name] for _, metrics in points if name in metrics]
-    return float(np.mean(values)) if values else float("nan")

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from experiments.runs.inventory import RunFolder
 from experiments.runs.origin import located
-from experiments.runs.run import build_trainer, score
+from experiments.runs.run import build_trainer
+from experiments.runs.scoring import score
 from vapo_core.reading import reason_of
 
 

@@ -40,6 +40,8 @@ class Database(NamedTuple):
     """A PostgreSQL database, given by its SQLAlchemy address; connections are pooled per process."""
 
     address: str
+    source: str = ""
+    """Hash of the source whose rows count, beside those that do not say theirs; any if empty."""
 
     def __repr__(self) -> str:
         return f"Database({redacted(self.address)!r})"
@@ -95,17 +97,25 @@ class Database(NamedTuple):
 
     def rows(self, specs: Collection[str]) -> dict[str, dict[str, Any]]:
         """Spec hash -> row, for those runs that some machine has finished."""
+        asked = [*specs, *map(self._key, specs)] if self.source else list(specs)
         found = self._do(
-            "select spec, content from vapo_runs where spec = any(:specs) and content is not null", specs=list(specs)
+            "select spec, content from vapo_runs where spec = any(:specs) and content is not null", specs=asked
         )
-        return {spec: json.loads(content) for spec, content in found}
+        rows = {key: json.loads(content) for key, content in found}
+        if self.source:
+            rows = {key: row for key, row in rows.items() if key == self._key(row["spec"]) or "source" not in row}
+        return {key.partition("-")[0]: row for key, row in sorted(rows.items())}  # one that says its source last
+
+    def _key(self, spec: str) -> str:
+        """What a run is called here: by its spec and the source that computes it."""
+        return f"{spec}-{self.source}" if self.source else spec
 
     def put(self, spec: str, row: Mapping[str, Any], worker: str = "") -> None:
         """Publish a finished run's row, unless one is there already."""
         self._do(
             "insert into vapo_runs (spec, worker, content) values (:spec, :worker, :content) on conflict (spec) do update"
             " set worker = :worker, content = :content where vapo_runs.content is null",
-            spec=spec, worker=worker, content=json.dumps(row),
+            spec=self._key(spec), worker=worker, content=json.dumps(row),
         )  # fmt: skip
 
     def take(self, spec: str, worker: str) -> bool:
@@ -114,7 +124,7 @@ class Database(NamedTuple):
             "insert into vapo_runs (spec, worker) values (:spec, :worker) on conflict (spec) do update set worker = :worker"
             f" where vapo_runs.content is null and (vapo_runs.worker = :worker or not {ALIVE.format(name='vapo_runs.worker')})"
             " returning spec",
-            spec=spec, worker=worker, silence=SILENCE_S,
+            spec=self._key(spec), worker=worker, silence=SILENCE_S,
         )  # fmt: skip
         return bool(taken)
 
@@ -122,7 +132,7 @@ class Database(NamedTuple):
         """Release the claim on an unfinished run."""
         self._do(
             "delete from vapo_runs where spec = :spec and worker = :worker and content is null",
-            spec=spec,
+            spec=self._key(spec),
             worker=worker,
         )
 

@@ -1,4 +1,4 @@
-"""Experimental designs: the cells to compare, each a recipe with toggles and changed settings. Seeds are paired across cells."""
+"""Experimental designs: the cells to compare, a recipe with toggles, changed variants, settings and dials. Seeds are paired."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
@@ -22,11 +22,13 @@ class Cell(NamedTuple):
     """Settings that differ from the study's defaults."""
     dials: Changes = ()
     """Task dials that differ from the study's defaults."""
+    variants: Changes = ()
+    """Slots filled by a named variant instead of the recipe's own."""
 
     @property
     def label(self) -> str:
         """The arm's name in tables, such as `vapo without clip_higher alpha=0.25`."""
-        changes = [f"{name}={shown(value)}" for name, value in (*self.settings, *self.dials)]
+        changes = [f"{name}={shown(value)}" for name, value in (*self.variants, *self.settings, *self.dials)]
         return " ".join([arm_label(self.recipe, self.toggles), *changes])
 
 
@@ -36,7 +38,7 @@ class Request(NamedTuple):
     fraction: int = 64
     """Runs per replicate of a fractional factorial: 64, 32 or 16."""
     factors: tuple[Factor, ...] = ()
-    """Settings and dials to vary."""
+    """Settings, dials and slots to vary."""
 
 
 class Design(NamedTuple):
@@ -114,7 +116,11 @@ def grid(base: Cell, factors: Sequence[Factor]) -> list[Cell]:
 def _changed(base: Cell, values: Mapping[Factor, Any]) -> Cell:
     """The cell with these values; values equal to the study's defaults are left out."""
     new = {f: value for f, value in values.items() if value != f.own}
+    slots = {f.name: value for f, value in new.items() if f.place == "slots"}
+    off = {name: False for name, value in slots.items() if value == "off"}
     return base._replace(
+        toggles=base.toggles.model_copy(update=off),
+        variants=tuple((name, value) for name, value in slots.items() if name not in off),
         settings=tuple((f.name, value) for f, value in new.items() if f.place == "settings"),
         dials=tuple((f.name, value) for f, value in new.items() if f.place == "dials"),
     )

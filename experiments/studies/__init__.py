@@ -32,6 +32,11 @@ class Study(Protocol):
         """Every run the study needs, shared ones included, in the order in which they start."""
         ...
 
+    @staticmethod
+    def primary(preset: str) -> tuple[Any, ...]:
+        """Those of them from which the primary estimates are made: what a pilot tries out."""
+        ...
+
 
 def stem_of(name: str) -> str:
     """A study's full name from that or its short form, such as h3.
@@ -40,6 +45,11 @@ def stem_of(name: str) -> str:
         ValueError: for anything else; the nearest name is given.
     """
     short = {stem.split("_")[0]: stem for stem in STEMS}
+    study = name[:-1]
+    if study in short and name in find(short[study]).QUESTIONS:
+        raise ValueError(
+            f"study: no study {name!r}; the questions of {study} are run and judged together: vapo study {study}"
+        )
     if name in STEMS or name in short:
         return short.get(name, name)
     raise ValueError(f"study: no study {name!r}{nearest(name, {*short, *STEMS})}")

@@ -1,4 +1,4 @@
-"""Pilots: the runs of preset full on a few development seeds, to learn spreads, activities and costs before anything is declared.
+"""Pilots: primary runs of preset full on a few development seeds, for spreads, activities and costs before a declaration.
 
 A pilot decides nothing. Its seeds stand in no judged run: seed 1000 of preset full becomes 700, and so on. Runs of the exact
 level and of gates are left out: the first are computed once for all, the second have seeds of their own.

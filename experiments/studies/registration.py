@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.verdict.questions import level_of
+from experiments.runs.source import DIRTY
 
 ROOT = Path(__file__).parents[2]
 
@@ -100,7 +101,8 @@ def _text(question: ast.Call, name: str) -> str:
 def _declared_at(commit: str, stem: str, root: Path) -> Mapping[str, ast.expr]:
     """The study's declarations at a commit, {} if there were none."""
     for place in PLACES if commit else ():
-        command = ["git", "-C", str(root), "show", f"{commit}:{place.format(stem=stem)}"]
+        at = commit.removesuffix(DIRTY)  # how a row was made may be unclear, not what was committed
+        command = ["git", "-C", str(root), "show", f"{at}:{place.format(stem=stem)}"]
         shown = subprocess.run(command, capture_output=True, text=True, check=False)
         if shown.returncode == 0:
             return declarations(shown.stdout)

@@ -23,7 +23,7 @@ from experiments.launchers.workers import Job
 from experiments.runs import committed
 from experiments.runs.outcome_folder import study_folder
 from experiments.runs.readable import check_readable
-from experiments.runs.run import git_commit
+from experiments.runs.source import git_commit
 from experiments.specs.engines import require
 from experiments.specs.exact import AnySpec
 from experiments.studies import STEMS, find, stem_of
@@ -41,8 +41,8 @@ class StudyConfig(Launching, Target):
 
     preset: Literal["smoke", "quick", "pilot", "full", "real"] = Field(
         "quick",
-        description="smoke: seconds; quick: minutes; pilot: preset full on a few development seeds; full: confirmatory, hours;"
-        " real: a pretrained checkpoint on a GPU",
+        description="smoke: seconds; quick: minutes; pilot: primary runs of preset full on development seeds; full:"
+        " confirmatory, hours; real: a pretrained checkpoint on a GPU",
     )
     level: Literal["exact", "gate", "walk", "lm", "all"] = Field(
         "all",
@@ -154,7 +154,7 @@ def _command(stem: str, config: StudyConfig) -> str:
 def _specs(stem: str, config: StudyConfig) -> Sequence[AnySpec]:
     """The study's runs; of preset real on the checkpoint and task requested, of a pilot those of full on other seeds."""
     if config.preset == "pilot":
-        return pilots_of(find(stem).specs("full"))
+        return pilots_of(find(stem).primary("full"))
     listed = find(stem).specs(config.preset)
     return on(config, listed) if config.preset == "real" else listed
 

@@ -14,11 +14,13 @@ from experiments.cost.run_time import cost_line, estimate
 from experiments.launchers.grid import say_failures, say_gone, shared_rows
 from experiments.runs.outcome_folder import marked_folder
 from experiments.runs.readable import check_readable
+from experiments.runs.source import ROWS
 from experiments.services.addresses import database_address
 from experiments.services.database import Database
 from experiments.services.retry import reason_of
 from experiments.services.store import Place, Shared, store_of
 from experiments.specs.engines import EngineName, require
+from experiments.specs.plugin import identity
 from experiments.specs.spec import DEFAULT_STEPS, RunSpec, TaskSpec, log_every
 from experiments.sweeps.space import Dimension, SearchPlan, constant_lambda, dimensions, toggles_for
 from experiments.sync.invocation import tracked
@@ -94,6 +96,10 @@ class SweepConfig(Frozen):
     )
     control: bool = Field(True, description="with a sweep over alpha, also search a constant lambda on the same seeds")
     recipe: str = Field("vapo", description="recipe whose settings are searched")
+    variants: dict[str, str] = Field(
+        {}, description="SLOT NAME pairs: named variants of slots, beside the recipe's own"
+    )
+    plugin: str = Field("", description="FILE.py or FILE.py:NAME with your own variants, tasks and probes")
     steps: int = Field(30, ge=1, le=bounds.STEPS, description="RL steps per run")
     workers: int = Field(2, ge=1, le=bounds.WORKERS, description="processes, one thread each")
     runs: Path = Field(Path("runs"), description="folder for records, caches and outcomes")
@@ -164,24 +170,30 @@ def _study(config: SweepConfig, role: str, space: tuple[Dimension, ...], place: 
     from experiments.sweeps.trials import Search
 
     fields = tuple(dimension.field for dimension in space)
+    toggles = RECIPES[config.recipe].toggles.model_copy(update=toggles_for(fields))
+    off = {name for name, on in toggles.model_dump().items() if not on}  # as in the control of a sweep over alpha
+    variants = {slot: name for slot, name in config.variants.items() if slot not in off}
     template = RunSpec(
         world=config.world,
         task=TaskSpec(name=config.task, dials=dials),
         recipe=config.recipe,
-        toggles=RECIPES[config.recipe].toggles.model_copy(update=toggles_for(fields)),
+        toggles=toggles,
         settings=config.settings,
-        variants=dict(RECIPES[config.recipe].variants),
+        variants={**RECIPES[config.recipe].variants, **variants},
         base=config.base,
         engine=config.engine,
         evaluation=config.evaluation,
         seed=config.first_seed,
         steps=config.steps,
         log_every=log_every(config.world, config.steps),
+        plugin=identity(),
     )
     seeds = tuple(range(config.first_seed, config.first_seed + config.seeds))
     half = config.seeds - config.seeds // 2
     plan = SearchPlan("", space, config.trials, half, config.sampler, config.sampler_seed, config.pruner)
-    content = repr((template.hash, seeds[:half], plan._replace(trials=0)))
+    content = repr(
+        (template.hash, seeds[:half], plan._replace(trials=0), ROWS.code)
+    )  # trials of other code do not count
     name = f"{'-'.join(fields)}{f' at {place}' if place else ''} {hashlib.sha256(content.encode()).hexdigest()[:8]}"
     return Search(role, place, template, plan._replace(name=name), seeds[:half], seeds[half:])
 
@@ -220,7 +232,7 @@ def sweep_folder(config: SweepConfig, dials: dict[str, Any]) -> Path:
     return marked_folder(config.runs, name, _differences(config, dials))
 
 
-SAME = {"names", "world", "task", "preset", "trials", "workers", "runs", "dry_run", "dials"}
+SAME = {"names", "world", "task", "preset", "trials", "workers", "runs", "dry_run", "dials", "plugin"}
 """What the folder's name says, what does not change what is found, and trials: more of them continue a sweep."""
 
 
@@ -233,7 +245,7 @@ def _differences(config: SweepConfig, dials: dict[str, Any]) -> dict[str, Any]:
     )  # fmt: skip
     given, default = (other.model_dump(mode="json", exclude=SAME) for other in (config, usual))
     differs = {name: value for name, value in given.items() if value != default[name]}
-    return {**differs, "dials": dials} if dials else differs
+    return {**differs, **({"dials": dials} if dials else {}), **({"plugin": identity()} if identity() else {})}
 
 
 def place_of(config: SweepConfig, out: Path) -> Place:
@@ -246,7 +258,7 @@ def place_of(config: SweepConfig, out: Path) -> Place:
     address = config.storage or os.environ.get("OPTUNA_STORAGE", "")
     if not address:
         return out / "journal.log"
-    shared = Shared(Database(database_address("storage", address)), config.runs / ".sweep-database-is-away")
+    shared = Shared(Database(database_address("storage", address), ROWS.code), config.runs / ".sweep-database-is-away")
     try:
         shared.database.prepare()
     except Exception as error:

@@ -19,9 +19,11 @@ from experiments.launchers.progress import Watch
 from experiments.launchers.workers import Job, no_storage, one_thread, storage_trouble
 from experiments.runs.repair import read_row
 from experiments.runs.run import finished_row, run_one
+from experiments.runs.source import say_other_once
 from experiments.services.addresses import redacted
 from experiments.services.stopping import deaf_children
 from experiments.services.store import Place, Shared, store_of
+from experiments.specs.plugin import Plugin, install, installed
 from experiments.specs.spec import RunSpec, paired_base
 from experiments.sweeps.space import SearchPlan
 from experiments.sweeps.tune import (
@@ -81,6 +83,7 @@ class Cells:
         """Area under the curve of the seed at that index."""
         spec = cell(self.study.template, values, self.study.choosing[index])
         fresh = finished_row(spec, self.runs) is None
+        say_other_once(self.runs / spec.hash)
         there = self.shared.row(spec.hash) if self.shared else None
         if there is not None:
             return float(there["auc"])
@@ -127,7 +130,8 @@ def run_trials(jobs: Mapping[Search, Cells], place: Place, workers: int) -> None
     while not retry_with_backoff(lambda: _all_done(studies)):
         before = retry_with_backoff(lambda: _begun(studies))
         processes = [
-            context.Process(target=_worker, args=(tasks, place, runs, storage_failures)) for _ in range(workers)
+            context.Process(target=_worker, args=(tasks, place, runs, storage_failures, installed()))
+            for _ in range(workers)
         ]
         _see_out(processes, storage_failures, lambda: watch.look(retry_with_backoff(lambda: _done(studies))))
         if retry_with_backoff(lambda: _begun(studies)) == before and not retry_with_backoff(lambda: _all_done(studies)):
@@ -283,11 +287,14 @@ def given_up(studies: Sequence[Search], place: Place) -> list[str]:
 # --- workers ---
 
 
-def _worker(jobs: Mapping[SearchPlan, Cells], place: Place, runs: Path, storage_failures: Any) -> None:
+def _worker(
+    jobs: Mapping[SearchPlan, Cells], place: Place, runs: Path, storage_failures: Any, plugin: Plugin | None
+) -> None:
     """One process, one thread; the parent decides about Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     one_thread()
     try:
+        install(plugin)
         work(jobs, place)
     except Exception as error:  # the parent says what becomes of it; a traceback could hold an address
         failure = storage_trouble(error, runs)

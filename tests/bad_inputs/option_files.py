@@ -3,6 +3,13 @@
 from tests.bad_inputs.scene import DEEP
 
 FILES: dict[str, str | bytes] = {
+    # plugins
+    "rules.py": "VARIANTS = {'whiten': {'mine': lambda settings: lambda x, mask: x}}\n",
+    "raises.py": "raise RuntimeError('no good')\n",
+    "syntax.py": "def\n",
+    "latin1.py": "# vapö\n".encode("latin-1"),
+    "nothing.py": "x = 1\n",
+    "plugin.yaml": "plugin: rules.py\n",
     # options
     "empty.yaml": "",
     "null.yaml": "null\n",

@@ -12,7 +12,17 @@ def _folder(folder: Path, records: Path) -> None:
     (folder / "folder").mkdir()
 
 
-SCENES: dict[str, Scene] = {"folder": _folder, **records.SCENES, **checkpoints.SCENES, **data.SCENES}
+def _python_folder(folder: Path, records: Path) -> None:
+    (folder / "folder.py").mkdir()
+
+
+SCENES: dict[str, Scene] = {
+    "folder": _folder,
+    "folder.py": _python_folder,
+    **records.SCENES,
+    **checkpoints.SCENES,
+    **data.SCENES,
+}
 
 
 def plant(names: Sequence[str], folder: Path, records: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.runs.run import git_commit
+from experiments.runs.source import git_commit
 from vapo_core.files import write_whole
 
 

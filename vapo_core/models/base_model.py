@@ -15,6 +15,7 @@ from vapo_core.files import set_aside, whole_folder
 from vapo_core.models.checkpoints import read_policy
 from vapo_core.seeds import child
 from vapo_core.settings import Base
+from vapo_core.sources import BASES, recorded, say_replaced, say_unrecorded
 from vapo_core.tasks.base import Task
 from vapo_core.tasks.known_by import code_hash, is_ours
 from vapo_core.tasks.sizes import check_positions
@@ -77,19 +78,24 @@ def lessons_of(task: Any, rng: np.random.Generator, n: int) -> list[Problem]:
 def ensure_base(identity: Mapping[str, Any], task: Task, cache: Path) -> Path:
     """Folder of the base model with this identity, pretrained once and then reused; safe with many processes.
 
-    A damaged one is set aside with a warning and pretrained again.
+    A damaged one is set aside with a warning and pretrained again; one that other source made is replaced.
     """
     folder = cache / "bases" / content_key(identity)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if folder.exists() and (damage := _damage(folder)):
             set_aside(folder, f"it cannot be read ({damage})", "the base model is pretrained again")
-        if not folder.exists():
+        if folder.exists() and not recorded(folder):
+            say_unrecorded(f"base models in {folder.parent}")
+        if difference := BASES.difference(folder, cache):
+            say_replaced(f"base models in {folder.parent}", difference)
+        if difference or not folder.exists():
             model, tokenizer = pretrain(identity, task)
             with whole_folder(folder) as scratch:
                 model.save_pretrained(scratch)
                 tokenizer.save_pretrained(scratch)
                 (scratch / "identity.json").write_text(json.dumps(identity, indent=2))
+                BASES.record(scratch, cache)
     return folder
 
 

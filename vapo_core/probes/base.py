@@ -1,8 +1,9 @@
 """A probe's input and output. Probes are read-only: weights and random state do not change."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from numbers import Real
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -65,3 +66,25 @@ class Probe(Protocol):
     def __call__(self, view: View) -> Measurement:
         """Measure; raises CannotRun when there is nothing to measure."""
         ...
+
+
+def named_by(name: str, measure: Callable[[View], Any]) -> Probe:
+    """A probe from somebody's own function, which may return a number, numbers by name, or a Measurement.
+
+    A number is the metric `name`, numbers are the metrics `name/...`.
+
+    Raises (when called):
+        ValueError: naming the probe, if it returns anything else.
+    """
+
+    def probe(view: View) -> Measurement:
+        found = measure(view)
+        if isinstance(found, Measurement):
+            return found
+        numbers = {name: found} if not isinstance(found, Mapping) else {f"{name}/{key}": x for key, x in found.items()}
+        wrong = [x for x in numbers.values() if not isinstance(x, Real)]
+        if wrong:
+            raise ValueError(f"probe {name} returned {wrong[0]!r:.80}; allowed are numbers, by name, or a Measurement")
+        return Measurement({key: float(x) for key, x in numbers.items()})
+
+    return probe

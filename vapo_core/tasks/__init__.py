@@ -1,6 +1,6 @@
 """Tasks by name, `TASKS[name] = (dials, task)`; one file per task, dials checked before anything is built."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from vapo_core.settings import BASE_SIZES, Base, Frozen
@@ -23,7 +23,8 @@ class TaskEntry(NamedTuple):
     """A task with the model of its dials and the world it belongs to."""
 
     dials: type[Frozen]
-    task: type
+    task: Callable[[Any], Any]
+    """Makes the task from its dials."""
     world: str
     pretrained_here: bool = True
     """Whether base models of `BASE_SIZES` can be made for it; if not, it takes a checkpoint."""

@@ -20,6 +20,7 @@ from vapo_core.reading import reason_of
 from vapo_core.recipe import Recipe, Settings
 from vapo_core.seeds import Seeds, child, torch_generator
 from vapo_core.slots.credit import terminal_rewards
+from vapo_core.sources import CRITICS, recorded, say_replaced, say_unrecorded
 from vapo_core.tasks.known_by import problems_hash
 from vapo_core.training.collect import grade_all, reward_values, to_batch
 from vapo_core.training.learner import Learner
@@ -56,28 +57,37 @@ def warm_start(
     folder.parent.mkdir(parents=True, exist_ok=True)
     ranks = world.ranks
     with ranks.held(FileLock(f"{folder}.lock")):
-        tokens = ranks.first(lambda: _load(world, folder))
+        tokens = ranks.first(lambda: _load(world, folder, cache))
         if tokens is None:
             tokens = fit(world, settings, pool, seeds, outcome, recipe.value_pretraining)
             with ranks.unsharded(world.critic):
-                ranks.first(lambda: _keep(world, folder, tokens))
+                ranks.first(lambda: _keep(world, folder, tokens, cache))
         else:
             ranks.broadcast(world.critic)
     return WarmStart(tokens, key)
 
 
-def _keep(world: World, folder: Path, tokens: int) -> None:
+def _keep(world: World, folder: Path, tokens: int, cache: Path) -> None:
     """Save a warm critic for other arms."""
     clear_scratch(folder.parent, folder.name)
     with whole_folder(folder) as scratch:
         save_model(world.critic, str(scratch / "critic.safetensors"))
         (scratch / "warm.json").write_text(json.dumps({"tokens": tokens}))
+        CRITICS.record(scratch, cache)
 
 
-def _load(world: World, folder: Path) -> int | None:
-    """Load a finished warm critic and return its tokens; None if there is none, a damaged one being set aside."""
+def _load(world: World, folder: Path, cache: Path) -> int | None:
+    """Load a finished warm critic and return its tokens.
+
+    None if there is none, a damaged one being set aside, or if other source fitted it: then it is fitted again.
+    """
     if not folder.exists():
         return None
+    if difference := CRITICS.difference(folder, cache):
+        say_replaced(f"warm critics in {folder.parent}", difference)
+        return None
+    if not recorded(folder):
+        say_unrecorded(f"warm critics in {folder.parent}")
     try:
         tokens = int(json.loads((folder / "warm.json").read_text())["tokens"])
         load_exactly(world.critic, folder / "critic.safetensors")

@@ -23,9 +23,11 @@ from experiments.launchers.ray.node import Refusal, run_here
 from experiments.launchers.workers import AttemptResult, Job, end_with_parent, storage_trouble
 from experiments.runs.delivery import Arrival
 from experiments.runs.repair import clear_damage, mend_spec, whole_row
+from experiments.runs.source import set_other_aside
 from experiments.services.addresses import redacted
 from experiments.services.claims import Busy, claimed
 from experiments.specs.exact import AnySpec
+from experiments.specs.plugin import installed
 from experiments.specs.same_code import fingerprint
 from experiments.sync.upload import upload
 from experiments.tracking.mlflow_run import Tracking, is_served
@@ -110,6 +112,7 @@ class _Bridge:
             self._line.send(RunResult(spec, AttemptResult(busy=True)))
             return
         clear_scratch(run_dir)
+        set_other_aside(run_dir)
         with redirect_stderr(self._seen):
             clear_damage(spec, run_dir)
         row = whole_row(spec, run_dir)
@@ -119,7 +122,7 @@ class _Bridge:
             self._line.send(RunResult(spec, AttemptResult(row=row)))
             return
         live = self._job.tracking if _is_live(self._job.tracking) else None
-        stream = self._remote.remote(spec.model_dump_json(), self._job.study, live, fingerprint())
+        stream = self._remote.remote(spec.model_dump_json(), self._job.study, live, fingerprint(), installed())
         self._held[stream] = spec, held
 
     def _bring(self, spec: AnySpec, stream: Any) -> RunResult | Refusal:

@@ -16,6 +16,7 @@ from experiments.launchers.ray.node import Refusal
 from experiments.launchers.workers import AttemptResult, Job
 from experiments.services.stopping import deaf_children
 from experiments.specs.exact import AnySpec
+from experiments.specs.plugin import Plugin, install, installed
 
 POLL_S = 0.5
 PATIENCE_S = 900.0
@@ -144,7 +145,7 @@ class RayExecutor:
     def _start(self) -> tuple[Connection, BaseProcess]:
         context = multiprocessing.get_context("spawn")
         line, there = context.Pipe()
-        process = context.Process(target=_bridge, args=(there, self._job, self._how))
+        process = context.Process(target=_bridge, args=(there, self._job, self._how, installed()))
         with deaf_children():
             process.start()
         there.close()  # so that the line ends when the process does
@@ -197,8 +198,9 @@ def nobody_at(address: str) -> str:
     return ""
 
 
-def _bridge(line: Connection, job: Job, how: Launching) -> None:
+def _bridge(line: Connection, job: Job, how: Launching, plugin: Plugin | None) -> None:
     """In a process of its own, which alone imports ray."""
     from experiments.launchers.ray.bridge import serve
 
+    install(plugin)
     serve(line, job, how)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from experiments.launchers.workers import AttemptResult, Job, attempt, one_thread
 from experiments.runs.delivery import Piece, pieces
 from experiments.specs.exact import read_spec
+from experiments.specs.plugin import Plugin, install
 from experiments.specs.same_code import difference, fingerprint
 from experiments.tracking.mlflow_run import Tracking
 
@@ -22,9 +23,11 @@ class Refusal(NamedTuple):
 
 
 def run_here(
-    text: str, study: str, tracking: Tracking | None, code: dict[str, str]
+    text: str, study: str, tracking: Tracking | None, code: dict[str, str], plugin: Plugin | None = None
 ) -> Iterator[Refusal | AttemptResult | Piece]:
     """Run a spec given as JSON, then yield what came of it and, if there is a row, the files of its folder.
+
+    The command hands its plugin over, if it has one.
 
     A base or a warm critic is made once per node, under a file lock. An unfinished run stays and is continued here by a
     later attempt; one that was handed over is removed.
@@ -34,6 +37,7 @@ def run_here(
         yield Refusal(f"node {name} has different code or libraries: {other}; install the same versions there")
         return
     one_thread()
+    install(plugin)
     cache = node_cache()
     spec = read_spec(text)
     answer = attempt(spec, Job(cache, study, tracking))

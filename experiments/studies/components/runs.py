@@ -53,12 +53,12 @@ class Part(NamedTuple):
 
 
 SIZES: dict[str, Part] = {
-    "grid": Part(2, 16),
-    "add_one_in": Part(2, 12),
-    "triple": Part(0, 40),
+    "grid": Part(2, 12),
+    "add_one_in": Part(2, 8),
+    "triple": Part(0, 24),
     "shortest": Part(0, 4),
     "longest": Part(0, 4),
-    "pool": Part(2, 12),
+    "pool": Part(2, 8),
     "text": Part(1, 8),
     "pathways": Part(1, 8),
 }
@@ -72,10 +72,10 @@ at two epochs; these are scaled to four."""
 
 STEPS: dict[str, int] = {"walk": 30, "lm": 30}
 EVALUATION: dict[str, Evaluation] = {
-    "walk": Evaluation(every=5, problems=64, k_problems=8),
+    "walk": Evaluation(every=6, problems=64, k_problems=8),
     "lm": Evaluation(every=5, problems=256, k_problems=8),
 }
-"""Exact J at 256 decisions takes as long as several steps, so it is asked every fifth."""
+"""Exact J at 256 decisions takes as long as several steps, so it is asked every sixth."""
 
 MEASURED: tuple[str, ...] = ("gradient_variance",)
 """On full VAPO at both ends of a run: the noise scale, to which responses a step are compared."""
@@ -168,6 +168,12 @@ def pathways(preset: str) -> Iterator[RunSpec]:
             for pathway in PATHWAYS:
                 if regime.world == "walk" or not pathway.dials:
                     yield in_regime(regime, preset, seed, pathway.cell, pathway.variants)
+
+
+def primary(preset: str) -> tuple[RunSpec, ...]:
+    """The runs from which the primary estimates are made: what a pilot tries out."""
+    arms = [cell for cell in cells() if cell.label in ("vapo", "ppo", "grpo")]
+    return tuple(of_cells("grid", preset, NOISY, arms))
 
 
 def specs(preset: str) -> tuple[RunSpec, ...]:

@@ -195,6 +195,16 @@ def pathways(preset: str) -> Iterable[RunSpec]:
         yield from (pathway(preset, seed, start, values) for start in STARTS for values in ("", *VALUES))
 
 
+def primary(preset: str) -> tuple[RunSpec, ...]:
+    """The runs from which the primary estimates are made: what a pilot tries out."""
+    counts = SEEDS[preset]
+    critics = [
+        critic(preset, seed, name) for name in ("text_walk", "chain") for seed in seeds.first(preset, counts["floor"])
+    ]
+    paired = [spec for seed in seeds.first(preset, counts["forget_walk"]) for spec in twins("walk", preset, seed)]
+    return (*critics, *paired)
+
+
 def specs(preset: str) -> tuple[AnySpec, ...]:
     """Every run of the study, each once."""
     if preset == "real":

@@ -135,6 +135,16 @@ def boundary(preset: str) -> tuple[RunSpec, ...]:
     return boundaries.grid(preset, MAP_RING, DECISIONS, FILLER, 30, {})
 
 
+def primary(preset: str) -> tuple[RunSpec, ...]:
+    """The runs from which the primary estimates are made: what a pilot tries out."""
+    return tuple(
+        cell(preset, seed, "mixed", horizon, adaptive)
+        for seed in seeds.first(preset, SEEDS[preset]["mixed"])
+        for horizon in HORIZONS
+        for adaptive in (True, False)
+    )
+
+
 def specs(preset: str) -> tuple[AnySpec, ...]:
     """Every run of the study."""
     if preset == "real":

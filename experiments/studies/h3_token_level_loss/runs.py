@@ -73,6 +73,11 @@ def text(preset: str) -> tuple[RunSpec, ...]:
     )
 
 
+def primary(preset: str) -> tuple[RunSpec, ...]:
+    """The runs from which the primary estimates are made: what a pilot tries out."""
+    return (*walk(preset), *text(preset))
+
+
 def specs(preset: str) -> tuple[RunSpec | ExactSpec, ...]:
     """Every run of the study."""
     if preset == "real":

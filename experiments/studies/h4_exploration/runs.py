@@ -184,6 +184,22 @@ def boundary(preset: str) -> tuple[RunSpec, ...]:
     return boundaries.grid(preset, TRAPPED, MAP_DEPTHS, MAP_DECISIONS, TRAP_STEPS, {"exploration": TRAP_STEPS})
 
 
+def primary(preset: str) -> tuple[RunSpec, ...]:
+    """The runs from which the primary estimates are made: what a pilot tries out."""
+    edge = (
+        trapped(preset, seed, depth, *off)
+        for seed in seeds.first(preset, SEEDS[preset]["edge"])
+        for depth in EDGE
+        for off in ((), TRIO)
+    )
+    fork = (
+        forked(preset, seed, loss, faster, epochs)
+        for seed in seeds.first(preset, SEEDS[preset]["fork"])
+        for loss, faster, epochs in FORK_ARMS
+    )
+    return (*edge, *fork)
+
+
 def specs(preset: str) -> tuple[AnySpec, ...]:
     """Every run of the study, each once."""
     if preset == "real":

@@ -114,6 +114,17 @@ def arms(preset: str) -> Iterable[RunSpec]:
         yield from (arm_walk(preset, seed, recipe) for recipe in ARMS)
 
 
+def primary(preset: str) -> tuple[RunSpec, ...]:
+    """The runs from which the primary estimates are made: what a pilot tries out."""
+    unseen = (transfer_text(preset, seed, UNSEEN_PAIRS) for seed in seeds.first(preset, SEEDS[preset]["transfer_text"]))
+    both = (
+        arm(preset, seed, recipe)
+        for seed in seeds.first(preset, SEEDS[preset]["arms_text"])
+        for recipe in ("vapo", "grpo")
+    )
+    return (*unseen, *both)
+
+
 def specs(preset: str) -> tuple[AnySpec, ...]:
     """Every run of the study, each once."""
     if preset == "real":

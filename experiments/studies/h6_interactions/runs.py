@@ -3,7 +3,7 @@
 Beside the updates of h6a it reads the component study's own cells; their sizes and cost stand there.
 """
 
-from analysis.tables.regimes import GRID, Regime
+from analysis.tables.regimes import GRID, LONGEST, Regime, of_length
 from experiments.specs.exact import ExactSpec
 from experiments.specs.spec import RunSpec
 from experiments.studies import core
@@ -53,6 +53,12 @@ def combinations(preset: str) -> tuple[RunSpec, ...]:
     if preset == "smoke":
         return ()
     return tuple(dict.fromkeys([*components.grid(preset), *components.factorials(preset), *components.text(preset)]))
+
+
+def primary(preset: str) -> tuple[RunSpec, ...]:
+    """The runs from which the primary estimates are made: what a pilot tries out."""
+    corners = components.of_cells("triple", preset, of_length(LONGEST), components.pair_cells())
+    return (*updates(preset), *corners)
 
 
 def specs(preset: str) -> tuple[RunSpec | ExactSpec, ...]:

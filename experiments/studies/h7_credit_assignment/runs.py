@@ -136,6 +136,16 @@ def boundary(preset: str) -> tuple[RunSpec, ...]:
     return boundaries.grid(preset, {"horizon": 64}, MAP_WAYPOINTS, MAP_FILLER, 60, {"credit": 60})
 
 
+def primary(preset: str) -> tuple[RunSpec, ...]:
+    """The runs from which the primary estimates are made: what a pilot tries out."""
+    return tuple(
+        credited(preset, seed, decisions, arm)
+        for seed in seeds.first(preset, SEEDS[preset]["credit"])
+        for decisions in DECISIONS
+        for arm in CREDIT_ARMS
+    )
+
+
 def specs(preset: str) -> tuple[AnySpec, ...]:
     """Every run of the study, each once."""
     if preset == "real":

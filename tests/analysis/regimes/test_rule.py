@@ -78,10 +78,11 @@ def test_the_greatest_shortfalls_of_each_cell_are_confirmed(found):
 def test_the_page_tells_everything_and_the_figure_has_its_numbers(found):
     drawing = map_of_regimes(found, found.iloc[:1])
     assert list(drawing.data["stage"]) == ["search"] * 6 + ["confirmation"]
-    page = readme(found, found.iloc[:1], 1.25, 0, drawing.alt)
+    page = readme(found, found.iloc[:1], 1.25, 0, ["a dear one"], drawing.alt)
     assert page.count("| **yes** |") == 6
     assert page.count("| no |") == 1
     assert "Not complete" not in page
-    assert "Not complete: 312 runs" in readme(found, found.iloc[:0], 1.25, 312, drawing.alt)
+    assert page.endswith("- a dear one\n")
+    assert "Not complete: 312 runs" in readme(found, found.iloc[:0], 1.25, 312, [], drawing.alt)
     assert "again in 1 of the 1 put to the test" in page
-    assert "PPO fails nowhere in this grid" in readme(found.iloc[3:4], found.iloc[:0], 1.0, 0, drawing.alt)
+    assert "PPO fails nowhere in this grid" in readme(found.iloc[3:4], found.iloc[:0], 1.0, 0, [], drawing.alt)

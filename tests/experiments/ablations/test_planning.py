@@ -92,7 +92,7 @@ def test_what_is_varied_is_in_the_folders_name_and_comes_from_yaml_too(tmp_path)
     ("words", "told"),
     [
         (["--design", "gird"], "did you mean 'grid'"),
-        (["--vary", "alpha", "1"], "design leave-one-out varies no setting"),
+        (["--design", "leave-one-out", "--vary", "alpha", "1"], "design leave-one-out varies no setting"),
         (["--design", "one-at-a-time", "--vary", "alpa", "1"], "did you mean 'alpha'"),
         (["--design", "one-at-a-time", "--vary", "alpha", "-1"], "greater than 0"),
         (["--design", "fractional-factorial", "--fraction", "8"], "--fraction"),

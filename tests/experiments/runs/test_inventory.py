@@ -102,6 +102,7 @@ OTHERS = {
     "somebody's repository": (RUN, ["attempts", ".git/config"]),
     "finished": (RUN, ["attempts", "row.json"]),
     "never begun": (RUN, ["spec.json"]),
+    "results of earlier source": (RUN, ["attempts", "superseded/1/row.json"]),
     "no cache": ("bases", ["thesis.tex", "attempts"]),
     "no entry of a cache": (f"critics/{KEY}", ["thesis.tex"]),
     "a cache's neighbour": ("bases/notes", ["identity.json"]),
@@ -113,6 +114,12 @@ def test_clean_leaves_what_is_no_run_and_no_cache(tmp_path, name, files):
     home = fill(tmp_path / name, *files)
     assert main(["clean", "--runs", str(tmp_path), "--caches", "--yes"]) == 0
     assert all((home / file).is_file() for file in files)
+
+
+def test_clean_removes_all_that_a_run_may_have_begun_with(tmp_path):
+    fill(tmp_path / RUN, "attempts", "spec.json", "origin.json", "inputs.json", "source.txt", "plugin.py", "lock")
+    assert main(["clean", "--runs", str(tmp_path), "--yes"]) == 0
+    assert not (tmp_path / RUN).exists()
 
 
 def test_clean_follows_no_link(tmp_path, capsys):

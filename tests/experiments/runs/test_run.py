@@ -14,7 +14,8 @@ import pytest
 from experiments.launchers.launch import local_map
 from experiments.records.points import JsonLines, read_points
 from experiments.runs.collect import collect
-from experiments.runs.run import describe, finished_row, run_one, score
+from experiments.runs.run import describe, finished_row, run_one
+from experiments.runs.scoring import score
 from tests.support.worlds import small_spec
 
 

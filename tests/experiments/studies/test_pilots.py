@@ -18,9 +18,10 @@ LEARNED = ("h1a", "h1c", "h2b", "h3a", "h3b", "h3c", "h4a", "h4b", "h5a", "h5b",
 
 @pytest.mark.parametrize("stem", STEMS)
 def test_a_pilot_is_preset_full_on_other_seeds(stem):
-    full = trained_of(stem, "full")
-    pilots = pilots_of(runs_of(stem, "full"))
-    expected = [spec for spec in full if CONFIRMATORY <= spec.seed < CONFIRMATORY + COUNTS[spec.world]]
+    primary = find(stem).primary("full")
+    assert set(primary) <= set(trained_of(stem, "full"))
+    pilots = pilots_of(primary)
+    expected = [spec for spec in primary if CONFIRMATORY <= spec.seed < CONFIRMATORY + COUNTS[spec.world]]
     assert len(pilots) == len(expected) == len(set(pilots))
     for pilot, spec in zip(pilots, expected, strict=True):
         assert pilot.seed == spec.seed - CONFIRMATORY + FIRST

@@ -140,3 +140,13 @@ def test_intervals_are_corrected_for_as_many_questions_as_are_asked():
 def test_committed_rows_came_after_their_predictions(path):
     runs = pd.read_csv(path.parent / "runs.csv", dtype=str)
     assert registration_violations(path.parent.name, commits_by_level(runs)) == []
+
+
+def test_rows_of_a_dirty_tree_are_judged_by_their_commit(checkout):
+    """The trainer's files were edited; what had been declared stands in the commit."""
+    first = checkout.commit(NEW, declared(A))
+    assert registration_violations("h9", {"exact": {f"{first}-dirty"}}, checkout.root) == []
+    checkout.commit(NEW, declared(OTHER_A))
+    assert registration_violations("h9", {"exact": {f"{first}-dirty"}}, checkout.root) == [
+        f"a: rows made at commit {first}-dirty, where this question was declared differently"
+    ]

@@ -73,3 +73,34 @@ def test_a_base_is_named_by_everything_it_depends_on():
     keys.add(content_key(base_identity("text_walk", other, Base())))
     assert len(keys) == 5
     assert content_key(base_identity("text_walk", make_task("text_walk", {}), Base())) in keys
+
+
+class Saved:
+    """Stands for a model or a tokenizer."""
+
+    def save_pretrained(self, folder):
+        (folder / "weights").write_text("1")
+
+
+def test_a_base_model_of_other_source_is_pretrained_again(tmp_path, monkeypatch, capfd):
+    from vapo_core.models import base_model
+    from vapo_core.sources import NAME, recorded, say_replaced, say_unrecorded
+
+    say_replaced.cache_clear()
+    say_unrecorded.cache_clear()
+    made = []
+    monkeypatch.setattr(base_model, "pretrain", lambda identity, task: made.append(1) or (Saved(), Saved()))
+    monkeypatch.setattr(base_model, "_damage", lambda folder: "")
+    folder = base_model.ensure_base({"task": "t"}, None, tmp_path)
+    own = recorded(folder)
+    assert len(own) == 16
+    assert base_model.ensure_base({"task": "t"}, None, tmp_path) == folder
+    assert (len(made), capfd.readouterr().err) == (1, "")
+    (folder / NAME).write_text("0123456789abcdef")
+    base_model.ensure_base({"task": "t"}, None, tmp_path)
+    assert (len(made), recorded(folder)) == (2, own)
+    assert f"base models in {folder.parent} made by other source (source 0123456789abcdef" in capfd.readouterr().err
+    (folder / NAME).unlink()
+    base_model.ensure_base({"task": "t"}, None, tmp_path)
+    assert len(made) == 2
+    assert "do not record their source" in capfd.readouterr().err
