@@ -46,7 +46,7 @@ COMPARED = frozenset({"binary_matrix", "spiral_matrix", "string_insertion"})
 LONGEST = 4096
 """Characters of an answer beyond which it is not read."""
 
-LAST = "\n\nReason step by step, and end with the answer as a number."
+LAST = "\n\nEnd with the answer as a number."
 """What is asked of the model where the last number is read."""
 
 

@@ -214,7 +214,7 @@ def test_negative_answers_need_their_sign():
 def test_prompts_say_where_the_answer_is_read(task):
     whole = task.sample(np.random.default_rng(0), 1, "train")[0].prompt
     assert whole.endswith("=\n")
-    for form, asked in (("boxed", "inside \\boxed{}."), ("last_number", "end with the answer as a number.")):
+    for form, asked in (("boxed", "inside \\boxed{}."), ("last_number", "\n\nEnd with the answer as a number.")):
         other = make_task("reasoning_gym", {"answer_in": form})
         assert other.sample(np.random.default_rng(0), 1, "train")[0].prompt.endswith(asked)
 
