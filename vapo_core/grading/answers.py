@@ -41,6 +41,9 @@ _BARE_FRACTION = re.compile(
 )
 _ASSIGNED = re.compile(r"(?:([A-Za-z]) ?= ?)?(.*)")
 _POWER_OF_TEN = re.compile(r"(?<=[\d.])[eE]([-+]?\d+)")
+_DIGITS = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
+_SPACED_SIGN = re.compile(r"(?<=[\d)\]}]) +([-+])")
+_SOME_NUMBER = re.compile(rf"(?:(?<![\w)\]}}])[-+])?(?<![\d.])(?:{_DIGITS})(?:/\d+)?")
 
 
 class Reading(NamedTuple):
@@ -75,6 +78,16 @@ def final_answer(response: str) -> str | None:
     if found is None or not found.strip() or len(found.strip()) > LONGEST or _depth(found) > DEEPEST:
         return None
     return found.strip()
+
+
+def last_number(response: str) -> str | None:
+    """The last number in a response, whatever stands around it; None without one.
+
+    A sign belongs to it unless something to subtract from stands before the sign: 7 in `12 - 5 = 7`, -4 in `3 - 7 = -4`, 3 in
+    `8-3`, 4 in `- 4`. A fraction is one number; an answer of more than `LONGEST` characters is none.
+    """
+    found = [match[0] for match in _SOME_NUMBER.finditer(_SPACED_SIGN.sub(r"\1", ascii_signs(response)))]
+    return found[-1] if found and len(found[-1]) <= LONGEST else None
 
 
 def compare(reference: str, answer: str) -> Outcome | None:

@@ -179,7 +179,12 @@ class Mathematics:
 
     def boundaries(self, response: str) -> list[int]:
         """A step is a line, as VinePPO cuts solutions of these sets (arXiv:2410.01679, section 5.2)."""
-        return [found.end() for found in re.finditer(r"[^\n]\n+", response)]
+        return line_ends(response)
+
+
+def line_ends(text: str) -> list[int]:
+    """Positions after each line that ends, empty lines after it included."""
+    return [found.end() for found in re.finditer(r"[^\n]\n+", text)]
 
 
 def reference_of(row: Row, column: str, answer: str | None) -> str:

@@ -2,6 +2,9 @@
 
 The process makes a problem again from its seed and place, scores one answer and says the number; a call that takes too
 long ends with the process, in whatever thread it was made. A demonstration is the reference answer alone.
+
+A pretrained checkpoint reasons before it answers, so the answer can also be read out of the response (dial `answer_in`); then
+it has to be the reference's number, and no scorer is asked.
 """
 
 import importlib
@@ -12,18 +15,21 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from vapo_core import bounds
+from vapo_core.grading.answers import compare, final_answer, last_number
+from vapo_core.grading.numerals import number
 from vapo_core.settings import Frozen
 from vapo_core.suggest import nearest
 from vapo_core.tasks.base import Grade, check_split
 from vapo_core.tasks.drawing import kept_out
+from vapo_core.tasks.mathematics import BOXED, GRADES, line_ends
 from vapo_core.types import Problem
 
 REFUSED = frozenset({
@@ -40,6 +46,24 @@ COMPARED = frozenset({"binary_matrix", "spiral_matrix", "string_insertion"})
 LONGEST = 4096
 """Characters of an answer beyond which it is not read."""
 
+LAST = "\n\nEnd with the answer as a number."
+"""What is asked of the model where the last number is read."""
+
+
+class Form(NamedTuple):
+    """How a number is asked for within a response, and read out of it."""
+
+    asked: str
+    written: str
+    """A demonstration, `{}` in place of the number."""
+    read: Callable[[str], str | None]
+
+
+FORMS: dict[str, Form] = {
+    "boxed": Form(BOXED, "\\boxed{{{}}}", final_answer),
+    "last_number": Form(LAST, "{}", last_number),
+}
+
 _START_LIMIT = 120.0  # seconds the process may take to import the package
 
 
@@ -55,6 +79,11 @@ class ReasoningGymDials(Frozen):
     )
     time_limit: float = Field(
         2.0, gt=0, le=3600, description="seconds for scoring one answer; over it is wrong and unparsed"
+    )
+    answer_in: Literal["whole", "boxed", "last_number"] = Field(
+        "whole",
+        description="where the answer stands: the whole response, scored by the package; or a number in \\boxed{} or the last"
+        " number, compared exactly with the generator's own answer",
     )
 
 
@@ -91,7 +120,7 @@ class ReasoningGym:
         names = import_gym().factory.DATASETS
         if dials.generator not in names:
             raise ValueError(f"generator: no generator {dials.generator!r}{nearest(dials.generator, names)}")
-        self.dials, self.max_tokens = dials, dials.max_tokens
+        self.dials, self.max_tokens, self.form = dials, dials.max_tokens, FORMS.get(dials.answer_in)
         generate(dials.generator, dials.config, 0, 1)  # names an impossible option before anything starts
         self.scorer = Scorer(dials.generator, dials.config)
 
@@ -113,7 +142,8 @@ class ReasoningGym:
                 break
         problems = [*found.values(), *spare][:n]
         if not problems:
-            raise ValueError(f"generator {self.dials.generator!r}: no {split} problem fits {self.max_tokens} tokens")
+            what = "fits" if self.form is None else "has a number as its answer and fits"
+            raise ValueError(f"generator {self.dials.generator!r}: no {split} problem {what} {self.max_tokens} tokens")
         return [problems[i % len(problems)] for i in range(n)]
 
     def _problems(self, seed: int, n: int) -> Iterator[Problem]:
@@ -122,18 +152,32 @@ class ReasoningGym:
         for index in range(n):
             entry = data[index]
             answer = str(entry["answer"])
-            if len(answer) < self.max_tokens and set(answer) <= set(self.alphabet):
-                prompt = f"{entry['question']}\n"
+            if self._can_be_written(answer):
+                prompt = entry["question"] + ("\n" if self.form is None else self.form.asked)
                 yield Problem(
                     prompt, Generated(seed, n, index, answer), kind=self.dials.generator, difficulty=float(len(answer))
                 )
 
+    def _can_be_written(self, answer: str) -> bool:
+        return (
+            len(answer) < self.max_tokens
+            and set(answer) <= set(self.alphabet)
+            and (self.form is None or number(answer) is not None)
+        )
+
     def demonstration(self, problem: Problem, rng: np.random.Generator) -> str:
         """The reference answer."""
-        return problem.answer.reference
+        reference: str = problem.answer.reference
+        return reference if self.form is None else self.form.written.format(reference)
 
     def verify(self, problem: Problem, response: str) -> Grade:
-        """The package's score within [0, 1]; not parsed where it is empty, too long, or stops the scorer."""
+        """The package's score within [0, 1]; not parsed where it is empty, too long, or stops the scorer.
+
+        A number read out of the response is right, wrong, or (where there is none) not parsed.
+        """
+        if self.form is not None:
+            answer = self.form.read(response)
+            return GRADES["unparsable" if answer is None else compare(problem.answer.reference, answer) or "unparsable"]
         if not response or len(response) > LONGEST:
             return Grade(0.0, parsed=False)
         entry: Generated = problem.answer
@@ -145,8 +189,8 @@ class ReasoningGym:
         return Grade(min(max(score, 0.0), 1.0), mode="answer")
 
     def boundaries(self, response: str) -> list[int]:
-        """An answer without steps has none."""
-        return []
+        """A step is a line where the answer is read out of the response; an answer alone has none."""
+        return [] if self.form is None else line_ends(response)
 
 
 def import_gym() -> Any:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests.support.sizes import STRINGS
 from vapo_core.grading import pool as pools
-from vapo_core.grading.answers import LONGEST, compare_readings, decidable, final_answer, plain, read
+from vapo_core.grading.answers import LONGEST, compare_readings, decidable, final_answer, last_number, plain, read
 from vapo_core.grading.numerals import number
 from vapo_core.grading.pool import Pool, compare_all
 
@@ -92,6 +92,19 @@ def test_the_rules_of_units_and_near_equality_hold_on_their_table(pool):
 )
 def test_the_final_answer(response, answer):
     assert final_answer(response) == answer
+
+
+@pytest.mark.parametrize(
+    ("response", "number"),
+    [
+        ("12 - 5 = 7", "7"), ("3 - 7 = -4", "-4"), ("8-3", "3"), ("12 -5", "5"), ("(2) - 4", "4"), ("the answer is -4", "-4"),
+        ("x = −4.", "-4"), ("It costs $1,234.50 now.", "1,234.50"), ("a half, 1/2", "1/2"), ("2, and 30%", "30"),
+        ("1. Five\n2. Six: .5", ".5"), ("- 4", "4"), ("7.", "7"), ("none", None), ("", None), ("9" * 1001, None),
+    ],
+)  # fmt: skip
+def test_the_last_number_of_a_response(response, number):
+    """Its sign is its own unless there is something to subtract from."""
+    assert last_number(response) == number
 
 
 @pytest.mark.parametrize(

@@ -171,3 +171,71 @@ def test_exact_comparison_where_the_package_would_evaluate():
     listed = "[" + ", ".join(problem.answer.reference.split()) + "]"
     assert task.verify(problem, problem.answer.reference).reward == 1.0
     assert task.verify(problem, listed).reward == 0.0
+
+
+SMALL_SUMS = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}
+
+
+@pytest.mark.parametrize(
+    ("generator", "config"), [("chain_sum", SMALL_SUMS), ("basic_arithmetic", {}), ("gsm_symbolic", {})]
+)
+@pytest.mark.parametrize(
+    ("form", "right", "wrong", "none"),
+    [
+        ("boxed", "First 3.\nSo \\boxed{{{}}}.", "So \\boxed{{{}}} or \\boxed{{9999}}", "It is {}, I think."),
+        ("last_number", "1. Take 3.\nSo it is {}.", "{} and not 9999", "It cannot be said."),
+    ],
+)
+def test_an_answer_read_out_of_the_response_is_the_references_number_or_wrong(
+    generator, config, form, right, wrong, none
+):
+    """The package gives a share of the reward to what contains the answer, or to any number; here it is 0 or 1."""
+    task = make_task("reasoning_gym", {"generator": generator, "config": config, "answer_in": form, "max_tokens": 128})
+    rng = np.random.default_rng(0)
+    for problem in task.sample(rng, 20, "train"):
+        answer = problem.answer.reference
+        assert task.verify(problem, task.demonstration(problem, rng)) == (1.0, True, "answer")
+        assert task.verify(problem, right.format(answer)).reward == 1.0
+        assert task.verify(problem, right.format(f"{float(answer):.1f}")).reward == 1.0
+        assert task.verify(problem, wrong.format(answer)) == (0.0, True, "")
+        assert task.verify(problem, none.format(answer)) == (0.0, False, "")
+    assert task.scorer._process is None
+
+
+def test_negative_answers_need_their_sign():
+    """The package's own scorer of gsm_symbolic passes over it."""
+    task = make_task("reasoning_gym", {"answer_in": "last_number"})
+    problem = Problem("", Generated(0, 1, 0, "-4"))
+    assert task.verify(problem, "3 - 7 = -4").reward == 1.0
+    assert task.verify(problem, "3 - 7 = 4").reward == 0.0
+    assert task.verify(problem, "8 - 4").reward == 0.0
+
+
+def test_prompts_say_where_the_answer_is_read(task):
+    whole = task.sample(np.random.default_rng(0), 1, "train")[0].prompt
+    assert whole.endswith("=\n")
+    for form, asked in (("boxed", "inside \\boxed{}."), ("last_number", "\n\nEnd with the answer as a number.")):
+        other = make_task("reasoning_gym", {"answer_in": form})
+        assert other.sample(np.random.default_rng(0), 1, "train")[0].prompt.endswith(asked)
+
+
+def test_steps_are_lines_where_a_response_reasons(task):
+    assert task.boundaries("a\nb\n\nc") == []
+    assert make_task("reasoning_gym", {"answer_in": "boxed"}).boundaries("a\nb\n\nc") == [2, 5]
+
+
+def test_generators_without_numbers_have_no_problem_to_read_a_number_from():
+    task = make_task("reasoning_gym", {"generator": "spiral_matrix", "max_tokens": 200, "answer_in": "boxed"})
+    with pytest.raises(ValueError, match="no train problem has a number as its answer and fits 200 tokens"):
+        task.sample(np.random.default_rng(0), 1, "train")
+
+
+def test_dials_make_problems_harder_and_answers_longer():
+    """Difficulty is the generator's own: here terms and digits. The length limit is `max_tokens`."""
+    harder = {"min_terms": 4, "max_terms": 4, "min_digits": 3, "max_digits": 3}
+    for config, terms, digits in ((SMALL_SUMS, 2, 1), (harder, 4, 3)):
+        task = make_task("reasoning_gym", {"config": config, "answer_in": "boxed", "max_tokens": 32})
+        for problem in task.sample(np.random.default_rng(0), 20, "train"):
+            numbers = re.findall(r"\d+", problem.prompt)
+            assert [len(number) for number in numbers] == [digits] * terms
+        assert task.max_tokens == 32
