@@ -1,9 +1,9 @@
-"""The subcommands of `vapo`, one file each; `COMMANDS` lists them and imports none."""
+"""The subcommands of `vapo`, one file each (that of `study` is in its own room); `COMMANDS` lists them and imports none."""
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "ablate": ("experiments.commands.ablate", "train every arm of a design on paired seeds, compare, write a report"),
     "sweep": ("experiments.commands.sweep", "search alpha, a constant lambda, or other settings; recommend a value"),
-    "study": ("experiments.commands.study", "run and judge the study of a limitation, such as vapo study h3"),
+    "study": ("experiments.studies.command", "run and judge the study of a limitation, such as vapo study h3"),
     "regimes": ("experiments.commands.regimes", "search for regimes of noise and length in which PPO fails"),
     "power": ("experiments.commands.power", "what the studies would decide at their planned sizes, from pilots"),
     "train": ("experiments.commands.train", "train one recipe; --resume continues an interrupted run"),
