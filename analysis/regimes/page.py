@@ -49,9 +49,18 @@ def _rule() -> str:
 
 def _outcome(found: pd.DataFrame, confirmed: pd.DataFrame, core_hours: float) -> str:
     failing, again = int(found["failing"].sum()), int(confirmed["failing"].sum())
-    verdict = "PPO fails nowhere in this grid." if not failing else (
-        f"PPO fails in {failing} of {len(found)} regimes searched, and again in {again} of the {len(confirmed)} put to the test."
-    )  # fmt: skip
+    if not failing:
+        verdict = f"PPO fails in none of the {len(found)} regimes searched."
+    elif len(confirmed) and not again:
+        verdict = (
+            f"PPO fails in none of the {len(found)} regimes searched: {failing} met the rule on the search's few seeds, and none"
+            f" of the {len(confirmed)} put to the test met it again."
+        )
+    else:
+        verdict = (
+            f"PPO fails in {failing} of {len(found)} regimes searched, and again in {again} of the {len(confirmed)} put to the"
+            " test."
+        )
     return f"**{verdict}** {core_hours:.1f} core-hours. Runs: `runs.csv`; made by `vapo regimes`."
 
 

@@ -85,4 +85,7 @@ def test_the_page_tells_everything_and_the_figure_has_its_numbers(found):
     assert page.endswith("- a dear one\n")
     assert "Not complete: 312 runs" in readme(found, found.iloc[:0], 1.25, 312, [], drawing.alt)
     assert "again in 1 of the 1 put to the test" in page
-    assert "PPO fails nowhere in this grid" in readme(found.iloc[3:4], found.iloc[:0], 1.0, 0, [], drawing.alt)
+    assert "none of the 1 put to the test met it again" in readme(found, found.iloc[3:4], 1.0, 0, [], drawing.alt)
+    assert "PPO fails in none of the 1 regimes searched." in readme(
+        found.iloc[3:4], found.iloc[:0], 1.0, 0, [], drawing.alt
+    )
