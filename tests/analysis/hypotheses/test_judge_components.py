@@ -16,7 +16,7 @@ from tests.calibration.planting import frame_of, tables
 from vapo_core.settings import RECIPES
 
 NOISY = regimes.NOISY
-RUNS = frame_of([spec for spec in study.specs("quick") if spec.evaluation.every == 5])
+RUNS = frame_of([spec for spec in study.specs("quick") if spec.evaluation in study.EVALUATION.values()])
 """Without the default walk and text, which belong to other studies."""
 GAIN = {name: 0.01 * (7 - number) for number, name in enumerate(COMPONENTS)}
 ACTIVE = {f"activity_{name}": 10.0 for name in COMPONENTS}
