@@ -55,7 +55,7 @@ class Part(NamedTuple):
 SIZES: dict[str, Part] = {
     "grid": Part(2, 12),
     "add_one_in": Part(2, 8),
-    "triple": Part(0, 24),
+    "triple": Part(0, 48),
     "shortest": Part(0, 4),
     "longest": Part(0, 4),
     "pool": Part(2, 8),

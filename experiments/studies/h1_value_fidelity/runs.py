@@ -49,8 +49,8 @@ SEEDS: dict[str, dict[str, int]] = {
     },
     "full": {
         "critic_walk": 32,
-        "critic_text_walk": 20,
-        "critic_chain": 20,
+        "critic_text_walk": 32,
+        "critic_chain": 32,
         "critic_long_text_walk": 8,
         "floor": 4,
         "error_walk": 32,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.report.study_page import is_map
-from experiments.studies import find
+from experiments.studies import boundaries, find
 from tests.calibration.planting import frame_of, tables
 
 MAPS = {
@@ -36,4 +36,4 @@ def test_each_declared_cell_is_on_the_map(stem, preset):
         means = {(a, b): float(np.mean(shown[(x == a) & (y == b)])) for a, b in wanted}
         assert {(row.x, row.y): row.mean for row in cells.itertuples()} == pytest.approx(means)
         assert (cells["fails"] == (cells["mean"] < 0.5)).all()
-        assert (cells["seeds"] == (8 if preset == "full" else 1)).all()
+        assert (cells["seeds"] == boundaries.SEEDS[preset]).all()

@@ -29,7 +29,7 @@ def test_each_run_is_listed_once_and_full_has_its_own_seeds(preset):
 def test_judge_finds_every_declared_cell():
     runs = frame_of(TRAINED["full"])
     for cell, number in (
-        (judge.UNSEEN, 32), (judge.FILLED, 6), (judge.SHORT, 6), (judge.CHAIN, 20), (judge.HAZARDS, 32),
+        (judge.UNSEEN, 32), (judge.FILLED, 6), (judge.SHORT, 6), (judge.CHAIN, 32), (judge.HAZARDS, 32),
     ):  # fmt: skip
         part = having(runs, {**cell, **full_vapo()})
         assert part["probes"].str.contains("value_transfer").sum() == number
