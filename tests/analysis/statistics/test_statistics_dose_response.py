@@ -172,7 +172,7 @@ def test_one_seed_has_no_interval():
         (lambda: d50([1.0, 1.0], [0, 1]), "two different doses"),
         (lambda: d50([], []), "two different doses"),
         (lambda: shift([0.0, 1.0], [0, 1], [True, True]), "both arms"),
-        (lambda: shift([0.0, 1.0], [0, 1], [True, False]), "told apart"),
+        (lambda: shift([0.0, 1.0], [0, 1], [True, False]), "linearly dependent"),
     ],
 )
 def test_refusals(call, words):

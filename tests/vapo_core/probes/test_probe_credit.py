@@ -251,7 +251,7 @@ def test_it_says_when_there_is_nothing_to_blame(cache):
     assert erring_beginnings(task, problems, np.random.default_rng(0)) == []
     view = view_of("lm", cache)
     view.world.task = task
-    with pytest.raises(CannotRun, match="want of steps"):
+    with pytest.raises(CannotRun, match="lack of steps"):
         PROBES["credit"](replace(view, held_out=problems))
 
 
