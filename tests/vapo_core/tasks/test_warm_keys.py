@@ -211,10 +211,10 @@ def test_a_warm_critic_with_lost_weights_leaves_the_critic_as_it_was(tmp_path, c
         with torch.no_grad():
             for parameter in world.critic.parameters():
                 parameter.add_(1.0)
-        _keep(world, home, 5)
+        _keep(world, home, 5, tmp_path)
         spoil(home / "critic.safetensors", harm)
         world.critic.load_state_dict(fresh)
-        assert _load(world, home) is None
+        assert _load(world, home, tmp_path) is None
         assert "set aside" in (error := capsys.readouterr().err) or "fitted again" in error
         assert all(torch.equal(x, fresh[name]) for name, x in world.critic.state_dict().items())
 
