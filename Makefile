@@ -49,12 +49,12 @@ studies: setup
 # regimes "..., 32 (text: 128) responses, outcome critic" of analysis/tables/regimes.py. Half of the seeds choose, half score; no
 # other run has these seeds. About four core-hours.
 ALPHA := $(BIN)/vapo sweep alpha --preset full --first-seed 3000 --settings.group-size 8 --settings.critic-start outcome --evaluation.every 5
-NOISY := --trials 24 --seeds 16 --settings.responses-per-step 32 --settings.mini-batches 2 --settings.epochs 4
+NOISY := --trials 16 --seeds 12 --settings.responses-per-step 32 --settings.mini-batches 2 --settings.epochs 4
 
 sweeps: setup
 	$(ALPHA) $(NOISY) --dials.size 16 --dials.sparsity 2 --dials.horizon 80 --dials.skill 1.2 --dials.trap-prior -1.5
 	$(ALPHA) $(NOISY) --dials.size 20 --dials.sparsity 8 --dials.horizon 256 --dials.skill 1.5 --dials.trap-prior -2.5
-	$(ALPHA) --world lm --task chain --trials 16 --seeds 8 --settings.responses-per-step 128 --settings.policy-lr 1e-4 \
+	$(ALPHA) --world lm --task chain --trials 8 --seeds 4 --settings.responses-per-step 128 --settings.policy-lr 1e-4 \
 		--dials.shortest 14 --dials.longest 18 --dials.farthest 18 --dials.skew 0 --dials.noise 0.12 --dials.glimpse 0
 
 # Executes every notebook in place, on data from results/ and from quick runs; the same data give the same files.
