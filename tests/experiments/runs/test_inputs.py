@@ -12,7 +12,7 @@ from experiments.launchers.launch import local_map
 from experiments.records.points import read_points
 from experiments.runs.inputs import changes, record_inputs
 from experiments.runs.run import run_one
-from experiments.specs.options import read_yaml
+from experiments.specs.config_file import read_yaml
 from experiments.specs.spec import RunSpec, TaskSpec
 from tests.support.checkpoints import causal
 from tests.support.worlds import small_spec, untimed
