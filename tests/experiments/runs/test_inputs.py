@@ -12,6 +12,7 @@ from experiments.launchers.launch import local_map
 from experiments.records.points import read_points
 from experiments.runs.inputs import changes, record_inputs
 from experiments.runs.run import run_one
+from experiments.runs.source import ROWS
 from experiments.specs.config_file import read_yaml
 from experiments.specs.spec import RunSpec, TaskSpec
 from tests.support.checkpoints import causal
@@ -42,6 +43,7 @@ def finished(spec: RunSpec, runs: Path) -> None:
     home = runs / spec.hash
     home.mkdir(parents=True)
     record_inputs(spec, runs)
+    ROWS.record(home, runs)
     row = {"spec": spec.hash, "world": "lm", "state": "finished", "seed": 0, "seconds": 1.0, "auc": 0.5, "last": 0.5}
     row |= {"arm": "vapo", "metric": "val/pass_at_1", "first": 0.1, "tokens": 9.0, "git_commit": "", "reason": ""}
     points = "".join(json.dumps({"step": step, "metrics": {"val/pass_at_1": 0.5}}) + "\n" for step in (0, 1))
