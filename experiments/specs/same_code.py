@@ -1,25 +1,22 @@
 """Check that two machines run the same code, before a run starts on another machine."""
 
-import hashlib
 import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+
+from vapo_core.sources import Source
 
 LIBRARIES = ("torch", "transformers", "numpy")
 """Libraries whose version can change the numbers."""
 
-ROOT = Path(__file__).parents[2]
+CODE = Source(("vapo_core", "experiments"))
 
 
 @cache
 def fingerprint() -> dict[str, str]:
     """Name -> version of everything the numbers depend on; this project's code is identified by a hash of its source."""
-    own = hashlib.sha256()
-    for path in sorted([*(ROOT / "vapo_core").rglob("*.py"), *(ROOT / "experiments").rglob("*.py")]):
-        own.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
     return {
-        "vapo-lab's source": own.hexdigest()[:12],
+        "vapo-lab's source": CODE.hash,
         "Python": ".".join(platform.python_version_tuple()[:2]),
         **{name: _version(name) for name in LIBRARIES},
     }

@@ -12,8 +12,6 @@ Its regimes stand in `analysis.tables.regimes`; here stand the arms, and in one 
     pathways    alternatives from later papers beside full VAPO at every length
 
 Below preset full the eleven arms of the default walk and text, which other studies share, stand beside them.
-
-Seconds of a run are in `SECONDS`; the walk takes about 13 core-hours at them, text what two lengths of 64 responses take.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -65,10 +63,6 @@ SIZES: dict[str, Part] = {
 """Part -> seeds. A seed differs from another by about 0.2 AUC where noise rules, so a part's interval narrows with its seeds
 times its regimes; the headline averages over twelve of them. A factorial's effects average over all of its cells, so four
 replicates of 128 or 64 say more of each than sixteen of two."""
-
-SECONDS: dict[int, tuple[float, float]] = {8: (2.0, 3.0), 32: (5.0, 7.0), 128: (12.0, 22.0)}
-"""Decisions -> seconds of a run at 32 and at 128 responses, on one core: 1.5, 2.0, 3.3, 4.7, 10 and 16 were measured, seed 700,
-at two epochs; these are scaled to four."""
 
 STEPS: dict[str, int] = {"walk": 30, "lm": 30}
 EVALUATION: dict[str, Evaluation] = {
